@@ -1,0 +1,17 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope='session')
+def shared() -> Path:
+    """Folder of shared test data; the test is skipped where it is absent."""
+    path = Path(os.environ.get('WSSS_SHARED', ROOT.parent / 'shared')).resolve()
+    if not path.is_dir():
+        pytest.skip(f'no shared test data at {path} (set WSSS_SHARED)')
+    return path
