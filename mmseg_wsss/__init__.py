@@ -1,3 +1,14 @@
+"""Weakly and semi-supervised semantic segmentation on top of mmsegmentation.
+
+Importing the package checks the versions below it and registers everything into
+mmseg's registries.
+"""
+
+from .compat import check_versions
 from .version import __version__
 
-__all__ = ['__version__']
+check_versions()
+
+from . import datasets, engine, evaluation, models  # noqa: E402
+
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

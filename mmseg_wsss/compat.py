@@ -1,0 +1,98 @@
+"""Check, at import, that the packages below this one are new enough.
+
+The check reads the version of the *imported module*, not of a distribution: the
+OneDL forks and the original OpenMMLab packages share their import names, so only the
+module says what a program really runs on.
+"""
+
+import importlib
+import importlib.util
+import sys
+import warnings
+from types import ModuleType
+
+INSTALL_HINT = (
+    "install one family, never both: pip install 'mmseg_wsss[onedl]' (OneDL forks) or "
+    "pip install 'mmseg_wsss[openmmlab]' (original OpenMMLab packages)"
+)
+# Oldest versions of either family that this package supports.
+LOWER = {'torch': '2.1', 'mmengine': '0.10.5', 'mmcv': '2.1.0', 'mmseg': '1.2.2'}
+# Newest versions that the tests ran on; newer ones warn and go on.
+TESTED = {'torch': '2.13', 'mmengine': '0.10.12', 'mmcv': '2.3.6', 'mmseg': '1.4.2'}
+
+
+def check_versions() -> None:
+    """Check the versions of torch, mmengine, mmcv and mmseg.
+
+    Raises:
+        ImportError: If a module is missing, cannot be imported, or is older than
+            ``LOWER``. The message says what was found, where, and what to install.
+
+    Warns:
+        UserWarning: Once, if any version is above ``TESTED``.
+    """
+    found = {name: _import(name) for name in LOWER}
+    newer = []
+    for name, module in found.items():
+        version = _version(module)
+        if _compare(version, LOWER[name]) < 0:
+            raise ImportError(
+                f'mmseg_wsss needs {name} >= {LOWER[name]}, but found {version}, '
+                f'imported from {_place(module)}; {INSTALL_HINT}'
+            )
+        if _compare(version, TESTED[name]) > 0:
+            newer.append(f'{name} {version} (tested up to {TESTED[name]})')
+    if newer:
+        warnings.warn(
+            f'mmseg_wsss was not tested with {", ".join(newer)}; it goes on',
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise _broken(name, error) from error
+        raise ImportError(
+            f'mmseg_wsss needs {name} >= {LOWER[name]}, but found no module {name} in '
+            f'{sys.prefix}; {INSTALL_HINT}'
+        ) from error
+    except (ImportError, AssertionError) as error:
+        # mmseg 1.2.2 itself asserts the versions of mmcv that it was made for.
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: BaseException) -> ImportError:
+    spec = importlib.util.find_spec(name)
+    place = spec.origin if spec else sys.prefix
+    return ImportError(
+        f'mmseg_wsss needs {name} >= {LOWER[name]}, but the {name} found at {place} '
+        f'cannot be imported ({error}); {INSTALL_HINT}'
+    )
+
+
+def _version(module: ModuleType) -> str:
+    version = getattr(module, '__version__', None)
+    if version is None:
+        raise ImportError(
+            f'mmseg_wsss needs {module.__name__} >= {LOWER[module.__name__]}, but the '
+            f'module found at {_place(module)} has no version; {INSTALL_HINT}'
+        )
+    return str(version)
+
+
+def _place(module: ModuleType) -> str:
+    path = getattr(module, '__file__', None) or getattr(module, '__path__', None)
+    return str(path or 'an unknown place')
+
+
+def _compare(version: str, bound: str) -> int:
+    """-1, 0 or 1: older than, of, newer than ``bound``, in the digits it names."""
+    from mmengine.utils import digit_version
+
+    digits = bound.count('.') + 1
+    ours, theirs = digit_version(version)[:digits], digit_version(bound)[:digits]
+    return (ours > theirs) - (ours < theirs)
