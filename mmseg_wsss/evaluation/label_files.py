@@ -1,0 +1,130 @@
+"""Evaluation of label files, such as exported pseudo-labels."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.progress import track
+from torch import Tensor
+
+from .confusion import (
+    LabelScores,
+    SparseCounts,
+    confusion_matrix,
+    label_scores,
+    pack_counts,
+    sum_counts,
+)
+
+PathLike = str | os.PathLike[str]
+
+
+def evaluate_label_files(
+    pred_dir: PathLike,
+    gt_dir: PathLike,
+    names: Sequence[str],
+    num_classes: int,
+    *,
+    background: bool = True,
+    ignore_index: int = 255,
+    reduce_zero_label: bool = False,
+    pred_suffix: str = '.png',
+    gt_suffix: str = '.png',
+    num_workers: int = 0,
+    progress: bool = False,
+) -> LabelScores:
+    """Score label files against files with the truth.
+
+    Args:
+        pred_dir: Folder of the label files.
+        gt_dir: Folder of the true label files.
+        names: Pictures to score: paths below the two folders, without suffix.
+        num_classes: Number of classes C.
+        background: Whether class 0 is the background.
+        ignore_index: Label of unlabelled pixels in both kinds of files.
+        reduce_zero_label: Whether the truth counts classes from 1, with 0 for
+            unlabelled pixels, as in mmseg.
+        pred_suffix: Suffix of the label files.
+        gt_suffix: Suffix of the true label files.
+        num_workers: Processes that read files; 0 reads in this one.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The scores over all pixels of all pictures.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file cannot be read as labels; the message names it.
+    """
+    count = partial(
+        _count_files,
+        num_classes=num_classes,
+        ignore_index=ignore_index,
+        reduce_zero_label=reduce_zero_label,
+    )
+    pairs = [
+        (Path(pred_dir, name + pred_suffix), Path(gt_dir, name + gt_suffix))
+        for name in names
+    ]
+    packed: Iterable[SparseCounts] = _map(count, pairs, num_workers)
+    if progress:
+        packed = track(packed, 'Evaluating', total=len(pairs))
+    total = sum_counts(packed, (num_classes, num_classes + 1))
+    return label_scores(total, background)
+
+
+def read_label(path: PathLike) -> Tensor:
+    """Read a label map (H, W) of int64 from a palette or grey-scale picture.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or holds colours instead of labels.
+    """
+    try:
+        with Image.open(path) as image:
+            labels = np.array(image)
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f'{path} cannot be read as a picture: {error}') from error
+    if labels.ndim != 2:
+        raise ValueError(
+            f'{path}: expected one label per pixel, found an array of shape '
+            f'{labels.shape}'
+        )
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def _count_files(
+    pair: tuple[Path, Path],
+    num_classes: int,
+    ignore_index: int,
+    reduce_zero_label: bool,
+) -> SparseCounts:
+    pred, gt = read_label(pair[0]), read_label(pair[1])
+    if reduce_zero_label:
+        gt = torch.where((gt == 0) | (gt == ignore_index), ignore_index, gt - 1)
+    try:
+        return pack_counts(confusion_matrix(pred, gt, num_classes, ignore_index))
+    except ValueError as error:
+        raise ValueError(f'{pair[0]} against {pair[1]}: {error}') from error
+
+
+def _map(
+    function: Callable[[tuple[Path, Path]], SparseCounts],
+    pairs: Sequence[tuple[Path, Path]],
+    num_workers: int,
+) -> Iterator[SparseCounts]:
+    if num_workers == 0:
+        yield from map(function, pairs)
+        return
+    # one thread per process: OpenMP does not survive a fork
+    with ProcessPoolExecutor(
+        num_workers, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        yield from pool.map(function, pairs, chunksize=8)

@@ -1,0 +1,128 @@
+"""Multi-label classification: how well a model tells the tags of a picture."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import Tensor
+
+from mmseg_wsss.registry import METRICS
+
+
+def average_precision(score: Tensor, label: Tensor) -> Tensor:
+    """Average precision of every class over a set of pictures.
+
+    ``AP = sum_n (R_n - R_{n-1}) P_n`` over the distinct scores in falling order,
+    without interpolation: pictures with the same score enter together, so the value
+    does not depend on the order of the pictures.
+
+    Args:
+        score: Scores of shape (N, K).
+        label: True tags of shape (N, K), 0 or 1.
+
+    Returns:
+        float64 values of shape (K,) in [0, 1]; NaN for classes without a positive.
+    """
+    score, label = score.double(), label.double()
+    values = [_one_class(score[:, k], label[:, k]) for k in range(score.shape[1])]
+    return torch.stack(values) if values else score.new_zeros(0)
+
+
+def _one_class(score: Tensor, label: Tensor) -> Tensor:
+    order = score.argsort(descending=True)
+    score, label = score[order], label[order]
+    hits = label.cumsum(0)
+    precision = hits / torch.arange(1, len(hits) + 1, device=hits.device)
+    last_of_score = torch.ones_like(score, dtype=torch.bool)
+    last_of_score[:-1] = score[1:] != score[:-1]
+    hits, precision = hits[last_of_score], precision[last_of_score]
+    gain = hits.diff(prepend=hits.new_zeros(1))
+    return (gain * precision).sum() / label.sum()
+
+
+def f1_score(positive: Tensor, label: Tensor) -> Tensor:
+    """F1 of every class, ``2 TP / (2 TP + FP + FN)``.
+
+    Args:
+        positive: Predicted tags of shape (N, K), bool.
+        label: True tags of shape (N, K), 0 or 1.
+
+    Returns:
+        float64 values of shape (K,) in [0, 1]; NaN for classes that neither occur nor
+        are predicted.
+    """
+    label = label.bool()
+    hits = (positive & label).sum(dim=0).double()
+    return 2 * hits / (positive.sum(dim=0) + label.sum(dim=0))
+
+
+@METRICS.register_module()
+class MultiLabelMetric(BaseMetric):
+    """Mean average precision and F1 of predicted tags, in per cent.
+
+    Both are means over the classes where they are defined (see
+    :func:`average_precision` and :func:`f1_score`); without any picture they are NaN.
+    Needed in the data samples: ``pred_tags.score`` (K,), probabilities, and
+    ``gt_tags.label`` (K,), 0 or 1.
+
+    Args:
+        score_thr: Tags with ``score > score_thr`` count as predicted for F1; 0.5 is a
+            logit of 0.
+        collect_device: As in MMEngine.
+        prefix: As in MMEngine; the names are ``tags/mAP`` and ``tags/F1`` by default.
+        collect_dir: As in MMEngine.
+    """
+
+    default_prefix = 'tags'
+
+    def __init__(
+        self,
+        score_thr: float = 0.5,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        self.score_thr = score_thr
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep scores and tags of a batch, one entry per picture.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Data samples with predictions, as dictionaries.
+        """
+        for sample in data_samples:
+            name = sample.get('img_path', 'a picture')
+            for field, value in (('pred_tags', 'score'), ('gt_tags', 'label')):
+                if value not in sample.get(field, {}):
+                    raise ValueError(f'expected {field}.{value} for {name}, found none')
+            score = sample['pred_tags']['score'].float().cpu()
+            label = sample['gt_tags']['label'].float().cpu()
+            if score.shape != label.shape:
+                raise ValueError(
+                    f'expected {len(label)} scores for {name}, found {len(score)}'
+                )
+            self.results.append((score, label))
+
+    def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Score all pictures together.
+
+        Args:
+            results: Scores and tags of every picture, from all ranks.
+
+        Returns:
+            ``mAP`` and ``F1`` in per cent.
+        """
+        if not results:
+            return {'mAP': float('nan'), 'F1': float('nan')}
+        score, label = (torch.stack(part) for part in zip(*results))
+        values = {
+            'mAP': average_precision(score, label),
+            'F1': f1_score(score > self.score_thr, label),
+        }
+        return {
+            name: round(100 * float(value.nanmean()), 2)
+            for name, value in values.items()
+        }

@@ -1,0 +1,163 @@
+"""Quality of the pseudo-labels that a model makes, against true masks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger, print_log
+from torch import Tensor
+
+from mmseg_wsss.registry import METRICS
+
+from .confusion import (
+    SparseCounts,
+    confusion_matrix,
+    label_scores,
+    pack_counts,
+    sum_counts,
+    threshold_confusion,
+)
+from .tables import class_table
+
+DEFAULT_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 17))
+
+
+@METRICS.register_module()
+class PseudoLabelMetric(BaseMetric):
+    """mIoU, coverage, precision, recall, over- and under-activation of pseudo-labels.
+
+    Every source is scored on its own, under names such as ``teacher_a/mIoU`` and
+    ``teacher_a/coverage``, in per cent as mmseg's ``IoUMetric`` gives them. For the
+    formulas see :class:`~mmseg_wsss.evaluation.confusion.LabelScores`: in ``mIoU`` a
+    pixel without a label counts as a miss, in ``mIoU_covered`` it is left out.
+
+    The source ``cam`` is scored at every background threshold; its scores are those of
+    the threshold with the best mIoU (the lowest of equals), which is reported as
+    ``cam/best_bg_thr`` in [0, 1].
+
+    Needed in the data samples: ``gt_sem_seg``; ``cam`` (K, H, W) for the source
+    ``cam``, and ``pseudo_<source>`` (1, H, W) for every other one.
+
+    Args:
+        sources: Names of the sources.
+        thresholds: Ascending background thresholds of the source ``cam``.
+        background: Whether class 0 is the background. Without one the CAMs have one
+            map per class, and pixels under the threshold are unlabelled.
+        ignore_index: Label of unlabelled pixels, in truth and pseudo-labels.
+        collect_device: As in MMEngine.
+        prefix: As in MMEngine; empty by default.
+        collect_dir: As in MMEngine.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ('cam',),
+        thresholds: Sequence[float] = DEFAULT_THRESHOLDS,
+        background: bool = True,
+        ignore_index: int = 255,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        if isinstance(sources, str) or not sources:
+            raise ValueError(f'expected a list of sources, found {sources!r}')
+        self.sources = tuple(sources)
+        self.cuts = [float(cut) for cut in thresholds]
+        if not self.cuts or self.cuts != sorted(set(self.cuts)):
+            raise ValueError(f'expected ascending thresholds, found {self.cuts}')
+        self.background = background
+        self.ignore_index = ignore_index
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of a batch; the results hold one small entry per picture.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Data samples with predictions, as dictionaries.
+        """
+        for sample in data_samples:
+            try:
+                counts = {
+                    source: self._count(sample, source) for source in self.sources
+                }
+            except ValueError as error:
+                name = sample.get('img_path', 'a picture')
+                raise ValueError(f'pseudo-labels of {name}: {error}') from error
+            self.results.append(counts)
+
+    def _count(self, sample: dict, source: str) -> SparseCounts:
+        num_classes = len(self._classes)
+        gt = _field(sample, 'gt_sem_seg').squeeze(0)
+        if source == 'cam':
+            counts = threshold_confusion(
+                _field(sample, 'cam'),
+                gt,
+                torch.tensor(self.cuts),
+                num_classes,
+                self.background,
+                self.ignore_index,
+            )
+        else:
+            labels = _field(sample, f'pseudo_{source}').squeeze(0)
+            counts = confusion_matrix(labels, gt, num_classes, self.ignore_index)
+        return pack_counts(counts)
+
+    def compute_metrics(
+        self, results: list[dict[str, SparseCounts]]
+    ) -> dict[str, float]:
+        """Score all pictures together and print a table of classes for every source.
+
+        Args:
+            results: One entry per picture, from all ranks.
+
+        Returns:
+            Scores by ``<source>/<name>``; NaN where undefined, as without any picture.
+        """
+        num_classes = len(self._classes)
+        metrics: dict[str, float] = {}
+        for source in self.sources:
+            shape: tuple[int, ...] = (num_classes, num_classes + 1)
+            if source == 'cam':
+                shape = (len(self.cuts), *shape)
+            total = sum_counts((entry[source] for entry in results), shape)
+            if source == 'cam':
+                metrics['cam/best_bg_thr'], total = self._best(total)
+            scores = label_scores(total, self.background)
+            for name, value in scores.summary().items():
+                metrics[f'{source}/{name}'] = value
+            _log(f'pseudo-labels of {source}, {len(results)} pictures:')
+            _log('\n' + class_table(scores, self._classes))
+        return metrics
+
+    def _best(self, matrices: Tensor) -> tuple[float, Tensor]:
+        """Find the threshold with the best mIoU and its matrix; log all mIoUs."""
+        means = [label_scores(matrix).mean_iou for matrix in matrices]
+        text = ', '.join(
+            f'{cut:.2f}: {100 * mean:.2f}' for cut, mean in zip(self.cuts, means)
+        )
+        _log(f'mIoU of cam by background threshold: {text}')
+        index = max(range(len(means)), key=means.__getitem__)
+        best = float('nan') if means[index] != means[index] else self.cuts[index]
+        return best, matrices[index]
+
+    @property
+    def _classes(self) -> Sequence[str]:
+        classes = (self.dataset_meta or {}).get('classes')
+        if classes is None:
+            raise ValueError(
+                'PseudoLabelMetric needs classes in dataset_meta, found none'
+            )
+        return classes
+
+
+def _field(sample: dict, name: str) -> Tensor:
+    if name not in sample:
+        found = sorted(key for key, value in sample.items() if isinstance(value, dict))
+        raise ValueError(f'expected the field {name} in the data sample, found {found}')
+    return sample[name]['data']
+
+
+def _log(text: str) -> None:
+    print_log(text, logger=MMLogger.get_current_instance())

@@ -1,0 +1,48 @@
+"""Text tables of scores, for loggers and tools."""
+
+from collections.abc import Mapping, Sequence
+
+from prettytable import PrettyTable
+
+from .confusion import LabelScores
+
+
+def class_table(scores: LabelScores, classes: Sequence[str]) -> str:
+    """Draw the scores of every class as a text table, in per cent.
+
+    Args:
+        scores: Scores of C classes.
+        classes: Names of the C classes.
+
+    Raises:
+        ValueError: If the number of names is not C.
+    """
+    if len(classes) != len(scores.iou):
+        raise ValueError(
+            f'expected {len(scores.iou)} class names, found {len(classes)}'
+        )
+    table = PrettyTable()
+    table.add_column('Class', list(classes), align='l')
+    for name, column in scores.per_class().items():
+        table.add_column(name, [_text(value) for value in column], align='r')
+    return table.get_string()
+
+
+def summary_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Draw one line of scores for each name, for example for each source of labels.
+
+    Args:
+        rows: Scores by name; columns are the union of all score names, in the order in
+            which they first occur.
+    """
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    table = PrettyTable(['', *columns])
+    table.align = 'r'
+    table.align[''] = 'l'
+    for name, row in rows.items():
+        table.add_row([name, *(_text(row.get(column)) for column in columns)])
+    return table.get_string()
+
+
+def _text(value: float | None) -> str:
+    return '-' if value is None or value != value else f'{value:.2f}'
