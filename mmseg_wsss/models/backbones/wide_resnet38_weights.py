@@ -1,0 +1,222 @@
+"""Published weights of ``WideResNet38``, read without MXNet and without unpickling."""
+
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from ..utils.mxnet_params import LIST_MAGIC, read_mxnet_params
+
+FIRST_KEY = 'conv1a.weight'
+CLASSIFIER_KEY = 'fc8.weight'
+
+MXNET_LEAVES = {
+    'weight': 'weight',
+    'gamma': 'weight',
+    'beta': 'bias',
+    'moving_mean': 'running_mean',
+    'moving_var': 'running_var',
+}
+_LEAF = '_(?P<leaf>' + '|'.join(MXNET_LEAVES) + ')'
+# res2a is the first block of stage 2; res2b1, res2b2 (or res2b, res2c) are the others.
+_BLOCK = re.compile(
+    r'(?P<kind>res|bn)(?P<stage>\d)(?P<letter>[a-z])(?P<number>\d*)'
+    r'_branch(?P<branch>\w+?)' + _LEAF
+)
+_SINGLE = re.compile(r'(?P<module>conv1a|bn7)' + _LEAF)
+
+
+def mxnet_key(name: str) -> str | None:
+    """Translate a name of the MXNet file into a key of ``WideResNet38``.
+
+    Args:
+        name: Name as stored, e.g. ``'arg:res2b1_branch2a_weight'``.
+
+    Returns:
+        The key, e.g. ``'b2_1.conv_branch2a.weight'``; None for what the backbone does
+        not have, such as the ImageNet classifier.
+    """
+    name = name.removeprefix('arg:').removeprefix('aux:')
+    if match := _SINGLE.fullmatch(name):
+        return f'{match["module"]}.{MXNET_LEAVES[match["leaf"]]}'
+    if not (match := _BLOCK.fullmatch(name)):
+        return None
+    number = int(match['number'] or ord(match['letter']) - ord('a'))
+    block = f'b{match["stage"]}' + (f'_{number}' if number else '')
+    kind = 'conv' if match['kind'] == 'res' else 'bn'
+    return f'{block}.{kind}_branch{match["branch"]}.{MXNET_LEAVES[match["leaf"]]}'
+
+
+def _is_mxnet(path: str | os.PathLike) -> bool:
+    with open(path, 'rb') as file:
+        return file.read(8) == LIST_MAGIC.to_bytes(8, 'little')
+
+
+def _read_mxnet(path: str | os.PathLike) -> dict[str, Tensor]:
+    arrays = {mxnet_key(name): array for name, array in read_mxnet_params(path).items()}
+    return {
+        key: torch.from_numpy(array).float()
+        for key, array in arrays.items()
+        if key is not None
+    }
+
+
+def _read_torch(path: str | os.PathLike) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        ValueError,
+    ) as exc:
+        reason = str(exc).splitlines()[0] if str(exc) else repr(exc)
+        raise ValueError(
+            f'{path}: expected an MXNet params file or a PyTorch file of tensors, '
+            f'found neither: {reason}'
+        ) from exc
+    if isinstance(content, Mapping):
+        content = content.get('state_dict', content)
+    if not isinstance(content, Mapping):
+        raise ValueError(
+            f'{path}: expected a state dict, found {type(content).__name__}'
+        )
+    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _backbone_prefix(path: str | os.PathLike, keys: Any, prefix: str | None) -> str:
+    found = [key.removesuffix(FIRST_KEY) for key in keys if key.endswith(FIRST_KEY)]
+    if prefix is not None and prefix in found:
+        return prefix
+    if prefix is None and len(found) == 1:
+        return found[0]
+    expected = 'one' if prefix is None else f'the prefix {prefix!r}'
+    raise ValueError(
+        f'{path}: expected {expected} of WideResNet38 (a key that ends with '
+        f'{FIRST_KEY!r}), found {found or "none"}'
+        + ('; choose by `prefix`' if len(found) > 1 else '')
+    )
+
+
+def read_weights(
+    path: str | os.PathLike, prefix: str | None = None
+) -> dict[str, Tensor]:
+    """Read weights of ``WideResNet38`` from any of the files its users have.
+
+    Args:
+        path: PyTorch file (``res38_cls.pth``, or a checkpoint of an mmseg model), or
+            MXNet file (``ilsvrc-cls_rna-a1_cls1000_ep-0001.params``,
+            ``resnet_38d.params``); told apart by content.
+        prefix: What precedes the backbone's keys; found by itself where the file holds
+            one backbone.
+
+    Returns:
+        Tensors by key of ``WideResNet38``, and whatever else stands under the prefix,
+        such as the classifier ``'fc8.weight'`` (K, 4096, 1, 1).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be read, or holds no or several backbones.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such file (weights of WideResNet38)')
+    state = _read_mxnet(path) if _is_mxnet(path) else _read_torch(path)
+    prefix = _backbone_prefix(path, state, prefix)
+    return {
+        key.removeprefix(prefix): value
+        for key, value in state.items()
+        if key.startswith(prefix)
+    }
+
+
+def check_weights(
+    state: Mapping[str, Tensor], module: nn.Module, path: str | os.PathLike
+) -> list[str]:
+    """Compare weights with the module that they are meant for.
+
+    Counters of batches are not required, as files of PyTorch 0.4 have none.
+
+    Returns:
+        Keys that the module has no place for.
+
+    Raises:
+        ValueError: If a key is missing or has another shape.
+    """
+    own = {
+        key: value
+        for key, value in module.state_dict().items()
+        if not key.endswith('num_batches_tracked')
+    }
+    bad = [f'{key} (missing)' for key in own if key not in state]
+    bad += [
+        f'{key} (expected {tuple(value.shape)}, found {tuple(state[key].shape)})'
+        for key, value in own.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    if bad:
+        more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
+        raise ValueError(
+            f'{path}: does not fit WideResNet38: {", ".join(bad[:3])}{more}'
+        )
+    return [key for key in state if key not in module.state_dict()]
+
+
+def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> dict[str, Any] | None:
+    """Arguments of :func:`load_pretrained` where ``init_cfg`` names a local file."""
+    if not isinstance(init_cfg, dict) or init_cfg['type'] != 'Pretrained':
+        return None
+    if '://' in init_cfg['checkpoint']:
+        return None
+    return {'path': init_cfg['checkpoint'], 'prefix': init_cfg.get('prefix')}
+
+
+def load_pretrained(
+    module: nn.Module, path: str | os.PathLike, prefix: str | None = None
+) -> None:
+    """Load a file into a ``WideResNet38``; see :func:`read_weights`."""
+    if prefix is not None and not prefix.endswith('.'):
+        prefix += '.'
+    state = read_weights(path, prefix)
+    unused = check_weights(state, module, path)
+    module.load_state_dict(state, strict=False)
+    note = f'; not used: {", ".join(unused)}' if unused else ''
+    print_log(f'Loaded WideResNet38 from {path}{note}', logger='current')
+
+
+def segmentor_checkpoint(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Arrange weights as a checkpoint of a model with backbone and ``CAMHead``.
+
+    Args:
+        state: Weights from :func:`read_weights`.
+
+    Returns:
+        ``{'state_dict': ...}`` with the prefixes ``backbone.`` and ``cam_head.``, the
+        latter where ``state`` has a classifier that reads the last map.
+    """
+    heads = {CLASSIFIER_KEY, 'fc8.bias'}
+    renamed = {
+        f'backbone.{key}': value for key, value in state.items() if key not in heads
+    }
+    classifier = state.get(CLASSIFIER_KEY)
+    if classifier is not None and classifier.shape[1] == state['bn7.weight'].shape[0]:
+        renamed['cam_head.classifier.weight'] = classifier
+    return {'state_dict': renamed}
+
+
+def save_checkpoint(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Write a checkpoint through a temporary file, so that it is whole or absent."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+    try:
+        torch.save(checkpoint, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
