@@ -1,0 +1,150 @@
+"""Pairwise terms of a dense CRF on given pictures, built once and shared."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .permutohedral import LatticeFilter, build_lattice, stack_filters
+
+
+@dataclass(frozen=True)
+class PairwiseTerm:
+    """Gaussian Potts term of Kraehenbuehl & Koltun, NIPS 2011, Eq. 3.
+
+    Attributes:
+        sxy: Standard deviation of positions, in pixels.
+        srgb: Standard deviation of colours in 0..255; None leaves colours out.
+        compat: Weight of the term.
+    """
+
+    sxy: float
+    srgb: float | None
+    compat: float
+
+
+@dataclass(frozen=True)
+class PairwiseKernel:
+    """Sum of weighted kernels, each normalised to ``D^-1/2 K D^-1/2``.
+
+    Attributes:
+        filter: The sum as one linear filter over the pixels; None for the zero kernel.
+        bound: Largest row sum, hence the largest message that a label can receive.
+    """
+
+    filter: LatticeFilter | None
+    bound: float
+
+    def __call__(self, prob: Tensor) -> Tensor:
+        """Messages (n, C) from label probabilities (n, C)."""
+        return torch.zeros_like(prob) if self.filter is None else self.filter(prob)
+
+
+class CRFGuide:
+    """Pictures and the pairwise kernels that CRFs have asked for on them.
+
+    A kernel is built at its first use. CRFs with the same settings share it, and CRFs
+    that differ in one term share the lattice of the other. On the CPU every picture has
+    its own kernel, elsewhere all pictures share one launch (a block diagonal kernel).
+
+    Args:
+        img: RGB pictures (N, 3, H, W) in 0..255; rounded to whole values.
+
+    Attributes:
+        img: The rounded pictures.
+        size: Their height and width.
+
+    Raises:
+        ValueError: ``img`` has another shape or holds values outside 0..255.
+    """
+
+    def __init__(self, img: Tensor) -> None:
+        if img.dim() != 4 or img.shape[1] != 3 or 0 in img.shape:
+            raise ValueError(
+                f'img: expected non-empty shape (N, 3, H, W), found {tuple(img.shape)}'
+            )
+        img = img.detach().float()
+        low, high = (bound.item() for bound in img.aminmax())
+        # De-normalising a picture may leave the range by a rounding error.
+        if not (low >= -1 and high <= 256):
+            raise ValueError(
+                f'img: expected RGB values in 0..255, found {low:g} to {high:g}'
+            )
+        self.img = img.round().clamp_(0, 255)
+        self.size = (img.shape[2], img.shape[3])
+        self._reduced: dict[tuple[int, int], Tensor] = {self.size: self.img}
+        self._lattices: dict[tuple, LatticeFilter] = {}
+        self._kernels: dict[tuple, PairwiseKernel] = {}
+
+    @property
+    def chunks(self) -> list[slice]:
+        """Pictures that are filtered together."""
+        num = len(self.img)
+        if self.img.device.type == 'cpu':
+            return [slice(i, i + 1) for i in range(num)]
+        return [slice(0, num)]
+
+    def reduced(self, size: tuple[int, int]) -> Tensor:
+        """The pictures averaged down to ``size`` (h, w), in whole values."""
+        if size not in self._reduced:
+            small = F.interpolate(self.img, size, mode='area')
+            self._reduced[size] = small.round()
+        return self._reduced[size]
+
+    def kernel(
+        self, terms: tuple[PairwiseTerm, ...], size: tuple[int, int], chunk: slice
+    ) -> PairwiseKernel:
+        """Kernel of ``terms`` on the pictures of ``chunk`` at ``size`` (h, w)."""
+        key = (terms, size, chunk.start, chunk.stop)
+        if key not in self._kernels:
+            self._kernels[key] = self._build_kernel(terms, size, chunk)
+        return self._kernels[key]
+
+    def _build_kernel(
+        self, terms: tuple[PairwiseTerm, ...], size: tuple[int, int], chunk: slice
+    ) -> PairwiseKernel:
+        filters = []
+        for term in terms:
+            if term.compat == 0:
+                continue
+            lattice = self._lattice(term.sxy, term.srgb, size, chunk)
+            ones = self.img.new_ones(len(lattice.slice.start), 1)
+            norm = (lattice(ones).squeeze(1) + 1e-20).rsqrt()
+            filters.append(lattice.scaled(norm, norm * term.compat))
+        if not filters:
+            return PairwiseKernel(None, 0.0)
+        stacked = stack_filters(filters)
+        return PairwiseKernel(stacked, stacked(ones).max().item())
+
+    def _lattice(
+        self, sxy: float, srgb: float | None, size: tuple[int, int], chunk: slice
+    ) -> LatticeFilter:
+        num = chunk.stop - chunk.start
+        if srgb is None:
+            return _position_lattice(size, sxy, num, self.img.device)
+        key = (sxy, srgb, size, chunk.start, chunk.stop)
+        if key not in self._lattices:
+            img = self.reduced(size)[chunk]
+            xy = _positions(size, num, img.device) / sxy
+            rgb = img.transpose(0, 1).flatten(1) / srgb
+            self._lattices[key] = build_lattice(torch.cat([xy, rgb]), num)
+        return self._lattices[key]
+
+
+def _positions(size: tuple[int, int], num: int, device: torch.device) -> Tensor:
+    """Column and row of every pixel of ``num`` pictures: (2, num * h * w)."""
+    y, x = torch.meshgrid(
+        *(torch.arange(s, device=device, dtype=torch.float32) for s in size),
+        indexing='ij',
+    )
+    return torch.stack([x.flatten(), y.flatten()]).repeat(1, num)
+
+
+@lru_cache(maxsize=4)
+def _position_lattice(
+    size: tuple[int, int], sxy: float, num: int, device: torch.device
+) -> LatticeFilter:
+    """Positions alone make the same lattice for every picture of a size."""
+    return build_lattice(_positions(size, num, device) / sxy, num)

@@ -1,0 +1,289 @@
+"""Gaussian filtering on the permutohedral lattice, in plain tensor operations.
+
+Adams, Baek & Davis, "Fast High-Dimensional Filtering Using the Permutohedral
+Lattice", Eurographics 2010: points with ``d``-dimensional features are splatted onto
+the ``d + 1`` vertices of the lattice simplex that encloses them (barycentric weights),
+the vertices are blurred along the ``d + 1`` lattice directions, and the points read
+the result back with the same weights. Splat, blur and slice are linear maps with few
+entries a row, so each is one weighted ``embedding_bag``: a sparse matrix product that
+needs no compiled extension and runs on every device.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Longest row of the splat matrix that is summed in one piece: a picture of one colour
+# puts all its pixels on a handful of vertices, which one thread each would sum.
+MAX_ROW = 2048
+
+
+@dataclass(frozen=True)
+class SparseMap:
+    """Sparse matrix, row by row: row ``r`` owns entries ``start[r]:start[r + 1]``.
+
+    Attributes:
+        column: Column of every entry (nnz,), int32.
+        weight: Value of every entry (nnz,), float32.
+        start: First entry of every row (rows,), int32.
+    """
+
+    column: Tensor
+    weight: Tensor
+    start: Tensor
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Product with ``values`` (columns, C): (rows, C)."""
+        return F.embedding_bag(
+            self.column, values, self.start, mode='sum', per_sample_weights=self.weight
+        )
+
+
+@dataclass(frozen=True)
+class LatticeFilter:
+    """Linear filter splat, blur, slice over ``n`` points and ``M`` lattice vertices.
+
+    Attributes:
+        splat: (M, n) map of points onto vertices.
+        blur: (M, M) maps, one a lattice direction, applied in this order.
+        slice: (n, M) map back.
+    """
+
+    splat: SparseMap
+    blur: tuple[SparseMap, ...]
+    slice: SparseMap
+    _parts: tuple[SparseMap, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, '_parts', _split_long_rows(self.splat))
+
+    @property
+    def num_vertices(self) -> int:
+        """Number ``M`` of lattice vertices in use."""
+        return len(self.splat.start)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Filter every column of ``values`` (n, C), float32: (n, C)."""
+        for step in (*self._parts, *self.blur, self.slice):
+            values = step(values)
+        return values
+
+    def scaled(self, before: Tensor, after: Tensor) -> 'LatticeFilter':
+        """The filter ``diag(after) @ self @ diag(before)``; both factors are (n,)."""
+        splat, back = self.splat, self.slice
+        width = len(back.column) // len(back.start)
+        return LatticeFilter(
+            SparseMap(splat.column, splat.weight * before[splat.column], splat.start),
+            self.blur,
+            SparseMap(
+                back.column,
+                (back.weight.view(-1, width) * after[:, None]).flatten(),
+                back.start,
+            ),
+        )
+
+
+def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
+    """Unit Gaussian filter ``exp(-|f_i - f_j|^2 / 2)`` over points, approximately.
+
+    The scale of the lattice (``sqrt(2/3) (d + 1)``) makes one blur of weights
+    (1/2, 1, 1/2) a direction worth a unit Gaussian; the result is multiplied by
+    ``1 / (1 + 2^-d)``, as in the reference CRF of Kraehenbuehl & Koltun. Blurring only
+    reaches vertices that some point touches.
+
+    Args:
+        features: Feature vectors (d, n), float32, already divided by their standard
+            deviations.
+        num_groups: The points are this many equal parts, one after the other, which do
+            not see each other (the pictures of a batch).
+
+    Raises:
+        ValueError: The features span so many cells that vertices cannot be numbered
+            in 63 bits (a standard deviation far below the resolution of the data).
+    """
+    dim, num_points = features.shape
+    origin, rank, weight = _enclosing_simplex(features)
+    key, steps = _vertex_keys(origin, rank, num_groups)
+    key = key.t().flatten()
+    weight = weight.t().flatten()
+
+    ordered, order = torch.sort(key, stable=True)
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=first[1:])
+    start = first.nonzero().squeeze(1)
+    number = first.cumsum(0, dtype=torch.int32) - 1
+    vertex = torch.empty_like(number)
+    vertex[order] = number
+    point = torch.div(order, dim + 1, rounding_mode='floor')
+    return LatticeFilter(
+        SparseMap(point.int(), weight[order], start.int()),
+        tuple(_blur_map(ordered[start], step) for step in steps),
+        SparseMap(
+            vertex,
+            weight / (1 + 2.0**-dim),
+            torch.arange(num_points, device=key.device, dtype=torch.int32) * (dim + 1),
+        ),
+    )
+
+
+def stack_filters(filters: Sequence[LatticeFilter]) -> LatticeFilter:
+    """One filter equal to the sum of ``filters`` over the same points."""
+    sizes = [f.num_vertices for f in filters]
+    shift = [sum(sizes[:i]) for i in range(len(sizes))]
+    stages = max(len(f.blur) for f in filters)
+    num_points = len(filters[0].slice.start)
+    column = torch.cat(
+        [f.slice.column.view(num_points, -1) + s for f, s in zip(filters, shift)], 1
+    )
+    weight = torch.cat([f.slice.weight.view(num_points, -1) for f in filters], 1)
+    start = torch.arange(num_points, device=column.device, dtype=torch.int32)
+    return LatticeFilter(
+        _stack_rows([f.splat for f in filters], [0] * len(filters)),
+        tuple(
+            _stack_rows([_stage(f, k) for f in filters], shift) for k in range(stages)
+        ),
+        SparseMap(column.flatten(), weight.flatten(), start * column.shape[1]),
+    )
+
+
+def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Simplex around every point (Adams et al., Section 4.1).
+
+    Returns:
+        Remainder-0 vertex (d + 1, n) in units of ``d + 1``, rank of the coordinates'
+        residuals (d + 1, n) in [0, d], and barycentric weights (d + 1, n) of the
+        vertices of remainder 0 to d.
+    """
+    dim, num_points = features.shape
+    elevated = features.new_empty(dim + 1, num_points)
+    total = features.new_zeros(num_points)
+    for j in range(dim, 0, -1):
+        unit = math.sqrt(2 / 3) * (dim + 1) / math.sqrt(j * (j + 1))
+        coordinate = features[j - 1] * unit
+        elevated[j] = total - j * coordinate
+        total = total + coordinate
+    elevated[0] = total
+    elevated /= dim + 1
+
+    origin = torch.ceil(elevated - 0.5)
+    residual = elevated - origin
+    rank = origin.sum(0).expand(dim + 1, -1).clone()
+    for i in range(dim):
+        for j in range(i + 1, dim + 1):
+            less = residual[i] < residual[j]
+            rank[i] += less
+            rank[j] += ~less
+    # Rounding may leave the plane of zero sum; the extreme coordinates step back.
+    wrap = (rank < 0).float() - (rank > dim).float()
+    origin += wrap
+    residual -= wrap
+    rank = (rank + wrap * (dim + 1)).long()
+
+    # The residual of rank r counts for remainder d - r and against d - r + 1.
+    by_rank = torch.empty_like(residual).scatter_(0, rank, residual)
+    weight = torch.empty_like(residual)
+    weight[1:] = by_rank[:-1].flip(0) - by_rank[1:].flip(0)
+    weight[0] = 1 - by_rank[0] + by_rank[-1]
+    return origin, rank, weight
+
+
+def _vertex_keys(
+    origin: Tensor, rank: Tensor, num_groups: int
+) -> tuple[Tensor, list[int]]:
+    """Number vertices by their first ``d`` coordinates in a mixed radix, exactly.
+
+    Returns:
+        Keys (d + 1, n), int64, and for each of the ``d + 1`` directions the constant
+        that leads from a vertex's key to its neighbour's.
+    """
+    dim = len(origin) - 1
+    low, high = ((origin.aminmax(dim=1)[k] * (dim + 1)).tolist() for k in (0, 1))
+    # A margin of two cells keeps neighbours beyond the border from aliasing.
+    margin = 2 * (dim + 1)
+    spans = [int(b - a) + 2 * margin + 1 for a, b in zip(low, high)][:dim]
+    if num_groups * math.prod(spans) >= 2**63:
+        raise ValueError(
+            'the lattice has too many cells: the features span '
+            f'{spans} lattice units; use larger standard deviations'
+        )
+    strides = [math.prod(spans[:j]) for j in range(dim)]
+    key = torch.arange(num_groups, device=origin.device) * math.prod(spans)
+    key = key.repeat_interleave(origin.shape[1] // num_groups)
+    for j, stride in enumerate(strides):
+        key += ((origin[j] * (dim + 1)).long() - int(low[j]) + margin) * stride
+
+    # From remainder r - 1 to r every coordinate grows by 1, except that of rank
+    # d + 1 - r, which falls by d.
+    every = sum(strides)
+    per_coordinate = torch.tensor([*strides, 0], device=key.device) * (dim + 1)
+    fall = torch.empty_like(rank).scatter_(
+        0, rank, per_coordinate[:, None].expand_as(rank)
+    )
+    keys = [key]
+    for r in range(1, dim + 1):
+        keys.append(keys[-1] + (every - fall[dim + 1 - r]))
+    return torch.stack(keys), [every - (dim + 1) * s for s in (*strides, 0)]
+
+
+def _blur_map(keys: Tensor, step: int) -> SparseMap:
+    """Weights (1/2, 1, 1/2) along one direction; ``keys`` (M,) are sorted."""
+    size = len(keys)
+    own = torch.arange(size, device=keys.device)
+    target = keys + step
+    forward = torch.searchsorted(keys, target).clamp_(max=size - 1)
+    found = keys[forward] == target
+    source, forward = own[found], forward[found]
+    column = own[:, None].repeat(1, 3)
+    weight = torch.zeros(size, 3, device=keys.device)
+    weight[:, 0] = 1
+    column[source, 1] = forward
+    weight[source, 1] = 0.5
+    column[forward, 2] = source
+    weight[forward, 2] = 0.5
+    return SparseMap(column.int().flatten(), weight.flatten(), own.int() * 3)
+
+
+def _identity_map(size: int, device: torch.device) -> SparseMap:
+    own = torch.arange(size, device=device, dtype=torch.int32)
+    return SparseMap(own, torch.ones(size, device=device), own)
+
+
+def _stage(lattice: LatticeFilter, index: int) -> SparseMap:
+    """Blur step ``index`` of a filter, the identity beyond its last."""
+    if index < len(lattice.blur):
+        return lattice.blur[index]
+    return _identity_map(lattice.num_vertices, lattice.splat.weight.device)
+
+
+def _stack_rows(maps: Sequence[SparseMap], shift: Sequence[int]) -> SparseMap:
+    """The rows of all ``maps``, the columns of map ``i`` moved by ``shift[i]``."""
+    entries = [len(m.column) for m in maps]
+    return SparseMap(
+        torch.cat([m.column + s for m, s in zip(maps, shift)]),
+        torch.cat([m.weight for m in maps]),
+        torch.cat([m.start + sum(entries[:i]) for i, m in enumerate(maps)]),
+    )
+
+
+def _split_long_rows(matrix: SparseMap) -> tuple[SparseMap, ...]:
+    """The matrix itself, or a product of two where a row is longer than MAX_ROW."""
+    start = matrix.start.long()
+    length = torch.diff(start, append=start.new_tensor([len(matrix.column)]))
+    pieces = torch.div(length + MAX_ROW - 1, MAX_ROW, rounding_mode='floor')
+    num_pieces = int(pieces.sum())
+    if num_pieces == len(start):
+        return (matrix,)
+    end = pieces.cumsum(0)
+    own = torch.arange(num_pieces, device=start.device)
+    within = own - (end - pieces).repeat_interleave(pieces)
+    piece_start = start.repeat_interleave(pieces) + within * MAX_ROW
+    merge = SparseMap(
+        own.int(),
+        torch.ones(num_pieces, device=start.device),
+        (end - pieces).int(),
+    )
+    return SparseMap(matrix.column, matrix.weight, piece_start.int()), merge
