@@ -1,0 +1,57 @@
+# `make help` lists the targets. Every target does its own set-up from a fresh clone.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help env env-ops env-crf demo test lint bench clean
+
+PINS := $(shell cat requirements/*.txt setup.py tools/misc/make_env.sh | cksum | cut -d' ' -f1)
+STAMP := .venv/.env-$(PINS)
+PY := .venv/bin/python
+
+# One thread a process: two test processes use two cores better than one does.
+export OMP_NUM_THREADS ?= 1
+export WSSS_SHARED ?= $(abspath ../shared)
+override WHEELHOUSE := $(abspath $(WHEELHOUSE))
+export WHEELHOUSE
+PYTEST_ARGS ?= -n 2
+REPORT := work_dirs/tests/report.xml
+
+help:  ## say what the targets do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+env: $(STAMP)  ## create .venv from the pins in requirements/ (PYTHON=, WHEELHOUSE=, TORCH_ARGS=)
+	@echo 'env: .venv is up to date with requirements/'
+
+$(STAMP):
+	@tools/misc/make_env.sh $@
+
+env-ops: env  ## add mmcv's compiled ops: a wheel of WHEELHOUSE=, or compiled here
+	@tools/misc/build_mmcv_ops.sh
+
+env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
+	@$(PY) -m pip -q install -c requirements/constraints.txt -r requirements/optional.txt
+	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
+
+demo: env  ## train ASDT from image tags on the toy set, in about 10 minutes
+	@$(PY) tools/demo.py
+
+test: env  ## run the tests (PYTEST_ARGS=, WSSS_SHARED=)
+	@mkdir -p $(dir $(REPORT))
+	@$(PY) -m pytest $(PYTEST_ARGS) --junitxml=$(REPORT); code=$$?; \
+	ops=with; $(PY) -c 'import mmcv.ops' >/dev/null 2>&1 || ops=without; \
+	echo "make test: ran tests/ in .venv, mmcv $$ops compiled ops; report: $(REPORT)"; \
+	exit $$code
+
+lint: env  ## ruff (rules and format) and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@echo 'make lint: ruff and mypy found nothing'
+
+bench: env  ## run every script of benchmarks/; results under benchmarks/results
+	@for script in benchmarks/bench_*.py; do \
+		echo "bench: $$script"; $(PY) $$script || exit 1; done
+
+clean:  ## remove caches and build leftovers; .venv and work_dirs stay
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+	@echo 'make clean: caches and build leftovers removed; .venv and work_dirs stay'
