@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
 from ..utils.mxnet_params import LIST_MAGIC, read_mxnet_params
@@ -170,7 +171,9 @@ def check_weights(
 
 def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> dict[str, Any] | None:
     """Arguments of :func:`load_pretrained` where ``init_cfg`` names a local file."""
-    if not isinstance(init_cfg, dict) or init_cfg['type'] != 'Pretrained':
+    if not isinstance(init_cfg, dict):
+        return None
+    if init_cfg.get('type') not in ('Pretrained', PretrainedInit):
         return None
     if '://' in init_cfg['checkpoint']:
         return None
@@ -190,33 +193,22 @@ def load_pretrained(
     print_log(f'Loaded WideResNet38 from {path}{note}', logger='current')
 
 
-def segmentor_checkpoint(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def segmentor_checkpoint(
+    state: Mapping[str, Tensor], backbone: nn.Module
+) -> dict[str, Any]:
     """Arrange weights as a checkpoint of a model with backbone and ``CAMHead``.
 
     Args:
         state: Weights from :func:`read_weights`.
+        backbone: A ``WideResNet38`` that ``state`` fits.
 
     Returns:
         ``{'state_dict': ...}`` with the prefixes ``backbone.`` and ``cam_head.``, the
         latter where ``state`` has a classifier that reads the last map.
     """
-    heads = {CLASSIFIER_KEY, 'fc8.bias'}
-    renamed = {
-        f'backbone.{key}': value for key, value in state.items() if key not in heads
-    }
+    keys = backbone.state_dict().keys()
+    renamed = {f'backbone.{key}': value for key, value in state.items() if key in keys}
     classifier = state.get(CLASSIFIER_KEY)
-    if classifier is not None and classifier.shape[1] == state['bn7.weight'].shape[0]:
+    if classifier is not None and classifier.shape[1] == len(state['bn7.weight']):
         renamed['cam_head.classifier.weight'] = classifier
     return {'state_dict': renamed}
-
-
-def save_checkpoint(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Write a checkpoint through a temporary file, so that it is whole or absent."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-    try:
-        torch.save(checkpoint, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""Convert published weights of WideResNet38 into a checkpoint of this package.
+
+Reads the PyTorch file of PSA (res38_cls.pth) or the MXNet file of the network's
+authors (ilsvrc-cls_rna-a1_cls1000_ep-0001.params, resnet_38d.params).
+
+Example:
+    python tools/model_converters/wide_resnet38.py res38_cls.pth weights/res38_cls.pth
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from mmseg_wsss.models.backbones import WideResNet38
+from mmseg_wsss.models.backbones.wide_resnet38_weights import (
+    FIRST_KEY,
+    check_weights,
+    read_weights,
+    segmentor_checkpoint,
+)
+from mmseg_wsss.utils import atomic_write
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('src', help='published file, PyTorch or MXNet')
+    parser.add_argument(
+        'dst', help='checkpoint to write, with the prefixes backbone. and cam_head.'
+    )
+    parser.add_argument(
+        '--prefix', help="what precedes the backbone's keys, where several are stored"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        state = read_weights(args.src, args.prefix)
+        with torch.device('meta'):
+            backbone = WideResNet38(base_channels=state[FIRST_KEY].shape[0])
+        check_weights(state, backbone, args.src)
+        checkpoint = segmentor_checkpoint(state, backbone)
+        with atomic_write(args.dst) as file:
+            torch.save(checkpoint, file)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    tensors = checkpoint['state_dict']
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    print(f'{args.dst}: {len(tensors)} tensors, {numbers:,} numbers')
+    for key in tensors:
+        if key.startswith('cam_head.'):
+            print(f'  with {key} {tuple(tensors[key].shape)}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
