@@ -1,0 +1,169 @@
+"""Class activation maps in, label maps out. Nothing here carries a gradient."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..utils import at_least_float32
+
+MERGES = ('mean', 'sum', 'max')
+NORMALIZATIONS = ('max', 'minmax')
+
+
+@torch.no_grad()
+def merge_cams(
+    cams: Sequence[Tensor], size: Sequence[int], how: str = 'mean'
+) -> Tensor:
+    """Bring maps of several scales to one size and merge them pixel by pixel.
+
+    Args:
+        cams: At least one map (N, K, h, w), each with its own h and w.
+        size: Height and width of the result (bilinear, ``align_corners=False``).
+        how: ``'mean'`` (asdt.md, section 4), ``'sum'`` or ``'max'`` (tscd.md, 5).
+
+    Returns:
+        Map (N, K, H, W), float32 or wider.
+
+    Raises:
+        ValueError: If there is no map, or ``how`` is unknown.
+    """
+    if how not in MERGES:
+        raise ValueError(f'how must be one of {MERGES}, got {how!r}')
+    if not cams:
+        raise ValueError('cams must hold at least one map, got none')
+    merged = _resize(cams[0], size)
+    for cam in cams[1:]:
+        cam = _resize(cam, size)
+        merged = torch.maximum(merged, cam) if how == 'max' else merged + cam
+    return merged / len(cams) if how == 'mean' else merged
+
+
+@torch.no_grad()
+def normalize_cam(
+    cam: Tensor, tags: Tensor | None = None, mode: str = 'max', eps: float = 1e-5
+) -> Tensor:
+    """Bring every map of every picture into [0, 1].
+
+    Args:
+        cam: Map (N, K, H, W), at least 0 in mode ``'max'``.
+        tags: Image tags (N, K) in {0, 1}; maps of absent classes become 0.
+        mode: ``'max'`` divides by the maximum over the pixels plus ``eps`` (asdt.md,
+            section 5.1); ``'minmax'`` subtracts the minimum first (tscd.md, section 5).
+        eps: Added to the divisor; an empty map stays 0.
+
+    Returns:
+        Map (N, K, H, W) in [0, 1), float32 or wider.
+
+    Raises:
+        ValueError: If ``mode`` is unknown.
+    """
+    if mode not in NORMALIZATIONS:
+        raise ValueError(f'mode must be one of {NORMALIZATIONS}, got {mode!r}')
+    cam = at_least_float32(cam)
+    if mode == 'minmax':
+        cam = cam - cam.amin((2, 3), keepdim=True)
+    scale = cam.amax((2, 3), keepdim=True) + eps
+    if tags is not None:
+        scale = scale.masked_fill((tags <= 0)[:, :, None, None], torch.inf)
+    return cam / scale
+
+
+@torch.no_grad()
+def background_score(cam: Tensor, alpha: float) -> Tensor:
+    """Score ``(1 - max_c M_c) ** alpha`` of the background (asdt.md, section 5.1).
+
+    Args:
+        cam: Map (N, K, H, W) in [0, 1], 0 for absent classes.
+        alpha: Power, above 0; a larger one means a weaker background.
+
+    Returns:
+        Score (N, 1, H, W) in [0, 1].
+    """
+    return (1 - cam.amax(1, keepdim=True)).clamp(min=0) ** alpha
+
+
+@torch.no_grad()
+def cam_to_label(
+    cam: Tensor,
+    tags: Tensor,
+    bg_thr: float = 0.45,
+    high_thr: float | None = None,
+    low_thr: float | None = None,
+    img_box: Tensor | Sequence[Sequence[int]] | None = None,
+    ignore_index: int = 255,
+) -> Tensor:
+    """Cut maps at thresholds (tscd.md, section 6).
+
+    The label is the strongest class among the tags. With both thresholds, pixels at
+    most ``high_thr`` are ignored and then pixels at most ``low_thr`` are background, so
+    the band between them is ignored. Otherwise pixels at most ``bg_thr`` are
+    background.
+
+    Args:
+        cam: Map (N, K, H, W) in [0, 1].
+        tags: Image tags (N, K) in {0, 1}.
+        bg_thr: Background threshold, used where the other two are not given.
+        high_thr: Upper end of the ignored band.
+        low_thr: Lower end of the ignored band, at most ``high_thr``.
+        img_box: Un-padded parts (N, 4) as (row0, row1, col0, col1), ends excluded.
+        ignore_index: Label of the ignored band and of pixels outside ``img_box``.
+
+    Returns:
+        Label (N, H, W) int64: 0 for background, k + 1 for class k, ``ignore_index``.
+
+    Raises:
+        ValueError: If only one of two thresholds is given, or they are swapped.
+    """
+    if (high_thr is None) != (low_thr is None):
+        raise ValueError(
+            'high_thr and low_thr go together, got '
+            f'high_thr={high_thr} and low_thr={low_thr}'
+        )
+    strength, label = (cam * (tags > 0)[:, :, None, None]).max(1)
+    label = label + 1
+    if high_thr is None or low_thr is None:
+        label = label.masked_fill(strength <= bg_thr, 0)
+    else:
+        if low_thr > high_thr:
+            raise ValueError(
+                f'low_thr must be at most high_thr={high_thr}, got {low_thr}'
+            )
+        label = label.masked_fill(strength <= high_thr, ignore_index)
+        label = label.masked_fill(strength <= low_thr, 0)
+    if img_box is not None:
+        inside = box_mask(img_box, label.shape[1:], label.device)
+        label = label.masked_fill(~inside, ignore_index)
+    return label
+
+
+def box_mask(
+    img_box: Tensor | Sequence[Sequence[int]],
+    size: Sequence[int],
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Pixels inside boxes.
+
+    Args:
+        img_box: Boxes (N, 4) as (row0, row1, col0, col1), ends excluded.
+        size: Height H and width W.
+        device: Device of the result.
+
+    Returns:
+        Mask (N, H, W) bool.
+    """
+    boxes = torch.as_tensor(img_box, device=device)
+    row0, row1, col0, col1 = boxes[:, :, None].unbind(1)
+    rows = torch.arange(size[0], device=device)
+    cols = torch.arange(size[1], device=device)
+    inside_rows = (rows >= row0) & (rows < row1)
+    inside_cols = (cols >= col0) & (cols < col1)
+    return inside_rows[:, :, None] & inside_cols[:, None]
+
+
+def _resize(cam: Tensor, size: Sequence[int]) -> Tensor:
+    cam = at_least_float32(cam)
+    if tuple(cam.shape[2:]) == tuple(size):
+        return cam
+    return F.interpolate(cam, size=tuple(size), mode='bilinear', align_corners=False)
