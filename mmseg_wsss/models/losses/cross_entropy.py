@@ -1,0 +1,83 @@
+"""Cross entropies that are defined where no pixel has a label."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
+
+from ..utils import at_least_float32
+from .utils import check_label_shape, mean_of_valid
+
+
+def valid_cross_entropy(
+    logits: Tensor, pseudo: Tensor, ignore_index: int = 255
+) -> Tensor:
+    """Cross entropy, averaged over the labelled pixels of the batch and of all ranks.
+
+    Args:
+        logits: Logits (N, C, H, W); computed in float32.
+        pseudo: Label (N, H, W) int64 in [0, C), or ``ignore_index``.
+        ignore_index: Label that is neither counted nor trained on.
+
+    Returns:
+        Scalar; 0 with zero gradient where every pixel is ignored.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+    check_label_shape(logits, pseudo)
+    values = F.cross_entropy(
+        at_least_float32(logits), pseudo, ignore_index=ignore_index, reduction='none'
+    )
+    return mean_of_valid(values, pseudo != ignore_index)
+
+
+def soft_cross_entropy(
+    logits: Tensor, target: Tensor, valid: Tensor | None = None
+) -> Tensor:
+    """Cross entropy against probabilities, averaged over the valid pixels.
+
+    ``-sum_c target_c log softmax(logits)_c``; the mean is over the batch and all ranks.
+
+    Args:
+        logits: Logits (N, C, H, W); computed in float32.
+        target: Probabilities (N, C, H, W), which get no gradient.
+        valid: Pixels (N, H, W) bool that count; all by default.
+
+    Returns:
+        Scalar; 0 with zero gradient where no pixel is valid.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+    if logits.shape != target.shape:
+        raise ValueError(
+            f'target must have the shape of logits {tuple(logits.shape)}, got '
+            f'{tuple(target.shape)}'
+        )
+    values = -(target.detach() * at_least_float32(logits).log_softmax(1)).sum(1)
+    if valid is None:
+        return values.mean()
+    check_label_shape(logits, valid)
+    return mean_of_valid(values, valid)
+
+
+@MODELS.register_module()
+class ValidCrossEntropyLoss(nn.Module):
+    """Module of :func:`valid_cross_entropy`.
+
+    For data without a background class, where nothing is to be balanced.
+
+    Args:
+        loss_weight: Factor of the loss.
+        ignore_index: Label that is neither counted nor trained on.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, ignore_index: int = 255) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+        self.ignore_index = ignore_index
+
+    def forward(self, logits: Tensor, pseudo: Tensor) -> Tensor:
+        """Scalar loss of logits (N, C, H, W) and label (N, H, W)."""
+        return self.loss_weight * valid_cross_entropy(logits, pseudo, self.ignore_index)
