@@ -12,6 +12,8 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
+from mmseg_wsss.utils.files import inside
+
 from .confusion import (
     LabelScores,
     SparseCounts,
@@ -59,7 +61,8 @@ def evaluate_label_files(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file cannot be read as labels; the message names it.
+        ValueError: If a file cannot be read as labels, or a name leaves the folders;
+            the message names it.
     """
     count = partial(
         _count_files,
@@ -68,7 +71,7 @@ def evaluate_label_files(
         reduce_zero_label=reduce_zero_label,
     )
     pairs = [
-        (Path(pred_dir, name + pred_suffix), Path(gt_dir, name + gt_suffix))
+        (inside(pred_dir, name + pred_suffix), inside(gt_dir, name + gt_suffix))
         for name in names
     ]
     packed: Iterable[SparseCounts] = _map(count, pairs, num_workers)

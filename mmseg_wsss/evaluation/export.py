@@ -1,0 +1,240 @@
+"""Pseudo-labels of a whole split as files, which a killed run can go on with."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, load_checkpoint
+from rich.progress import Progress
+from torch import nn
+from torch.utils.data import Dataset
+
+from mmseg_wsss.registry import DATASETS, MODELS
+
+from .export_files import (
+    ExportFormat,
+    PathLike,
+    prepare_folder,
+    unfinished,
+    write_pseudo_label,
+)
+
+
+def export_from_config(
+    cfg: Config,
+    checkpoint: PathLike,
+    out_dir: PathLike,
+    source: str,
+    *,
+    split: str | None = None,
+    soft: bool = False,
+    bg_thr: float | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> int:
+    """Export the pseudo-labels of a trained model, each rank a share of the pictures.
+
+    Pictures whose files are whole already are left out, so that a run that was killed
+    goes on where it stopped. ``manifest.json`` in the folder keeps files of different
+    models, checkpoints or sources apart.
+
+    Args:
+        cfg: Config of the training.
+        checkpoint: Checkpoint file; it must fit the model exactly.
+        out_dir: Folder of the files, see :func:`write_pseudo_label`.
+        source: Name of the pseudo-label, such as ``fused``.
+        split: ``'train'`` takes ``cfg.export_dataloader``, ``'val'`` and ``'test'`` the
+            loaders of these names; by default ``export_dataloader`` where there is one,
+            else ``test_dataloader``.
+        soft: Whether to write soft maps too.
+        bg_thr: See :class:`ExportFormat`.
+        overwrite: Whether files of another export in the folder may be replaced.
+        progress: Whether rank 0 shows a progress bar.
+
+    Returns:
+        Number of pictures of the split.
+
+    Raises:
+        KeyError: If the config has no such dataloader.
+        FileExistsError: If the folder holds another export and ``overwrite`` is off.
+        TypeError: If the model delivers no pseudo-labels.
+        RuntimeError: If files are missing at the end.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    loader_cfg = dict(choose_dataloader(cfg, split))
+    dataset = DATASETS.build(loader_cfg['dataset'])
+    dataset.full_init()
+    paths = picture_paths(dataset)
+    names = list(paths.values())
+    meta = dataset.metainfo
+    options = ExportFormat(
+        source, meta['palette'], soft, bg_thr, meta['classes'][0] == 'background'
+    )
+
+    def prepare() -> list[int]:
+        manifest = {
+            'source': source,
+            'bg_thr': bg_thr,
+            'checkpoint_sha256': _sha256(checkpoint),
+            'config_sha256': _config_sha256(cfg, loader_cfg),
+        }
+        prepare_folder(out_dir, manifest, names, overwrite)
+        return unfinished(out_dir, names, soft)
+
+    rank, world_size = get_dist_info()
+    share = _on_first_rank(prepare)[rank::world_size]
+    if share:
+        model = build_model(cfg, checkpoint)
+        # a list of indices is a sampler: no rank sees a picture twice
+        loader_cfg |= {'dataset': dataset, 'sampler': share}
+        batches = Runner.build_dataloader(loader_cfg)
+        export_pseudo_labels(
+            model, batches, paths, out_dir, options, len(share), progress
+        )
+    verify_export(out_dir, names, soft)
+    return len(names)
+
+
+def choose_dataloader(cfg: Config, split: str | None) -> dict:
+    """Find the dataloader of a split, see :func:`export_from_config`."""
+    keys = {
+        None: ['export_dataloader', 'test_dataloader'],
+        'train': ['export_dataloader'],
+        'val': ['val_dataloader'],
+        'test': ['test_dataloader'],
+    }[split]
+    for key in keys:
+        if cfg.get(key) is not None:
+            return cfg[key]
+    raise KeyError(f'expected {" or ".join(keys)} in the config, found neither')
+
+
+def build_model(cfg: Config, checkpoint: PathLike) -> nn.Module:
+    """Build the model of a config with a checkpoint, in eval mode, on this device."""
+    model_cfg = cfg.model.copy()
+    if cfg.get('data_preprocessor') is not None:
+        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
+    model = MODELS.build(model_cfg)
+    if not hasattr(model, 'pseudo_labels'):
+        raise TypeError(
+            f'{type(model).__name__} has no method pseudo_labels to export from'
+        )
+    load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
+    return model.to(get_device()).eval()
+
+
+def picture_paths(dataset: Dataset) -> dict[str, str]:
+    """Name the pictures of a data set: path below the picture folder, no suffix.
+
+    Returns:
+        Names by ``img_path``, in the order of the data set.
+
+    Raises:
+        ValueError: If two pictures have the same name.
+    """
+    count = len(dataset)  # type: ignore[arg-type]
+    pairs = [_path_and_name(dataset, index) for index in range(count)]
+    doubles = [name for name, n in Counter(n for _, n in pairs).items() if n > 1]
+    if doubles:
+        raise ValueError(
+            f'{doubles[0]} occurs more than once in the data set: files would collide'
+        )
+    return dict(pairs)
+
+
+def _path_and_name(dataset: Any, index: int) -> tuple[str, str]:
+    img_path = dataset.get_data_info(index)['img_path']
+    path = Path(img_path)
+    folder = getattr(dataset, 'data_prefix', {}).get('img_path')
+    if hasattr(dataset, 'name'):
+        return img_path, dataset.name(index)
+    if folder and path.is_relative_to(folder):
+        return img_path, path.relative_to(folder).with_suffix('').as_posix()
+    return img_path, path.stem
+
+
+def export_pseudo_labels(
+    model: nn.Module,
+    batches: Iterable[dict],
+    paths: Mapping[str, str],
+    out_dir: PathLike,
+    options: ExportFormat,
+    total: int,
+    progress: bool = True,
+) -> None:
+    """Write the pseudo-labels of all pictures that a loader gives.
+
+    Args:
+        model: Segmentor in eval mode with a ``data_preprocessor`` and
+            ``pseudo_labels(inputs, data_samples, sources)``, which gives for each
+            picture a dictionary from source to label (H, W) and soft map (C, H, W).
+        batches: Batches of the test pipeline, those of this rank only.
+        paths: Names of the pictures by ``img_path``.
+        out_dir: Folder of the files.
+        options: What to write.
+        total: Number of pictures in ``batches``.
+        progress: Whether rank 0 shows a progress bar, of its own share.
+    """
+    rank, world_size = get_dist_info()
+    title = f'Exporting {options.source}'
+    if world_size > 1:
+        title += f' (first of {world_size} processes)'
+    with Progress(disable=not progress or rank > 0) as bar:
+        task = bar.add_task(title, total=total)
+        for batch in batches:
+            with torch.no_grad():
+                data = model.data_preprocessor(batch, False)  # type: ignore[operator]
+                results = model.pseudo_labels(  # type: ignore[operator]
+                    data['inputs'], data['data_samples'], [options.source]
+                )
+            for sample, result in zip(data['data_samples'], results):
+                label, prob = result[options.source]
+                name = paths[sample.metainfo['img_path']]
+                write_pseudo_label(out_dir, name, label, prob, options)
+                bar.advance(task)
+
+
+def verify_export(out_dir: PathLike, names: Sequence[str], soft: bool) -> None:
+    """Wait for all ranks, then check that every picture has whole files.
+
+    Raises:
+        RuntimeError: If files are missing or damaged; the message names the first.
+    """
+    barrier()
+    missing = unfinished(out_dir, names, soft)
+    if missing:
+        raise RuntimeError(
+            f'expected files of {len(names)} pictures in {out_dir}, found '
+            f'{len(names) - len(missing)}; the first missing or damaged one is '
+            f'{names[missing[0]]}'
+        )
+
+
+def _on_first_rank(function: Callable[[], list[int]]) -> list[int]:
+    """Let rank 0 work while the others wait, and give its result to all."""
+    result = [function() if get_dist_info()[0] == 0 else []]
+    broadcast_object_list(result)
+    return result[0]
+
+
+def _sha256(path: PathLike) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _config_sha256(cfg: Config, loader_cfg: dict) -> str:
+    """Hash what the labels depend on: model, preprocessing, data set."""
+    parts = [cfg.model, cfg.get('data_preprocessor'), loader_cfg['dataset']]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

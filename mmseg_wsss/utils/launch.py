@@ -1,0 +1,28 @@
+"""Start of a process group, on GPUs and on machines without one."""
+
+import torch
+from mmengine.dist import init_dist, is_distributed
+
+
+def init_processes(launcher: str) -> None:
+    """Join the process group of a launcher; with ``'none'`` there is one process.
+
+    MMEngine's own function needs a GPU. Where there is none, this one starts the gloo
+    backend; MMEngine's Runner then finds the group and leaves it as it is.
+
+    Args:
+        launcher: ``'none'``, ``'pytorch'`` (torchrun), ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        ValueError: If a machine without a GPU is asked for anything but torchrun.
+    """
+    if launcher == 'none' or is_distributed():
+        return
+    if torch.cuda.is_available():
+        init_dist(launcher)
+    elif launcher == 'pytorch':
+        torch.distributed.init_process_group('gloo')
+    else:
+        raise ValueError(
+            f"expected the launcher 'none' or 'pytorch' without a GPU, got {launcher!r}"
+        )

@@ -1,0 +1,76 @@
+"""Write a model's pseudo-labels as palette PNG files, and its soft maps on demand.
+
+A run that was stopped goes on where it stopped. On several processes:
+``torchrun --nproc_per_node N tools/export_pseudo_labels.py ... --launcher pytorch``.
+"""
+
+import argparse
+
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+
+import mmseg_wsss  # noqa: F401  (registers the methods)
+from mmseg_wsss.evaluation.export import export_from_config
+from mmseg_wsss.utils.launch import init_processes
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of the training')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', required=True, help='folder of the files')
+    parser.add_argument(
+        '--source',
+        required=True,
+        help='pseudo-label of the method: cam, prediction, teacher_a, fused, ...',
+    )
+    parser.add_argument(
+        '--split',
+        choices=['train', 'val', 'test'],
+        help='train: export_dataloader of the config; val, test: the loader of that '
+        'name; by default export_dataloader, or test_dataloader where there is none',
+    )
+    parser.add_argument(
+        '--bg-thr',
+        type=float,
+        help='cut the soft map at this background threshold, in place of the labels '
+        'that the method makes',
+    )
+    parser.add_argument(
+        '--soft', action='store_true', help='write soft maps too (.npz)'
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace files of another export'
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='KEY=VALUE over the config'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    init_processes(args.launcher)
+    count = export_from_config(
+        cfg,
+        args.checkpoint,
+        args.out,
+        args.source,
+        split=args.split,
+        soft=args.soft,
+        bg_thr=args.bg_thr,
+        overwrite=args.overwrite,
+    )
+    if is_main_process():
+        print(f'{count} pictures: pseudo-labels ({args.source}) in {args.out}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,81 @@
+"""Score label files, such as exported pseudo-labels, against the true masks."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mmseg_wsss.evaluation import evaluate_label_files
+from mmseg_wsss.evaluation.tables import class_table, summary_table
+from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.utils.files import atomic_write
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('pred_dir', help='folder of the label files')
+    parser.add_argument('gt_dir', help='folder of the true masks')
+    parser.add_argument('--list', help='names to score, one a line; default: PRED_DIR')
+    parser.add_argument(
+        '--dataset', default='PascalVOCDataset', help='gives the classes'
+    )
+    parser.add_argument(
+        '--classes', nargs='+', help='class names in place of --dataset'
+    )
+    parser.add_argument('--reduce-zero-label', action='store_true')
+    parser.add_argument('--pred-suffix', default='.png')
+    parser.add_argument('--gt-suffix', default='.png')
+    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--json', help='file for the scores')
+    return parser.parse_args()
+
+
+def find_names(args: argparse.Namespace) -> list[str]:
+    if args.list:
+        lines = Path(args.list).read_text(encoding='utf-8').splitlines()
+        return [line.strip() for line in lines if line.strip()]
+    folder, suffix = Path(args.pred_dir), args.pred_suffix
+    files = sorted(folder.rglob(f'*{suffix}'))
+    return [file.relative_to(folder).as_posix().removesuffix(suffix) for file in files]
+
+
+def _without_nan(value: object) -> object:
+    """Replace undefined scores by None: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if value != value else value
+
+
+def main() -> None:
+    args = parse_args()
+    classes = args.classes or DATASETS.get(args.dataset).METAINFO['classes']
+    names = find_names(args)
+    if not names:
+        raise SystemExit(f'found no picture to score in {args.list or args.pred_dir}')
+    scores = evaluate_label_files(
+        args.pred_dir,
+        args.gt_dir,
+        names,
+        len(classes),
+        background=classes[0] == 'background',
+        reduce_zero_label=args.reduce_zero_label,
+        pred_suffix=args.pred_suffix,
+        gt_suffix=args.gt_suffix,
+        num_workers=args.workers,
+        progress=True,
+    )
+    print(class_table(scores, classes))
+    print(summary_table({f'{len(names)} pictures': scores.summary()}))
+    if args.json:
+        result = {
+            'pictures': len(names),
+            'summary': scores.summary(),
+            'classes': {'names': list(classes), **scores.per_class()},
+        }
+        with atomic_write(args.json, 'w') as file:
+            json.dump(_without_nan(result), file, indent=2)
+
+
+if __name__ == '__main__':
+    main()
