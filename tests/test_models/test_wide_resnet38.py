@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
@@ -197,7 +198,13 @@ def test_default_initialisation_is_finite():
 def test_trains_and_predicts_in_an_encoder_decoder():
     register_all_modules(init_default_scope=True)
     torch.manual_seed(0)
-    head = {'type': 'LargeFOVHead', 'in_channels': 64, 'channels': 8, 'num_classes': 3}
+    head = {
+        'type': 'LargeFOVHead',
+        'in_channels': 64,
+        'channels': 8,
+        'num_classes': 3,
+        'loss_decode': {'type': 'CrossEntropyLoss', 'avg_non_ignore': True},
+    }
     model = MODELS.build(
         {
             'type': 'EncoderDecoder',
@@ -205,7 +212,7 @@ def test_trains_and_predicts_in_an_encoder_decoder():
             'backbone': {'type': 'WideResNet38', 'base_channels': 1},
             'decode_head': head,
             'train_cfg': {},
-            'test_cfg': {'mode': 'whole'},
+            'test_cfg': ConfigDict(mode='whole'),
         }
     )
     model.init_weights()

@@ -167,6 +167,7 @@ def patched(offset: int, layout: str, value: int) -> bytes:
         (patched(68, '<Q', 0), 'expected 1 names, one an array, found 0 at byte 68'),
         (patched(84, '<B', 0xFF), 'name 0 of 1 at byte 84 is not UTF-8'),
     ],
+    ids=lambda value: value if isinstance(value, str) else 'data',
 )
 def test_bad_params(tmp_path, data, message):
     path = tmp_path / 'bad.params'
@@ -267,6 +268,7 @@ def test_a_pickle_is_not_executed(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [(b'', 'found neither'), (b'no weights at all', 'found neither')],
+    ids=['empty', 'text'],
 )
 def test_not_a_weight_file(tmp_path, content, message):
     path = tmp_path / 'x.pth'
