@@ -1,0 +1,5 @@
+"""What tests share; nothing else imports it."""
+
+from .processes import run_processes
+
+__all__ = ['run_processes']
