@@ -1,18 +1,18 @@
 """Evaluation of label files, such as exported pseudo-labels."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from rich.progress import track
 from torch import Tensor
 
 from mmseg_wsss.utils.files import inside
+from mmseg_wsss.utils.parallel import parallel_map
 
 from .confusion import (
     LabelScores,
@@ -74,9 +74,7 @@ def evaluate_label_files(
         (inside(pred_dir, name + pred_suffix), inside(gt_dir, name + gt_suffix))
         for name in names
     ]
-    packed: Iterable[SparseCounts] = _map(count, pairs, num_workers)
-    if progress:
-        packed = track(packed, 'Evaluating', total=len(pairs))
+    packed = parallel_map(count, pairs, num_workers, 'Evaluating', progress)
     total = sum_counts(packed, (num_classes, num_classes + 1))
     return label_scores(total, background)
 
@@ -113,21 +111,18 @@ def _count_files(
     if reduce_zero_label:
         gt = torch.where((gt == 0) | (gt == ignore_index), ignore_index, gt - 1)
     try:
-        return pack_counts(confusion_matrix(pred, gt, num_classes, ignore_index))
+        with _single_thread():
+            return pack_counts(confusion_matrix(pred, gt, num_classes, ignore_index))
     except ValueError as error:
         raise ValueError(f'{pair[0]} against {pair[1]}: {error}') from error
 
 
-def _map(
-    function: Callable[[tuple[Path, Path]], SparseCounts],
-    pairs: Sequence[tuple[Path, Path]],
-    num_workers: int,
-) -> Iterator[SparseCounts]:
-    if num_workers == 0:
-        yield from map(function, pairs)
-        return
-    # one thread per process: OpenMP does not survive a fork
-    with ProcessPoolExecutor(
-        num_workers, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        yield from pool.map(function, pairs, chunksize=8)
+@contextmanager
+def _single_thread() -> Iterator[None]:
+    """Keep torch from starting threads: OpenMP does not survive the fork of a worker."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -51,13 +51,13 @@ def test_missing_file_is_named(folders: tuple[Path, Path]) -> None:
         evaluate_label_files(*folders, ['a', 'gone'], 2)
 
 
-@pytest.mark.parametrize('num_workers', [0, 1])
+@pytest.mark.parametrize('num_workers', [0, 2])
 def test_label_outside_the_range_is_named(
     folders: tuple[Path, Path], num_workers: int
 ) -> None:
     write(folders[0] / 'a.png', [[0, 2, 1, 0]])
     with pytest.raises(ValueError, match=r'a\.png .*label map, found \[2\]'):
-        evaluate_label_files(*folders, ['a'], 2, num_workers=num_workers)
+        evaluate_label_files(*folders, ['sub/b', 'a'], 2, num_workers=num_workers)
 
 
 def test_truncated_file_is_named(tmp_path: Path) -> None:
@@ -73,3 +73,8 @@ def test_colours_are_not_labels(tmp_path: Path) -> None:
     Image.new('RGB', (3, 2)).save(path)
     with pytest.raises(ValueError, match=r'a\.png: expected one label per pixel'):
         read_label(path)
+
+
+def test_a_name_may_not_leave_the_folder(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(ValueError, match=r'leaves the folder'):
+        evaluate_label_files(*folders, ['a', '../gt/a'], 2)
