@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from mmengine.registry import init_default_scope
+
+import mmseg_wsss  # noqa: F401  (registers everything)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -15,3 +18,9 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f'no shared test data at {path} (set WSSS_SHARED)')
     return path
+
+
+@pytest.fixture(autouse=True)
+def mmseg_scope() -> None:
+    """Names resolve in mmseg's registries, as in any run of mmseg."""
+    init_default_scope('mmseg')

@@ -1,0 +1,3 @@
+from .endless_sampler import EndlessSampler
+
+__all__ = ['EndlessSampler']

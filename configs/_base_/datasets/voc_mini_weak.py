@@ -1,0 +1,70 @@
+# 355 pictures of PASCAL VOC 2012 for checks on a CPU: 205 to train, 150 to validate. The
+# tags are derived from the masks, which then play no part in the training.
+data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
+crop_size = (225, 225)
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomRescale', ratio_range=(0.45, 0.9)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCropPad', crop_size=crop_size),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackWeakInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(321, 321), keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackWeakInputs'),
+]
+train_split = dict(
+    type='PascalVOCDataset',
+    data_root=data_root,
+    data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+    ann_file='ImageSets/Segmentation/train.txt',
+)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    sampler=dict(type='EndlessSampler'),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=train_split,
+        tags=dict(source='masks'),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=dict(
+            type='PascalVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+            ann_file='ImageSets/Segmentation/val.txt',
+        ),
+        tags=dict(source='masks'),
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
+
+# What tools/export_pseudo_labels.py runs over; the masks serve to judge the result.
+export_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=train_split,
+        tags=dict(source='masks'),
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)

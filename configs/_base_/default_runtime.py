@@ -1,0 +1,20 @@
+default_scope = 'mmseg'
+custom_imports = dict(imports=['mmseg_wsss'], allow_failed_imports=False)
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+randomness = dict(seed=0)
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(
+    type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer'
+)
+log_processor = dict(by_epoch=False)
+log_level = 'INFO'
+load_from = None
+resume = False
+
+# Derived randomness makes a resumed run equal an uninterrupted one; the guard stops at
+# the first loss that is not finite, before anything is saved.
+custom_hooks = [dict(type='IterationSeedHook'), dict(type='NonFiniteLossHook')]

@@ -1,0 +1,62 @@
+"""Randomness of the data side, derived from (seed, number of the draw).
+
+A sampler that yields :class:`Draw` tells the dataset which draw of the whole training
+an index is. The dataset seeds its augmentation from it, so that a sample depends
+neither on the number of workers nor on what was drawn before, and a resumed run sees
+what an uninterrupted one would have seen.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class Draw(int):
+    """Index of a picture that remembers its seed and its place in the stream.
+
+    Args:
+        index: Index into the dataset.
+        seed: Seed of the sampler.
+        number: 0-based number of the draw, counted over all ranks.
+    """
+
+    seed: int
+    number: int
+
+    def __new__(cls, index: int, seed: int, number: int) -> 'Draw':
+        draw = super().__new__(cls, index)
+        draw.seed = seed
+        draw.number = number
+        return draw
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Draw, (int(self), self.seed, self.number)
+
+
+@contextmanager
+def seeded(*key: int) -> Iterator[None]:
+    """Seed ``random``, NumPy and torch (CPU) from ``key``; restore them afterwards.
+
+    Args:
+        *key: Non-negative integers, e.g. seed and number of a draw.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    seed_all(*key)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def seed_all(*key: int) -> None:
+    """Seed ``random``, NumPy and torch (all devices) from non-negative integers."""
+    words = np.random.SeedSequence(key).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(words[1])
+    torch.manual_seed(int(words[2]))

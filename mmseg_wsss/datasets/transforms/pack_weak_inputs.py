@@ -1,0 +1,70 @@
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.structures import LabelData, PixelData
+from mmseg.datasets.transforms import PackSegInputs
+
+from mmseg_wsss.registry import TRANSFORMS
+
+
+def bounding_box(valid_map: np.ndarray) -> tuple[int, int, int, int]:
+    """Smallest (row0, row1, col0, col1), ends exclusive, that holds every True."""
+    rows, cols = np.flatnonzero(valid_map.any(1)), np.flatnonzero(valid_map.any(0))
+    if rows.size == 0:
+        return 0, 0, 0, 0
+    return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
+
+
+@TRANSFORMS.register_module()
+class PackWeakInputs(PackSegInputs):
+    """mmseg's ``PackSegInputs`` for pictures that are labelled by tags.
+
+    Adds to the data sample ``gt_tags.label`` (K,) float32 in {0, 1}, ``valid_map`` (a
+    ``PixelData`` with ``data`` (1, H, W) bool, True inside the picture) and, in the
+    meta information, ``img_box`` = (row0, row1, col0, col1), the bounding box of the
+    valid area. ``full_img`` (3, H, W) uint8 is there where ``KeepFullPicture`` ran.
+
+    Args:
+        meta_keys: Keys of the meta information, as in ``PackSegInputs``.
+    """
+
+    def __init__(
+        self,
+        meta_keys: Sequence[str] = (
+            'img_path',
+            'seg_map_path',
+            'ori_shape',
+            'img_shape',
+            'pad_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'reduce_zero_label',
+        ),
+    ) -> None:
+        super().__init__(meta_keys=meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack ``img``, ``gt_seg_map`` (if loaded), ``gt_tags`` and ``valid_map``."""
+        packed = super().transform(results)
+        data_sample = packed['data_samples']
+        if 'gt_tags' in results:
+            label = torch.as_tensor(results['gt_tags'], dtype=torch.float32)
+            data_sample.gt_tags = LabelData(label=label)
+        if 'full_img' in results:
+            full_img = np.ascontiguousarray(results['full_img'].transpose(2, 0, 1))
+            data_sample.full_img = PixelData(data=torch.from_numpy(full_img))
+        valid_map = results.get('valid_map')
+        if valid_map is None:
+            return packed
+        if valid_map.shape != results['img'].shape[:2]:
+            raise ValueError(
+                f'{results.get("img_path")}: the valid area has shape '
+                f'{valid_map.shape}, the picture {results["img"].shape[:2]}; a '
+                'transform after RandomCropPad changed the size without it'
+            )
+        valid_map = valid_map == 1
+        data_sample.valid_map = PixelData(data=torch.from_numpy(valid_map)[None])
+        data_sample.set_metainfo({'img_box': bounding_box(valid_map)})
+        return packed

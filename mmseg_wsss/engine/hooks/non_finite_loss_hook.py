@@ -1,0 +1,62 @@
+import math
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmseg_wsss.registry import HOOKS
+
+
+@HOOKS.register_module()
+class NonFiniteLossHook(Hook):
+    """Stop the training at the first loss that is not finite.
+
+    The message names the losses, the iteration and the pictures of the batch. It runs
+    before MMEngine's ``CheckpointHook``, and refuses to save weights that are not
+    finite, so that the last checkpoint on disk is a good one.
+    """
+
+    priority = 'HIGH'
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Look at every logged loss of this iteration."""
+        losses = {
+            key: float(torch.as_tensor(value).detach())
+            for key, value in (outputs or {}).items()
+            if 'loss' in key
+        }
+        bad = {k: v for k, v in losses.items() if not math.isfinite(v)}
+        if bad:
+            raise FloatingPointError(
+                f'iteration {runner.iter}: not finite: '
+                + ', '.join(f'{key} = {value}' for key, value in bad.items())
+                + '; pictures of the batch: '
+                + ', '.join(_picture_paths(data_batch) or ['unknown'])
+            )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse to write weights that are not finite."""
+        for key, value in checkpoint.get('state_dict', {}).items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise FloatingPointError(
+                    f'iteration {runner.iter}: {key} is not finite, no checkpoint was '
+                    'written'
+                )
+
+
+def _picture_paths(data_batch: dict | None) -> list[str]:
+    """Paths of the pictures of a batch, of every branch if it has several."""
+    samples = (data_batch or {}).get('data_samples', [])
+    groups = samples.values() if isinstance(samples, dict) else [samples]
+    return [
+        str(sample.metainfo.get('img_path', 'unknown'))
+        for group in groups
+        for sample in group
+        if sample is not None
+    ]

@@ -1,0 +1,61 @@
+"""One picture at its original size, with what pseudo-labels are made of."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..pseudo_labels import normalize_cam
+
+if TYPE_CHECKING:
+    from .wsss_base import WSSSBase
+
+
+class Picture:
+    """A test picture whose CAM, features and probabilities are computed on demand.
+
+    Args:
+        model: Segmentor.
+        inputs: Normalised picture (1, 3, h, w), possibly padded right and below.
+        data_sample: Data sample with ``gt_tags``, ``ori_shape`` and ``img_shape``.
+    """
+
+    def __init__(self, model: 'WSSSBase', inputs: Tensor, data_sample: object) -> None:
+        meta = data_sample.metainfo
+        height, width = meta.get('img_shape', inputs.shape[2:])[:2]
+        self.model = model
+        self.inputs = inputs[..., :height, :width]
+        self.size = tuple(meta.get('ori_shape', (height, width))[:2])
+        self.tags = model.tags([data_sample]).to(inputs)
+
+    def resize(self, maps: Tensor) -> Tensor:
+        """Maps (1, C, ...) at the original size (1, C, H, W)."""
+        if tuple(maps.shape[2:]) == self.size:
+            return maps.float()
+        return F.interpolate(
+            maps.float(), size=self.size, mode='bilinear', align_corners=False
+        )
+
+    @cached_property
+    def img(self) -> Tensor:
+        """Colours (1, 3, H, W) in 0..255, the guide of refiners."""
+        return self.resize(self.model.denormalize(self.inputs))
+
+    @cached_property
+    def feats(self) -> tuple[Tensor, ...]:
+        """Features of the backbone and neck at scale 1."""
+        return self.model.extract_feat(self.inputs)
+
+    @cached_property
+    def cam(self) -> Tensor:
+        """CAM (1, K, H, W) in [0, 1], 0 for absent tags."""
+        options = self.model.test_cfg.get('cam', {})
+        cam = self.model.multi_scale_cam(self.inputs, size=self.size, **options)
+        return normalize_cam(cam, self.tags)
+
+    @cached_property
+    def prob(self) -> Tensor:
+        """Probabilities (1, C, H, W) of the network's prediction."""
+        meta = {'img_shape': self.inputs.shape[2:], 'ori_shape': self.size}
+        return self.resize(self.model.encode_probs(self.inputs, [meta]))

@@ -1,0 +1,56 @@
+"""A clear word where a network needs mmcv's compiled operators and they are missing."""
+
+from importlib.util import find_spec
+from typing import Any
+
+NEEDS_OPS = frozenset(
+    {
+        'CCHead',
+        'PSAHead',
+        'PointHead',
+        'Mask2FormerHead',
+        'DCN',
+        'DCNv2',
+        'CARAFE',
+        'carafe',
+    }
+)
+
+
+def ops_available() -> bool:
+    """Whether this installation of mmcv has its compiled operators."""
+    return find_spec('mmcv._ext') is not None
+
+
+def require_ops(cfg: Any) -> None:
+    """Check that the operators which a model's config needs are there.
+
+    Args:
+        cfg: Config of a model or a part of one.
+
+    Raises:
+        RuntimeError: If a part needs mmcv's compiled operators and they are missing;
+            the message names the part and the remedies.
+    """
+    if ops_available():
+        return
+    needed = sorted(set(_types(cfg)) & NEEDS_OPS)
+    if needed:
+        import mmcv
+
+        raise RuntimeError(
+            f'{", ".join(needed)} needs the compiled operators of mmcv, which '
+            f'{mmcv.__file__} ({mmcv.__version__}) lacks; run `make env-ops` in a clone '
+            'of this project, or install an mmcv with operators (`mim install mmcv` or '
+            '`mim install onedl-mmcv`)'
+        )
+
+
+def _types(cfg: Any) -> list[str]:
+    """Every ``type`` (and upsampling mode) that a nested config names."""
+    if isinstance(cfg, dict):
+        found = [cfg['type']] if isinstance(cfg.get('type'), str) else []
+        return found + [name for value in cfg.values() for name in _types(value)]
+    if isinstance(cfg, list | tuple):
+        return [name for value in cfg for name in _types(value)]
+    return []

@@ -1,0 +1,110 @@
+"""Crops that carry their valid area, rescaling, packing."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmseg.datasets.transforms import RandomFlip
+
+from mmseg_wsss.datasets.transforms import (
+    KeepFullPicture,
+    PackWeakInputs,
+    RandomCropPad,
+    RandomRescale,
+)
+
+
+def sample(height: int, width: int) -> dict:
+    """A picture whose pixels say where they come from; no pixel has colour 255."""
+    rows, cols = np.mgrid[:height, :width]
+    img = np.stack([rows % 250, cols % 250, (rows + cols) % 250], 2).astype(np.uint8)
+    return {
+        'img': img,
+        'img_path': 'a.png',
+        'ori_shape': (height, width),
+        'img_shape': (height, width),
+        'gt_tags': np.array([1, 0, 1], dtype=np.uint8),
+    }
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 1000))
+def test_valid_area_is_exactly_where_the_picture_lies(height, width, seed):
+    np.random.seed(seed)
+    crop = RandomCropPad((16, 24), pad_val=(255, 255, 255))(sample(height, width))
+    assert crop['img'].shape == (16, 24, 3)
+    np.testing.assert_array_equal(crop['valid_map'] == 1, (crop['img'] != 255).all(2))
+    assert crop['valid_map'].sum() == min(height, 16) * min(width, 24)
+
+
+def test_masks_are_cut_like_the_picture_and_padded_with_ignore():
+    results = sample(10, 40)
+    results |= {'gt_seg_map': results['img'][..., 1], 'seg_fields': ['gt_seg_map']}
+    crop = RandomCropPad((16, 24))(results)
+    inside = crop['valid_map'] == 1
+    np.testing.assert_array_equal(crop['gt_seg_map'][inside], crop['img'][inside][:, 1])
+    assert (crop['gt_seg_map'][~inside] == 255).all()
+
+
+def test_every_window_position_can_be_drawn():
+    np.random.seed(0)
+    starts = {
+        int(RandomCropPad((4, 8))(sample(6, 8))['img'][0, 0, 0]) for _ in range(60)
+    }
+    assert starts == {0, 1, 2}
+
+
+def test_a_later_flip_carries_the_valid_area():
+    np.random.seed(1)
+    crop = RandomCropPad((8, 24), pad_val=(255, 255, 255))(sample(8, 10))
+    flipped = RandomFlip(prob=1.0)(crop)
+    np.testing.assert_array_equal(
+        flipped['valid_map'] == 1, (flipped['img'] != 255).all(2)
+    )
+
+
+def test_packing_gives_tags_valid_map_and_its_box():
+    np.random.seed(2)
+    packed = PackWeakInputs()(RandomCropPad((16, 24))(sample(10, 12)))
+    data = packed['data_samples']
+    assert data.gt_tags.label.tolist() == [1.0, 0.0, 1.0]
+    row0, row1, col0, col1 = data.img_box
+    expected = torch.zeros(1, 16, 24, dtype=torch.bool)
+    expected[:, row0:row1, col0:col1] = True
+    assert (row1 - row0, col1 - col0) == (10, 12)
+    assert torch.equal(data.valid_map.data, expected)
+    assert 'gt_sem_seg' not in data
+
+
+def test_packing_refuses_a_valid_area_of_another_size():
+    crop = RandomCropPad((16, 24))(sample(10, 12))
+    crop['img'] = crop['img'][:8]
+    with pytest.raises(ValueError, match=r'a\.png.*\(16, 24\).*\(8, 24\)'):
+        PackWeakInputs()(crop)
+
+
+def test_rescale_keeps_proportions_and_bounds():
+    np.random.seed(0)
+    for _ in range(20):
+        height, width = RandomRescale((0.5, 2.0))(sample(20, 40))['img'].shape[:2]
+        assert 10 <= height <= 40
+        assert abs(width - 2 * height) <= 1
+
+
+def test_full_picture_is_kept_at_crop_size():
+    results = KeepFullPicture((16, 24))(sample(30, 30))
+    packed = PackWeakInputs()(RandomCropPad((16, 24))(results))
+    assert packed['data_samples'].full_img.data.shape == (3, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ('build', 'message'),
+    [
+        (lambda: RandomCropPad((0, 4)), r'crop_size.*\(0, 4\)'),
+        (lambda: RandomRescale((2.0, 1.0)), r'ratio_range.*\(2.0, 1.0\)'),
+    ],
+)
+def test_bad_arguments_are_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
