@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mmseg_wsss.datasets.label_maps import PICTURE_ERRORS, open_whole
 from mmseg_wsss.utils.files import atomic_write, inside
 
 PathLike = str | os.PathLike[str]
@@ -166,11 +167,10 @@ def _files(out_dir: PathLike, name: str) -> tuple[Path, Path]:
 
 def _is_whole(png: Path, npz: Path, soft: bool) -> bool:
     try:
-        with Image.open(png) as image:
-            image.verify()
+        open_whole(png).close()
         if soft:
             with zipfile.ZipFile(npz) as archive:
                 return len(archive.namelist()) == 2
-    except (OSError, SyntaxError, zipfile.BadZipFile):
+    except (*PICTURE_ERRORS, zipfile.BadZipFile):
         return False
     return True

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
 
+from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.utils.files import inside
 from mmseg_wsss.utils.parallel import parallel_map
 
@@ -60,9 +59,8 @@ def evaluate_label_files(
         The scores over all pixels of all pictures.
 
     Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file cannot be read as labels, or a name leaves the folders;
-            the message names it.
+        ValueError: If a file is missing or cannot be read as labels, or a name leaves
+            the folders; the message names it.
     """
     count = partial(
         _count_files,
@@ -79,37 +77,15 @@ def evaluate_label_files(
     return label_scores(total, background)
 
 
-def read_label(path: PathLike) -> Tensor:
-    """Read a label map (H, W) of int64 from a palette or grey-scale picture.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or holds colours instead of labels.
-    """
-    try:
-        with Image.open(path) as image:
-            labels = np.array(image)
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'{path} cannot be read as a picture: {error}') from error
-    if labels.ndim != 2:
-        raise ValueError(
-            f'{path}: expected one label per pixel, found an array of shape '
-            f'{labels.shape}'
-        )
-    return torch.from_numpy(labels.astype(np.int64))
-
-
 def _count_files(
     pair: tuple[Path, Path],
     num_classes: int,
     ignore_index: int,
     reduce_zero_label: bool,
 ) -> SparseCounts:
-    pred, gt = read_label(pair[0]), read_label(pair[1])
+    pred, gt = (read_label_map(path).astype(np.int64) for path in pair)
     if reduce_zero_label:
-        gt = torch.where((gt == 0) | (gt == ignore_index), ignore_index, gt - 1)
+        gt = np.where((gt == 0) | (gt == ignore_index), ignore_index, gt - 1)
     try:
         with _single_thread():
             return pack_counts(confusion_matrix(pred, gt, num_classes, ignore_index))
@@ -119,7 +95,7 @@ def _count_files(
 
 @contextmanager
 def _single_thread() -> Iterator[None]:
-    """Keep torch from starting threads: OpenMP does not survive the fork of a worker."""
+    """Keep torch from starting threads: OpenMP does not survive a fork."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
