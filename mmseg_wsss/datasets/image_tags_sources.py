@@ -143,7 +143,7 @@ def read_masks(
     read = partial(_mask_tags, rule=rule, min_pixels=min_pixels)
     file = TagFile(has_ids=True)
     results = parallel_map(read, files.values(), workers, 'reading masks', progress)
-    for picture, path, found in zip(files, files.values(), results):
+    for found, (picture, path) in zip(results, files.items()):
         if isinstance(found, str):
             file.problems.append(found)
         else:

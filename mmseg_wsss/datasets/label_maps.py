@@ -31,7 +31,7 @@ def open_whole(path: StrPath) -> Image.Image:
     """Open a picture of which no byte is missing; pixels are read when asked for.
 
     Pillow shows PNG files that end too early, or are damaged, as long as they have
-    enough pixels; here their check sums must be right to the end of the file.
+    enough pixels; here check sums must be right, and the end mark must be there.
 
     Raises:
         OSError, SyntaxError, DecompressionBombError: See ``PICTURE_ERRORS``.

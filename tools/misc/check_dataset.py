@@ -1,0 +1,144 @@
+"""Look for everything in a data set that would break or falsify a training.
+
+    python tools/misc/check_dataset.py configs/asdt/CONFIG.py --workers 8
+    python tools/misc/check_dataset.py --pictures data/my/pictures --tags tags.csv \
+        --classes dog,cat --split train=train.txt val=val.txt
+
+Reports unreadable pictures, masks of another size, labels outside the range, tags
+without pictures and pictures without tags, files missing from a split, pictures in more
+than one split (also copies under another name), and paths that leave the data root.
+The exit status is 1 if anything is wrong, else 0.
+"""
+
+import argparse
+import os
+import sys
+from collections import Counter
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+
+import mmseg_wsss  # noqa: F401  registers the data sets that configs name
+from mmseg_wsss.datasets.check_sources import split_from_folder, splits_from_config
+from mmseg_wsss.datasets.checks import Finding, Report, Split, check_splits
+from mmseg_wsss.datasets.class_names import class_names
+from mmseg_wsss.datasets.image_tags import ImageTags, TagError
+from mmseg_wsss.datasets.label_maps import LabelRule
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', nargs='?', help='config to check')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--pictures', help='instead of a config: folder of pictures')
+    parser.add_argument('--masks', help='folder of label maps')
+    parser.add_argument('--tags', help='tag file, see docs')
+    parser.add_argument(
+        '--classes', help='foreground classes: a data set, a file, or a,b,c'
+    )
+    parser.add_argument('--no-background', action='store_true')
+    parser.add_argument('--reduce-zero-label', action='store_true')
+    parser.add_argument(
+        '--allow-empty', action='store_true', help='pictures may lack tags'
+    )
+    parser.add_argument(
+        '--split',
+        nargs='+',
+        default=[],
+        metavar='NAME=FILE',
+        help='lists of names, e.g. train=train.txt val=val.txt; default: every picture',
+    )
+    parser.add_argument('--img-suffix', default='.jpg')
+    parser.add_argument('--mask-suffix', default='.png')
+    parser.add_argument('--workers', type=int, default=2, help='processes that read')
+    parser.add_argument(
+        '--max-rows', type=int, default=50, help='shown of each kind; 0 shows all'
+    )
+    args = parser.parse_args(argv)
+    if (args.config is None) == (args.pictures is None):
+        parser.error('expected either a config or --pictures')
+    if (args.tags or args.masks) and args.pictures and not args.classes:
+        parser.error('--tags and --masks need --classes')
+    return args
+
+
+def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Finding]]:
+    names = class_names(args.classes) if args.classes else ()
+    rule, tags, findings = None, None, []
+    if names:
+        rule = LabelRule(len(names), not args.no_background, args.reduce_zero_label)
+    if args.tags:
+        try:
+            tags = ImageTags.load(args.tags, names, allow_empty=args.allow_empty)
+        except TagError as error:
+            findings = [Finding('tags', error.source, text) for text in error.problems]
+    lists = [entry.split('=', 1) for entry in args.split] or [['all', None]]
+    splits = [
+        split_from_folder(
+            name,
+            args.pictures,
+            args.masks,
+            path,
+            args.img_suffix,
+            args.mask_suffix,
+            rule,
+            tags,
+        )
+        for name, path in lists
+    ]
+    return splits, findings
+
+
+def show(report: Report, max_rows: int) -> None:
+    """Print a table of what was looked at and one of what is wrong."""
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    table = Table('split', 'readable pictures', 'readable masks', title='Looked at')
+    for name, pictures in report.pictures.items():
+        table.add_row(name, str(pictures), str(report.masks[name]))
+    console.print(table)
+    if not report.findings:
+        console.print('Nothing is wrong.')
+        return
+    table = Table(title='What is wrong')
+    table.add_column('kind')
+    table.add_column('where', overflow='fold')
+    table.add_column('what', overflow='fold')
+    kinds = Counter(finding.kind for finding in report.findings)
+    for kind, count in kinds.items():
+        found = [finding for finding in report.findings if finding.kind == kind]
+        for finding in found[: max_rows or None]:
+            table.add_row(kind, _short(finding.where), finding.what)
+        if max_rows and count > max_rows:
+            table.add_row(kind, f'... and {count - max_rows} more', '--max-rows 0')
+    console.print(table, markup=False)
+    numbers = ', '.join(f'{count} x {kind}' for kind, count in kinds.items())
+    console.print(f'{len(report.findings)} problem(s): {numbers}')
+
+
+def _short(path: str) -> str:
+    """A path relative to the current folder, where that is shorter."""
+    relative = os.path.relpath(path) if os.path.isabs(path) else path
+    return min(path, relative, key=len)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    if args.config:
+        config = Config.fromfile(args.config)
+        config.merge_from_dict(args.cfg_options)
+        init_default_scope(config.get('default_scope', 'mmseg'))
+        splits, findings = splits_from_config(config)
+    else:
+        splits, findings = splits_from_folders(args)
+    report = check_splits(splits, args.workers, progress=True)
+    report.findings[:0] = findings
+    show(report, args.max_rows)
+    return int(bool(report.findings))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
