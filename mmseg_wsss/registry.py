@@ -12,6 +12,7 @@ from mmseg.registry import (
     METRICS,
     MODELS,
     OPTIM_WRAPPER_CONSTRUCTORS,
+    RUNNERS,
     TRANSFORMS,
     VISUALIZERS,
 )
@@ -24,6 +25,7 @@ __all__ = [
     'METRICS',
     'MODELS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
+    'RUNNERS',
     'TRANSFORMS',
     'VISUALIZERS',
 ]

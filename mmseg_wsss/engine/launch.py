@@ -1,0 +1,129 @@
+"""From the command line to a Runner: what the training and testing tools share."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmseg_wsss.registry import RUNNERS
+from mmseg_wsss.utils.launch import init_processes
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+DDP_TYPES = ('MMDistributedDataParallel', 'DistributedDataParallel')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that mmseg's own train and test tools have in common."""
+    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings over those of the config: KEY=VALUE, a list as KEY="[a,b]" or '
+        'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without blanks',
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    # Older launchers pass the rank as an argument, torchrun in LOCAL_RANK.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config of a command line and apply the options of `add_arguments`.
+
+    The work folder is the one of the command line, else of the config, else
+    ``work_dirs/NAME_OF_CONFIG``.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    return cfg
+
+
+def prepare(cfg: Config) -> None:
+    """Let a config run on several processes of a machine without a GPU.
+
+    Does nothing where there is one process, or a GPU. Otherwise it starts a gloo
+    process group, since MMEngine would ask CUDA for a device, and changes ``cfg``: the
+    model is wrapped without device ids, and SyncBN, which exists on GPUs only, becomes
+    BN.
+
+    Raises:
+        ValueError: If the launcher is not torchrun and there is no GPU.
+    """
+    if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
+        return
+    init_processes(cfg.launcher)
+    if 'strategy' in cfg or cfg.get('runner_type') == 'FlexibleRunner':
+        _wrap_in_strategy(cfg)
+    else:
+        wrapper = cfg.get('model_wrapper_cfg') or dict(
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
+        cfg.model_wrapper_cfg = _without_devices(wrapper)
+    count = _replace_sync_bn(cfg.model)
+    if count:
+        print_log(f'no GPU: {count} SyncBN in the config became BN', logger='current')
+
+
+def build_runner(cfg: Config) -> Any:
+    """Build the Runner of a config, or the class that its ``runner_type`` names."""
+    prepare(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch a config's optimizer wrapper to automatic mixed precision.
+
+    Raises:
+        ValueError: If the wrapper is none that has a mixed-precision form.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind == 'AmpOptimWrapper':
+        print_log('the config trains with mixed precision already', logger='current')
+        return
+    if kind != 'OptimWrapper':
+        raise ValueError(
+            f"--amp expects optim_wrapper.type 'OptimWrapper', found {kind!r}"
+        )
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _wrap_in_strategy(cfg: Config) -> None:
+    strategy = cfg.get('strategy') or dict(type='DDPStrategy')
+    if strategy['type'] == 'DDPStrategy':
+        wrapper = strategy.get('model_wrapper') or dict(broadcast_buffers=False)
+        strategy['model_wrapper'] = _without_devices(wrapper)
+    cfg.strategy = strategy
+
+
+def _without_devices(wrapper: dict) -> dict:
+    wrapper.setdefault('type', DDP_TYPES[0])
+    if wrapper['type'] in DDP_TYPES:
+        wrapper['device_ids'] = None
+    return wrapper
+
+
+def _replace_sync_bn(node: Any) -> int:
+    """Turn every SyncBN in a config into BN, in place; returns how many."""
+    if isinstance(node, dict):
+        count = sum(_replace_sync_bn(value) for value in node.values())
+        if node.get('type') in ('SyncBN', 'MMSyncBN'):
+            node['type'] = 'BN'
+            count += 1
+        return count
+    if isinstance(node, list | tuple):
+        return sum(_replace_sync_bn(value) for value in node)
+    return 0

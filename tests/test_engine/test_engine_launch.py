@@ -1,0 +1,132 @@
+import argparse
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmseg_wsss.engine import launch
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    """A machine without a GPU where a process group can be joined by a call."""
+    joined = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(launch, 'init_processes', joined.append)
+    return joined
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('config')
+    launch.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+class TestLoadConfig:
+    @pytest.fixture
+    def config(self, tmp_path, monkeypatch):
+        monkeypatch.delenv('LOCAL_RANK', raising=False)
+        path = tmp_path / 'some_config.py'
+        path.write_text("model = dict(type='A', depth=1)\n")
+        return str(path)
+
+    def test_work_dir_of_command_line_config_and_name(self, config, tmp_path):
+        assert launch.load_config(parse(config)).work_dir == 'work_dirs/some_config'
+        with open(config, 'a') as file:
+            file.write("work_dir = 'from_config'\n")
+        assert launch.load_config(parse(config)).work_dir == 'from_config'
+        args = parse(config, '--work-dir', 'from_line')
+        assert launch.load_config(args).work_dir == 'from_line'
+
+    def test_options_go_over_the_config(self, config):
+        args = parse(config, '--cfg-options', 'model.depth=3', 'model.dims=4,5')
+        cfg = launch.load_config(args)
+        assert cfg.model == dict(type='A', depth=3, dims=[4, 5])
+
+    def test_local_rank_of_old_launchers(self, config, monkeypatch):
+        launch.load_config(parse(config, '--local-rank', '3'))
+        assert launch.os.environ['LOCAL_RANK'] == '3'
+        # torchrun's own variable wins.
+        launch.load_config(parse(config, '--local-rank', '5'))
+        assert launch.os.environ['LOCAL_RANK'] == '3'
+        monkeypatch.delenv('LOCAL_RANK')
+
+
+class TestPrepare:
+    def test_one_process_is_left_alone(self, no_gpu):
+        cfg = Config(dict(model=dict(norm_cfg=dict(type='SyncBN')), launcher='none'))
+        before = cfg.to_dict()
+        launch.prepare(cfg)
+        assert cfg.to_dict() == before
+        assert no_gpu == []
+
+    def test_gpus_are_left_to_mmengine(self, monkeypatch, no_gpu):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+        cfg = Config(dict(model=dict(norm_cfg=dict(type='SyncBN')), launcher='slurm'))
+        before = cfg.to_dict()
+        launch.prepare(cfg)
+        assert cfg.to_dict() == before
+        assert no_gpu == []
+
+    def test_ddp_without_device_ids(self, no_gpu):
+        cfg = Config(dict(model={}, launcher='pytorch', find_unused_parameters=True))
+        launch.prepare(cfg)
+        assert no_gpu == ['pytorch']
+        assert cfg.model_wrapper_cfg == dict(
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=True,
+        )
+
+    def test_own_wrapper_is_kept(self, no_gpu):
+        wrapper = dict(type='MMFullyShardedDataParallel', use_orig_params=True)
+        cfg = Config(dict(model={}, launcher='pytorch', model_wrapper_cfg=wrapper))
+        launch.prepare(cfg)
+        assert cfg.model_wrapper_cfg == wrapper
+        cfg.model_wrapper_cfg = dict(static_graph=True)
+        launch.prepare(cfg)
+        assert cfg.model_wrapper_cfg == dict(
+            static_graph=True, type='MMDistributedDataParallel', device_ids=None
+        )
+
+    def test_flexible_runner(self, no_gpu):
+        cfg = Config(dict(model={}, launcher='pytorch', runner_type='FlexibleRunner'))
+        launch.prepare(cfg)
+        assert cfg.strategy.type == 'DDPStrategy'
+        assert cfg.strategy.model_wrapper.device_ids is None
+        cfg.strategy = dict(type='DeepSpeedStrategy')
+        launch.prepare(cfg)
+        assert cfg.strategy == dict(type='DeepSpeedStrategy')
+
+    def test_sync_bn_becomes_bn_everywhere(self, no_gpu):
+        heads = [dict(norm_cfg=dict(type='SyncBN', eps=0.1)), dict(type='MMSyncBN')]
+        model = dict(backbone=dict(norm_cfg=dict(type='GN')), heads=heads)
+        cfg = Config(dict(model=model, launcher='pytorch'))
+        launch.prepare(cfg)
+        assert cfg.model == dict(
+            backbone=dict(norm_cfg=dict(type='GN')),
+            heads=[dict(norm_cfg=dict(type='BN', eps=0.1)), dict(type='BN')],
+        )
+
+    def test_other_launchers_need_a_gpu(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+        cfg = Config(dict(model={}, launcher='slurm'))
+        with pytest.raises(ValueError, match='slurm'):
+            launch.prepare(cfg)
+
+
+class TestAmp:
+    def test_wrapper_is_switched(self):
+        cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', clip_grad=None)))
+        for _ in range(2):
+            launch.enable_amp(cfg)
+            assert cfg.optim_wrapper == dict(
+                type='AmpOptimWrapper', clip_grad=None, loss_scale='dynamic'
+            )
+
+    def test_unknown_wrapper(self):
+        cfg = Config(dict(optim_wrapper=dict(type='ApexOptimWrapper')))
+        with pytest.raises(ValueError, match="found 'ApexOptimWrapper'"):
+            launch.enable_amp(cfg)

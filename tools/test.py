@@ -1,0 +1,96 @@
+"""Test a model: mmseg's test tool, also with a CRF and at several scales."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+
+import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
+from mmseg_wsss.evaluation.setting import SCALES, apply_setting, record
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='folder of the predictions, as PNG files')
+    parser.add_argument('--show', action='store_true', help='show the predictions')
+    parser.add_argument('--show-dir', help='folder of painted pictures')
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds a picture is shown'
+    )
+    parser.add_argument(
+        '--tta', action='store_true', help="augment by the config's tta_pipeline"
+    )
+    parser.add_argument(
+        '--ms-flip', action='store_true', help='several scales, each also mirrored'
+    )
+    parser.add_argument(
+        '--scales', type=float, nargs='+', default=SCALES, help='scales of --ms-flip'
+    )
+    parser.add_argument(
+        '--crf',
+        action='store_true',
+        help='refine with tta_model.crf of the config, or DenseCRF with its defaults',
+    )
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+def paint(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the visualization hook of the config draw what the command line asks for."""
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise ValueError(
+            '--show and --show-dir need default_hooks.visualization = '
+            "dict(type='SegVisualizationHook') in the config"
+        )
+    hook.draw = True
+    if args.show:
+        hook.show = True
+        hook.wait_time = args.wait_time
+    if args.show_dir:
+        cfg.visualizer.save_dir = args.show_dir
+
+
+def keep_predictions(cfg: Config, folder: str) -> None:
+    """Let the IoU metrics of the config write their predictions to a folder."""
+    metrics = cfg.test_evaluator
+    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    writers = [metric for metric in metrics if metric.type == 'IoUMetric']
+    if not writers:
+        raise ValueError(
+            '--out needs an IoUMetric in test_evaluator, found '
+            f'{[metric.type for metric in metrics]}'
+        )
+    for metric in writers:
+        metric.output_dir = folder
+        metric.keep_results = True
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        paint(cfg, args)
+    if args.out is not None:
+        keep_predictions(cfg, args.out)
+    setting = apply_setting(cfg, args.tta, args.ms_flip, args.crf, args.scales)
+    runner = build_runner(cfg)
+    shown = setting
+    if args.crf:
+        shown += f' {dict(cfg.model.crf)}'
+    print_log(f'setting: {shown}', logger='current')
+    metrics = runner.test()
+    if is_main_process():
+        path = Path(cfg.work_dir, 'test_settings.json')
+        table = record(path, args.checkpoint, setting, metrics)
+        print_log(f'{args.checkpoint} ({path})\n{table}', logger='current')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,39 @@
+"""Train a model: mmseg's train tool, also on CPUs and with FlexibleRunner."""
+
+import argparse
+
+import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.engine.launch import (
+    add_arguments,
+    build_runner,
+    enable_amp,
+    load_config,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on from the last checkpoint in the work folder, if there is one',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='train with automatic mixed precision'
+    )
+    add_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    if args.amp:
+        enable_amp(cfg)
+    cfg.resume = args.resume
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
