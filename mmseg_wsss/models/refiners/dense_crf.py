@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
-from .crf_guide import CRFGuide, PairwiseTerm
+from .crf_guide import CRFGuide, PairwiseKernel, PairwiseTerm
 from .pydensecrf_backend import PyDenseCRFPool
 
 BACKENDS = ('auto', 'torch', 'pydensecrf')
@@ -30,26 +30,24 @@ def mean_field(
 
     Args:
         score: Negative unary energies (n, G, C) of ``G`` independent problems over the
-            same ``n`` pixels, float32; ``-inf`` marks a label that takes no part.
-        kernel: Symmetric linear map ``K`` over the pixels, applied to (n, G * C).
+            same ``n`` pixels, float32, 0 for a pixel's best label; ``-inf`` marks a
+            label that takes no part.
+        kernel: Linear map ``K`` over the pixels, applied to (n, G * C).
         num_iters: Number of updates.
-        bound: Upper bound of the entries of ``K Q``.
+        bound: Upper bound of the entries of ``K Q``, which are at least 0.
 
     Returns:
         Marginals (n, G, C); NaN where no label takes part.
     """
-    absent = score == -math.inf
-    # exp(-40) is nothing beside the best label, and denormal numbers are slow.
-    score = (score - score.amax(2, keepdim=True)).clamp_(min=-40 - bound)
-    score = score.masked_fill_(absent, -math.inf)
-    prob = score.softmax(2)
+    prob = score.exp()
+    prob /= prob.sum(2, keepdim=True)
     for _ in range(num_iters):
-        energy = kernel(prob.flatten(1)).view_as(score).add_(score)
-        if bound <= SAFE_EXPONENT:
-            prob = energy.exp_()
-            prob = prob.div_(prob.sum(2, keepdim=True))
-        else:
-            prob = energy.softmax(2)
+        prob = kernel(prob.flatten(1)).view_as(score)
+        prob += score
+        if bound > SAFE_EXPONENT:
+            prob -= prob.amax(2, keepdim=True)
+        prob.exp_()
+        prob /= prob.sum(2, keepdim=True)
     return prob
 
 
@@ -104,21 +102,15 @@ class DenseCRF:
         num_workers: int = 0,
         scale_factor: float = 1.0,
     ) -> None:
-        for name, value in (
-            ('gauss_sxy', gauss_sxy),
-            ('bilateral_sxy', bilateral_sxy),
-            ('bilateral_srgb', bilateral_srgb),
-        ):
-            if not 0 < value < math.inf:
-                raise ValueError(f'{name}: expected a positive number, found {value!r}')
-        for name, value in (
-            ('gauss_compat', gauss_compat),
-            ('bilateral_compat', bilateral_compat),
-            ('num_iters', num_iters),
-            ('num_workers', num_workers),
-        ):
-            if not 0 <= value < math.inf:
-                raise ValueError(f'{name}: expected at least 0, found {value!r}')
+        _check_settings(
+            dict(
+                gauss_sxy=gauss_sxy,
+                bilateral_sxy=bilateral_sxy,
+                bilateral_srgb=bilateral_srgb,
+            ),
+            dict(gauss_compat=gauss_compat, bilateral_compat=bilateral_compat),
+            dict(num_iters=num_iters, num_workers=num_workers),
+        )
         if backend not in BACKENDS:
             raise ValueError(f'backend: expected one of {BACKENDS}, found {backend!r}')
         if not 0 < scale_factor <= 1:
@@ -172,8 +164,11 @@ class DenseCRF:
             class_mask = stacked.new_ones(
                 stacked[:, 0, :, 0, 0].shape, dtype=torch.bool
             )
-        out = self._infer(guide, stacked, class_mask.bool())
-        return _resize(out, guide.size).view(prob.shape)
+        class_mask = class_mask.to(prob.device, torch.bool)
+        out = self._infer(guide, stacked, class_mask)
+        if not class_mask.any(1).all():
+            out.masked_fill_(~class_mask[:, None, :, None, None], 0)
+        return _resize(out, guide.size).reshape(prob.shape)
 
     def _infer(self, guide: CRFGuide, prob: Tensor, class_mask: Tensor) -> Tensor:
         """Marginals (N, G, C, h, w) at the reduced size."""
@@ -183,37 +178,64 @@ class DenseCRF:
             max(1, round(width * self.scale_factor)),
         )
         prob = _resize(prob, size)
-        score = prob.clamp(min=torch.finfo(torch.float32).tiny).log_()
         if self.pool is not None:
             img = guide.reduced(size)
-            return self.pool(img, score, class_mask, self.terms, self.num_iters)
-        out = torch.zeros_like(prob)
+            return self.pool(
+                img, _log(prob.clone()), class_mask, self.terms, self.num_iters
+            )
+        out = prob.new_zeros(prob.shape)
         for chunk in guide.chunks:
-            kernel = guide.kernel(self.terms, size, chunk)
-            label, exists = _compact(class_mask[chunk])
+            label, absent = _compact(class_mask[chunk])
             if label.shape[1] == 0:
                 continue
-            part = score[chunk].flatten(3)  # (B, G, C, n)
-            where = label[:, None, :, None].expand(-1, part.shape[1], -1, part.shape[3])
-            part = part.gather(2, where)
-            part = part.masked_fill_(~exists[:, None, :, None], -math.inf)
-            points = part.permute(0, 3, 1, 2).flatten(0, 1).contiguous()
-            points = mean_field(points, kernel, self.num_iters, kernel.bound)
-            part = points.view(len(label), -1, *points.shape[1:]).permute(0, 2, 3, 1)
-            part = part.masked_fill(~exists[:, None, :, None], 0)
-            out[chunk].flatten(3).scatter_(2, where, part)
+            kernel = guide.kernel(self.terms, size, chunk)
+            _infer_chunk(prob[chunk], out[chunk], label, absent, kernel, self.num_iters)
         return out
 
 
-def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor]:
+def _infer_chunk(
+    prob: Tensor,
+    out: Tensor,
+    label: Tensor,
+    absent: Tensor | None,
+    kernel: PairwiseKernel,
+    num_iters: int,
+) -> None:
+    """Fill ``out`` (B, G, C, h, w) with the marginals of the ``label`` (B, K)."""
+    num, groups, classes = prob.shape[:3]
+    first = torch.arange(num * groups, device=prob.device).view(num, groups, 1)
+    rows = (first * classes + label[:, None]).flatten()
+    score = _log(prob.flatten(3).flatten(0, 2).index_select(0, rows))
+    score = score.view(num, groups, label.shape[1], -1)
+    if absent is not None:
+        score.masked_fill_(absent[:, None, :, None], -math.inf)
+    score -= score.amax(2, keepdim=True)
+    # exp(-40) is nothing beside the best label, and denormal numbers are slow.
+    score.clamp_(min=-40 - kernel.bound)
+    if absent is not None:
+        score.masked_fill_(absent[:, None, :, None], -math.inf)
+    points = score.permute(0, 3, 1, 2).flatten(0, 1).contiguous()
+    points = mean_field(points, kernel, num_iters, kernel.bound)
+    part = points.unflatten(0, (num, -1)).permute(0, 2, 3, 1).flatten(0, 2)
+    out.view(num * groups * classes, -1).index_copy_(0, rows, part)
+
+
+def _log(prob: Tensor) -> Tensor:
+    """Negative unary energies, in place; a score of 0 gets a finite one."""
+    return prob.clamp_(min=torch.finfo(torch.float32).tiny).log_()
+
+
+def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor | None]:
     """Existing labels of every picture first, cut to the largest number of them.
 
     Returns:
-        Labels (N, K), and whether each exists (N, K).
+        Labels (N, K), and which of them do not exist (N, K); None where all do.
     """
     exists, label = class_mask.to(torch.uint8).sort(dim=1, descending=True, stable=True)
-    count = int(exists.sum(1).max())
-    return label[:, :count], exists[:, :count].bool()
+    count = exists.sum(1)
+    most = int(count.max())
+    absent = exists[:, :most] == 0
+    return label[:, :most], None if int(count.min()) == most else absent
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -221,7 +243,21 @@ def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(maps.shape[-2:]) == size:
         return maps
     small = F.interpolate(maps.flatten(0, 1), size, mode='bilinear')
-    return small.view(*maps.shape[:3], *size)
+    return small.reshape(*maps.shape[:3], *size)
+
+
+def _check_settings(
+    positive: dict[str, float], not_negative: dict[str, float], counts: dict[str, int]
+) -> None:
+    for name, value in positive.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f'{name}: expected a positive number, found {value!r}')
+    for name, value in (not_negative | counts).items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f'{name}: expected at least 0, found {value!r}')
+    for name, value in counts.items():
+        if value != int(value):
+            raise ValueError(f'{name}: expected an integer, found {value!r}')
 
 
 def _check_inputs(guide: CRFGuide, prob: Tensor, class_mask: Tensor | None) -> None:
@@ -236,7 +272,7 @@ def _check_inputs(guide: CRFGuide, prob: Tensor, class_mask: Tensor | None) -> N
         raise ValueError(
             f'prob: expected on {guide.img.device} as img, found on {prob.device}'
         )
-    if not bool(torch.isfinite(prob).all()):
+    if not prob.sum(dtype=torch.float32).isfinite():
         raise ValueError('prob: expected finite scores, found NaN or infinity')
     shape = (num, prob.shape[-3])
     if class_mask is not None and tuple(class_mask.shape) != shape:

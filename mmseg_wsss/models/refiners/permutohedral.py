@@ -77,7 +77,11 @@ class LatticeFilter:
         splat, back = self.splat, self.slice
         width = len(back.column) // len(back.start)
         return LatticeFilter(
-            SparseMap(splat.column, splat.weight * before[splat.column], splat.start),
+            SparseMap(
+                splat.column,
+                splat.weight * before.index_select(0, splat.column),
+                splat.start,
+            ),
             self.blur,
             SparseMap(
                 back.column,
@@ -116,11 +120,10 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
     torch.ne(ordered[1:], ordered[:-1], out=first[1:])
     start = first.nonzero().squeeze(1)
     number = first.cumsum(0, dtype=torch.int32) - 1
-    vertex = torch.empty_like(number)
-    vertex[order] = number
-    point = torch.div(order, dim + 1, rounding_mode='floor')
+    vertex = torch.empty_like(number).scatter_(0, order, number)
+    point = torch.div(order.int(), dim + 1, rounding_mode='trunc')
     return LatticeFilter(
-        SparseMap(point.int(), weight[order], start.int()),
+        SparseMap(point, weight.index_select(0, order), start.int()),
         tuple(_blur_map(ordered[start], step) for step in steps),
         SparseMap(
             vertex,
