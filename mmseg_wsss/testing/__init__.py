@@ -1,5 +1,6 @@
 """What tests share; nothing else imports it."""
 
+from .loss_tester import LossTester
 from .processes import run_processes
 
-__all__ = ['run_processes']
+__all__ = ['LossTester', 'run_processes']
