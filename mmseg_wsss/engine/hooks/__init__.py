@@ -1,5 +1,6 @@
 from .iteration_seed_hook import IterationSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .pseudo_label_visualization_hook import PseudoLabelVisualizationHook
 from .pwm_distillation_hook import PWMDistillationHook
 from .weak_warmup_hook import WeakWarmupHook
 
@@ -7,5 +8,6 @@ __all__ = [
     'IterationSeedHook',
     'NonFiniteLossHook',
     'PWMDistillationHook',
+    'PseudoLabelVisualizationHook',
     'WeakWarmupHook',
 ]
