@@ -53,13 +53,17 @@ install_family() {
 }
 
 rm -f "$venv"/.env-*
-if ! "$py" -c "$suitable" >/dev/null 2>&1; then
+# Stays behind only where an earlier run was killed, perhaps in the middle of a package.
+busy=$venv/.busy
+if [[ -e $busy ]] || ! "$py" -c "$suitable" >/dev/null 2>&1; then
     python=$(find_python)
     say "1/5 creating $venv with $("$python" --version) ($python)"
     "$python" -m venv --clear "$venv"
 else
     say "1/5 using $venv with $("$py" --version)"
 fi
+touch "$busy"
+trap 'rm -f "$busy"' EXIT
 say '2/5 installing torch (the largest download)'
 install pip setuptools wheel
 # shellcheck disable=SC2086  # several arguments on purpose
