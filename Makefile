@@ -19,7 +19,7 @@ help:  ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 env: $(STAMP)  ## create .venv from the pins in requirements/ (PYTHON=, WHEELHOUSE=, TORCH_ARGS=)
-	@echo 'env: .venv is up to date with requirements/'
+	@$(if $(filter env,$(MAKECMDGOALS)),echo 'env: .venv is up to date with requirements/',:)
 
 $(STAMP):
 	@tools/misc/make_env.sh $@

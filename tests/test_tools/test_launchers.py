@@ -30,7 +30,8 @@ truth = dict(type='LoadAnnotations')
 resize = dict(type='Resize', scale=(16, 16))
 pack = dict(type='PackSegInputs')
 dataset = dict(
-    type='BaseSegDataset', data_root='DATA_ROOT', metainfo=dict(classes=('a', 'b', 'c')),
+    type='BaseSegDataset', data_root='DATA_ROOT',
+    metainfo=dict(classes=('a', 'b', 'c')),
     data_prefix=dict(img_path='img', seg_map_path='gt'), img_suffix='.png',
     seg_map_suffix='.png')
 train_dataloader = dict(
