@@ -69,6 +69,7 @@ def dense_energy_losses(
     sums = _energy_sums(
         torch.cat([score.detach() * inside for score in scores], 1),
         img / sigma_rgb,
+        inside[:, 0] > 0,
         sigma_xy * scale_factor,
     ).split([score.shape[1] for score in scores], 1)
     losses = []
@@ -177,26 +178,30 @@ class _GatedEnergy(torch.autograd.Function):
 
 
 @torch.no_grad()
-def _energy_sums(values: Tensor, colour: Tensor, sigma_xy: float) -> Tensor:
-    """Sums ``A`` of every picture.
+@torch.compiler.disable
+def _energy_sums(
+    values: Tensor, colour: Tensor, inside: Tensor, sigma_xy: float
+) -> Tensor:
+    """Sums ``A`` of every picture, over the pixels inside it and for them.
 
     Args:
         values: Values (N, L, h, w).
         colour: Colours (N, 3, h, w), divided by their standard deviation.
+        inside: Pixels (N, h, w) bool; padding costs no time.
         sigma_xy: Standard deviation in pixels of this size.
 
     Returns:
-        Sums (N, L, h, w).
+        Sums (N, L, h, w), 0 outside.
     """
     height, width = values.shape[2:]
     rows = torch.arange(height, device=values.device, dtype=values.dtype) / sigma_xy
     cols = torch.arange(width, device=values.device, dtype=values.dtype) / sigma_xy
     place = torch.stack(torch.meshgrid(rows, cols, indexing='ij'))
-    sums = [
-        gaussian_sum(torch.cat([place, img]).flatten(1).t(), row.flatten(1))
-        for img, row in zip(colour, values)
-    ]
-    return torch.stack(sums).view_as(values)
+    sums = torch.zeros_like(values)
+    for total, value, paint, mask in zip(sums, values, colour, inside):
+        feat = torch.cat([place, paint])[:, mask].t()
+        total[:, mask] = gaussian_sum(feat, value[:, mask])
+    return sums
 
 
 def _resize(x: Tensor, size: Sequence[int], mode: str) -> Tensor:

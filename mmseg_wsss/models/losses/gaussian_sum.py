@@ -11,7 +11,6 @@ TILE_BYTES_GPU = 2**28
 
 
 @torch.no_grad()
-@torch.compiler.disable
 def gaussian_sum(feat: Tensor, values: Tensor, tile_bytes: int | None = None) -> Tensor:
     """Sum ``A_i = sum_j exp(-|f_i - f_j|^2 / 2) v_j`` with the term ``j = i``.
 
