@@ -60,7 +60,9 @@ def _collect(
         return
     missing = _missing_paths(cfg)
     if missing:
-        findings += [Finding('cannot load', path, f'of {name}') for path in missing]
+        findings += [
+            Finding('cannot load', p, f'does not exist ({name})') for p in missing
+        ]
         return
     try:
         dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': False})
@@ -123,10 +125,21 @@ def _load_tags(
     try:
         return ImageTags.load(classes=names, **options)
     except TagError as error:
-        findings += [Finding('tags', error.source, text) for text in error.problems]
+        findings += tag_findings(error)
     except (OSError, ValueError, TypeError) as error:
         findings.append(Finding('tags', str(options.get('path')), str(error)))
     return None
+
+
+def tag_findings(error: TagError) -> list[Finding]:
+    """A finding for each problem of tags."""
+    findings = []
+    for text in error.problems:
+        where, _, what = text.partition(': ')
+        if not where.startswith(error.source):
+            where, what = error.source, text
+        findings.append(Finding('tags', where, what))
+    return findings
 
 
 def split_from_folder(

@@ -161,7 +161,8 @@ def _look_at(picture: Picture, split: Split) -> tuple[str | None, bool, list[Fin
         what = f'listed in {split.name}'
         findings.append(Finding('missing picture', picture.path, what))
     except PICTURE_ERRORS as error:
-        findings.append(Finding('unreadable picture', picture.path, str(error)))
+        what = str(error).replace(f' {picture.path!r}', '')
+        findings.append(Finding('unreadable picture', picture.path, what))
     has_mask = False
     if picture.mask is not None and _stays(picture.mask, split.mask_folder, findings):
         has_mask, more = _look_at_mask(picture.mask, size, split)

@@ -3,17 +3,22 @@
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from mmseg_wsss.utils.files import atomic_write
+
 StrPath = str | os.PathLike[str]
 
 # Modes of Pillow whose array is one integer a pixel.
 LABEL_MODES = ('P', 'L', '1', 'I', 'I;16')
 
+
+IGNORED_COLOR = (224, 224, 192)  # as in VOC
 
 # What Pillow raises for files that are missing, broken, or absurdly large.
 PICTURE_ERRORS = (
@@ -67,6 +72,31 @@ def read_label_map(path: StrPath) -> np.ndarray:
             f'{", ".join(LABEL_MODES)}), found mode {mode}'
         )
     return labels.astype(np.uint8) if labels.dtype == bool else labels
+
+
+def write_label_map(
+    path: StrPath, labels: np.ndarray, palette: Sequence[Sequence[int]] | None = None
+) -> None:
+    """Write a label map as PNG, whole or not at all.
+
+    Args:
+        path: The file.
+        labels: Labels of shape (H, W), uint8.
+        palette: RGB colours of the classes, for viewers; grey values where None.
+
+    Raises:
+        ValueError: ``labels`` is not (H, W) uint8.
+    """
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise ValueError(
+            f'{path}: expected labels (H, W) uint8, got {labels.shape} {labels.dtype}'
+        )
+    picture = Image.fromarray(labels)
+    if palette is not None:
+        colors = [*palette, *[(0, 0, 0)] * (255 - len(palette)), IGNORED_COLOR]
+        picture.putpalette([value for color in colors for value in color])
+    with atomic_write(path) as file:
+        picture.save(file, format='PNG')
 
 
 @dataclass(frozen=True)

@@ -291,11 +291,12 @@ def test_config_problems_are_collected(root):
     splits, findings = splits_from_config(config(weak, voc(root, 'nowhere')))
     assert [split.name for split in splits] == ['train']
     assert [(f.kind, f.where) for f in findings] == [
-        ('tags', str(path)),
-        ('tags', str(path)),
+        ('tags', f'{path}:2'),
+        ('tags', f'{path}:3'),
         ('cannot load', str(root / 'nowhere.txt')),
     ]
-    assert findings[0].what.startswith(f"{path}:2: picture 'b': unknown tag 'unicorn'")
+    assert findings[0].what == "picture 'b': unknown tag 'unicorn'"
+    assert findings[2].what == 'does not exist (val)'
 
 
 def test_config_with_pickled_tags_or_an_unknown_data_set(root):

@@ -19,9 +19,14 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import mmseg_wsss  # noqa: F401  registers the data sets that configs name
-from mmseg_wsss.datasets.check_sources import split_from_folder, splits_from_config
+from mmseg_wsss.datasets.check_sources import (
+    split_from_folder,
+    splits_from_config,
+    tag_findings,
+)
 from mmseg_wsss.datasets.checks import Finding, Report, Split, check_splits
 from mmseg_wsss.datasets.class_names import class_names
 from mmseg_wsss.datasets.image_tags import ImageTags, TagError
@@ -75,7 +80,7 @@ def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Fin
         try:
             tags = ImageTags.load(args.tags, names, allow_empty=args.allow_empty)
         except TagError as error:
-            findings = [Finding('tags', error.source, text) for text in error.problems]
+            findings = tag_findings(error)
     lists = [entry.split('=', 1) for entry in args.split] or [['all', None]]
     splits = [
         split_from_folder(
@@ -111,10 +116,10 @@ def show(report: Report, max_rows: int) -> None:
     for kind, count in kinds.items():
         found = [finding for finding in report.findings if finding.kind == kind]
         for finding in found[: max_rows or None]:
-            table.add_row(kind, _short(finding.where), finding.what)
+            table.add_row(kind, Text(_short(finding.where)), Text(finding.what))
         if max_rows and count > max_rows:
             table.add_row(kind, f'... and {count - max_rows} more', '--max-rows 0')
-    console.print(table, markup=False)
+    console.print(table)
     numbers = ', '.join(f'{count} x {kind}' for kind, count in kinds.items())
     console.print(f'{len(report.findings)} problem(s): {numbers}')
 

@@ -1,0 +1,166 @@
+"""Lay out COCO-Stuff 10K (v1.1) for mmseg's ``COCOStuffDataset``, with image tags.
+
+    python tools/dataset_converters/coco_stuff10k.py downloads/cocostuff-10k-v1.1.zip \
+        -o data/coco_stuff10k
+
+Masks and pictures lie where mmseg's converter of the same name puts them, with the same
+content (0 unlabelled, 1 to 171 the classes), so that the output of either serves both;
+what mmseg's has made is kept. Beyond it, this one unpacks the archive, goes on where it
+stopped, never leaves half a file, reports labels that are no class, and writes the
+tags: ``tags_train.json`` and ``tags_test.json``, and ``train.txt`` and ``test.txt``.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from mmseg.datasets import COCOStuffDataset
+from scipy.io import loadmat
+
+from mmseg_wsss.datasets.image_tags import ImageTags
+from mmseg_wsss.datasets.label_maps import write_label_map
+from mmseg_wsss.datasets.split_lists import read_list, write_list
+from mmseg_wsss.utils.archives import unpacked
+from mmseg_wsss.utils.files import atomic_write
+from mmseg_wsss.utils.parallel import parallel_map
+
+SPLITS = {'train': 9000, 'test': 1000}
+CLASSES = COCOStuffDataset.METAINFO['classes']
+SUFFIX = '_labelTrainIds.png'
+# Of COCO's ids 1 to 182, those that stand for no class.
+NO_CLASS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', help='folder or archive of COCO-Stuff 10K')
+    parser.add_argument('-o', '--out', type=Path, help='default: the source folder')
+    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument('--overwrite', action='store_true', help='make all masks anew')
+    parser.add_argument(
+        '--any-size', action='store_true', help='accept other numbers than 9000 + 1000'
+    )
+    return parser.parse_args(argv)
+
+
+def train_ids() -> np.ndarray:
+    """Label of each COCO id 0 to 182; 255 for ids that stand for no class."""
+    table = np.full(183, 255, dtype=np.uint8)
+    ids = [number for number in range(183) if number not in NO_CLASS]
+    table[ids] = np.arange(len(ids))
+    return table
+
+
+def find_root(folder: Path) -> Path:
+    """Folder with ``images``, ``annotations`` and ``imageLists``."""
+    for found in (folder, *sorted(p.parent for p in folder.glob('*/imageLists'))):
+        if (found / 'imageLists/train.txt').is_file():
+            return found
+    raise FileNotFoundError(f'{folder}: no folder with imageLists/train.txt')
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Labels (H, W) in [0, 171] of an annotation.
+
+    Raises:
+        ValueError: Not such a file, or ids that stand for no class; names the file.
+    """
+    try:
+        ids = loadmat(path, variable_names=['S'])['S'].astype(np.int64)
+    except Exception as error:  # whatever loadmat raises for a broken file
+        raise ValueError(f'{path}: no annotation of COCO-Stuff: {error!r}') from error
+    bad = np.unique(ids[(ids < 0) | (ids > 182) | np.isin(ids, NO_CLASS)])
+    if bad.size:
+        raise ValueError(f'{path}: ids {bad.tolist()} stand for no class')
+    return train_ids()[ids]
+
+
+def convert(
+    name: str, source: Path, out: Path, part: str, overwrite: bool
+) -> str | None:
+    """Lay out one picture and its mask; returns what is wrong, if anything."""
+    picture = out / f'images/{part}/{name}.jpg'
+    mask = out / f'annotations/{part}/{name}{SUFFIX}'
+    try:
+        if overwrite or not mask.exists():
+            write_label_map(mask, read_labels(source / f'annotations/{name}.mat'))
+        if not picture.exists():
+            place(source / f'images/{name}.jpg', picture)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
+def place(source: Path, target: Path) -> None:
+    """Put a file at a second place: a hard link where possible, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(os.path.realpath(source), target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        with open(source, 'rb') as file, atomic_write(target) as copy:
+            shutil.copyfileobj(file, copy)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write pictures, masks, lists and tags of both splits.
+
+    Raises:
+        ValueError: Wrong number of pictures, or annotations that cannot be used.
+        FileNotFoundError: The source is not COCO-Stuff 10K.
+    """
+    source = find_root(unpacked(args.source))
+    out = args.out or source
+    for split, expected in SPLITS.items():
+        names = read_list(source / f'imageLists/{split}.txt')
+        if len(names) != expected and not args.any_size:
+            raise ValueError(
+                f'{source}: expected {expected} pictures in {split}, found '
+                f'{len(names)}; --any-size accepts it'
+            )
+        part = f'{split}2014'
+        work = partial(
+            convert, source=source, out=out, part=part, overwrite=args.overwrite
+        )
+        results = parallel_map(work, names, args.workers, f'writing {split}', True)
+        problems = [problem for problem in results if problem]
+        if problems:
+            raise ValueError('\n'.join([f'{len(problems)} unusable files:', *problems]))
+        write_list(out / f'{split}.txt', names)
+        tags = ImageTags.from_masks(
+            out / 'annotations' / part,
+            CLASSES,
+            background=False,
+            reduce_zero_label=True,
+            suffix=SUFFIX,
+            workers=args.workers,
+            progress=True,
+            pictures=names,
+            allow_empty=True,
+        )
+        tags.save(out / f'tags_{split}.json')
+        print(f'{out / f"tags_{split}.json"}: {len(tags)} pictures')
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        run(args)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on from here', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

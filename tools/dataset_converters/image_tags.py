@@ -1,0 +1,118 @@
+"""Write image-level labels ("tags") as JSON, CSV or text, from what is at hand.
+
+    python tools/dataset_converters/image_tags.py tags.json --voc-xml Annotations \
+        --classes voc --list ImageSets/Segmentation/train_aug.txt
+    python tools/dataset_converters/image_tags.py tags.csv --masks SegmentationClass \
+        --classes voc --workers 8
+    python tools/dataset_converters/image_tags.py tags.json --coco instances.json
+    python tools/dataset_converters/image_tags.py t.csv --tags t.json --classes a,b
+
+All that is wrong with the source is listed, and then nothing is written.
+"""
+
+import argparse
+import sys
+import warnings
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mmseg_wsss.datasets.class_names import class_names
+from mmseg_wsss.datasets.image_tags import ImageTags
+from mmseg_wsss.datasets.split_lists import read_list
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('out', help='file to write: .json, .csv or .txt')
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--masks', help='folder of label maps')
+    source.add_argument('--voc-xml', help='folder of VOC annotations')
+    source.add_argument('--coco', help='COCO JSON file')
+    source.add_argument('--tags', help='other tag file')
+    parser.add_argument(
+        '--classes',
+        help='foreground classes: voc, coco_stuff, a registered data set, a file with '
+        'one name a line, or a,b,c; with --coco by default its categories',
+    )
+    parser.add_argument('--list', help='read only the pictures of this split list')
+    parser.add_argument(
+        '--no-background', action='store_true', help='label 0 of the masks is a class'
+    )
+    parser.add_argument(
+        '--reduce-zero-label', action='store_true', help='label 0 means "unlabelled"'
+    )
+    parser.add_argument('--mask-suffix', default='.png', help='end of names of masks')
+    parser.add_argument(
+        '--min-pixels', type=int, default=1, help='of a class in a mask'
+    )
+    parser.add_argument(
+        '--drop-difficult', action='store_true', help='skip difficult objects of VOC'
+    )
+    parser.add_argument(
+        '--drop-unknown', action='store_true', help='skip XML or COCO names of no class'
+    )
+    parser.add_argument(
+        '--index-base', type=int, choices=(0, 1), help='numbers as tags count from this'
+    )
+    parser.add_argument(
+        '--allow-empty', action='store_true', help='pictures may have no tag'
+    )
+    parser.add_argument('--workers', type=int, default=2, help='processes for masks')
+    args = parser.parse_args(argv)
+    if not (args.classes or args.coco):
+        parser.error('--classes is needed, except with --coco')
+    return args
+
+
+def read(args: argparse.Namespace) -> ImageTags:
+    """Read the tags that the arguments describe."""
+    classes = class_names(args.classes) if args.classes else None
+    pictures = read_list(args.list) if args.list else None
+    common = {'pictures': pictures, 'allow_empty': args.allow_empty}
+    if args.coco:
+        return ImageTags.from_coco(args.coco, classes, args.drop_unknown, **common)
+    if args.voc_xml:
+        return ImageTags.from_voc_xml(
+            args.voc_xml, classes, not args.drop_difficult, args.drop_unknown, **common
+        )
+    if args.tags:
+        return ImageTags.load(args.tags, classes, index_base=args.index_base, **common)
+    return ImageTags.from_masks(
+        args.masks,
+        classes,
+        background=not args.no_background,
+        reduce_zero_label=args.reduce_zero_label,
+        min_pixels=args.min_pixels,
+        suffix=args.mask_suffix,
+        workers=args.workers,
+        progress=True,
+        **common,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+    try:
+        tags = read(args)
+        tags.save(args.out)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('interrupted: nothing was written', file=sys.stderr)
+        return 130
+    print(f'{args.out}: {len(tags)} pictures')
+    table = Table('class', 'pictures')
+    for name, count in tags.counts().items():
+        table.add_row(Text(name), str(count))
+    Console().print(table)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
