@@ -119,7 +119,7 @@ def test_one_value_above_the_floor_is_never_sure():
 
 def test_no_value_above_the_floor():
     # The case that raises in the released code: n = 0 for the only class of the label.
-    cam = torch.full((1, 1, 2, 3), 0.09)
+    cam = torch.linspace(0.06, 0.09, 6).view(1, 1, 2, 3)
     crf = sure_crf(torch.ones(1, 2, 3, dtype=torch.int64), 2)
     label = reliable_labels(cam, torch.tensor([[1]]), crf, crf)
     assert (label == 255).all()
@@ -182,6 +182,23 @@ def test_alpha_decides_where_the_cam_is_background():
     assert reliable_labels(cam, tags, crf, crf).tolist() == [[[255, 255]]]
     label = reliable_labels(cam, tags, crf, crf, alpha_high=1.0)
     assert label.tolist() == [[[255, 0]]]
+
+
+def test_the_strongest_class_must_occur_among_the_crf_labels():
+    cam = torch.tensor([[[[0.0, 0.0, 0.0]], [[0.5, 0.9, 1.0]]]])
+    tags = torch.tensor([[1, 1]])
+    never = sure_crf(torch.tensor([[[1, 1, 1]]]), 3)
+    assert (reliable_labels(cam, tags, never, never) == 255).all()
+    # Where it occurs anywhere, a sure pixel keeps the label of the CRF.
+    once = sure_crf(torch.tensor([[[2, 1, 1]]]), 3)
+    assert reliable_labels(cam, tags, once, once).tolist() == [[[255, 255, 1]]]
+
+
+def test_background_wins_a_tie():
+    cam, tags = torch.tensor([[[[0.5]]]]), torch.tensor([[1]])
+    crf = sure_crf(torch.tensor([[[0]]]), 2)
+    label = reliable_labels(cam, tags, crf, crf, alpha_high=1.0, bg_thr=0.4)
+    assert label.tolist() == [[[0]]]
 
 
 def slow_without_background(cam, tags, crf):
