@@ -41,3 +41,12 @@ model = dict(
         mode='whole', cam=dict(scales=(0.5, 1.0, 1.5), flip=True, merge='sum')
     ),
 )
+tta_model = dict(
+    type='WSSSTTAModel',
+    crf=dict(
+        type='DenseCRF',
+        bilateral_sxy=83.0,
+        bilateral_srgb=5.0,
+        bilateral_compat=4.0,
+    ),
+)

@@ -58,14 +58,14 @@ def reliable_labels(
     _check(cam, tags, crf_low, crf_high, background, drop_ratio)
     cam = cam.float() * (tags > 0)[:, :, None, None]
     strength, strongest = cam.max(1)
-    label = crf_low.argmax(1)
+    label = crf_low.max(1).indices
     occurring = torch.zeros(label.shape[0], crf_low.shape[1], device=label.device)
     occurring = occurring.scatter_(1, label.flatten(1), 1.0) > 0
 
     if background:
         assert crf_high is not None
         label = label.masked_fill(label == 0, ignore_index)
-        label = label.masked_fill(crf_high.argmax(1) == 0, 0)
+        label = label.masked_fill(crf_high.max(1).indices == 0, 0)
         confidence = torch.maximum(crf_high[:, 0], crf_low[:, 1:].amax(1))
         score = background_score(cam, alpha_high)[:, 0]
         strongest = torch.where(score >= strength, 0, strongest + 1)

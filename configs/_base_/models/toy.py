@@ -1,0 +1,45 @@
+# A small ResNet from scratch at output stride 8, for the toy set.
+norm_cfg = dict(type='BN', requires_grad=True)
+num_classes = 7
+data_preprocessor = dict(
+    type='SegDataPreProcessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    pad_val=0,
+    seg_pad_val=255,
+    size_divisor=1,
+)
+head = dict(
+    type='LargeFOVHead',
+    in_channels=256,
+    channels=128,
+    dilation=4,
+    num_classes=num_classes,
+    align_corners=False,
+)
+model = dict(
+    type='WSSSBase',
+    data_preprocessor=data_preprocessor,
+    backbone=dict(
+        type='ResNetV1c',
+        depth=18,
+        stem_channels=32,
+        base_channels=32,
+        num_stages=4,
+        out_indices=(3,),
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 2, 4),
+        norm_cfg=norm_cfg,
+        norm_eval=False,
+        style='pytorch',
+        contract_dilation=True,
+    ),
+    cam_head=dict(
+        type='CAMHead', in_channels=256, num_classes=num_classes - 1, dropout_ratio=0.0
+    ),
+    decode_head=head,
+    test_cfg=dict(
+        mode='whole', cam=dict(scales=(0.5, 1.0, 1.5), flip=True, merge='sum')
+    ),
+)

@@ -1,0 +1,7 @@
+# Ablation (d): pulses of 1/3 of the period. The published mask export used this wave.
+_base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
+custom_hooks = [
+    dict(type='IterationSeedHook'),
+    dict(type='NonFiniteLossHook'),
+    dict(type='PWMDistillationHook', divisor=3),
+]

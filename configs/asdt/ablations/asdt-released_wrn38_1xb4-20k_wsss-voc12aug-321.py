@@ -1,0 +1,17 @@
+# What the released code computes: no distillation, and the whole picture as guide.
+_base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
+custom_hooks = [
+    dict(type='IterationSeedHook'),
+    dict(type='NonFiniteLossHook'),
+    dict(type='PWMDistillationHook', mode='never'),
+]
+model = dict(crf_guide='resized_full')
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='KeepFullPicture', size=(321, 321)),
+    dict(type='RandomRescale', ratio_range=(0.7, 1.3)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCropPad', crop_size=(321, 321)),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

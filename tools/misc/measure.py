@@ -1,0 +1,47 @@
+"""Train a config, or go on with it, and write what it reaches to measure.json."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.engine.measure import measure
+
+SETTINGS = {
+    'single scale': {},
+    'single scale + CRF': {'crf': True},
+    'multi-scale + flip': {'ms_flip': True},
+    'multi-scale + flip + CRF': {'ms_flip': True, 'crf': True},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='default: work_dirs/NAME_OF_CONFIG')
+    parser.add_argument(
+        '--sources', nargs='*', default=[], help='pseudo-labels to judge'
+    )
+    parser.add_argument(
+        '--settings', nargs='*', default=['single scale'], choices=list(SETTINGS)
+    )
+    parser.add_argument('--out', help='copy the result to this JSON file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    args = parser.parse_args()
+    result = measure(
+        args.config,
+        args.work_dir or Path('work_dirs', Path(args.config).stem),
+        args.sources,
+        {name: SETTINGS[name] for name in args.settings},
+        args.cfg_options,
+    )
+    text = json.dumps(result, indent=1)
+    print(text)
+    if args.out:
+        Path(args.out).write_text(text + '\n')
+
+
+if __name__ == '__main__':
+    main()
