@@ -28,7 +28,8 @@ env-ops: env  ## add mmcv's compiled ops: a wheel of WHEELHOUSE=, or compiled he
 	@tools/misc/build_mmcv_ops.sh
 
 env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
-	@$(PY) -m pip -q install -c requirements/constraints.txt -r requirements/optional.txt
+	@$(PY) -m pip install -c requirements/constraints.txt -r requirements/optional.txt \
+		>>.venv/install.log 2>&1 || { tail -n 20 .venv/install.log; exit 1; }
 	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
 
 demo: env  ## train ASDT from image tags on the toy set, in about 10 minutes
