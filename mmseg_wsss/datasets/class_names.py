@@ -14,19 +14,24 @@ def class_names(spec: str) -> tuple[str, ...]:
             separated by commas. A first class ``background`` is left out.
 
     Raises:
-        ValueError: The data set has no classes, or the file no names.
+        ValueError: There is no name but the background.
     """
-    short = {'voc': 'PascalVOCDataset', 'coco_stuff': 'COCOStuffDataset'}
-    dataset = DATASETS.get(short.get(spec, spec))
-    if dataset is not None:
-        names = list(getattr(dataset, 'METAINFO', {}).get('classes', ()))
-    elif Path(spec).is_file():
+    if Path(spec).is_file():
         lines = Path(spec).read_text(encoding='utf-8-sig').splitlines()
-        names = [line.strip() for line in lines if line.strip()]
+        names = [line.strip() for line in lines]
     else:
-        names = [name.strip() for name in spec.split(',') if name.strip()]
+        names = [name.strip() for name in spec.split(',')]
+        if len(names) == 1:
+            names = _of_dataset(names[0]) or names
+    names = [name for name in names if name]
     if names and names[0] == 'background':
         names = names[1:]
     if not names:
         raise ValueError(f'{spec!r} names no foreground class')
     return tuple(names)
+
+
+def _of_dataset(name: str) -> list[str]:
+    short = {'voc': 'PascalVOCDataset', 'coco_stuff': 'COCOStuffDataset'}
+    dataset = DATASETS.get(short.get(name, name))
+    return list(getattr(dataset, 'METAINFO', {}).get('classes', ()))

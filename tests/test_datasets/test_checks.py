@@ -336,19 +336,20 @@ def test_labels_on_disk_are_those_before_any_mapping(root, options, maximum):
     ]
 
 
-def test_real_pictures(shared):
+def test_real_pictures(shared, tmp_path):
     root = shared / 'data/voc-mini/VOC2012'
-    lists = root / 'ImageSets/Segmentation'
-    splits = [
-        split_from_folder(
+    splits = []
+    for name in ('train', 'val'):
+        names = (root / f'ImageSets/Segmentation/{name}.txt').read_text().split()
+        (tmp_path / name).write_text('\n'.join(names[:40]))
+        split = split_from_folder(
             name,
             root / 'JPEGImages',
             root / 'SegmentationClass',
-            lists / f'{name}.txt',
+            tmp_path / name,
             rule=LabelRule(20),
         )
-        for name in ('train', 'val')
-    ]
+        splits.append(split)
     report = check_splits(splits, workers=2)
     assert report.findings == []
-    assert report.pictures == report.masks == {'train': 205, 'val': 150}
+    assert report.pictures == report.masks == {'train': 40, 'val': 40}

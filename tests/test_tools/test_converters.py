@@ -165,6 +165,7 @@ def test_class_names(tmp_path):
     assert class_names('voc') == VOC
     assert class_names('PascalVOCDataset') == VOC
     assert class_names('coco_stuff') == STUFF
+    assert class_names('dog') == ('dog',)
     assert class_names('dog, traffic light') == ('dog', 'traffic light')
     (tmp_path / 'names.txt').write_text('background\ndog\n\nhot dog\n')
     assert class_names(str(tmp_path / 'names.txt')) == ('dog', 'hot dog')
