@@ -201,6 +201,17 @@ def test_background_wins_a_tie():
     assert label.tolist() == [[[0]]]
 
 
+def test_background_of_the_weak_background_alone_is_ignored():
+    # Both CAM values count; the right pixel is sure, but low says 0 and high says 1.
+    cam, tags = torch.tensor([[[[0.9, 1.0]]]]), torch.tensor([[1]])
+    low = torch.tensor([[[[0.4, 0.6]], [[0.6, 0.4]]]])
+    high = torch.tensor([[[[0.4, 0.4]], [[0.6, 0.6]]]])
+    options = {'drop_ratio': 0.0, 'crf_thr': 0.0}
+    assert reliable_labels(cam, tags, low, high, **options).tolist() == [[[255, 255]]]
+    label = reliable_labels(cam, tags, high, high, **options)
+    assert label.tolist() == [[[255, 1]]]
+
+
 def slow_without_background(cam, tags, crf):
     """Section 10: no background score, sure where the CAM is above 0.3."""
     classes, height, width = cam.shape
