@@ -3,11 +3,13 @@
 from . import samplers, transforms
 from .image_tags import ImageTags
 from .picture_folder import PictureFolder
+from .toy_voc_dataset import ToyVOCDataset
 from .wrappers import WeakDataset, foreground_classes
 
 __all__ = [
     'ImageTags',
     'PictureFolder',
+    'ToyVOCDataset',
     'WeakDataset',
     'foreground_classes',
     'samplers',

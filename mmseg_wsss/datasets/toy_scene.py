@@ -1,0 +1,309 @@
+"""Draws one toy picture: cluttered background, and objects of a part and a body.
+
+Every object has a small head with the pattern of its class and a larger body of one
+plain colour drawn at random. The head tells the class, the body only hints at it by its
+outline: a classifier looks at heads, and its class activation maps miss the bodies.
+
+Only additions, products, comparisons and square roots touch the pixels, so that the
+pixels depend on the seed and on numpy's generator alone, not on the processor.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.random import Generator
+
+MAX_OBJECTS = 3
+_NUM_OBJECTS_PROB = (0.4, 0.4, 0.2)
+_RADIUS = (0.15, 0.3)  # of an object, as a share of the picture's side
+_MIN_IN_FRAME = 0.65  # share of an object inside the picture
+_MIN_VISIBLE = 0.6  # share of what is inside that other objects leave uncovered
+_MIN_CONTRAST = 70.0  # RGB distance of a body to the mean of what lies behind it
+_PART_CONTRAST = 130.0  # RGB distance of the two colours of a head's pattern
+
+Region = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ObjectClass:
+    """Look of a class, in units of the object's radius.
+
+    Attributes:
+        body: Whether points (u, v) lie in the body; u runs along the object's axis.
+        head: Whether points (p, q) lie in the head's outline, in ``[-1, 1]``.
+        pattern: Which of its two colours the head has at (p, q).
+        head_at: Position u of the head's centre on the axis.
+        head_size: Half the side of the head.
+    """
+
+    body: Region
+    head: Region
+    pattern: Region
+    head_at: float
+    head_size: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture and its truth.
+
+    Attributes:
+        img: (H, W, 3) uint8, RGB.
+        seg: (H, W) uint8, 0 for background and k for the k-th foreground class.
+        instances: (H, W) uint8, 0 for background and i for the i-th object.
+        part: (H, W) bool, True on heads.
+        labels: Class of each object, from 1.
+    """
+
+    img: np.ndarray
+    seg: np.ndarray
+    instances: np.ndarray
+    part: np.ndarray
+    labels: tuple[int, ...]
+
+
+def _disc(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return p * p + q * q <= 1
+
+
+def _square(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return np.maximum(abs(p), abs(q)) <= 0.9
+
+
+def _star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    radius = np.sqrt(u * u + v * v)
+    cos = u / np.maximum(radius, 1e-9)
+    cos5 = ((16 * cos * cos - 20) * cos * cos + 5) * cos  # cos(5 * angle)
+    return radius <= 0.78 + 0.22 * cos5
+
+
+def _bone(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    lobes = (abs(u) - 0.6) * (abs(u) - 0.6) + v * v <= 0.45 * 0.45
+    return lobes | ((abs(u) <= 0.6) & (abs(v) <= 0.3))
+
+
+def _bands(x: np.ndarray, per_unit: float) -> np.ndarray:
+    """Alternating bands across x, ``per_unit`` bands in a unit."""
+    return np.floor(x * per_unit) % 2 == 0
+
+
+# In the order of ToyVOCDataset.METAINFO['classes'] without background.
+OBJECT_CLASSES: tuple[ObjectClass, ...] = (
+    ObjectClass(  # beetle
+        body=lambda u, v: _disc(u, v / 0.72),
+        head=_disc,
+        pattern=lambda p, q: _bands(p, 2.5),
+        head_at=0.8,
+        head_size=0.42,
+    ),
+    ObjectClass(  # bottle
+        body=lambda u, v: (abs(u) <= 0.95) & (abs(v) <= 0.56),
+        head=_square,
+        pattern=lambda p, q: _bands(p + 2, 2.2) ^ _bands(q + 2, 2.2),
+        head_at=0.85,
+        head_size=0.42,
+    ),
+    ObjectClass(  # kite
+        body=lambda u, v: abs(u) + abs(v) / 0.9 <= 1.1,
+        head=_disc,
+        pattern=lambda p, q: _bands(np.sqrt(p * p + q * q), 3.2),
+        head_at=0.55,
+        head_size=0.42,
+    ),
+    ObjectClass(  # bell
+        body=lambda u, v: (abs(u) <= 0.85) & (abs(v) <= 0.62 - 0.36 * u),
+        head=lambda p, q: abs(p) + abs(q) <= 1.25,
+        pattern=lambda p, q: _disc((p * 1.6) % 1 * 3 - 1.5, (q * 1.6) % 1 * 3 - 1.5),
+        head_at=0.75,
+        head_size=0.42,
+    ),
+    ObjectClass(  # bone
+        body=_bone,
+        head=_disc,
+        pattern=lambda p, q: (p > 0) ^ (q > 0) ^ (abs(p) > abs(q)),
+        head_at=0.65,
+        head_size=0.42,
+    ),
+    ObjectClass(  # star
+        body=_star,
+        head=_square,
+        pattern=lambda p, q: np.minimum(abs(p), abs(q)) <= 0.25,
+        head_at=0.1,
+        head_size=0.4,
+    ),
+)
+
+
+@lru_cache
+def _unit_areas(label: int) -> tuple[float, float]:
+    """Area of a whole object and of its head, for radius 1."""
+    side = np.arange(-2, 2, 0.02)
+    whole, head, _ = _outline(label, side[:, None], side[None, :])
+    return float(whole.sum() * 4e-4), float(head.sum() * 4e-4)
+
+
+def _outline(
+    label: int, u: np.ndarray, v: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks of the whole object, of its head and of the head's first colour."""
+    look = OBJECT_CLASSES[label - 1]
+    p, q = (u - look.head_at) / look.head_size, v / look.head_size
+    head = look.head(p, q)
+    return look.body(u, v) | head, head, head & look.pattern(p, q)
+
+
+def _smooth_noise(rng: Generator, size: int, cell: int, channels: int) -> np.ndarray:
+    """Bilinear value noise in [-1, 1] of shape (size, size, channels)."""
+    grid = rng.uniform(-1, 1, (size // cell + 2, size // cell + 2, channels))
+    at = np.arange(size) / cell
+    low = at.astype(int)
+    frac = (at - low)[:, None, None]
+    rows = grid[low] * (1 - frac) + grid[low + 1] * frac
+    frac = frac.reshape(1, size, 1)
+    return rows[:, low] * (1 - frac) + rows[:, low + 1] * frac
+
+
+def _background(rng: Generator, size: int) -> np.ndarray:
+    """Gradient between two colours under grey and coloured noise of all scales."""
+    rows, cols = np.mgrid[:size, :size] / size
+    weight = rng.uniform(-1, 1, 2)
+    ramp = np.clip(0.5 + weight[0] * (rows - 0.5) + weight[1] * (cols - 0.5), 0, 1)
+    colours = rng.uniform(30, 225, (2, 3))
+    img = colours[0] + ramp[..., None] * (colours[1] - colours[0])
+    strength = rng.uniform(0.6, 1.2)
+    for share, amplitude in ((4, 40), (8, 30), (16, 25), (32, 25), (64, 20)):
+        cell = max(1, size // share)
+        noise = _smooth_noise(rng, size, cell, 1) + _smooth_noise(rng, size, cell, 3)
+        img += strength * amplitude * noise
+    return img
+
+
+def _frame(
+    rng: Generator, size: int, centre: np.ndarray, radius: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (u, v) of every pixel in a randomly turned frame."""
+    angle = rng.uniform(0, 2 * math.pi)
+    cos, sin = math.cos(angle) / radius, math.sin(angle) / radius
+    rows = np.arange(size)[:, None] + 0.5 - centre[0]
+    cols = np.arange(size)[None, :] + 0.5 - centre[1]
+    return cols * cos + rows * sin, rows * cos - cols * sin
+
+
+def _clutter(rng: Generator, img: np.ndarray, colours: list[np.ndarray]) -> None:
+    """Paints strokes, plain and textured patches; half in the bodies' colours."""
+    size = len(img)
+    for _ in range(rng.integers(10, 18)):
+        colour = rng.uniform(10, 245, 3)
+        if rng.random() < 0.5:
+            colour = colours[rng.integers(len(colours))] + rng.uniform(-15, 15, 3)
+        u, v = _frame(rng, size, rng.uniform(0, size, 2), size)
+        kind = rng.integers(3)
+        if kind == 0:  # stroke
+            where = (abs(u) <= rng.uniform(0.1, 0.4)) & (
+                abs(v) <= rng.uniform(0.008, 0.025)
+            )
+        else:  # patch
+            half = rng.uniform(0.03, 0.09, 2)
+            where = (_disc, _square)[rng.integers(2)](u / half[0], v / half[1])
+        paint = np.broadcast_to(colour, img.shape)
+        if kind == 2:  # blotches as fine and as strong as the heads' patterns
+            blotch = _smooth_noise(rng, size, max(2, size // 32), 1) > 0
+            paint = np.where(blotch, colour, rng.uniform(10, 245, 3))
+        img[where] = paint[where]
+
+
+def _far_colour(
+    rng: Generator, others: list[np.ndarray], distance: float
+) -> np.ndarray:
+    """Random RGB colour at least ``distance`` from all others (or the best of 50)."""
+    drawn = rng.uniform(10, 245, (50, 3))
+    gaps = np.min([((drawn - other) ** 2).sum(1) for other in others], axis=0)
+    far = np.flatnonzero(gaps >= distance * distance)
+    return drawn[far[0] if len(far) else gaps.argmax()]
+
+
+def _place(
+    rng: Generator, size: int, label: int, placed: list[tuple]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Finds room for an object: masks as of ``_outline``, None where there is none."""
+    for _ in range(40):
+        radius = size * rng.uniform(*_RADIUS)
+        u, v = _frame(rng, size, rng.uniform(0.1, 0.9, 2) * size, radius)
+        whole, head, first = _outline(label, u, v)
+        whole_area, head_area = (area * radius * radius for area in _unit_areas(label))
+        if whole.sum() < _MIN_IN_FRAME * whole_area:
+            continue
+        if head.sum() < 0.8 * head_area:
+            continue
+        cover = whole.copy()
+        for behind in reversed(placed):
+            if (behind[0] & ~cover).sum() < _MIN_VISIBLE * behind[0].sum():
+                break
+            if (behind[1] & ~cover).sum() < 0.8 * behind[1].sum():
+                break
+            cover |= behind[0]
+        else:
+            return whole, head, first
+    return None
+
+
+def draw_scene(rng: Generator, size: int, first_label: int) -> Scene:
+    """Draws one picture.
+
+    Args:
+        rng: Source of all randomness.
+        size: Side of the square picture in pixels.
+        first_label: Class of the first object, in ``[1, len(OBJECT_CLASSES)]``; the
+            classes of the others are drawn.
+
+    Returns:
+        The picture with 1 to 3 objects, each mostly visible with most of its head.
+    """
+    labels = [first_label]
+    for _ in range(rng.choice(MAX_OBJECTS, p=_NUM_OBJECTS_PROB)):
+        labels.append(int(rng.integers(len(OBJECT_CLASSES))) + 1)
+    placed: list[tuple] = []
+    kept: list[int] = []
+    for label in labels:
+        masks = _place(rng, size, label, placed)
+        if masks is not None:
+            placed.append(masks)
+            kept.append(label)
+    if first_label not in kept:
+        return draw_scene(rng, size, first_label)
+
+    img = _background(rng, size)
+    colours = []
+    for whole, _, _ in placed:
+        colours.append(_far_colour(rng, [img[whole].mean(0), *colours], _MIN_CONTRAST))
+    _clutter(rng, img, colours)
+    seg = np.zeros((size, size), np.uint8)
+    instances = np.zeros_like(seg)
+    part = np.zeros((size, size), bool)
+    shade = _smooth_noise(rng, size, size // 3, 1) * 8
+    for index, (label, colour, masks) in enumerate(zip(kept, colours, placed), 1):
+        whole, head, first = masks
+        pair = [rng.uniform(10, 245, 3)]
+        pair.append(_far_colour(rng, pair, _PART_CONTRAST))
+        img[whole] = (colour + shade)[whole]
+        img[head] = pair[0]
+        img[first] = pair[1]
+        seg[whole], instances[whole], part[whole] = label, index, False
+        part[head] = True
+    return Scene(_expose(rng, img), seg, instances, part, tuple(kept))
+
+
+def _expose(rng: Generator, img: np.ndarray) -> np.ndarray:
+    """Slight blur (as of a lens), noise (as of a sensor), rounding to uint8."""
+    for axis in (0, 1):
+        ahead = np.concatenate([img.take([0], axis), img], axis)
+        after = np.concatenate([img, img.take([-1], axis)], axis)
+        size = img.shape[axis]
+        ahead = ahead.take(range(size), axis)
+        after = after.take(range(1, size + 1), axis)
+        img = 0.7 * img + 0.15 * (ahead + after)
+    img = img + rng.normal(0, 3, img.shape)
+    return np.clip(np.rint(img), 0, 255).astype(np.uint8)
