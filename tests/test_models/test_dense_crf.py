@@ -174,6 +174,32 @@ def test_batch_equals_loop():
     torch.testing.assert_close(crf(img, prob), torch.cat(each))
 
 
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize('mode', [torch.enable_grad, torch.inference_mode])
+def test_threads_change_nothing(two_threads, mode):
+    img, prob = make_scene(num=3, height=21)
+    each = [DenseCRF()(img[n : n + 1], prob[n : n + 1]) for n in range(3)]
+    with mode():
+        result = DenseCRF()(img, prob.clone().requires_grad_())
+    assert not result.requires_grad
+    assert torch.get_num_threads() == 2
+    assert torch.equal(result.clone(), torch.cat(each))
+
+
+def test_an_error_in_a_thread_reaches_the_caller(two_threads):
+    img, prob = make_scene(num=2)
+    with pytest.raises(ValueError, match='use larger standard deviations'):
+        DenseCRF(bilateral_sxy=1e-3, bilateral_srgb=1e-3)(img, prob)
+    assert torch.get_num_threads() == 2
+
+
 def test_groups_equal_separate_calls():
     img, prob = make_scene(num=2, groups=3)
     crf = DenseCRF()

@@ -10,12 +10,16 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from .crf_guide import CRFGuide, PairwiseKernel, PairwiseTerm
+from .picture_threads import for_each_picture
 from .pydensecrf_backend import PyDenseCRFPool
 
 BACKENDS = ('auto', 'torch', 'pydensecrf')
 
 # Beyond this a message could overflow exp() without the maximum taken out first.
 SAFE_EXPONENT = 60.0
+
+# A label whose score is exp(-40) of the best one's, after all messages, has lost.
+NO_CHANCE = -40.0
 
 
 def mean_field(
@@ -179,17 +183,22 @@ class DenseCRF:
         )
         prob = _resize(prob, size)
         if self.pool is not None:
-            img = guide.reduced(size)
-            return self.pool(
-                img, _log(prob.clone()), class_mask, self.terms, self.num_iters
-            )
+            absent = ~class_mask[:, None, :, None, None]
+            least = NO_CHANCE - sum(term.compat for term in self.terms)
+            score = _scores(prob.clone(), absent, least)
+            pictures = guide.reduced(size)
+            return self.pool(pictures, score, class_mask, self.terms, self.num_iters)
         out = prob.new_zeros(prob.shape)
-        for chunk in guide.chunks:
+
+        def infer(chunk: slice) -> None:
             label, absent = _compact(class_mask[chunk])
-            if label.shape[1] == 0:
-                continue
-            kernel = guide.kernel(self.terms, size, chunk)
-            _infer_chunk(prob[chunk], out[chunk], label, absent, kernel, self.num_iters)
+            if label.shape[1] > 0:
+                kernel = guide.kernel(self.terms, size, chunk)
+                _infer_chunk(
+                    prob[chunk], out[chunk], label, absent, kernel, self.num_iters
+                )
+
+        for_each_picture(infer, guide.chunks)
         return out
 
 
@@ -205,24 +214,31 @@ def _infer_chunk(
     num, groups, classes = prob.shape[:3]
     first = torch.arange(num * groups, device=prob.device).view(num, groups, 1)
     rows = (first * classes + label[:, None]).flatten()
-    score = _log(prob.flatten(3).flatten(0, 2).index_select(0, rows))
+    score = prob.flatten(3).flatten(0, 2).index_select(0, rows)
     score = score.view(num, groups, label.shape[1], -1)
-    if absent is not None:
-        score.masked_fill_(absent[:, None, :, None], -math.inf)
-    score -= score.amax(2, keepdim=True)
-    # exp(-40) is nothing beside the best label, and denormal numbers are slow.
-    score.clamp_(min=-40 - kernel.bound)
-    if absent is not None:
-        score.masked_fill_(absent[:, None, :, None], -math.inf)
+    absent = None if absent is None else absent[:, None, :, None]
+    score = _scores(score, absent, NO_CHANCE - kernel.bound)
     points = score.permute(0, 3, 1, 2).flatten(0, 1).contiguous()
     points = mean_field(points, kernel, num_iters, kernel.bound)
     part = points.unflatten(0, (num, -1)).permute(0, 2, 3, 1).flatten(0, 2)
     out.view(num * groups * classes, -1).index_copy_(0, rows, part)
 
 
-def _log(prob: Tensor) -> Tensor:
-    """Negative unary energies, in place; a score of 0 gets a finite one."""
-    return prob.clamp_(min=torch.finfo(torch.float32).tiny).log_()
+def _scores(prob: Tensor, absent: Tensor | None, least: float) -> Tensor:
+    """Negative unary energies of (N, G, C, ...), in place, beside the best label.
+
+    Args:
+        prob: Scores; 0 gets a finite energy.
+        absent: Labels that get ``-inf``, broadcast against ``prob``; None where none.
+        least: Lower bound of the result. Without it denormal numbers arise, which slow
+            every filter down many times.
+    """
+    score = prob.clamp_(min=torch.finfo(torch.float32).tiny).log_()
+    if absent is None:
+        return score.sub_(score.amax(2, keepdim=True)).clamp_(min=least)
+    score = score.masked_fill_(absent, -math.inf)
+    score = score.sub_(score.amax(2, keepdim=True)).clamp_(min=least)
+    return score.masked_fill_(absent, -math.inf)
 
 
 def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor | None]:

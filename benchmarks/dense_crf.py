@@ -1,0 +1,288 @@
+"""Time, agreement and memory of DenseCRF's backends on real pictures.
+
+    python benchmarks/dense_crf.py --data-root data/VOCdevkit/VOC2012
+
+Needs pictures with masks in VOC layout (the score maps are made from the masks) and
+pydensecrf2 (extra ``crf``). Every figure is the mean over pictures of the fastest of
+``--repeats`` runs; the backends take turns, so that a busy moment hits them alike.
+Prints a table and writes ``benchmarks/results/dense_crf.json``.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from mmseg_wsss.models.refiners import DenseCRF
+
+RESULT = Path(__file__).parent / 'results' / 'dense_crf.json'
+SETTINGS = {
+    '80/13/10': {
+        'bilateral_sxy': 80.0,
+        'bilateral_srgb': 13.0,
+        'bilateral_compat': 10.0,
+    },
+    '83/5/4': {'bilateral_sxy': 83.0, 'bilateral_srgb': 5.0, 'bilateral_compat': 4.0},
+}
+ALPHAS = (4, 32)
+NUM_LABELS = 21
+
+
+def load(root: Path, name: str, size: int) -> tuple[Tensor, Tensor]:
+    """Picture (1, 3, size, size) in 0..255 and mask (size, size), unlabelled = 0."""
+    with Image.open(root / 'JPEGImages' / f'{name}.jpg') as file:
+        img = np.array(file.convert('RGB').resize((size, size)))
+    with Image.open(root / 'SegmentationClass' / f'{name}.png') as file:
+        mask = np.array(file.resize((size, size), Image.Resampling.NEAREST))
+    mask = torch.from_numpy(mask.astype(np.int64))
+    img = torch.from_numpy(img).permute(2, 0, 1)[None].float()
+    return img, mask.masked_fill(mask == 255, 0)
+
+
+def network_like(mask: Tensor, generator: torch.Generator) -> Tensor:
+    """Probabilities (1, 21, H, W) as a network of stride 8 gives them: soft, noisy."""
+    truth = F.one_hot(mask, NUM_LABELS).permute(2, 0, 1)[None].float()
+    coarse = F.avg_pool2d(truth, 15, stride=8, padding=7)
+    coarse = coarse + 0.3 * torch.randn(coarse.shape, generator=generator)
+    return F.interpolate(4 * coarse, mask.shape, mode='bilinear').softmax(1)
+
+
+def cam_like(mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Scores (1, 2, 21, H, W) of both CRFs of ASDT, and the labels that exist (1, 21).
+
+    The maps know where a class is about, favour a random part of it, spill over its
+    border, and are divided by their maximum.
+    """
+    truth = F.one_hot(mask, NUM_LABELS).permute(2, 0, 1)[None].float()
+    coarse = F.avg_pool2d(truth, 49, stride=16, padding=24)
+    coarse = coarse * (0.3 + torch.rand(coarse.shape, generator=generator))
+    cam = F.interpolate(coarse, mask.shape, mode='bilinear')[:, 1:]
+    cam = cam / (cam.amax((2, 3), keepdim=True) + 1e-5)
+    background = (1 - cam.amax(1, keepdim=True)).clamp(min=0)
+    scores = [torch.cat([background**alpha, cam], 1) for alpha in ALPHAS]
+    exists = torch.zeros(1, NUM_LABELS, dtype=torch.bool)
+    exists[0, mask.unique()] = True
+    exists[0, 0] = True
+    return torch.stack(scores, 1), exists
+
+
+def fastest(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Seconds of the fastest run of every call, the calls taking turns."""
+    best = dict.fromkeys(calls, float('inf'))
+    for call in calls.values():
+        call()
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            best[name] = min(best[name], time.perf_counter() - start)
+    return best
+
+
+def with_threads(num: int, crf: DenseCRF, *inputs: Tensor) -> Callable[[], object]:
+    """A call of the CRF with ``num`` threads."""
+
+    def run() -> object:
+        torch.set_num_threads(num)
+        return crf(*inputs)
+
+    return run
+
+
+def time_tasks(pictures: list[dict], args: argparse.Namespace) -> dict:
+    """Seconds a picture of every backend, for each of the tasks."""
+    fast, slow = DenseCRF(), DenseCRF(backend='pydensecrf')
+    half = DenseCRF(scale_factor=0.5)
+    tasks = {
+        'one CRF, 21 labels': ('img', 'prob'),
+        'two CRFs, labels of the picture': ('img', 'scores', 'exists'),
+    }
+    result = {}
+    for task, keys in tasks.items():
+        runs = []
+        for picture in pictures:
+            inputs = [picture[key] for key in keys]
+            calls = {
+                f'torch, {n} thread{"s" * (n > 1)}': with_threads(n, fast, *inputs)
+                for n in sorted({1, args.threads})
+            }
+            calls['torch, half size'] = with_threads(args.threads, half, *inputs)
+            calls['pydensecrf'] = with_threads(1, slow, *inputs)
+            runs.append(fastest(calls, args.repeats))
+        result[task] = {key: float(np.mean([r[key] for r in runs])) for key in runs[0]}
+    return result
+
+
+def time_batch(pictures: list[dict], args: argparse.Namespace) -> dict:
+    """Seconds a picture over a batch: process pool against torch, GPU where there."""
+    img = torch.cat([p['img'] for p in pictures])
+    prob = torch.cat([p['prob'] for p in pictures])
+    torch.set_num_threads(args.threads)
+    pool = DenseCRF(backend='pydensecrf', num_workers=args.threads)
+    calls = {
+        f'torch, {args.threads} threads': lambda: DenseCRF()(img, prob),
+        f'pydensecrf, {args.threads} processes': lambda: pool(img, prob),
+    }
+    if torch.cuda.is_available():
+        on_gpu = img.cuda(), prob.cuda()
+        calls['torch, GPU'] = lambda: DenseCRF()(*on_gpu).sum().item()
+    times = fastest(calls, args.repeats)
+    pool.pool.close()
+    return {name: seconds / len(img) for name, seconds in times.items()}
+
+
+def compare(pictures: list[dict]) -> dict:
+    """Share of pixels with the label of pydensecrf, mean and minimum over pictures."""
+    result = {}
+    for name, settings in SETTINGS.items():
+        fast = DenseCRF(**settings)
+        slow = DenseCRF(**settings, backend='pydensecrf')
+        half = DenseCRF(**settings, scale_factor=0.5)
+        kinds = {'network-like': ('prob', None), 'CAM-like': ('scores', 'exists')}
+        for kind, (key, mask) in kinds.items():
+            shares = []
+            for picture in pictures:
+                inputs = picture['img'], picture[key], picture.get(mask)
+                label = slow(*inputs).argmax(-3)
+                others = fast(*inputs), half(*inputs), picture[key]
+                same = [(o.argmax(-3) == label).double().mean() for o in others]
+                shares.append(torch.stack(same))
+            mean, least = torch.stack(shares).mean(0), torch.stack(shares).amin(0)
+            result[f'{name}, {kind}'] = {
+                'mean': mean[0].item(),
+                'minimum': least[0].item(),
+                'half size': mean[1].item(),
+                'input': mean[2].item(),
+            }
+    return result
+
+
+def peak_memory(args: argparse.Namespace, backend: str) -> float:
+    """MiB that one CRF of 21 labels adds to a process, in a process of its own."""
+    command = [sys.executable, __file__, '--memory-of', backend]
+    command += ['--size', str(args.size), '--threads', str(args.threads)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def print_peak_memory(size: int, backend: str) -> None:
+    """Print by how many MiB the resident memory grows at most (Linux)."""
+    crf = DenseCRF(backend=backend)
+    prob = torch.rand(1, NUM_LABELS, size, size)
+    img = 255 * F.interpolate(torch.rand(1, 3, 20, 20), (size, size), mode='bilinear')
+    # Load what is loaded once before the count begins.
+    crf(img[..., :9, :9], prob[..., :9, :9])
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
+    before = resident_kib('VmRSS')
+    crf(img, prob)
+    print((resident_kib('VmHWM') - before) / 1024)
+
+
+def resident_kib(key: str) -> int:
+    """An entry of the process's status, in KiB."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1])
+
+
+def machine(args: argparse.Namespace) -> dict:
+    """What the figures were measured on."""
+    cpu = platform.processor() or platform.machine()
+    info = Path('/proc/cpuinfo')
+    if info.is_file():
+        names = [s for s in info.read_text().splitlines() if s.startswith('model name')]
+        cpu = names[0].split(':')[1].strip() if names else cpu
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        'cpu': cpu,
+        'cores': torch.multiprocessing.cpu_count(),
+        'threads': args.threads,
+        'gpu': gpu,
+        'torch': torch.__version__,
+        'python': platform.python_version(),
+    }
+
+
+def show(result: dict) -> None:
+    """Print the result as tables."""
+    console = Console()
+    base = {task: times['pydensecrf'] for task, times in result['seconds'].items()}
+    for task, times in result['seconds'].items():
+        table = Table('backend', 'ms a picture', 'of pydensecrf', title=task)
+        for name, seconds in times.items():
+            table.add_row(name, f'{1e3 * seconds:.0f}', f'{seconds / base[task]:.2f}')
+        console.print(table)
+    table = Table('backend', 'ms a picture', title='a batch, 21 labels')
+    for name, seconds in result['batch_seconds'].items():
+        table.add_row(name, f'{1e3 * seconds:.0f}')
+    console.print(table)
+    columns = ('mean', 'minimum', 'half size', 'input')
+    table = Table('settings', *columns, title='pixels with the label of pydensecrf, %')
+    for name, row in result['agreement'].items():
+        table.add_row(name, *(f'{100 * row[c]:.2f}' for c in columns))
+    console.print(table)
+    table = Table('backend', 'MiB', title='peak memory above the process')
+    for name, size in result['memory_mib'].items():
+        table.add_row(name, f'{size:.0f}')
+    console.print(table)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--data-root', type=Path, default='data/VOCdevkit/VOC2012')
+    parser.add_argument('--split', default='val', help='list in ImageSets/Segmentation')
+    parser.add_argument('--num', type=int, default=40, help='pictures to compare')
+    parser.add_argument('--num-timed', type=int, default=4, help='pictures to time')
+    parser.add_argument('--size', type=int, default=321)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--out', type=Path, default=RESULT)
+    parser.add_argument('--memory-of', help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    if args.memory_of:
+        print_peak_memory(args.size, args.memory_of)
+        return
+    generator = torch.Generator().manual_seed(0)
+    split = args.data_root / 'ImageSets' / 'Segmentation' / f'{args.split}.txt'
+    pictures = []
+    for name in split.read_text().split()[: args.num]:
+        img, mask = load(args.data_root, name, args.size)
+        scores, exists = cam_like(mask, generator)
+        prob = network_like(mask, generator)
+        pictures.append({'img': img, 'prob': prob, 'scores': scores, 'exists': exists})
+    timed = pictures[: args.num_timed]
+    result = {
+        'machine': machine(args),
+        'pictures': len(pictures),
+        'timed_pictures': len(timed),
+        'labels_of_timed_pictures': [int(p['exists'].sum()) for p in timed],
+        'size': args.size,
+        'num_iters': 10,
+        'seconds': time_tasks(timed, args),
+        'batch_seconds': time_batch(timed, args),
+        'agreement': compare(pictures),
+        'memory_mib': {b: peak_memory(args, b) for b in ('torch', 'pydensecrf')},
+    }
+    show(result)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
