@@ -1,0 +1,219 @@
+import functools
+import importlib.util
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmseg_wsss.registry import MODELS
+
+from .local_affinity_ops import (
+    affinity_weights,
+    neighbour_offsets,
+    neighbour_sum,
+    pad_replicate,
+    position_weights,
+)
+
+Backend = Literal['auto', 'eager', 'compile']
+
+# bandwidth, weight of the position term, weight of the variation term
+_DEFAULTS = {'par': (0.3, 0.01, 0.0), 'varm': (0.25, 0.0, 0.01)}
+# Below this many mask values a run never wins back the seconds that compiling takes.
+_COMPILE_FROM = 2**20
+_failed_devices: set[str] = set()
+
+
+@MODELS.register_module()
+class LocalAffinityRefiner:
+    """Refine maps by local propagation that is steered by the colours of the picture.
+
+    PAR (AFA, CVPR 2022) and VARM (TSCD, AAAI 2023). With the neighbours ``p+k`` in 8
+    directions at every dilation, clamped to the picture, and ``std_c(p)`` the unbiased
+    standard deviation of colour ``c`` over them::
+
+        a(p,k) = softmax_k(-mean_c((|I_c(p+k) - I_c(p)| / (std_c(p) + 1e-8) / w1) ** 2))
+        W(p,k) = a(p,k) + pos_weight * position(k) - var_weight * softmax_k(v(p,k))
+        M_{i+1}(c,p) = sum_k W(p,k) * M_i(c,p+k),    i = 0 .. num_iters - 1
+
+    where ``position`` is the softmax of minus the squared standardised distance and
+    ``v`` the squared forward differences of the picture at ``p+k``. The weights are
+    computed once for all maps of a picture: stack thresholds and classes on the channel
+    axis. Runs without a graph, in float32 (float64 where an input is), whatever
+    autocast says.
+
+    Args:
+        kind: ``'par'`` or ``'varm'``: sets the defaults of the next three.
+        dilations: Distances of the neighbours in pixels, along rows and columns.
+        num_iters: Steps of propagation; 0 only resizes.
+        bandwidth: ``w1``; 0.3 (PAR) or 0.25 (VARM).
+        pos_weight: Weight of the position term; 0.01 (PAR) or 0 (VARM).
+        var_weight: Weight of the variation term; 0 (PAR) or 0.01 (VARM).
+        backend: ``'eager'``, ``'compile'`` (an error where it cannot compile), or
+            ``'auto'``: compiled where a compiler is found and a call has at least 2**20
+            mask values, else eager. The choice depends on shapes and device alone, so
+            that runs repeat. Where compiling fails, ``'auto'`` warns once and stays
+            eager. The first size compiles in some 20 s of a CPU core, the second anew
+            and longer, for any size.
+    """
+
+    def __init__(
+        self,
+        kind: Literal['par', 'varm'] = 'par',
+        dilations: Sequence[int] = (1, 2, 4, 8, 12, 24),
+        num_iters: int = 10,
+        bandwidth: float | None = None,
+        pos_weight: float | None = None,
+        var_weight: float | None = None,
+        backend: Backend = 'auto',
+    ) -> None:
+        if kind not in _DEFAULTS:
+            raise ValueError(f"kind must be 'par' or 'varm', got {kind!r}")
+        if backend not in ('auto', 'eager', 'compile'):
+            raise ValueError(
+                f"backend must be 'auto', 'eager' or 'compile', got {backend!r}"
+            )
+        if not dilations or min(dilations) < 1:
+            raise ValueError(f'dilations must be positive integers, got {dilations!r}')
+        if num_iters < 0:
+            raise ValueError(f'num_iters must be at least 0, got {num_iters}')
+        default_bandwidth, default_pos, default_var = _DEFAULTS[kind]
+        self.kind = kind
+        self.num_iters = num_iters
+        self.bandwidth = default_bandwidth if bandwidth is None else bandwidth
+        if self.bandwidth <= 0:
+            raise ValueError(f'bandwidth must be above 0, got {bandwidth}')
+        self.pos_weight = default_pos if pos_weight is None else pos_weight
+        self.var_weight = default_var if var_weight is None else var_weight
+        self.backend = backend
+        self.offsets = neighbour_offsets(dilations)
+        self.reach = max(dilations)
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(kind={self.kind!r}, '
+            f'neighbours={len(self.offsets)}, num_iters={self.num_iters}, '
+            f'bandwidth={self.bandwidth}, pos_weight={self.pos_weight}, '
+            f'var_weight={self.var_weight}, backend={self.backend!r})'
+        )
+
+    @torch.no_grad()
+    def __call__(self, img: Tensor, mask: Tensor) -> Tensor:
+        """Refine ``mask`` by the colours of ``img``.
+
+        Args:
+            img: RGB pictures of shape (N, 3, H, W), floating, in [0, 1].
+            mask: Maps of shape (N, C, h, w), floating; resized to (H, W) first
+                (bilinear, ``align_corners=True``).
+
+        Returns:
+            Maps of shape (N, C, H, W), float32, or float64 where an input is. Entries
+            of VARM may lie slightly below the smallest mask value.
+        """
+        _check(img, mask)
+        double = torch.float64 in (img.dtype, mask.dtype)
+        dtype = torch.float64 if double else torch.float32
+        img, mask = img.to(dtype), mask.to(dtype)
+        if mask.numel() == 0:
+            return mask.new_zeros(*mask.shape[:2], *img.shape[-2:])
+        with torch.autocast(img.device.type, enabled=False):
+            if mask.shape[-2:] != img.shape[-2:]:
+                mask = F.interpolate(
+                    mask, img.shape[-2:], mode='bilinear', align_corners=True
+                )
+            if not self._compiles(mask):
+                return self._propagate(img, mask)
+            if self.backend == 'compile':
+                return self._propagate(img, mask, compiled=True)
+            try:
+                return self._propagate(img, mask, compiled=True)
+            except torch.cuda.OutOfMemoryError:
+                raise
+            except Exception as error:
+                _failed_devices.add(mask.device.type)
+                warnings.warn(
+                    f'LocalAffinityRefiner goes on without torch.compile, which failed '
+                    f'on {mask.device.type}: {error}',
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                return self._propagate(img, mask)
+
+    def _propagate(self, img: Tensor, mask: Tensor, compiled: bool = False) -> Tensor:
+        if self.num_iters == 0:
+            return mask.clone()
+        weights_of, sum_of = affinity_weights, neighbour_sum
+        if compiled:
+            weights_of, sum_of = _compiled(weights_of), _compiled(sum_of)
+        position = var_weight = None
+        if self.pos_weight:
+            position = self.pos_weight * position_weights(self.offsets)
+            position = position.to(img)[:, None, None]
+        if self.var_weight:
+            var_weight = img.new_full((), self.var_weight)
+        weights = weights_of(
+            pad_replicate(img, self.reach),
+            img,
+            self.offsets,
+            img.new_full((), self.bandwidth),
+            position,
+            var_weight,
+            lean=not compiled,
+        )
+        for _ in range(self.num_iters):
+            mask = sum_of(pad_replicate(mask, self.reach), weights, self.offsets)
+        return mask
+
+    def _compiles(self, mask: Tensor) -> bool:
+        if self.backend != 'auto':
+            return self.backend == 'compile'
+        device = mask.device.type
+        return (
+            mask.numel() >= _COMPILE_FROM
+            and device not in _failed_devices
+            and _has_compiler(device)
+        )
+
+
+def _check(img: Tensor, mask: Tensor) -> None:
+    if img.ndim != 4 or mask.ndim != 4 or img.shape[0] != mask.shape[0]:
+        raise ValueError(
+            'img must be (N, 3, H, W) and mask (N, C, h, w) with one N, '
+            f'got {tuple(img.shape)} and {tuple(mask.shape)}'
+        )
+    if not (img.is_floating_point() and mask.is_floating_point()):
+        raise TypeError(
+            'img (in [0, 1]) and mask must be floating, '
+            f'got {img.dtype} and {mask.dtype}'
+        )
+    if 0 in img.shape or 0 in mask.shape[2:]:
+        raise ValueError(
+            'img and mask must not be empty, '
+            f'got {tuple(img.shape)} and {tuple(mask.shape)}'
+        )
+    if img.device != mask.device:
+        raise ValueError(
+            f'img and mask must be on one device, got {img.device} and {mask.device}'
+        )
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` compiled for all refiners: for one size, or any from the second."""
+    return torch.compile(function)
+
+
+@functools.cache
+def _has_compiler(device: str) -> bool:
+    """Whether torch.compile finds what it needs to compile for ``device``."""
+    default = 'clang++' if sys.platform == 'darwin' else 'g++'
+    found = shutil.which(os.environ.get('CXX', default)) is not None
+    if device == 'cuda':
+        return found and importlib.util.find_spec('triton') is not None
+    return found and device == 'cpu'
