@@ -2,17 +2,25 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import ProcessContext, start_processes
+from torch.multiprocessing.spawn import (
+    ProcessContext,
+    ProcessExitedException,
+    ProcessRaisedException,
+    start_processes,
+)
 
 
 def run_processes(
@@ -39,8 +47,8 @@ def run_processes(
         and containers of them.
 
     Raises:
-        torch.multiprocessing.ProcessRaisedException: With the traceback of the first
-            process that raised; the others are ended.
+        torch.multiprocessing.ProcessRaisedException: With the traceback of the rank
+            that raised first; the others are ended.
         torch.multiprocessing.ProcessExitedException: If a process died.
         TimeoutError: After ``timeout`` seconds.
     """
@@ -55,7 +63,10 @@ def run_processes(
             start_method=_start_method(),
         )
         assert context is not None
-        _join(context, timeout)
+        try:
+            _join(context, timeout)
+        except ProcessRaisedException as error:
+            _raise_cause(context, folder, error)
         return [
             torch.load(_result_file(folder, rank), weights_only=True)
             for rank in range(world_size)
@@ -92,8 +103,43 @@ def _run_rank(
     try:
         torch.save(fn(rank, *args), _result_file(folder, rank))
         dist.barrier()
+    except BaseException:
+        _note_failure(folder, rank)
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def _note_failure(folder: str, rank: int) -> None:
+    """Keep the traceback of the rank that failed first.
+
+    It is written while the group is still up: the other ranks fail only afterwards,
+    since the connection to this one is lost.
+    """
+    note = Path(folder, f'failure_{rank}')
+    note.write_text(f'rank {rank}:\n{traceback.format_exc()}')
+    with suppress(FileExistsError):
+        os.link(note, Path(folder, 'failure'))
+
+
+def _raise_cause(
+    context: ProcessContext, folder: str, error: ProcessRaisedException
+) -> None:
+    """Raise what went wrong first, which need not be what was noticed first."""
+    for rank, process in enumerate(context.processes):
+        if process.exitcode not in (None, 0, 1, -signal.SIGTERM):
+            raise ProcessExitedException(
+                f'rank {rank} died with exit code {process.exitcode}',
+                error_index=rank,
+                error_pid=process.pid,
+                exit_code=process.exitcode,
+            ) from error
+    failure = Path(folder, 'failure')
+    if failure.exists():
+        raise ProcessRaisedException(
+            failure.read_text(), error.error_index, error.error_pid
+        ) from None
+    raise error
 
 
 def _start_method() -> str:

@@ -1,5 +1,6 @@
 import os
 import time
+from multiprocessing.util import Finalize
 
 import pytest
 import torch
@@ -31,6 +32,12 @@ def die_on_rank_0(rank):
     dist.barrier()
 
 
+def fail_on_rank_1_and_exit_late(rank):
+    if rank == 1:
+        Finalize(None, time.sleep, args=(5,), exitpriority=0)
+    fail_on_rank_1(rank)
+
+
 def sleep(rank):
     time.sleep(60)
 
@@ -51,8 +58,13 @@ def test_one_process_is_a_group_too():
 
 
 def test_an_error_of_one_rank_is_raised_though_the_other_waits():
-    with pytest.raises(ProcessRaisedException, match='lost on rank 1'):
+    with pytest.raises(ProcessRaisedException, match=r'(?s)^rank 1:.*lost on rank 1'):
         run_processes(fail_on_rank_1)
+
+
+def test_the_first_error_is_raised_though_the_other_process_ends_first():
+    with pytest.raises(ProcessRaisedException, match='lost on rank 1'):
+        run_processes(fail_on_rank_1_and_exit_late)
 
 
 def test_a_death_of_one_rank_is_raised_though_the_other_waits():
