@@ -49,7 +49,7 @@ lint: env  ## ruff (rules and format) and mypy
 	@echo 'make lint: ruff and mypy found nothing'
 
 bench: env  ## run every script of benchmarks/; results under benchmarks/results
-	@for script in benchmarks/bench_*.py; do \
+	@for script in benchmarks/*.py; do \
 		echo "bench: $$script"; $(PY) $$script || exit 1; done
 
 clean:  ## remove caches and build leftovers; .venv and work_dirs stay

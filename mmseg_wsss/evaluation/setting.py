@@ -98,9 +98,9 @@ def make_tta_pipeline(
         at = types.index('Resize')
         resize, rest = pipeline[at], pipeline[at + 1 :]
     else:
-        loads = [i for i, kind in enumerate(types) if kind.startswith('LoadImage')]
+        loads = [i for i, kind in enumerate(types) if kind.startswith(('LoadImage', 'LoadPicture'))]
         if not loads:
-            raise ValueError(f'expected a transform LoadImage... or Resize in {types}')
+            raise ValueError(f'expected a transform that loads a picture, or Resize, in {types}')
         at = loads[-1] + 1
         resize = dict(type='Resize', scale_factor=1.0, keep_ratio=True)
         rest = pipeline[at:]
@@ -155,7 +155,7 @@ def _pipeline_owners(dataset: dict) -> Iterator[dict]:
 
 
 def _loads_truth(step: dict) -> bool:
-    return str(step['type']).rpartition('.')[2] == 'LoadAnnotations'
+    return str(step['type']).rpartition('.')[2] in ('LoadAnnotations', 'LoadLabelMap')
 
 
 def _scaled(resize: dict, scale: float) -> dict:

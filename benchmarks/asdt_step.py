@@ -1,0 +1,167 @@
+"""Where the time of an ASDT step goes, and multi-scale CAM against a naive loop.
+
+    python benchmarks/asdt_step.py
+
+MobileNetV2 with random weights, batch 8 at 225 pixels, random pictures with two tags
+each. The naive CAM runs one full forward, decoder included, for each picture, scale and
+mirror image. Every figure is the fastest of ``--repeats`` runs; variants take turns.
+Prints a table and writes ``benchmarks/results/asdt_step.json``.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import LabelData
+from mmseg.structures import SegDataSample
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from mmseg_wsss import config_path
+from mmseg_wsss.engine.measure import machine
+from mmseg_wsss.models.segmentors import ASDT
+from mmseg_wsss.registry import MODELS
+
+CONFIG = config_path('asdt/asdt_mobilenet-v2_1xb8-400_wsss-voc-mini-225.py')
+RESULT = Path(__file__).parent / 'results' / 'asdt_step.json'
+SCALES = (1.0, 0.5, 1.5)
+
+
+def build() -> ASDT:
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(CONFIG).model
+    cfg.backbone.init_cfg = None
+    torch.manual_seed(0)
+    model = MODELS.build(cfg)
+    model.init_weights()
+    return model.train()
+
+
+def batch(num: int = 8, size: int = 225) -> tuple[Tensor, list[SegDataSample]]:
+    """Smooth random pictures with two tags each."""
+    rng = torch.Generator().manual_seed(0)
+    inputs = F.interpolate(
+        torch.randn(num, 3, 12, 12, generator=rng), (size, size), mode='bilinear'
+    )
+    samples = []
+    for i in range(num):
+        label = torch.zeros(20)
+        label[[i % 20, (i + 7) % 20]] = 1
+        sample = SegDataSample(metainfo={'img_shape': (size, size)})
+        sample.gt_tags = LabelData(label=label)
+        samples.append(sample)
+    return inputs, samples
+
+
+@torch.no_grad()
+def naive_cam(model: ASDT, inputs: Tensor) -> Tensor:
+    """One full forward for each picture, scale and mirror image."""
+    model.eval()
+    results = []
+    for img in inputs:
+        maps = []
+        for scale in SCALES:
+            size = [int(side * scale) for side in img.shape[1:]]
+            view = F.interpolate(img[None], size, mode='bilinear')
+            for mirrored in (False, True):
+                feats = model.extract_feat(view.flip(-1) if mirrored else view)
+                model.decode_head(feats)
+                model.teacher_head(feats)
+                cam = model.cam_head.cam(feats)
+                cam = cam.flip(-1) if mirrored else cam
+                maps.append(F.interpolate(cam, (15, 15), mode='bilinear'))
+        results.append(torch.stack(maps).mean(0))
+    model.train()
+    return torch.cat(results)
+
+
+def fastest(variants: dict[str, Callable[[], object]], repeats: int) -> dict:
+    """Seconds of the fastest run of each variant."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(repeats + 1):  # the first round warms up
+        for name, run in variants.items():
+            begin = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - begin)
+    return {name: min(values[1:]) for name, values in times.items()}
+
+
+def parts(model: ASDT, repeats: int) -> dict[str, float]:
+    """Seconds of the parts of a step; each is run on its own."""
+    inputs, samples = batch()
+    tags, valid = model.tags(samples), model.valid(samples, inputs)
+    img = model.denormalize(inputs)
+    with torch.no_grad():
+        feats = model.extract_feat(inputs)
+        cam = torch.rand(8, 20, *inputs.shape[2:]) * tags[:, :, None, None]
+        label, _ = model.refine_cam(cam, tags, img)
+    logits = [
+        torch.randn(8, 21, *inputs.shape[2:], requires_grad=True) for _ in range(2)
+    ]
+    prob = logits[0].detach().softmax(1)
+
+    def step(high: bool) -> None:
+        model.pwm_high = high
+        loss, _ = model.parse_losses(model.loss(inputs, samples))
+        loss.backward()
+        model.zero_grad()
+
+    def losses() -> None:
+        total = sum(model.loss_seg(logit, label) for logit in logits)
+        total = total + sum(model.dense_losses(logits, img, valid, label))
+        total.backward()
+
+    variants = {
+        'step, teacher A': lambda: step(False),
+        'step, teacher B': lambda: step(True),
+        'features at scale 1, forward': lambda: model.extract_feat(inputs),
+        'multi-scale CAM without scale 1': lambda: model.multi_scale_cam(
+            inputs, SCALES, feats=feats
+        ),
+        'sparse label (CRF and selection)': lambda: model.refine_cam(cam, tags, img),
+        'dense label (CRF)': lambda: model.dense_label(prob, tags, img),
+        'losses of two heads, both ways': losses,
+    }
+    return fastest(variants, repeats)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--threads', type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    model = build()
+    inputs, _ = batch()
+    cam = fastest(
+        {
+            'naive': lambda: naive_cam(model, inputs),
+            'ours': lambda: model.multi_scale_cam(inputs, SCALES, flip=True),
+        },
+        args.repeats,
+    )
+    result = {
+        'machine': machine(),
+        'multi_scale_cam_seconds': cam,
+        'multi_scale_cam_ratio': cam['naive'] / cam['ours'],
+        'step_seconds': parts(model, args.repeats),
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + '\n')
+    table = Table('part', 'seconds', title=result['machine'])
+    rows = {f'multi-scale CAM, {name}': value for name, value in cam.items()}
+    for name, value in (rows | result['step_seconds']).items():
+        table.add_row(name, f'{value:.3f}')
+    Console().print(table)
+    print(f'multi-scale CAM: {result["multi_scale_cam_ratio"]:.2f} times faster')
+
+
+if __name__ == '__main__':
+    main()

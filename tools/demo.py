@@ -1,0 +1,157 @@
+"""Train ASDT from image tags on the toy set, and show what it learns."""
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from mmseg_wsss import config_path
+from mmseg_wsss.datasets.toy_voc import generate
+from mmseg_wsss.engine.hooks import PWMDistillationHook
+from mmseg_wsss.engine.measure import measure
+from mmseg_wsss.evaluation.export import build_model
+from mmseg_wsss.evaluation.panels import label_row, legend_of, panel
+from mmseg_wsss.evaluation.plots import plot_losses
+from mmseg_wsss.utils import atomic_write
+
+CAM = config_path('cam/cam_r18_1xb16-400_wsss-toy-voc-128.py')
+ASDT = config_path('asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py')
+SOURCES = ('cam', 'teacher_a', 'teacher_b', 'fused')
+QUIET = {'log_level': 'WARNING'}
+NUM_ROWS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    out = parser.parse_args().out
+    warnings.filterwarnings('ignore')
+    say = Console().print
+
+    data_root = Config.fromfile(ASDT).data_root
+    say(f'[bold]1/4[/] pictures, tags and masks of the toy set: {data_root}')
+    generate(data_root)
+    say('[bold]2/4[/] a classifier, from image tags: plain CAM')
+    cam = run(CAM, out / 'cam', ['cam'])
+    say('[bold]3/4[/] ASDT, from that classifier and the same tags')
+    start = {'load_from': str(out / 'cam' / 'iter_400.pth')}
+    asdt = run(ASDT, out / 'asdt', SOURCES, start)
+    say('[bold]4/4[/] the same network with the distillation off')
+    never = run(ASDT, out / 'never', (), start, mode='never')
+
+    summary = summarize(cam, asdt, never)
+    with atomic_write(out / 'summary.json', 'w') as file:
+        json.dump(summary, file, indent=1)
+    draw_panel(out)
+    draw_losses(out)
+    say(table_of(summary))
+    say(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
+    say(f'figures: {out}/summary.json')
+    say(f'validation pictures: {out}/panel.png')
+    say(f'losses, and the wave of the teachers: {out}/losses.png')
+
+
+def run(
+    config: str,
+    work_dir: Path,
+    sources: tuple[str, ...] | list[str],
+    options: dict | None = None,
+    mode: str = 'pwm',
+) -> dict:
+    """Train and measure a config, with a bar for a log."""
+    hooks = [
+        hook | {'mode': mode} if hook.type == 'PWMDistillationHook' else hook
+        for hook in Config.fromfile(config).custom_hooks
+    ]
+    hooks.append({'type': 'ProgressBarHook'})
+    options = QUIET | {'custom_hooks': hooks} | (options or {})
+    return measure(config, work_dir, sources, cfg_options=options)
+
+
+def summarize(cam: dict, asdt: dict, never: dict) -> dict[str, float | str]:
+    """Figures of the demo; mIoU in [0, 1]."""
+    percent = {
+        'cam_seed_miou': cam['train']['cam/mIoU'],
+        'teacher_a_miou': asdt['train']['teacher_a/mIoU'],
+        'teacher_a_miou_where_labelled': asdt['train']['teacher_a/mIoU_covered'],
+        'teacher_b_miou': asdt['train']['teacher_b/mIoU'],
+        'fused_miou': asdt['train']['fused/mIoU'],
+        'asdt_val_miou': asdt['val']['single scale']['mIoU'],
+        'no_distillation_val_miou': never['val']['single scale']['mIoU'],
+    }
+    return {key: round(value / 100, 4) for key, value in percent.items()} | {
+        'train_seconds': round(sum(result['seconds'] for result in (cam, asdt, never))),
+        'machine': asdt['machine'],
+    }
+
+
+def table_of(summary: dict) -> Table:
+    """The table that the demo ends with."""
+    table = Table('mIoU of', 'on', 'figure')
+    for name, split, key in (
+        ('CAM seeds (plain classifier)', 'train', 'cam_seed_miou'),
+        ('pseudo-masks of teacher A, sparse', 'train', 'teacher_a_miou'),
+        ('  ... where it labels', 'train', 'teacher_a_miou_where_labelled'),
+        ('pseudo-masks of teacher B', 'train', 'teacher_b_miou'),
+        ('pseudo-masks of both heads', 'train', 'fused_miou'),
+        ('ASDT', 'val', 'asdt_val_miou'),
+        ('the same, distillation off', 'val', 'no_distillation_val_miou'),
+    ):
+        table.add_row(name, split, f'{summary[key]:.3f}')
+    return table
+
+
+@torch.no_grad()
+def draw_panel(out: Path) -> None:
+    """Validation pictures with CAM, pseudo-labels, prediction and truth."""
+    cfg = Config.fromfile(ASDT)
+    init_default_scope(cfg.default_scope)
+    model = build_model(cfg, out / 'asdt' / f'iter_{cfg.train_cfg.max_iters}.pth')
+    loader = Runner.build_dataloader(cfg.val_dataloader)
+    meta = loader.dataset.metainfo
+    rows, shown = [], []
+    for number, batch in enumerate(loader):
+        if number == NUM_ROWS:
+            break
+        data = model.data_preprocessor(batch, False)
+        (sample,) = data['data_samples']
+        (labels,) = model.pseudo_labels(
+            data['inputs'], [sample], ['cam', 'teacher_a', 'teacher_b', 'prediction']
+        )
+        maps = {
+            'teacher A': labels['teacher_a'][0],
+            'teacher B': labels['teacher_b'][0],
+            'ASDT': labels['prediction'][0],
+            'truth': sample.gt_sem_seg.data[0],
+        }
+        img = model.denormalize(data['inputs'])[0].permute(1, 2, 0).byte().cpu().numpy()
+        cam = labels['cam'][1][1:]
+        rows.append(label_row(img, maps, meta['palette'], cam))
+        shown += list(maps.values())
+    legend = legend_of(shown, meta['classes'], meta['palette'])
+    with atomic_write(out / 'panel.png') as file:
+        Image.fromarray(panel(rows, legend)).save(file, format='PNG')
+
+
+def draw_losses(out: Path) -> None:
+    """Losses of ASDT with the wave of the teachers under them."""
+    (hook,) = (
+        hook
+        for hook in Config.fromfile(ASDT).custom_hooks
+        if hook.type == 'PWMDistillationHook'
+    )
+    wave = PWMDistillationHook(**{k: v for k, v in hook.items() if k != 'type'})
+    scalars = sorted((out / 'asdt').glob('*/vis_data/scalars.json'))
+    plot_losses(scalars, out / 'losses.png', wave=wave.signal, title='ASDT')
+
+
+if __name__ == '__main__':
+    main()
