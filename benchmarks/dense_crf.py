@@ -4,7 +4,8 @@
 
 Needs pictures with masks in VOC layout (the score maps are made from the masks) and
 pydensecrf2 (extra ``crf``). Every figure is the mean over pictures of the fastest of
-``--repeats`` runs; the backends take turns, so that a busy moment hits them alike.
+``--repeats`` runs; the backends take turns, so that a busy moment hits them alike. CPU
+time, summed over threads, says more than wall time where other programs are running.
 Prints a table and writes ``benchmarks/results/dense_crf.json``.
 """
 
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,10 @@ SETTINGS = {
     '83/5/4': {'bilateral_sxy': 83.0, 'bilateral_srgb': 5.0, 'bilateral_compat': 4.0},
 }
 ALPHAS = (4, 32)
+TASKS = {
+    'one CRF, 21 labels': ('img', 'prob'),
+    'two CRFs, labels of the picture': ('img', 'scores', 'exists'),
+}
 NUM_LABELS = 21
 
 
@@ -78,69 +84,67 @@ def cam_like(mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.stack(scores, 1), exists
 
 
-def fastest(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Seconds of the fastest run of every call, the calls taking turns."""
-    best = dict.fromkeys(calls, float('inf'))
+def fastest(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, dict]:
+    """Least wall and CPU seconds of every call, the calls taking turns."""
+    best = {name: {'wall': float('inf'), 'cpu': float('inf')} for name in calls}
     for call in calls.values():
         call()
     for _ in range(repeats):
         for name, call in calls.items():
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             call()
-            best[name] = min(best[name], time.perf_counter() - start)
+            took = {
+                'cpu': time.process_time() - cpu,
+                'wall': time.perf_counter() - wall,
+            }
+            best[name] = {key: min(best[name][key], took[key]) for key in took}
     return best
 
 
-def with_threads(num: int, crf: DenseCRF, *inputs: Tensor) -> Callable[[], object]:
-    """A call of the CRF with ``num`` threads."""
-
-    def run() -> object:
-        torch.set_num_threads(num)
-        return crf(*inputs)
-
-    return run
-
-
-def time_tasks(pictures: list[dict], args: argparse.Namespace) -> dict:
-    """Seconds a picture of every backend, for each of the tasks."""
-    fast, slow = DenseCRF(), DenseCRF(backend='pydensecrf')
-    half = DenseCRF(scale_factor=0.5)
-    tasks = {
-        'one CRF, 21 labels': ('img', 'prob'),
-        'two CRFs, labels of the picture': ('img', 'scores', 'exists'),
+def time_one(pictures: list[dict], repeats: int) -> dict:
+    """Wall and CPU seconds a picture, one picture a call, on one core."""
+    torch.set_num_threads(1)
+    crfs = {
+        'torch': DenseCRF(),
+        'torch, half size': DenseCRF(scale_factor=0.5),
+        'pydensecrf': DenseCRF(backend='pydensecrf'),
     }
     result = {}
-    for task, keys in tasks.items():
+    for task, keys in TASKS.items():
         runs = []
         for picture in pictures:
             inputs = [picture[key] for key in keys]
-            calls = {
-                f'torch, {n} thread{"s" * (n > 1)}': with_threads(n, fast, *inputs)
-                for n in sorted({1, args.threads})
-            }
-            calls['torch, half size'] = with_threads(args.threads, half, *inputs)
-            calls['pydensecrf'] = with_threads(1, slow, *inputs)
-            runs.append(fastest(calls, args.repeats))
-        result[task] = {key: float(np.mean([r[key] for r in runs])) for key in runs[0]}
+            calls = {name: partial(crf, *inputs) for name, crf in crfs.items()}
+            runs.append(fastest(calls, repeats))
+        result[task] = {
+            name: {key: float(np.mean([r[name][key] for r in runs])) for key in times}
+            for name, times in runs[0].items()
+        }
     return result
 
 
-def time_batch(pictures: list[dict], args: argparse.Namespace) -> dict:
-    """Seconds a picture over a batch: process pool against torch, GPU where there."""
-    img = torch.cat([p['img'] for p in pictures])
-    prob = torch.cat([p['prob'] for p in pictures])
-    torch.set_num_threads(args.threads)
-    pool = DenseCRF(backend='pydensecrf', num_workers=args.threads)
-    calls = {
-        f'torch, {args.threads} threads': lambda: DenseCRF()(img, prob),
-        f'pydensecrf, {args.threads} processes': lambda: pool(img, prob),
-    }
-    if torch.cuda.is_available():
-        on_gpu = img.cuda(), prob.cuda()
-        calls['torch, GPU'] = lambda: DenseCRF()(*on_gpu).sum().item()
-    times = fastest(calls, args.repeats)
+def time_batch(pictures: list[dict], threads: int, repeats: int) -> dict:
+    """Wall seconds a picture, all pictures in one call, on all cores or a GPU."""
+    torch.set_num_threads(threads)
+    pool = DenseCRF(backend='pydensecrf', num_workers=threads)
+    result = {}
+    for task, keys in TASKS.items():
+        inputs = [torch.cat([p[key] for p in pictures]) for key in keys]
+        calls = {
+            f'torch, {threads} threads': partial(DenseCRF(), *inputs),
+            f'pydensecrf, {threads} processes': partial(pool, *inputs),
+        }
+        if torch.cuda.is_available():
+            calls['torch, GPU'] = partial(on_gpu, *(x.cuda() for x in inputs))
+        times = fastest(calls, repeats)
+        result[task] = {name: t['wall'] / len(pictures) for name, t in times.items()}
     pool.pool.close()
-    return {name: seconds / len(img) for name, seconds in times.items()}
+    return result
+
+
+def on_gpu(*inputs: Tensor) -> float:
+    """One call, waited for."""
+    return DenseCRF()(*inputs).sum().item()
 
 
 def compare(pictures: list[dict]) -> dict:
@@ -217,16 +221,21 @@ def machine(args: argparse.Namespace) -> dict:
 def show(result: dict) -> None:
     """Print the result as tables."""
     console = Console()
-    base = {task: times['pydensecrf'] for task, times in result['seconds'].items()}
     for task, times in result['seconds'].items():
-        table = Table('backend', 'ms a picture', 'of pydensecrf', title=task)
-        for name, seconds in times.items():
-            table.add_row(name, f'{1e3 * seconds:.0f}', f'{seconds / base[task]:.2f}')
+        title = f'{task}: one core'
+        table = Table('backend', 'wall, ms', 'ratio', 'CPU, ms', 'ratio', title=title)
+        base = times['pydensecrf']
+        for name, took in times.items():
+            cells = []
+            for key in ('wall', 'cpu'):
+                cells += [f'{1e3 * took[key]:.0f}', f'{took[key] / base[key]:.2f}']
+            table.add_row(name, *cells)
         console.print(table)
-    table = Table('backend', 'ms a picture', title='a batch, 21 labels')
-    for name, seconds in result['batch_seconds'].items():
-        table.add_row(name, f'{1e3 * seconds:.0f}')
-    console.print(table)
+    for task, times in result['batch_seconds'].items():
+        table = Table('backend', 'wall, ms a picture', title=f'{task}: a batch')
+        for name, seconds in times.items():
+            table.add_row(name, f'{1e3 * seconds:.0f}')
+        console.print(table)
     columns = ('mean', 'minimum', 'half size', 'input')
     table = Table('settings', *columns, title='pixels with the label of pydensecrf, %')
     for name, row in result['agreement'].items():
@@ -243,7 +252,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', type=Path, default='data/VOCdevkit/VOC2012')
     parser.add_argument('--split', default='val', help='list in ImageSets/Segmentation')
     parser.add_argument('--num', type=int, default=40, help='pictures to compare')
-    parser.add_argument('--num-timed', type=int, default=4, help='pictures to time')
+    parser.add_argument('--num-timed', type=int, default=8, help='pictures to time')
     parser.add_argument('--size', type=int, default=321)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)
@@ -266,7 +275,8 @@ def main() -> None:
         scores, exists = cam_like(mask, generator)
         prob = network_like(mask, generator)
         pictures.append({'img': img, 'prob': prob, 'scores': scores, 'exists': exists})
-    timed = pictures[: args.num_timed]
+    step = max(1, len(pictures) // args.num_timed)
+    timed = pictures[::step][: args.num_timed]
     result = {
         'machine': machine(args),
         'pictures': len(pictures),
@@ -274,8 +284,8 @@ def main() -> None:
         'labels_of_timed_pictures': [int(p['exists'].sum()) for p in timed],
         'size': args.size,
         'num_iters': 10,
-        'seconds': time_tasks(timed, args),
-        'batch_seconds': time_batch(timed, args),
+        'seconds': time_one(timed, args.repeats),
+        'batch_seconds': time_batch(timed, args.threads, args.repeats),
         'agreement': compare(pictures),
         'memory_mib': {b: peak_memory(args, b) for b in ('torch', 'pydensecrf')},
     }

@@ -66,9 +66,10 @@ class DenseCRF:
     83/5/4 is common at inference.
 
     The ``torch`` backend filters on a permutohedral lattice built once a picture, by
-    tensor operations alone, on CPU and GPU. The ``pydensecrf`` backend runs the C++
-    original (CPU; extra ``crf``), whose labels agree with the former's on about 99 % of
-    the pixels. Nothing here has parameters or gradients; results are float32.
+    tensor operations alone, on CPU and GPU; on the CPU the pictures of a batch run side
+    by side on torch's threads. The ``pydensecrf`` backend runs the C++ original (CPU;
+    extra ``crf``), with which the former agrees but for rounding. Nothing here has
+    parameters or gradients; results are float32.
 
     Args:
         gauss_sxy: Standard deviation of the positional kernel in pixels.
@@ -198,7 +199,10 @@ class DenseCRF:
                     prob[chunk], out[chunk], label, absent, kernel, self.num_iters
                 )
 
-        for_each_picture(infer, guide.chunks)
+        if prob.device.type == 'cpu':
+            for_each_picture(infer, guide.chunks)
+        else:
+            infer(*guide.chunks)
         return out
 
 

@@ -8,18 +8,27 @@ import torch
 
 Item = TypeVar('Item')
 
+# Fewer threads save less than they risk, see `for_each_picture`.
+MIN_SHARE = 4
+
 
 def for_each_picture(function: Callable[[Item], None], items: Sequence[Item]) -> None:
-    """Call ``function`` on every item, on several at once where torch has threads.
+    """Call ``function``, which works on the CPU, on every item, several at once.
 
-    torch splits every operation among its threads; where operations are as short as a
-    CRF's, a thread a picture wastes less. The threads share out torch's number of them,
-    which is restored at the end, and inherit the caller's inference mode; gradients are
-    off. One item, or one thread, runs in the caller.
+    torch splits every operation among its threads, which meet at the end of each. A CRF
+    is hundreds of operations of about a millisecond; where another program (a data
+    loader) shares the cores, a meeting may take several, and two threads were seen to
+    take ten times as long as one. So the threads share out the pictures, and a picture
+    gets several only where that leaves ``MIN_SHARE`` or more for each.
+
+    The caller's inference mode holds in the threads, gradients are off, and the number
+    of threads is as before at the end.
     """
     threads = torch.get_num_threads()
     workers = min(threads, len(items))
-    if workers <= 1:
+    share = threads // max(workers, 1)
+    share = share if share >= MIN_SHARE else 1
+    if workers <= 1 and share == threads:
         for item in items:
             function(item)
         return
@@ -31,7 +40,7 @@ def for_each_picture(function: Callable[[Item], None], items: Sequence[Item]) ->
 
     try:
         with ThreadPoolExecutor(
-            workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
+            workers, initializer=torch.set_num_threads, initargs=(share,)
         ) as pool:
             list(pool.map(run, items))
     finally:
