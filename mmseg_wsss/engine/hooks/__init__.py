@@ -1,13 +1,17 @@
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .iteration_seed_hook import IterationSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_visualization_hook import PseudoLabelVisualizationHook
 from .pwm_distillation_hook import PWMDistillationHook
 from .weak_warmup_hook import WeakWarmupHook
 
 __all__ = [
+    'AtomicCheckpointHook',
     'IterationSeedHook',
     'NonFiniteLossHook',
     'PWMDistillationHook',
+    'ProgressBarHook',
     'PseudoLabelVisualizationHook',
     'WeakWarmupHook',
 ]
