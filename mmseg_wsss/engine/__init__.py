@@ -1,5 +1,5 @@
-"""What depends on time: hooks; and how a run is launched."""
+"""What depends on time: hooks; how a run is launched, and checkpoints are loaded."""
 
-from . import hooks
+from . import checkpoints, hooks
 
-__all__ = ['hooks']
+__all__ = ['checkpoints', 'hooks']
