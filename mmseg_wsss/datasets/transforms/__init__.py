@@ -1,6 +1,15 @@
 from .keep_full_picture import KeepFullPicture
+from .load_label_map import LoadLabelMap
+from .load_picture import LoadPicture
 from .pack_weak_inputs import PackWeakInputs
 from .random_crop_pad import RandomCropPad
 from .random_rescale import RandomRescale
 
-__all__ = ['KeepFullPicture', 'PackWeakInputs', 'RandomCropPad', 'RandomRescale']
+__all__ = [
+    'KeepFullPicture',
+    'LoadLabelMap',
+    'LoadPicture',
+    'PackWeakInputs',
+    'RandomCropPad',
+    'RandomRescale',
+]

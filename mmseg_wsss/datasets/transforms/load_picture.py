@@ -1,0 +1,78 @@
+import io
+
+import mmcv
+from mmcv.transforms import LoadImageFromFile
+from mmengine import fileio
+from PIL import Image
+
+from mmseg_wsss.registry import TRANSFORMS
+
+END_OF_JPEG = b'\xff\xd9'
+
+
+def require_whole(data: bytes) -> None:
+    """Check that no byte is missing at the end of a picture file.
+
+    OpenCV shows what is left of a truncated file, grey below. A JPEG file must end with
+    its marker, and the check sums of a PNG file must be right; these checks take no
+    decoding. Any other file is decoded by Pillow.
+
+    Args:
+        data: Content of the file.
+
+    Raises:
+        OSError, SyntaxError, ValueError: It is truncated, or no picture.
+    """
+    with Image.open(io.BytesIO(data)) as picture:
+        if picture.format == 'PNG':
+            picture.verify()
+        elif picture.format != 'JPEG' or not data.endswith(END_OF_JPEG):
+            picture.load()
+
+
+@TRANSFORMS.register_module()
+class LoadPicture(LoadImageFromFile):
+    """mmcv's ``LoadImageFromFile``, which refuses broken files and names them.
+
+    Args:
+        to_float32: Whether the picture becomes float32 instead of uint8.
+        color_type: Flag of :func:`mmcv.imfrombytes`.
+        imdecode_backend: Backend of :func:`mmcv.imfrombytes`.
+        backend_args: Arguments of MMEngine's file backend.
+    """
+
+    def __init__(
+        self,
+        to_float32: bool = False,
+        color_type: str = 'color',
+        imdecode_backend: str = 'cv2',
+        backend_args: dict | None = None,
+    ) -> None:
+        super().__init__(
+            to_float32=to_float32,
+            color_type=color_type,
+            imdecode_backend=imdecode_backend,
+            backend_args=backend_args,
+        )
+
+    def transform(self, results: dict) -> dict:
+        """Add ``img`` (H, W, 3), ``img_shape`` and ``ori_shape``.
+
+        Raises:
+            FileNotFoundError: There is no file ``img_path``.
+            ValueError: It is broken or no picture; names the file.
+        """
+        path = results['img_path']
+        data = fileio.get(path, backend_args=self.backend_args)
+        try:
+            require_whole(data)
+            img = mmcv.imfrombytes(
+                data, flag=self.color_type, backend=self.imdecode_backend
+            )
+        except Exception as error:  # each decoder has errors of its own
+            raise ValueError(f'{path}: unreadable picture: {error}') from error
+        if img is None:
+            raise ValueError(f'{path}: unreadable picture')
+        results['img'] = img.astype('float32') if self.to_float32 else img
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        return results

@@ -1,0 +1,100 @@
+"""LoadPicture and LoadLabelMap: what is sound loads as ever, what is not is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmcv.transforms import LoadImageFromFile
+from PIL import Image
+
+from mmseg_wsss.datasets import WeakDataset
+from mmseg_wsss.datasets.transforms import LoadLabelMap, LoadPicture
+from mmseg_wsss.registry import TRANSFORMS
+
+SUFFIXES = ('jpg', 'png', 'bmp', 'webp')
+
+
+@pytest.fixture(params=SUFFIXES)
+def path(request, tmp_path) -> Path:
+    """A picture of noise: no byte of its file is idle."""
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 256, (24, 31, 3), dtype=np.uint8)
+    file = tmp_path / f'picture.{request.param}'
+    Image.fromarray(array).save(file)
+    return file
+
+
+def load(path: Path, **settings: object) -> np.ndarray:
+    return LoadPicture(**settings)({'img_path': str(path)})['img']
+
+
+def test_a_sound_picture_is_what_mmcv_loads(path):
+    results = LoadPicture()({'img_path': str(path)})
+    expected = LoadImageFromFile()({'img_path': str(path)})
+    assert np.array_equal(results['img'], expected['img'])
+    assert results['img_shape'] == results['ori_shape'] == (24, 31)
+    assert load(path, to_float32=True).dtype == np.float32
+
+
+@pytest.mark.parametrize('lost', [1, 40, 300])
+def test_a_picture_of_which_bytes_are_missing_is_named(path, lost):
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(ValueError, match=f'{path}: unreadable picture'):
+        load(path)
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff\xd9', b'GIF89a', b'x' * 100])
+def test_what_is_no_picture_is_named(tmp_path, content):
+    path = tmp_path / 'picture.jpg'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f'{path}: unreadable picture'):
+        load(path)
+
+
+def test_a_jpeg_may_go_on_after_its_end(tmp_path):
+    path = tmp_path / 'padded.jpg'
+    Image.new('RGB', (8, 8), (200, 0, 0)).save(path)
+    whole = load(path)
+    path.write_bytes(path.read_bytes() + b'\0' * 64)
+    assert np.array_equal(load(path), whole)
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.jpg'):
+        load(tmp_path / 'nowhere.jpg')
+
+
+def label_map(path: Path, labels: np.ndarray, **settings: object) -> np.ndarray:
+    Image.fromarray(labels).save(path)
+    results = {
+        'seg_map_path': str(path),
+        'seg_fields': [],
+        'reduce_zero_label': settings.pop('reduce_zero_label', False),
+        'label_map': settings.pop('label_map', None),
+    }
+    return LoadLabelMap(**settings)(results)['gt_seg_map']
+
+
+def test_labels_load_as_in_mmseg(tmp_path):
+    labels = np.array([[0, 1, 2], [255, 2, 0]], np.uint8)
+    path = tmp_path / 'mask.png'
+    assert np.array_equal(label_map(path, labels, num_classes=3), labels)
+    expected = [[255, 0, 1], [255, 1, 255]]
+    reduced = label_map(path, labels, num_classes=2, reduce_zero_label=True)
+    assert reduced.tolist() == expected
+    mapped = label_map(path, labels, num_classes=2, label_map={0: 1, 1: 0, 2: 255})
+    assert mapped.tolist() == [[1, 0, 255], [255, 255, 1]]
+
+
+def test_labels_are_checked_after_they_were_mapped(tmp_path):
+    labels = np.array([[0, 1, 2]], np.uint8)
+    with pytest.raises(ValueError, match=r'labels \[2\] outside \[0, 1\]'):
+        label_map(tmp_path / 'mask.png', labels, num_classes=2)
+    assert label_map(tmp_path / 'mask.png', labels).max() == 2
+
+
+def test_a_label_map_is_refused_in_weakly_supervised_training():
+    pipeline = [{'type': 'LoadPicture'}, {'type': 'LoadLabelMap'}]
+    assert TRANSFORMS.get('LoadLabelMap') is LoadLabelMap
+    with pytest.raises(ValueError, match='LoadLabelMap: masks must not reach'):
+        WeakDataset([], pipeline, {})
