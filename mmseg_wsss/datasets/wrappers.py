@@ -1,14 +1,17 @@
 """Dataset wrappers that decide which labels a training sample may carry."""
 
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import BaseDataset, Compose
 from torch.utils.data import Dataset
 
-from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.registry import DATASETS, TRANSFORMS
+from mmseg_wsss.utils.files import inside
 
 from .draws import Draw, seeded
 from .image_tags import ImageTags
@@ -38,8 +41,8 @@ class WeakDataset(Dataset):
         max_refetch: How many other pictures are tried where the pipeline rejects one.
 
     Raises:
-        ValueError: If the pipeline loads annotations in training, or a picture has no
-            entry among the tags.
+        ValueError: If the pipeline loads annotations in training, a file lies outside
+            the data root, or a picture has no entry among the tags.
     """
 
     def __init__(
@@ -58,18 +61,35 @@ class WeakDataset(Dataset):
         self.pipeline = Compose(pipeline)
         self.dataset.full_init()
         self._metainfo = dict(self.dataset.metainfo)
+        self._refuse_foreign_files()
         self.tags = self._load_tags(tags)
         self.tags.check([self.name(i) for i in range(len(self))])
 
     @staticmethod
     def _refuse_masks(pipeline: Sequence[dict]) -> None:
         for step in pipeline:
-            kind = str(step.get('type', '') if isinstance(step, dict) else step)
-            if 'LoadAnnotations' in kind:
+            kind = step['type'] if isinstance(step, dict) else type(step)
+            loader = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+            if isinstance(loader, type) and issubclass(loader, LoadAnnotations):
                 raise ValueError(
-                    f'the training pipeline of a WeakDataset contains {kind}: masks '
-                    'must not reach weakly supervised training; remove that step'
+                    'the training pipeline of a WeakDataset contains '
+                    f'{loader.__name__}: masks must not reach weakly supervised '
+                    'training; remove that step'
                 )
+
+    def _refuse_foreign_files(self) -> None:
+        """Check that no line of a split list leads out of the data root."""
+        infos = [self.dataset.get_data_info(i) for i in range(len(self))]
+        for key, folder in self.dataset.data_prefix.items():
+            root = self.dataset.data_root
+            if not root or (folder and not _is_inside(root, folder)):
+                root = folder
+            for path in [info.get(key) for info in infos] if root else ():
+                if path and not _is_inside(root, path):
+                    raise ValueError(
+                        f'{path} leaves the data root {root}; correct its line in '
+                        f'{self.dataset.ann_file or "the data set"}'
+                    )
 
     def _load_tags(self, tags: ImageTags | dict) -> ImageTags:
         if isinstance(tags, ImageTags):
@@ -78,6 +98,12 @@ class WeakDataset(Dataset):
         options = dict(tags)
         if options.pop('source', 'file') != 'masks':
             return ImageTags.load(classes=classes, **options)
+        if self.dataset.label_map is not None:
+            raise ValueError(
+                'tags cannot be derived from the masks of a subset of the classes of '
+                f'{type(self.dataset).__name__}; write a tag file with '
+                'tools/dataset_converters/image_tags.py'
+            )
         infos = [self.dataset.get_data_info(i) for i in range(len(self))]
         masks = {self.name(i): info['seg_map_path'] for i, info in enumerate(infos)}
         return ImageTags.from_masks(
@@ -136,3 +162,11 @@ class WeakDataset(Dataset):
                 'supervised training sample'
             )
         return sample
+
+
+def _is_inside(root: str, path: str) -> bool:
+    try:
+        inside(root, os.path.abspath(path))
+    except ValueError:
+        return False
+    return True
