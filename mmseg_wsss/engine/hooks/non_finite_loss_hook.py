@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterable
 
 import torch
 from mmengine.hooks import Hook
@@ -12,8 +13,8 @@ class NonFiniteLossHook(Hook):
     """Stop the training at the first loss that is not finite.
 
     The message names the losses, the iteration and the pictures of the batch. It runs
-    before MMEngine's ``CheckpointHook``, and refuses to save weights that are not
-    finite, so that the last checkpoint on disk is a good one.
+    before MMEngine's ``CheckpointHook``, and refuses to save weights and states of the
+    optimizer that are not finite, so that the last checkpoint on disk is a good one.
     """
 
     priority = 'HIGH'
@@ -41,13 +42,27 @@ class NonFiniteLossHook(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse to write weights that are not finite."""
-        for key, value in checkpoint.get('state_dict', {}).items():
-            if value.is_floating_point() and not torch.isfinite(value).all():
+        """Refuse to write weights, or a state of the optimizer, that are not finite."""
+        for part in ('state_dict', 'optimizer'):
+            bad = _not_finite(checkpoint.get(part, {}), part)
+            if bad:
                 raise FloatingPointError(
-                    f'iteration {runner.iter}: {key} is not finite, no checkpoint was '
+                    f'iteration {runner.iter}: {bad} is not finite, no checkpoint was '
                     'written'
                 )
+
+
+def _not_finite(node: object, path: str) -> str:
+    """Path of the first tensor that is not finite; '' if all are."""
+    if isinstance(node, torch.Tensor):
+        return '' if torch.isfinite(node).all() else path
+    items: Iterable = ()
+    if isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, list | tuple):
+        items = enumerate(node)
+    found = (_not_finite(value, f'{path}.{key}') for key, value in items)
+    return next(filter(None, found), '')
 
 
 def _picture_paths(data_batch: dict | None) -> list[str]:
