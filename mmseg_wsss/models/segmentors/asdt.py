@@ -93,7 +93,8 @@ class ASDT(RRM):
         label = label_a
         if self.pwm_high:
             guide = self.dense_label_guide(img, data_samples)
-            prob_b = self.dense_label(teacher.detach().softmax(1), tags, guide)
+            prob_b = teacher.detach().softmax(1).nan_to_num(0.0)  # a loss will tell
+            prob_b = self.dense_label(prob_b, tags, guide)
             label = prob_b.argmax(1).masked_fill(~valid, 255)
             if self.distill_mode == 'soft':
                 ce_student = soft_cross_entropy(student, prob_b, valid)

@@ -102,7 +102,9 @@ class RRM(WSSSBase):
         """Teacher A's label (N, H, W): sure pixels of the multi-scale CAM, else 255."""
         feats = [feat.detach() for feat in feats]
         cam = self.multi_scale_cam(inputs, feats=feats, **self.train_cam)
-        cam = merge_cams([cam], inputs.shape[2:]) * valid[:, None]
+        # Not finite weights shall stop the training by a loss, not inside the CRF.
+        cam = merge_cams([cam], inputs.shape[2:]).nan_to_num(0.0, 0.0, 0.0)
+        cam = cam * valid[:, None]
         label, _ = self.refine_cam(normalize_cam(cam, tags), tags, img)
         return label.masked_fill(~valid, 255)
 
@@ -133,6 +135,7 @@ class RRM(WSSSBase):
             tags,
             low,
             high,
+            alpha_high=self.alphas[1],
             background=self.has_background,
             **self.reliable,
         )
