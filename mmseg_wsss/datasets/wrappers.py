@@ -143,13 +143,14 @@ class WeakDataset(Dataset):
         return info
 
     def __getitem__(self, idx: int) -> Any:
-        key = (idx.seed, idx.number) if isinstance(idx, Draw) else None
+        key = (idx.seed, idx.number) if isinstance(idx, Draw) else ()
         with seeded(*key) if key else nullcontext():
-            return self._sample(int(idx))
+            return self._sample(int(idx), key)
 
-    def _sample(self, idx: int) -> Any:
+    def _sample(self, idx: int, draw: tuple[int, ...]) -> Any:
         for shift in range(self.max_refetch + 1):
-            sample = self.pipeline(self.get_data_info((idx + shift) % len(self)))
+            info = self.get_data_info((idx + shift) % len(self))
+            sample = self.pipeline(info | {'draw': draw})
             if sample is None and not self.test_mode:
                 continue
             break

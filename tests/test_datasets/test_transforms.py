@@ -92,6 +92,19 @@ def test_rescale_keeps_proportions_and_bounds():
         assert abs(width - 2 * height) <= 1
 
 
+def test_one_factor_a_batch_is_an_option():
+    rescale = RandomRescale((0.5, 2.0), batch_size=4)
+    heights = [
+        rescale(sample(100, 50) | {'draw': (7, number)})['img'].shape[0]
+        for number in range(12)
+    ]
+    batches = [set(heights[start : start + 4]) for start in (0, 4, 8)]
+    assert [len(batch) for batch in batches] == [1, 1, 1]
+    assert len(set.union(*batches)) == 3
+    with pytest.raises(ValueError, match='EndlessSampler'):
+        rescale(sample(10, 10))
+
+
 def test_full_picture_is_kept_at_crop_size():
     results = KeepFullPicture((16, 24))(sample(30, 30))
     packed = PackWeakInputs()(RandomCropPad((16, 24))(results))

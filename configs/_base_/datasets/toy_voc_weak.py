@@ -3,20 +3,20 @@ data_root = 'data/toy_voc'
 crop_size = (128, 128)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPicture'),
     dict(type='RandomRescale', ratio_range=(0.75, 1.25)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap'),
     dict(type='PackWeakInputs'),
 ]
 train_split = dict(type='ToyVOCDataset', data_root=data_root)
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=16,
     num_workers=0,
     sampler=dict(type='EndlessSampler'),
     dataset=dict(

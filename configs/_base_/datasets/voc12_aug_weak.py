@@ -5,15 +5,15 @@ data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (321, 321)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPicture'),
     dict(type='RandomRescale', ratio_range=(0.7, 1.3)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -60,7 +60,7 @@ export_dataloader = dict(
         type='WeakDataset',
         dataset=train_dataloader['dataset']['dataset'],
         tags=train_dataloader['dataset']['tags'],
-        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackWeakInputs')],
+        pipeline=[dict(type='LoadPicture'), dict(type='PackWeakInputs')],
         test_mode=True,
     ),
 )

@@ -4,7 +4,7 @@ data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
 crop_size = (225, 225)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPicture'),
     dict(type='RandomRescale', ratio_range=(0.45, 0.9)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
@@ -12,9 +12,9 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPicture'),
     dict(type='Resize', scale=(321, 321), keep_ratio=True),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadLabelMap'),
     dict(type='PackWeakInputs'),
 ]
 train_split = dict(

@@ -44,3 +44,13 @@ model = dict(
         cam=dict(scales=(0.5, 1.0, 1.5, 2.0), flip=True, merge='sum'),
     ),
 )
+# tools/test.py --crf
+tta_model = dict(
+    type='WSSSTTAModel',
+    crf=dict(
+        type='DenseCRF',
+        bilateral_sxy=83.0,
+        bilateral_srgb=5.0,
+        bilateral_compat=4.0,
+    ),
+)

@@ -48,5 +48,6 @@ tta_model = dict(
         bilateral_sxy=83.0,
         bilateral_srgb=5.0,
         bilateral_compat=4.0,
+        scale_factor=0.5,
     ),
 )

@@ -1,4 +1,4 @@
-# A small ResNet from scratch at output stride 8, for the toy set.
+# Three stages of a narrow ResNet-18 from scratch, output stride 8, for the toy set.
 norm_cfg = dict(type='BN', requires_grad=True)
 num_classes = 7
 data_preprocessor = dict(
@@ -12,7 +12,7 @@ data_preprocessor = dict(
 )
 head = dict(
     type='LargeFOVHead',
-    in_channels=256,
+    in_channels=128,
     channels=128,
     dilation=4,
     num_classes=num_classes,
@@ -26,17 +26,17 @@ model = dict(
         depth=18,
         stem_channels=32,
         base_channels=32,
-        num_stages=4,
-        out_indices=(3,),
-        strides=(1, 2, 1, 1),
-        dilations=(1, 1, 2, 4),
+        num_stages=3,
+        out_indices=(2,),
+        strides=(1, 2, 1),
+        dilations=(1, 1, 2),
         norm_cfg=norm_cfg,
         norm_eval=False,
         style='pytorch',
         contract_dilation=True,
     ),
     cam_head=dict(
-        type='CAMHead', in_channels=256, num_classes=num_classes - 1, dropout_ratio=0.0
+        type='CAMHead', in_channels=128, num_classes=num_classes - 1, dropout_ratio=0.0
     ),
     decode_head=head,
     test_cfg=dict(

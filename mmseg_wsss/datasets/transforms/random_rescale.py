@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.datasets.transforms import Resize
@@ -14,19 +16,27 @@ class RandomRescale(BaseTransform):
 
     Args:
         ratio_range: Bounds of the factor, which is drawn uniformly.
+        batch_size: Total batch over all ranks, for one factor a batch, as the released
+            code of ASDT has it (quirk 6); by default each picture has its own. It needs
+            the draws of ``EndlessSampler``.
     """
 
-    def __init__(self, ratio_range: tuple[float, float]) -> None:
+    def __init__(
+        self, ratio_range: tuple[float, float], batch_size: int | None = None
+    ) -> None:
         if len(ratio_range) != 2 or not 0 < ratio_range[0] <= ratio_range[1]:
             raise ValueError(
                 f'ratio_range must be 0 < low <= high, got {tuple(ratio_range)}'
             )
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
         self.ratio_range = tuple(ratio_range)
+        self.batch_size = batch_size
         self.resize = Resize(scale=(1, 1), keep_ratio=False)
 
     def transform(self, results: dict) -> dict:
         """Resize ``img`` and every map of ``seg_fields``."""
-        ratio = np.random.uniform(*self.ratio_range)
+        ratio = self._generator(results).uniform(*self.ratio_range)
         height, width = results['img'].shape[:2]
         self.resize.scale = (
             max(round(width * ratio), 1),
@@ -34,5 +44,19 @@ class RandomRescale(BaseTransform):
         )
         return self.resize(results)
 
+    def _generator(self, results: dict) -> Any:
+        if self.batch_size is None:
+            return np.random
+        if not results.get('draw'):
+            raise ValueError(
+                'RandomRescale(batch_size=...) needs to know the draw of a picture; use '
+                'EndlessSampler and WeakDataset'
+            )
+        seed, number = results['draw']
+        return np.random.default_rng((seed, number // self.batch_size))
+
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(ratio_range={self.ratio_range})'
+        return (
+            f'{type(self).__name__}(ratio_range={self.ratio_range}, '
+            f'batch_size={self.batch_size})'
+        )

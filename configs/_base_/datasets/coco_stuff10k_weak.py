@@ -1,0 +1,70 @@
+# COCO-Stuff 10K: 9,000 pictures labelled by their tags alone, 1,000 to test. Its 171
+# classes cover the whole picture: there is no background class.
+# tools/dataset_converters/coco_stuff10k.py makes the masks and the tag files.
+data_root = 'data/coco_stuff10k'
+crop_size = (321, 321)
+
+train_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='RandomRescale', ratio_range=(0.7, 1.3)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCropPad', crop_size=crop_size),
+    dict(type='PackWeakInputs'),
+]
+# Masks hold 0 where nothing is labelled, and 1 to 171.
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap', reduce_zero_label=True),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='EndlessSampler'),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=dict(
+            type='COCOStuffDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='images/train2014'),
+            reduce_zero_label=True,
+        ),
+        # A few pictures have no labelled pixel, and so no tag.
+        tags=dict(path=f'{data_root}/tags_train.json', allow_empty=True),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='COCOStuffDataset',
+        data_root=data_root,
+        data_prefix=dict(
+            img_path='images/test2014', seg_map_path='annotations/test2014'
+        ),
+        reduce_zero_label=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
+
+# What tools/export_pseudo_labels.py runs over: the training pictures, at full size.
+export_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=train_dataloader['dataset']['dataset'],
+        tags=train_dataloader['dataset']['tags'],
+        pipeline=[dict(type='LoadPicture'), dict(type='PackWeakInputs')],
+        test_mode=True,
+    ),
+)

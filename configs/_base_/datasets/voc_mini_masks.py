@@ -1,0 +1,51 @@
+# The 205 training pictures of voc-mini with exported pseudo-masks for masks:
+#   tools/export_pseudo_labels.py CONFIG CHECKPOINT --source fused --out PSEUDO_MASKS
+voc = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
+pseudo_masks = 'work_dirs/asdt_mobilenet-v2_1xb8-400_wsss-voc-mini-225/masks'
+crop_size = (225, 225)
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    # The pictures' own longer side is 500.
+    dict(
+        type='RandomResize', scale=(500, 500), ratio_range=(0.45, 0.9), keep_ratio=True
+    ),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(321, 321), keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='PascalVOCDataset',
+        data_prefix=dict(img_path=f'{voc}/JPEGImages', seg_map_path=pseudo_masks),
+        ann_file=f'{voc}/ImageSets/Segmentation/train.txt',
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalVOCDataset',
+        data_prefix=dict(
+            img_path=f'{voc}/JPEGImages', seg_map_path=f'{voc}/SegmentationClass'
+        ),
+        ann_file=f'{voc}/ImageSets/Segmentation/val.txt',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

@@ -1,0 +1,37 @@
+# What `make demo` trains, from the classifier of the toy set.
+_base_ = [
+    '../_base_/models/toy.py',
+    '../_base_/datasets/toy_voc_weak.py',
+    '../_base_/schedules/toy.py',
+    '../_base_/default_runtime.py',
+]
+max_iters = 240
+model = dict(
+    type='ASDT',
+    teacher_head=_base_.head,
+    distill_weight=1.0,
+    tag_filter=True,
+    # Positions at the scale of 128 pixels, where (64 x 64)^2 pairs of pixels carry the
+    # energy that the published weight belongs to with (160 x 160)^2.
+    crf=dict(type='DenseCRF', bilateral_sxy=30.0, bilateral_srgb=20.0),
+    crf_b=dict(
+        type='DenseCRF',
+        bilateral_sxy=30.0,
+        bilateral_srgb=20.0,
+        bilateral_compat=20.0,
+    ),
+    dense_energy=dict(weight=2.4e-6, sigma_xy=40.0),
+    train_cfg=dict(cam=dict(scales=(1.0, 0.5))),
+    test_cfg=dict(fuse='student'),
+)
+load_from = 'work_dirs/cam_r18_1xb16-400_wsss-toy-voc-128/iter_400.pth'
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
+]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+default_hooks = dict(checkpoint=dict(interval=80))
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='PWMDistillationHook', period=20, divisor=2, begin=100),
+]
