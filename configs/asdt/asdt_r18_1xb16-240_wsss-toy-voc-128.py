@@ -6,24 +6,23 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 max_iters = 240
+_crf_b = dict(
+    type='DenseCRF', bilateral_sxy=30.0, bilateral_srgb=20.0, bilateral_compat=20.0
+)
 model = dict(
     type='ASDT',
     teacher_head=_base_.head,
+    loss_seg=dict(type='ValidCrossEntropyLoss'),
     distill_weight=1.0,
     tag_filter=True,
     # Positions at the scale of 128 pixels, where (64 x 64)^2 pairs of pixels carry the
     # energy that the published weight belongs to with (160 x 160)^2.
     crf=dict(type='DenseCRF', bilateral_sxy=30.0, bilateral_srgb=20.0),
-    crf_b=dict(
-        type='DenseCRF',
-        bilateral_sxy=30.0,
-        bilateral_srgb=20.0,
-        bilateral_compat=20.0,
-    ),
+    crf_b=_crf_b,
     dense_energy=dict(weight=2.4e-6, sigma_xy=40.0),
     train_cfg=dict(cam=dict(scales=(1.0, 0.5))),
-    test_cfg=dict(fuse='student'),
 )
+tta_model = dict(type='WSSSTTAModel', crf=_crf_b)
 load_from = 'work_dirs/cam_r18_1xb16-400_wsss-toy-voc-128/iter_400.pth'
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [

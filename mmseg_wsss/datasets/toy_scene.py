@@ -22,7 +22,8 @@ _RADIUS = (0.15, 0.3)  # of an object, as a share of the picture's side
 _MIN_IN_FRAME = 0.65  # share of an object inside the picture
 _MIN_VISIBLE = 0.6  # share of what is inside that other objects leave uncovered
 _MIN_CONTRAST = 70.0  # RGB distance of a body to the mean of what lies behind it
-_PART_CONTRAST = 130.0  # RGB distance of the two colours of a head's pattern
+_DARK, _BRIGHT = (0, 80), (175, 255)  # the two colours of a head's pattern
+_TURN = 0.7  # largest turn of an object to either side, in radians
 
 Region = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -96,43 +97,43 @@ OBJECT_CLASSES: tuple[ObjectClass, ...] = (
         body=lambda u, v: _disc(u, v / 0.72),
         head=_disc,
         pattern=lambda p, q: _bands(p, 2.5),
-        head_at=0.8,
-        head_size=0.42,
+        head_at=0.62,
+        head_size=0.45,
     ),
     ObjectClass(  # bottle
         body=lambda u, v: (abs(u) <= 0.95) & (abs(v) <= 0.56),
         head=_square,
         pattern=lambda p, q: _bands(p + 2, 2.2) ^ _bands(q + 2, 2.2),
-        head_at=0.85,
-        head_size=0.42,
+        head_at=0.62,
+        head_size=0.45,
     ),
     ObjectClass(  # kite
         body=lambda u, v: abs(u) + abs(v) / 0.9 <= 1.1,
         head=_disc,
         pattern=lambda p, q: _bands(np.sqrt(p * p + q * q), 3.2),
-        head_at=0.55,
-        head_size=0.42,
+        head_at=0.45,
+        head_size=0.45,
     ),
     ObjectClass(  # bell
         body=lambda u, v: (abs(u) <= 0.85) & (abs(v) <= 0.62 - 0.36 * u),
         head=lambda p, q: abs(p) + abs(q) <= 1.25,
         pattern=lambda p, q: _disc((p * 1.6) % 1 * 3 - 1.5, (q * 1.6) % 1 * 3 - 1.5),
-        head_at=0.75,
-        head_size=0.42,
+        head_at=0.55,
+        head_size=0.45,
     ),
     ObjectClass(  # bone
         body=_bone,
         head=_disc,
         pattern=lambda p, q: (p > 0) ^ (q > 0) ^ (abs(p) > abs(q)),
-        head_at=0.65,
-        head_size=0.42,
+        head_at=0.6,
+        head_size=0.45,
     ),
     ObjectClass(  # star
         body=_star,
         head=_square,
         pattern=lambda p, q: np.minimum(abs(p), abs(q)) <= 0.25,
         head_at=0.1,
-        head_size=0.4,
+        head_size=0.45,
     ),
 )
 
@@ -173,7 +174,7 @@ def _background(rng: Generator, size: int) -> np.ndarray:
     ramp = np.clip(0.5 + weight[0] * (rows - 0.5) + weight[1] * (cols - 0.5), 0, 1)
     colours = rng.uniform(30, 225, (2, 3))
     img = colours[0] + ramp[..., None] * (colours[1] - colours[0])
-    strength = rng.uniform(0.6, 1.2)
+    strength = rng.uniform(0.4, 0.8)
     for share, amplitude in ((4, 40), (8, 30), (16, 25), (32, 25), (64, 20)):
         cell = max(1, size // share)
         noise = _smooth_noise(rng, size, cell, 1) + _smooth_noise(rng, size, cell, 3)
@@ -185,7 +186,7 @@ def _frame(
     rng: Generator, size: int, centre: np.ndarray, radius: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates (u, v) of every pixel in a randomly turned frame."""
-    angle = rng.uniform(0, 2 * math.pi)
+    angle = rng.uniform(-_TURN, _TURN) + rng.integers(2) * math.pi
     cos, sin = math.cos(angle) / radius, math.sin(angle) / radius
     rows = np.arange(size)[:, None] + 0.5 - centre[0]
     cols = np.arange(size)[None, :] + 0.5 - centre[1]
@@ -209,7 +210,7 @@ def _clutter(rng: Generator, img: np.ndarray, colours: list[np.ndarray]) -> None
             half = rng.uniform(0.03, 0.09, 2)
             where = (_disc, _square)[rng.integers(2)](u / half[0], v / half[1])
         paint = np.broadcast_to(colour, img.shape)
-        if kind == 2:  # blotches as fine and as strong as the heads' patterns
+        if kind == 2:  # blotches as fine as the heads' patterns
             blotch = _smooth_noise(rng, size, max(2, size // 32), 1) > 0
             paint = np.where(blotch, colour, rng.uniform(10, 245, 3))
         img[where] = paint[where]
@@ -276,7 +277,7 @@ def draw_scene(rng: Generator, size: int, first_label: int) -> Scene:
         return draw_scene(rng, size, first_label)
 
     img = _background(rng, size)
-    colours = []
+    colours: list[np.ndarray] = []
     for whole, _, _ in placed:
         colours.append(_far_colour(rng, [img[whole].mean(0), *colours], _MIN_CONTRAST))
     _clutter(rng, img, colours)
@@ -286,11 +287,9 @@ def draw_scene(rng: Generator, size: int, first_label: int) -> Scene:
     shade = _smooth_noise(rng, size, size // 3, 1) * 8
     for index, (label, colour, masks) in enumerate(zip(kept, colours, placed), 1):
         whole, head, first = masks
-        pair = [rng.uniform(10, 245, 3)]
-        pair.append(_far_colour(rng, pair, _PART_CONTRAST))
         img[whole] = (colour + shade)[whole]
-        img[head] = pair[0]
-        img[first] = pair[1]
+        img[head] = rng.uniform(*_DARK, 3)
+        img[first] = rng.uniform(*_BRIGHT, 3)
         seg[whole], instances[whole], part[whole] = label, index, False
         part[head] = True
     return Scene(_expose(rng, img), seg, instances, part, tuple(kept))

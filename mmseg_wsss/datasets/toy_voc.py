@@ -14,7 +14,7 @@ Picture ``i`` depends on the seed and on ``i`` alone, to the byte.
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,9 @@ def generate(
     seed: int = 0,
     workers: int = 0,
 ) -> Path:
-    """Write the data set, or complete one that was interrupted.
+    """Write the data set, or complete one that was interrupted or lacks files.
+
+    A complete one made with the same arguments is left as it is.
 
     Args:
         out_dir: Folder, made if need be.
@@ -54,7 +56,7 @@ def generate(
 
     Raises:
         ValueError: If an argument is out of range, or the folder holds a data set made
-            with other arguments.
+            with other arguments, or anything else.
     """
     for name, value, least in (
         ('num_train', num_train, 1),
@@ -96,17 +98,44 @@ def _name(index: int) -> str:
 
 
 def _is_complete(out_dir: Path, manifest: dict) -> bool:
+    """Whether nothing is left to write; raises where something else is in the way."""
     path = out_dir / 'toy_voc.json'
     if not path.is_file():
+        if out_dir.exists() and not out_dir.is_dir():
+            raise ValueError(f'{out_dir} is a file, expected a folder to write to')
+        # A first write that was killed leaves no more than its hidden file.
+        others = out_dir.iterdir() if out_dir.is_dir() else ()
+        if any(not other.name.startswith('.') for other in others):
+            raise ValueError(
+                f'{out_dir} holds other files and no toy_voc.json; give a new or an '
+                'empty folder'
+            )
         return False
-    found = json.loads(path.read_text())
-    complete = found.pop('complete', False)
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        complete = found.pop('complete')
+    except (ValueError, AttributeError, KeyError) as error:
+        raise ValueError(
+            f'{path} does not tell how the pictures were made ({error!r}); delete the '
+            'folder or choose another one'
+        ) from error
     if found != manifest:
         raise ValueError(
             f'{out_dir} holds toy pictures made with {found}, asked for {manifest}; '
             'choose another folder or delete this one'
         )
-    return complete
+    total = manifest['num_train'] + manifest['num_val']
+    return complete is True and all(file.is_file() for file in _files(out_dir, total))
+
+
+def _files(out_dir: Path, total: int) -> Iterator[Path]:
+    """All files of the data set but the manifest."""
+    for split in ('train', 'val'):
+        yield out_dir / 'ImageSets' / 'Segmentation' / f'{split}.txt'
+        yield out_dir / f'tags_{split}.json'
+    for index in range(total):
+        yield out_dir / 'JPEGImages' / f'{_name(index)}.png'
+        yield out_dir / 'SegmentationClass' / f'{_name(index)}.png'
 
 
 def _write_picture(job: tuple[Path, int, int, int]) -> list[str]:
@@ -146,7 +175,10 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--workers', type=int, default=0, help='processes')
     args = parser.parse_args()
-    out_dir = generate(**vars(args))
+    try:
+        out_dir = generate(**vars(args))
+    except ValueError as error:
+        parser.error(str(error))
     print(f'{args.num_train} + {args.num_val} pictures with masks and tags: {out_dir}')
 
 

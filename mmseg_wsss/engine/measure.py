@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -17,7 +18,7 @@ from mmseg_wsss.utils import atomic_write
 
 from .launch import build_runner
 
-Setting = Mapping[str, object]
+Setting = Mapping[str, Any]
 
 
 def measure(
@@ -25,8 +26,8 @@ def measure(
     work_dir: str | os.PathLike,
     sources: Sequence[str] = (),
     settings: Mapping[str, Setting] | None = None,
-    cfg_options: Mapping[str, object] | None = None,
-) -> dict[str, object]:
+    cfg_options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Train a config, or go on with it, and measure it.
 
     What is finished is not done again: the result of each part is kept in
@@ -84,7 +85,7 @@ def machine() -> str:
 def _load(
     config: str | os.PathLike,
     work_dir: str | os.PathLike,
-    cfg_options: Mapping[str, object] | None,
+    cfg_options: Mapping[str, Any] | None,
 ) -> Config:
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(dict(cfg_options or {}))

@@ -17,6 +17,8 @@ from mmseg_wsss.utils import atomic_write
 
 from .tables import summary_table
 
+PICTURE_LOADERS = ('LoadPicture', 'LoadImage')
+TRUTH_LOADERS = ('LoadLabelMap', 'LoadAnnotations')
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 
 
@@ -98,9 +100,9 @@ def make_tta_pipeline(
         at = types.index('Resize')
         resize, rest = pipeline[at], pipeline[at + 1 :]
     else:
-        loads = [i for i, kind in enumerate(types) if kind.startswith(('LoadImage', 'LoadPicture'))]
+        loads = [i for i, kind in enumerate(types) if kind.startswith(PICTURE_LOADERS)]
         if not loads:
-            raise ValueError(f'expected a transform that loads a picture, or Resize, in {types}')
+            raise ValueError(f'expected a transform LoadPicture or Resize in {types}')
         at = loads[-1] + 1
         resize = dict(type='Resize', scale_factor=1.0, keep_ratio=True)
         rest = pipeline[at:]
@@ -155,7 +157,7 @@ def _pipeline_owners(dataset: dict) -> Iterator[dict]:
 
 
 def _loads_truth(step: dict) -> bool:
-    return str(step['type']).rpartition('.')[2] in ('LoadAnnotations', 'LoadLabelMap')
+    return str(step['type']).rpartition('.')[2] in TRUTH_LOADERS
 
 
 def _scaled(resize: dict, scale: float) -> dict:

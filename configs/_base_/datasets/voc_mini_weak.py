@@ -1,5 +1,5 @@
-# 355 pictures of PASCAL VOC 2012 for checks on a CPU: 205 to train, 150 to validate. The
-# tags are derived from the masks, which then play no part in the training.
+# 355 pictures of PASCAL VOC 2012 for checks on a CPU: 205 to train, 150 to validate.
+# The tags are derived from the masks, which then play no part in the training.
 data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
 crop_size = (225, 225)
 

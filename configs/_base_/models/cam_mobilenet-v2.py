@@ -1,5 +1,5 @@
-# Classifier on MobileNetV2 at output stride 16, for CPUs: batch norm frozen, and nothing
-# of the stem and the first two stages trained.
+# Classifier on MobileNetV2 at output stride 16, for CPUs: batch norm frozen, and
+# nothing of the stem and the first two stages trained.
 num_classes = 21
 data_preprocessor = dict(
     type='SegDataPreProcessor',

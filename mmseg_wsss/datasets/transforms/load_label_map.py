@@ -65,6 +65,6 @@ def _require_labels(data: bytes) -> None:
                 f'expected a palette or grey label map (modes {", ".join(LABEL_MODES)})'
                 f', found mode {picture.mode}'
             )
-        largest = int(np.max(picture)) if picture.mode.startswith('I') else 0
+        largest = int(np.asarray(picture).max()) if picture.mode.startswith('I') else 0
     if largest > 255:
         raise ValueError(f'expected labels of one byte, found {largest}')

@@ -49,8 +49,8 @@ class RandomRescale(BaseTransform):
             return np.random
         if not results.get('draw'):
             raise ValueError(
-                'RandomRescale(batch_size=...) needs to know the draw of a picture; use '
-                'EndlessSampler and WeakDataset'
+                'RandomRescale(batch_size=...) needs to know the draw of a picture: '
+                'use EndlessSampler and WeakDataset'
             )
         seed, number = results['draw']
         return np.random.default_rng((seed, number // self.batch_size))

@@ -63,7 +63,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if not self._local():
             super()._save_best_checkpoint(runner, metrics)
             return
-        removals = _LaterRemovals(self.file_backend)
+        removals = _LaterRemovals(getattr(self, 'file_backend'))  # noqa: B009
         self.file_backend = removals
         try:
             super()._save_best_checkpoint(_AtomicRunner.of(runner), metrics)

@@ -1,5 +1,6 @@
 """Losses: pure functions, and thin modules that configs can name."""
 
+from .affinity import AffinityLoss, affinity_loss
 from .balanced_cross_entropy import BalancedCrossEntropyLoss, balanced_cross_entropy
 from .cross_entropy import (
     ValidCrossEntropyLoss,
@@ -11,19 +12,30 @@ from .dense_energy_loss import (
     dense_energy_loss,
     dense_energy_losses,
 )
+from .multi_scale_attentive import MultiScaleAttentiveLoss, multi_scale_attentive_loss
 from .multilabel_soft_margin import MultiLabelSoftMarginLoss, multilabel_soft_margin
+from .regional_contrastive import RegionalContrastiveLoss, regional_contrastive_loss
+from .self_correspondence import SelfCorrespondenceLoss, self_correspondence_loss
 from .utils import mean_over_ranks
 
 __all__ = [
+    'AffinityLoss',
     'BalancedCrossEntropyLoss',
     'DenseEnergyLoss',
     'MultiLabelSoftMarginLoss',
+    'MultiScaleAttentiveLoss',
+    'RegionalContrastiveLoss',
+    'SelfCorrespondenceLoss',
     'ValidCrossEntropyLoss',
+    'affinity_loss',
     'balanced_cross_entropy',
     'dense_energy_loss',
     'dense_energy_losses',
     'mean_over_ranks',
+    'multi_scale_attentive_loss',
     'multilabel_soft_margin',
+    'regional_contrastive_loss',
+    'self_correspondence_loss',
     'soft_cross_entropy',
     'valid_cross_entropy',
 ]

@@ -1,6 +1,7 @@
 """ASDT: alternate self-dual teaching (Zhang et al., TIP 2024; asdt.md)."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,9 +22,9 @@ class ASDT(RRM):
     """Two teachers and a student on one backbone, without EMA or frozen copies.
 
     Teacher A is the classifier: its refined CAMs give a sparse label ``L_A``. Teacher B
-    (``teacher_head``) is trained on ``L_A``, and its CRF-refined output is a dense label
-    ``L_B``. The student (``decode_head``) learns from A, and from B while the pulse-width
-    modulated signal ``pwm_high`` is high (``PWMDistillationHook``)::
+    (``teacher_head``) is trained on ``L_A``, and its CRF-refined output is a dense
+    label ``L_B``. The student (``decode_head``) learns from A, and from B while the
+    pulse-width modulated signal ``pwm_high`` is high (``PWMDistillationHook``)::
 
         L = L_cls + beta [L_ce(S1, L_A) + L_den(S1; L_A)] + (1 - beta) L_stu
         low:  L_stu = L_ce(S2, L_A) + L_den(S2; L_A)
@@ -49,7 +50,7 @@ class ASDT(RRM):
 
     def __init__(
         self,
-        *args: object,
+        *args: Any,
         teacher_head: dict,
         crf_b: dict | None = None,
         branch_weights: tuple[float, float] = (0.5, 0.5),
@@ -58,7 +59,7 @@ class ASDT(RRM):
         distill_keep_dense: bool = True,
         tag_filter: bool = False,
         crf_guide: str = 'crop',
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         _check('distill_mode', distill_mode, ('hard', 'soft'))

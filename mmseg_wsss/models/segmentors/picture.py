@@ -1,7 +1,8 @@
 """One picture at its original size, with what pseudo-labels are made of."""
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +22,7 @@ class Picture:
         data_sample: Data sample with ``gt_tags``, ``ori_shape`` and ``img_shape``.
     """
 
-    def __init__(self, model: 'WSSSBase', inputs: Tensor, data_sample: object) -> None:
+    def __init__(self, model: 'WSSSBase', inputs: Tensor, data_sample: Any) -> None:
         meta = data_sample.metainfo
         height, width = meta.get('img_shape', inputs.shape[2:])[:2]
         self.model = model
@@ -43,7 +44,7 @@ class Picture:
         return self.resize(self.model.denormalize(self.inputs))
 
     @cached_property
-    def feats(self) -> tuple[Tensor, ...]:
+    def feats(self) -> Sequence[Tensor]:
         """Features of the backbone and neck at scale 1."""
         return self.model.extract_feat(self.inputs)
 

@@ -1,6 +1,7 @@
 """Segmentation trained on the reliable part of CRF-refined class activation maps."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,9 +24,9 @@ from .wsss_base import PseudoLabel, WSSSBase
 class RRM(WSSSBase):
     """One segmentation head on the sparse labels of the classifier (asdt.md, 5.1, 6).
 
-    ``L = L_cls + L_ce(S, L_A) + L_den(S; L_A)``: multi-scale CAMs are refined by a dense
-    CRF with a weak and a strong background, and only pixels on which CRF and CAM are
-    sure keep their label. This is ASDT's teacher A and its ablation (a).
+    ``L = L_cls + L_ce(S, L_A) + L_den(S; L_A)``: multi-scale CAMs are refined by a
+    dense CRF with a weak and a strong background, and only pixels on which CRF and CAM
+    are sure keep their label. This is ASDT's teacher A and its ablation (a).
 
     Args:
         crf: Config of the CRF of the sparse label.
@@ -42,14 +43,14 @@ class RRM(WSSSBase):
 
     def __init__(
         self,
-        *args: object,
+        *args: Any,
         crf: dict | None = None,
         reliable: dict | None = None,
         alphas: tuple[float, float] = (4.0, 32.0),
         loss_seg: dict | None = None,
         dense_energy: dict | None = None,
         seg_weight: float = 1.0,
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.crf = MODELS.build(crf or {'type': 'DenseCRF'})
@@ -60,8 +61,11 @@ class RRM(WSSSBase):
         )
         self.dense_energy = dense_energy
         self.seg_weight = seg_weight
-        self.train_cam = {'scales': (1.0, 0.5, 1.5, 2.0), 'dropout': True}
-        self.train_cam |= (self.train_cfg or {}).get('cam', {})
+        self.train_cam: dict[str, Any] = {
+            'scales': (1.0, 0.5, 1.5, 2.0),
+            'dropout': True,
+            **(self.train_cfg or {}).get('cam', {}),
+        }
 
     def segmentation_losses(
         self,
@@ -143,7 +147,7 @@ class RRM(WSSSBase):
 
     def dense_losses(
         self, logits: list[Tensor], img: Tensor, valid: Tensor, label: Tensor
-    ) -> list[Tensor]:
+    ) -> Sequence[Tensor]:
         """Dense energy of several heads, which share the kernel of the pictures."""
         if self.dense_energy is None:
             return [logit.sum() * 0.0 for logit in logits]

@@ -103,7 +103,7 @@ class WSSSBase(EncoderDecoder):
         return {'loss_idle': self.idle_loss()}
 
     def idle_loss(self) -> Tensor:
-        """Zero that depends on every trainable parameter, so that each has a gradient."""
+        """Zero that depends on every trainable parameter: each gets a gradient."""
         return sum(p.sum() for p in self.parameters() if p.requires_grad) * 0.0
 
     def tags(self, data_samples: list) -> Tensor:
@@ -197,7 +197,7 @@ class WSSSBase(EncoderDecoder):
             label: Pseudo-label (N, H, W) int64, 255 where there is none.
         """
         samples = [SegDataSample(gt_sem_seg=PixelData(data=row[None])) for row in label]
-        losses = {}
+        losses: dict[str, Tensor] = {}
         if self.refine_head is not None:
             refine = self.refine_head.loss(feats, logits, samples, self.train_cfg)
             losses |= add_prefix(refine, 'refine')

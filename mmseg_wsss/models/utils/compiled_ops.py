@@ -40,9 +40,9 @@ def require_ops(cfg: Any) -> None:
 
         raise RuntimeError(
             f'{", ".join(needed)} needs the compiled operators of mmcv, which '
-            f'{mmcv.__file__} ({mmcv.__version__}) lacks; run `make env-ops` in a clone '
-            'of this project, or install an mmcv with operators (`mim install mmcv` or '
-            '`mim install onedl-mmcv`)'
+            f'{mmcv.__file__} ({mmcv.__version__}) lacks; run `make env-ops` in a '
+            'clone of this project, or install an mmcv with operators (`mim install '
+            'mmcv` or `mim install onedl-mmcv`)'
         )
 
 

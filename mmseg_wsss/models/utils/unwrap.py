@@ -1,13 +1,16 @@
+from typing import Any
+
 from mmengine.model import is_model_wrapper
 from torch import nn
 
 
-def unwrap(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> Any:
     """The segmentor inside any wrapper: DDP, FSDP, DeepSpeed, ``torch.compile``."""
+    inner: Any = model
     while True:
-        if is_model_wrapper(model) or type(model).__name__ == 'DeepSpeedEngine':
-            model = model.module
-        elif hasattr(model, '_orig_mod'):
-            model = model._orig_mod
+        if is_model_wrapper(inner) or type(inner).__name__ == 'DeepSpeedEngine':
+            inner = inner.module
+        elif hasattr(inner, '_orig_mod'):
+            inner = inner._orig_mod
         else:
-            return model
+            return inner

@@ -1,0 +1,80 @@
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
+
+from ..utils import at_least_float32
+
+
+def multi_scale_attentive_loss(
+    main_cams: Sequence[Tensor], support_cams: Sequence[Tensor]
+) -> Tensor:
+    """Pull CAMs at several scales to a mean of the teacher's that favours differences.
+
+    With the cosine of each pair of maps, picture by picture and class by class (L_MAM
+    of rcm_mam.md, section 6)::
+
+        V_s  = 1 / |R| * sum_r (2 - cos(A_s, B_r)) * B_r         no gradient
+        loss = sum_s mean(|V_s - A_s|)
+
+    The cosine with a map of zeros counts as 0. Sums over the scales of ``main_cams``.
+
+    Args:
+        main_cams: The student's CAMs A_s, each (N, K, H, W), at least 0, with absent
+            classes zeroed; one for each scale, all brought to one size.
+        support_cams: The teacher's CAMs B_r, of the same shape.
+
+    Returns:
+        Scalar, computed in float32 (float64 for float64).
+
+    Raises:
+        ValueError: If a list is empty or the shapes differ.
+    """
+    shapes = {tuple(cam.shape) for cam in (*main_cams, *support_cams)}
+    if not main_cams or not support_cams or len(shapes) != 1:
+        raise ValueError(
+            'expected CAMs of both networks, all of one shape (N, K, H, W), got '
+            f'{len(main_cams)} main and {len(support_cams)} support CAMs of the shapes '
+            f'{sorted(shapes)}'
+        )
+    supports = [at_least_float32(cam.detach()) for cam in support_cams]
+    support_norms = [_norm(cam) for cam in supports]
+    total = main_cams[0].new_zeros((), dtype=supports[0].dtype)
+    for cam in main_cams:
+        cam = at_least_float32(cam)
+        with torch.no_grad():
+            target = torch.zeros_like(cam)
+            norm = _norm(cam)
+            for support, support_norm in zip(supports, support_norms):
+                dot = (cam * support).sum((2, 3), keepdim=True)
+                weight = 2 - dot / norm / support_norm
+                target.addcmul_(weight, support, value=1 / len(supports))
+        total = total + (target - cam).abs().mean()
+    return total
+
+
+def _norm(cam: Tensor) -> Tensor:
+    """Norm (N, K, 1, 1) of every map, infinite for zeros."""
+    norm = cam.square().sum((2, 3), keepdim=True).sqrt()
+    return norm.masked_fill(norm == 0, torch.inf)
+
+
+@MODELS.register_module()
+class MultiScaleAttentiveLoss(nn.Module):
+    """Module of :func:`multi_scale_attentive_loss`.
+
+    Args:
+        loss_weight: Factor of the loss.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(
+        self, main_cams: Sequence[Tensor], support_cams: Sequence[Tensor]
+    ) -> Tensor:
+        """Scalar loss of two lists of CAMs (N, K, H, W)."""
+        return self.loss_weight * multi_scale_attentive_loss(main_cams, support_cams)

@@ -1,0 +1,357 @@
+"""Eight small pictures, a small network, and every method on both."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.structures import LabelData, PixelData
+from mmseg.structures import SegDataSample
+from PIL import Image
+from torch import Tensor
+
+from mmseg_wsss.registry import MODELS
+
+TAG_NAMES = ('red', 'green', 'yellow', 'blue', 'pink', 'cyan')
+NUM_TAGS = len(TAG_NAMES)
+SIZE = (40, 48)
+CROP = (33, 33)
+# Tag indices of the pictures; the last one has none.
+TAGS = ((0,), (1, 4), (2,), (3, 0), (4,), (5, 2, 1), (0, 5), ())
+COLORS = np.array(
+    [
+        [90, 90, 90],
+        [220, 40, 40],
+        [40, 200, 60],
+        [220, 210, 40],
+        [50, 70, 220],
+        [200, 60, 200],
+        [60, 210, 210],
+    ]
+)
+
+_runs = itertools.count()
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method on the tiny network.
+
+    Args:
+        model: Model settings over those of :func:`tiny_model`.
+        hooks: Hooks by which time reaches the method; within four iterations it shall
+            have been in all of its phases.
+        phases: Attributes of the segmentor in each phase, as the hooks set them.
+        nothing_sure: Model settings under which no pixel gets a pseudo-label.
+        pseudo_sources: Pseudo-labels that it delivers.
+    """
+
+    model: Mapping[str, Any]
+    hooks: Sequence[Mapping[str, Any]] = ()
+    phases: Sequence[Mapping[str, Any]] = ({},)
+    nothing_sure: Mapping[str, Any] = field(default_factory=dict)
+    pseudo_sources: Sequence[str] = ('cam', 'prediction')
+
+
+HEAD = {
+    'type': 'LargeFOVHead',
+    'in_channels': 16,
+    'channels': 8,
+    'dilation': 2,
+    'dropout_ratio': 0.2,
+    'num_classes': NUM_TAGS + 1,
+    'align_corners': False,
+}
+CRF = {'type': 'DenseCRF', 'num_iters': 2}
+WARMUP = {'type': 'WeakWarmupHook', 'iters': 1}
+SPARSE_LABEL = {
+    'crf': CRF,
+    'dense_energy': {'weight': 1e-4},
+    'train_cfg': {'cam': {'scales': (1.0, 0.5), 'dropout': True}},
+}
+NOTHING_SURE = {'reliable': {'crf_thr': 1.1}}
+
+# Each method of the package; the method battery (tests/test_reliability) runs for all.
+METHODS = {
+    'WSSSBase': Method({'type': 'WSSSBase'}),
+    'RRM': Method(
+        {'type': 'RRM', **SPARSE_LABEL},
+        hooks=(WARMUP,),
+        phases=({'warmup': True}, {'warmup': False}),
+        nothing_sure=NOTHING_SURE,
+        pseudo_sources=('cam', 'prediction', 'cam_crf', 'teacher_a'),
+    ),
+    'ASDT': Method(
+        {'type': 'ASDT', **SPARSE_LABEL, 'teacher_head': HEAD, 'crf_b': CRF},
+        hooks=(
+            WARMUP,
+            {'type': 'PWMDistillationHook', 'period': 2, 'divisor': 2, 'begin': 0},
+        ),
+        phases=(
+            {'warmup': True},
+            {'warmup': False, 'pwm_high': False},
+            {'warmup': False, 'pwm_high': True},
+        ),
+        nothing_sure=NOTHING_SURE,
+        pseudo_sources=(
+            'cam',
+            'prediction',
+            'cam_crf',
+            'teacher_a',
+            'teacher_b',
+            'fused',
+        ),
+    ),
+}
+
+
+def write_tiny_voc(folder: Path) -> Path:
+    """Write the pictures, masks, lists and tags in VOC layout.
+
+    Each tag is a rectangle of the colour of its class; a seed fixes every byte.
+
+    Args:
+        folder: Where to; created if need be.
+
+    Returns:
+        ``folder``.
+    """
+    rng = np.random.default_rng(0)
+    folders = [folder / name for name in ('JPEGImages', 'SegmentationClass')]
+    lists = folder / 'ImageSets' / 'Segmentation'
+    for path in (*folders, lists):
+        path.mkdir(parents=True, exist_ok=True)
+    for i, tags in enumerate(TAGS):
+        mask = np.zeros(SIZE, np.uint8)
+        for k in tags:
+            row, col = rng.integers((0, 0), (SIZE[0] - 16, SIZE[1] - 16))
+            mask[row : row + 16, col : col + 16] = k + 1
+        img = COLORS[mask] + rng.integers(-30, 31, (*SIZE, 3))
+        img = img.clip(0, 255).astype(np.uint8)
+        Image.fromarray(img).save(folders[0] / f'{i}.png')
+        Image.fromarray(mask).save(folders[1] / f'{i}.png')
+    names = [str(i) for i in range(len(TAGS))]
+    table = {name: [TAG_NAMES[k] for k in row] for name, row in zip(names, TAGS)}
+    for split, part in (('train', names), ('val', names[:3])):
+        (lists / f'{split}.txt').write_text('\n'.join(part) + '\n')
+        selected = {name: table[name] for name in part}
+        (folder / f'tags_{split}.json').write_text(json.dumps(selected))
+    return folder
+
+
+def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
+    """Model config of a method: two stages of a ResNet with 8 and 16 channels.
+
+    Args:
+        name: Key of ``METHODS``.
+        drop: Whether there is dropout, in the classifier and the segmentation heads.
+        **settings: Settings over those of the method.
+    """
+    model: dict = {
+        'data_preprocessor': {
+            'type': 'SegDataPreProcessor',
+            'mean': [123.675, 116.28, 103.53],
+            'std': [58.395, 57.12, 57.375],
+            'bgr_to_rgb': True,
+            'pad_val': 0,
+            'seg_pad_val': 255,
+            'size_divisor': 1,
+        },
+        'backbone': {
+            'type': 'ResNetV1c',
+            'depth': 18,
+            'base_channels': 8,
+            'stem_channels': 8,
+            'num_stages': 2,
+            'strides': (1, 2),
+            'dilations': (1, 1),
+            'out_indices': (0, 1),
+            'norm_cfg': {'type': 'BN'},
+            'zero_init_residual': False,
+        },
+        'cam_head': {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS},
+        'decode_head': HEAD,
+        'test_cfg': {
+            'mode': 'whole',
+            'cam': {'scales': (0.5, 1.0), 'flip': True, 'merge': 'sum'},
+        },
+    }
+    model = deepcopy(model | dict(METHODS[name].model) | settings)
+    if not drop:
+        _set_dropout(model, 0.0)
+    return model
+
+
+def tiny_network(name: str, seed: int = 0, **settings: Any) -> torch.nn.Module:
+    """The segmentor of :func:`tiny_model`, initialised, in training mode."""
+    torch.manual_seed(seed)
+    model = MODELS.build(ConfigDict(tiny_model(name, **settings)))
+    model.init_weights()
+    return model.train()
+
+
+def tiny_config(
+    name: str,
+    data_root: Path,
+    work_dir: Path,
+    max_iters: int = 4,
+    num_workers: int = 0,
+    **settings: Any,
+) -> Config:
+    """Config of a training of a method, with everything random that ours have.
+
+    Args:
+        name: Key of ``METHODS``.
+        data_root: What :func:`write_tiny_voc` wrote.
+        work_dir: Folder of logs and checkpoints; one is kept, of every second
+            iteration.
+        max_iters: Iterations.
+        num_workers: Processes that load pictures.
+        **settings: Settings over these, e.g. ``model``.
+    """
+    step: dict[str, Any] = {'type': 'PackWeakInputs'}
+    load: dict[str, Any] = {'type': 'LoadPicture'}
+    augment: list[dict[str, Any]] = [
+        {'type': 'RandomRescale', 'ratio_range': (0.5, 1.5)},
+        {'type': 'RandomFlip', 'prob': 0.5},
+        {'type': 'RandomCropPad', 'crop_size': CROP},
+        {'type': 'PhotoMetricDistortion'},
+    ]
+    evaluate: list[dict[str, Any]] = [
+        load,
+        {'type': 'LoadLabelMap', 'num_classes': NUM_TAGS + 1},
+        step,
+    ]
+    train = _dataset(data_root, 'train', [load, *augment, step])
+    val = _loader(_dataset(data_root, 'val', evaluate, test_mode=True))
+    val['sampler'] = {'type': 'DefaultSampler', 'shuffle': False}
+    checkpoint = {'type': 'AtomicCheckpointHook', 'interval': 2, 'max_keep_ckpts': 1}
+    cfg = {
+        'default_scope': 'mmseg',
+        'model': tiny_model(name),
+        'work_dir': str(work_dir),
+        'train_dataloader': _loader(train, 2, num_workers),
+        'val_dataloader': val,
+        'test_dataloader': val,
+        'val_evaluator': {'type': 'IoUMetric', 'iou_metrics': ['mIoU']},
+        'test_evaluator': {'type': 'IoUMetric', 'iou_metrics': ['mIoU']},
+        'train_cfg': {
+            'type': 'IterBasedTrainLoop',
+            'max_iters': max_iters,
+            'val_interval': 1000,
+        },
+        'val_cfg': {'type': 'ValLoop'},
+        'test_cfg': {'type': 'TestLoop'},
+        'optim_wrapper': {
+            'type': 'OptimWrapper',
+            'optimizer': {'type': 'AdamW', 'lr': 1e-3},
+        },
+        'param_scheduler': [
+            {'type': 'PolyLR', 'begin': 0, 'end': 100, 'by_epoch': False}
+        ],
+        'default_hooks': {
+            'checkpoint': checkpoint | {'by_epoch': False},
+            'logger': {'type': 'LoggerHook', 'interval': 1},
+        },
+        'custom_hooks': [
+            {'type': 'IterationSeedHook'},
+            {'type': 'NonFiniteLossHook'},
+            *METHODS[name].hooks,
+        ],
+        'log_processor': {'by_epoch': False},
+        'log_level': 'WARNING',
+        'randomness': {'seed': 3},
+        'env_cfg': {'mp_cfg': {'mp_start_method': 'fork', 'opencv_num_threads': 0}},
+        # MMEngine keeps loggers and logged values under this name.
+        'experiment_name': f'{name}_{next(_runs)}',
+    }
+    return Config(deepcopy(cfg | settings))
+
+
+def set_phase(model: torch.nn.Module, phase: Mapping[str, Any]) -> None:
+    """Put a segmentor into one of the phases of its method."""
+    for name, value in phase.items():
+        setattr(model, name, value)
+
+
+def tiny_batch(
+    num: int = 2,
+    size: tuple[int, int] = CROP,
+    tags: Sequence[Sequence[int]] = TAGS,
+    valid: bool = True,
+) -> tuple[Tensor, list[SegDataSample]]:
+    """A batch as the data preprocessor gives it, of coloured noise.
+
+    Args:
+        num: Number of pictures.
+        size: Their height and width.
+        tags: Tag indices of each.
+        valid: Whether they are pictures, or padding all over.
+
+    Returns:
+        Inputs (N, 3, H, W) and data samples.
+    """
+    rng = torch.Generator().manual_seed(0)
+    coarse = torch.randn(num, 3, 5, 5, generator=rng)
+    inputs = torch.nn.functional.interpolate(coarse, size=size, mode='bilinear')
+    inputs = inputs + 0.2 * torch.randn(inputs.shape, generator=rng)
+    samples = []
+    for i in range(num):
+        sample = SegDataSample(
+            metainfo={'img_path': f'{i}.png', 'img_shape': size, 'ori_shape': size}
+        )
+        label = torch.zeros(NUM_TAGS)
+        label[list(tags[i])] = 1
+        sample.gt_tags = LabelData(label=label)
+        sample.valid_map = PixelData(data=torch.full((1, *size), valid))
+        samples.append(sample)
+    return inputs * float(valid), samples
+
+
+def _dataset(
+    root: Path, split: str, pipeline: list[dict], test_mode: bool = False
+) -> dict:
+    return {
+        'type': 'WeakDataset',
+        'dataset': {
+            'type': 'BaseSegDataset',
+            'metainfo': {'classes': ('background', *TAG_NAMES)},
+            'data_root': str(root),
+            'data_prefix': {
+                'img_path': 'JPEGImages',
+                'seg_map_path': 'SegmentationClass',
+            },
+            'ann_file': f'ImageSets/Segmentation/{split}.txt',
+            'img_suffix': '.png',
+        },
+        'tags': {'path': str(root / f'tags_{split}.json'), 'allow_empty': True},
+        'pipeline': pipeline,
+        'test_mode': test_mode,
+    }
+
+
+def _loader(dataset: dict, batch_size: int = 1, num_workers: int = 0) -> dict:
+    return {
+        'batch_size': batch_size,
+        'num_workers': num_workers,
+        'sampler': {'type': 'EndlessSampler'},
+        'dataset': dataset,
+    }
+
+
+def _set_dropout(node: Any, ratio: float) -> None:
+    """Set the dropout of all heads of a config, in place."""
+    if isinstance(node, dict):
+        if str(node.get('type')).endswith('Head'):
+            node['dropout_ratio'] = ratio
+        for value in node.values():
+            _set_dropout(value, ratio)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _set_dropout(value, ratio)

@@ -1,0 +1,92 @@
+"""A training whose result can be compared bit by bit with another one."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import FlexibleRunner, Runner
+
+from mmseg_wsss.models.utils import unwrap
+
+
+@dataclass
+class Run:
+    """What a training leaves behind.
+
+    Args:
+        losses: What each iteration logged, by iteration.
+        state: Every tensor and number of the model, the optimizer and the schedules.
+    """
+
+    losses: dict[int, dict[str, float]]
+    state: dict[str, Any] = field(repr=False)
+
+    def difference(self, other: 'Run') -> str:
+        """Name of the first entry that is not the same to the bit; '' if none is."""
+        for iteration in self.losses.keys() & other.losses.keys():
+            if self.losses[iteration] != other.losses[iteration]:
+                return f'losses of iteration {iteration}'
+        if self.state.keys() != other.state.keys():
+            return f'keys {self.state.keys() ^ other.state.keys()}'
+        for key, value in self.state.items():
+            if not _same(value, other.state[key]):
+                return key
+        return ''
+
+
+def train(cfg: Config, *hooks: Hook) -> Run:
+    """Train by a config, with MMEngine's Runner or FlexibleRunner.
+
+    Args:
+        cfg: Config; one with a ``strategy`` is for FlexibleRunner.
+        *hooks: Further hooks.
+    """
+    runner = (FlexibleRunner if 'strategy' in cfg else Runner).from_cfg(cfg)
+    record = _Record()
+    for hook in (record, *hooks):
+        runner.register_hook(hook)
+    runner.train()
+    schedules = runner.param_schedulers or []
+    parts = {
+        'model': unwrap(runner.model).state_dict(),
+        'optimizer': runner.optim_wrapper.state_dict(),
+        'schedules': [schedule.state_dict() for schedule in schedules],
+    }
+    return Run(record.losses, dict(_leaves('', parts)))
+
+
+class _Record(Hook):
+    """Notes what each iteration logs."""
+
+    def __init__(self) -> None:
+        self.losses: dict[int, dict[str, float]] = {}
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        self.losses[runner.iter] = {
+            key: float(torch.as_tensor(value).detach())
+            for key, value in (outputs or {}).items()
+        }
+
+
+def _leaves(path: str, node: Any) -> list[tuple[str, Any]]:
+    if isinstance(node, dict):
+        pairs = list(node.items())
+    elif isinstance(node, list | tuple):
+        pairs = list(enumerate(node))
+    else:
+        return [(path, node)]
+    return [leaf for key, value in pairs for leaf in _leaves(f'{path}/{key}', value)]
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    return first == second

@@ -1,0 +1,3 @@
+from .small_net import SmallNet
+
+__all__ = ['SmallNet']

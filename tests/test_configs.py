@@ -1,0 +1,495 @@
+"""Every config: it loads, builds, and is what its name says."""
+
+import ast
+import functools
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.config.config import BASE_KEY
+from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from torch import nn
+
+import mmseg_wsss
+from mmseg_wsss.models.segmentors import ASDT
+from mmseg_wsss.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    METRICS,
+    MODELS,
+    TRANSFORMS,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(
+    path
+    for top in ('configs', 'projects')
+    for path in ROOT.glob(f'{top}/**/*.py')
+    if '_base_' not in path.parts and path.parent.name != 'own_network'
+)
+BASES = sorted(ROOT.glob('configs/_base_/**/*.py'))
+every_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+
+NAME = re.compile(
+    r'(?P<method>[a-z0-9.-]+)_(?P<network>[a-z0-9-]+)'
+    r'_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<iters>\d+k?)(?P<amp>-amp)?'
+    r'_(?P<regime>sup|wsss)-(?P<dataset>[a-z0-9-]+)-(?P<crop>\d+)'
+)
+# What a name means: settings of the model, or of the training data.
+METHODS = {
+    'asdt': {'type': 'ASDT'},
+    'rrm': {'type': 'RRM'},
+    'cam': {'type': 'WSSSBase'},
+    'pspnet': {'decode_head.type': 'PSPHead'},
+    'deeplabv3plus': {'decode_head.type': 'DepthwiseSeparableASPPHead'},
+}
+NETWORKS = {
+    'wrn38': {'type': 'WideResNet38'},
+    'r18': {'type': 'ResNetV1c', 'depth': 18},
+    'r50': {'type': 'ResNetV1c', 'depth': 50},
+    'r101-d8': {'type': 'ResNetV1c', 'depth': 101, 'strides': (1, 2, 1, 1)},
+    'res2net101-d8': {
+        'type': 'mmpretrain.Res2Net',
+        'depth': 101,
+        'strides': (1, 2, 1, 1),
+    },
+    'mobilenet-v2': {'type': 'MobileNetV2'},
+    'smallnet-segformer': {'type': 'SmallNet'},
+}
+VOC = 'PascalVOCDataset'
+DATA = {
+    'voc12aug': {'type': VOC, 'ann_file': 'ImageSets/Segmentation/train_aug.txt'},
+    'cocostuff10k': {'type': 'COCOStuffDataset', 'reduce_zero_label': True},
+    'folder': {'type': 'PictureFolder'},
+    'toy-voc': {'type': 'ToyVOCDataset'},
+    'voc-mini': {'type': VOC},
+}
+ONLY_ASDT = {*ASDT.__init__.__kwdefaults__, 'teacher_head'}
+MASKS = 'asdtmasks-'  # before the name of the data that has exported masks for masks
+
+
+@functools.cache
+def load(path: Path) -> Config:
+    # Not to import mmpretrain, which some machines lack, nor the projects.
+    return Config.fromfile(path, import_custom_modules=False)
+
+
+def published() -> Config:
+    return load(ROOT / 'configs/asdt/asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py')
+
+
+def bases(path: Path) -> list[Path]:
+    """Configs that a config names as its own."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == BASE_KEY:
+            value = eval(compile(ast.Expression(node.value), str(path), 'eval'))
+            values = value if isinstance(value, list) else [value]
+            return [(path.parent / name).resolve() for name in values]
+    return []
+
+
+def depth(path: Path) -> int:
+    """Longest chain of inheritance above a config."""
+    return max((1 + depth(base) for base in bases(path)), default=0)
+
+
+def training_data(cfg: Config) -> Config:
+    """Config of the innermost training data set."""
+    dataset = cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    return dataset
+
+
+def hook(cfg: Config, kind: str) -> dict | None:
+    return next((hook for hook in cfg.custom_hooks if hook.type == kind), None)
+
+
+def holds(cfg: dict, settings: dict) -> bool:
+    """Whether a config has settings, nested keys with a dot."""
+    flat = Config(dict(cfg))
+    for key, value in settings.items():
+        found = flat
+        for part in key.split('.'):
+            found = found.get(part, {})
+        if found != value and tuple(found) != value:
+            return False
+    return True
+
+
+@functools.cache
+def built(model: str) -> nn.Module:
+    """Model of a JSON config, without memory for its parameters."""
+    init_default_scope('mmseg')
+    with torch.device('meta'):
+        return revert_sync_batchnorm(MODELS.build(json.loads(model)))
+
+
+def build(cfg: Config, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    monkeypatch.syspath_prepend(ROOT / 'projects/own_network')
+    for module in cfg.get('custom_imports', {}).get('imports', []):
+        try:
+            importlib.import_module(module)
+        except (ImportError, RuntimeError) as error:
+            if 'torchvision' not in str(error):
+                raise
+            pytest.skip(f'{module} needs torchvision: {error}')
+    return built(json.dumps(cfg.model.to_dict(), sort_keys=True))
+
+
+def test_there_are_configs_of_each_kind():
+    methods = {NAME.fullmatch(path.stem)['method'] for path in CONFIGS}
+    assert {'asdt', 'asdt-never', 'rrm', 'cam', 'pspnet', 'deeplabv3plus'} <= methods
+    datasets = {NAME.fullmatch(path.stem)['dataset'] for path in CONFIGS}
+    assert datasets >= {*DATA, MASKS + 'voc12aug', MASKS + 'voc-mini'}
+
+
+def test_every_base_is_used():
+    used, todo = set(), list(CONFIGS)
+    while todo:
+        found = bases(todo.pop())
+        used |= set(found)
+        todo += found
+    assert [path.name for path in BASES if path not in used] == []
+
+
+@every_config
+def test_depth_of_inheritance(path):
+    assert 1 <= depth(path) <= 3
+
+
+@every_config
+def test_name_says_what_the_model_is(path):
+    name = NAME.fullmatch(path.stem)
+    model = load(path).model
+    assert holds(model, METHODS[name['method'].split('-')[0]])
+    assert holds(model.backbone, NETWORKS[name['network']])
+
+
+@every_config
+def test_name_says_how_long_it_trains(path):
+    name = NAME.fullmatch(path.stem)
+    cfg = load(path)
+    iters = int(name['iters'].replace('k', '000'))
+    assert cfg.train_cfg.max_iters == iters
+    assert cfg.train_dataloader.batch_size == int(name['batch'])
+    assert (cfg.optim_wrapper.type == 'AmpOptimWrapper') == bool(name['amp'])
+    poly = cfg.param_scheduler[-1]
+    assert (poly.type, poly.end, poly.by_epoch) == ('PolyLR', iters, False)
+    # The last weights are kept, and a run that can be judged is, at its end.
+    assert iters % cfg.default_hooks.checkpoint.interval == 0
+    assert iters % cfg.train_cfg.val_interval == 0 or cfg.val_dataloader is None
+
+
+@every_config
+def test_name_says_on_what_it_trains(path):
+    name = NAME.fullmatch(path.stem)
+    cfg = load(path)
+    outer, inner = cfg.train_dataloader.dataset, training_data(cfg)
+    assert holds(inner, DATA[name['dataset'].removeprefix(MASKS)])
+    assert ('voc-mini' in path.stem) == ('voc-mini' in json.dumps(inner))
+    weak = name['regime'] == 'wsss'
+    assert (outer.type == 'WeakDataset') == weak
+    assert name['dataset'].startswith(MASKS) == (not weak)
+    crops = [step for step in outer.pipeline if 'RandomCrop' in step.type]
+    assert [tuple(crop.crop_size) for crop in crops] == [(int(name['crop']),) * 2]
+    if not weak:
+        # The masks that it learns from are not those that it is judged by.
+        prefix = cfg.val_dataloader.dataset.data_prefix
+        assert inner.data_prefix.seg_map_path != prefix.seg_map_path
+        assert cfg.model.data_preprocessor.size == crops[0].crop_size
+
+
+@every_config
+def test_registered_names(path):
+    """What configs name exists; runs on exported masks need none of our names."""
+    cfg = load(path)
+    found = [(DATASETS, training_data(cfg)), (MODELS, cfg.model)]
+    for key in ('train', 'val', 'test', 'export'):
+        loader = cfg.get(f'{key}_dataloader')
+        if loader is not None:
+            found += [(DATASETS, loader.dataset), (DATA_SAMPLERS, loader.sampler)]
+            found += [(TRANSFORMS, step) for step in loader.dataset.pipeline]
+    hooks = [*cfg.default_hooks.values(), *cfg.get('custom_hooks', [])]
+    found += [(HOOKS, hook) for hook in hooks]
+    evaluators = cfg.get('val_evaluator') or []
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    found += [(METRICS, evaluator) for evaluator in evaluators]
+    for registry, part in found:
+        kind = registry.get(part.type)
+        assert kind is not None, part.type
+        if '_sup-' in path.stem:
+            assert not kind.__module__.startswith('mmseg_wsss'), part.type
+
+
+@every_config
+def test_model_builds_for_the_classes_of_the_data(path, monkeypatch):
+    cfg = load(path)
+    model = build(cfg, monkeypatch)
+    data = training_data(cfg)
+    classes = DATASETS.get(data.type).METAINFO.get('classes')
+    if classes is None:
+        classes = ('background', *data.classes)
+    assert model.num_classes == len(classes)
+    if 'cam_head' in cfg.model:
+        assert model.cam_head.num_classes == len(classes) - ('background' in classes)
+        assert model.has_background == ('background' in classes)
+    if 'teacher_head' in cfg.model:
+        assert model.teacher_head.num_classes == len(classes)
+        assert model.teacher_head is not model.decode_head
+    feats = model.extract_feat(torch.empty(2, 3, 65, 65, device='meta'))
+    for name, head in model.named_children():
+        if name.endswith('_head'):
+            assert head(feats).shape[:2] == (2, head.num_classes), name
+
+
+@every_config
+def test_weak_runs_are_seeded_and_guarded(path):
+    """Derived randomness, a guard, our names registered; mmseg alone does the rest."""
+    cfg = load(path)
+    if 'wsss-' in path.stem:
+        assert {'IterationSeedHook', 'NonFiniteLossHook'} <= {
+            hook.type for hook in cfg.custom_hooks
+        }
+        assert 'mmseg_wsss' in cfg.custom_imports.imports
+        assert cfg.train_dataloader.sampler.type == 'EndlessSampler'
+    else:
+        assert cfg.get('custom_imports', {}).get('imports') != ['mmseg_wsss']
+    if cfg.model.type == 'ASDT':
+        assert hook(cfg, 'PWMDistillationHook') is not None
+    elif 'custom_hooks' in cfg:
+        assert hook(cfg, 'PWMDistillationHook') is None
+
+
+class TestPublishedRecipe:
+    """Against asdt.md, sections 4 to 8."""
+
+    def test_schedule(self):
+        cfg = published()
+        (poly,) = cfg.param_scheduler
+        assert (poly.power, poly.eta_min, poly.begin, poly.end) == (0.9, 0, 0, 20000)
+        assert cfg.train_dataloader.batch_size == 4
+        # Published figures are of iteration 18,000.
+        assert 18000 % cfg.default_hooks.checkpoint.interval == 0
+        assert cfg.default_hooks.checkpoint.get('max_keep_ckpts', -1) == -1
+
+    def test_wave(self):
+        wave = dict(hook(published(), 'PWMDistillationHook'))
+        high = HOOKS.build(wave)
+        assert (high.period, high.divisor, high.begin) == (150, 6, 1000)
+        assert high.mode == 'pwm'
+        assert sum(high.signal(t) for t in range(20000)) == 3175
+        path = 'ablations/asdt-n3_wrn38_1xb4-20k_wsss-voc12aug-321.py'
+        high = HOOKS.build(
+            dict(hook(load(ROOT / 'configs/asdt' / path), 'PWMDistillationHook'))
+        )
+        assert sum(high.signal(t) for t in range(20000)) == 6350
+
+    def test_augmentation(self):
+        steps = {s.type: s for s in published().train_dataloader.dataset.pipeline}
+        assert tuple(steps['RandomRescale'].ratio_range) == (0.7, 1.3)
+        assert steps['RandomFlip'].prob == 0.5
+        assert steps['RandomCropPad'].crop_size == (321, 321)
+        assert not [kind for kind in steps if 'Photo' in kind]
+
+    def test_model(self, monkeypatch):
+        model = build(published(), monkeypatch)
+        assert model.branch_weights == (0.5, 0.5)
+        assert model.distill_weight == 0.1
+        assert (model.distill_mode, model.distill_keep_dense) == ('hard', True)
+        assert (model.tag_filter, model.crf_guide) == (False, 'crop')
+        assert model.alphas == (4, 32)
+        assert model.reliable == {}  # the defaults, which their own tests check
+        assert tuple(model.train_cam['scales']) == (1.0, 0.5, 1.5, 2.0)
+        assert model.train_cam['dropout'] is True
+        assert model.train_cam.get('merge', 'mean') == 'mean'
+        assert model.fuse == 'max'
+        # The sum of both halves of the cross entropy, and the exact Gaussian's share.
+        assert model.loss_seg.loss_weight == 2
+        assert model.dense_energy['weight'] == pytest.approx(0.615e-7, rel=1e-9)
+        assert model.backbone.frozen_stages == ()
+        assert model.backbone.norm_eval is True
+        dropouts = [m.p for m in model.backbone.modules() if type(m) is nn.Dropout2d]
+        assert dropouts == [0.3, 0.3, 0.5, 0.5]
+        assert model.cam_head.pooling == 'gap'
+        assert model.cam_head.dropout.p == 0.5
+        for head in (model.teacher_head, model.decode_head):
+            shapes = [tuple(p.shape) for p in head.parameters() if p.ndim == 4]
+            assert sorted(shapes) == [(21, 512, 3, 3), (512, 4096, 3, 3)]
+            convs = [m for m in head.modules() if type(m) is nn.Conv2d]
+            assert {conv.dilation for conv in convs} == {(12, 12)}
+
+    @pytest.mark.parametrize(
+        ('name', 'sxy', 'srgb', 'compat'), [('crf', 80, 13, 10), ('crf_b', 83, 5, 4)]
+    )
+    def test_crf(self, monkeypatch, name, sxy, srgb, compat):
+        crf = getattr(build(published(), monkeypatch), name)
+        gauss, bilateral = crf.terms
+        assert (gauss.sxy, gauss.srgb, gauss.compat) == (3, None, 3)
+        assert (bilateral.sxy, bilateral.srgb) == (sxy, srgb)
+        assert bilateral.compat == compat
+        assert (crf.num_iters, crf.scale_factor) == (10, 1)
+
+    def test_optimizer(self, monkeypatch):
+        cfg = published()
+        model = build(cfg, monkeypatch)
+        groups = optimizer_groups(model, cfg)
+        trunk, head, bias = (7e-4, 1e-5), (7e-3, 1e-5), (1.4e-2, 0.0)
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                assert 'bn' in name, f'{name} is frozen'
+                assert name not in groups
+            elif name.startswith('backbone.'):
+                assert groups[name] == pytest.approx(trunk)
+            else:
+                kind = bias if name.endswith('bias') else head
+                assert groups[name] == pytest.approx(kind), name
+        assert groups['backbone.conv1a.weight'] == pytest.approx(trunk)
+        assert len([n for n, group in groups.items() if group[1] == 0.0]) == 4
+
+    def test_optimizer_of_a_trunk_with_biases(self):
+        model = nn.ModuleDict({'backbone': nn.Conv2d(3, 4, 1)})
+        groups = optimizer_groups(model, published())
+        assert groups['backbone.weight'] == pytest.approx((7e-4, 1e-5))
+        assert groups['backbone.bias'] == pytest.approx((1.4e-3, 0.0))
+
+
+def optimizer_groups(model: nn.Module, cfg: Config) -> dict[str, tuple[float, float]]:
+    """Learning rate and weight decay of each trainable parameter, by its name."""
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    assert {group['momentum'] for group in optimizer.param_groups} == {0.0}
+    return {
+        names[parameter]: (group['lr'], group['weight_decay'])
+        for group in optimizer.param_groups
+        for parameter in group['params']
+        if parameter.requires_grad
+    }
+
+
+class TestOtherRecipes:
+    def test_eight_gpus_see_as_many_pictures(self):
+        cfg = load(ROOT / 'configs/asdt/asdt_wrn38_8xb2-5k-amp_wsss-voc12aug-321.py')
+        batch = 8 * cfg.train_dataloader.batch_size
+        assert batch * cfg.train_cfg.max_iters == 4 * 20000
+        scale = batch / 4
+        assert cfg.optim_wrapper.optimizer.lr == pytest.approx(scale * 7e-4)
+        assert hook(cfg, 'PWMDistillationHook')['begin'] == 1000 / scale
+
+    def test_ablations_differ_from_the_recipe_in_little(self):
+        recipe = published().to_dict()
+        for path in sorted((ROOT / 'configs/asdt/ablations').glob('asdt-*.py')):
+            cfg = load(path).to_dict()
+            changed = {k for k in cfg if cfg[k] != recipe.get(k)}
+            assert changed, f'{path.name} changes nothing'
+            expected = {'custom_hooks'}, {'model'}
+            if 'released' in path.name:
+                expected = (
+                    {'custom_hooks', 'model', 'train_pipeline', 'train_dataloader'},
+                )
+            assert changed in expected, path.name
+
+    @pytest.mark.parametrize('name', ['rrm', 'asdt-never'])
+    def test_ablations_on_voc_mini_share_budget_and_start(self, name):
+        folder = ROOT / 'configs/asdt'
+        end = '_mobilenet-v2_1xb8-250_wsss-voc-mini-225.py'
+        asdt, cfg = load(folder / f'asdt{end}'), load(folder / f'{name}{end}')
+        for key in asdt:
+            if key not in ('custom_hooks', 'model'):
+                assert cfg[key] == asdt[key], key
+        waves = [{'type': 'PWMDistillationHook'}, hook(cfg, 'PWMDistillationHook')]
+        others = [h for h in asdt.custom_hooks if h.type != 'PWMDistillationHook']
+        if name == 'rrm':
+            assert cfg.custom_hooks == others
+            shared = set(asdt.model) - {'type', *ONLY_ASDT}
+            assert set(cfg.model) == {'type', *shared}
+            assert {key: cfg.model[key] for key in shared} == {
+                key: asdt.model[key] for key in shared
+            }
+        else:
+            assert [h for h in cfg.custom_hooks if h not in waves] == others
+            assert waves[1]['mode'] == 'never'
+            assert cfg.model == asdt.model
+
+    def test_coco_has_nothing_to_balance(self, monkeypatch):
+        cfg = load(ROOT / 'configs/asdt/asdt_wrn38_1xb4-20k_wsss-cocostuff10k-321.py')
+        model = build(cfg, monkeypatch)
+        assert model.num_classes == model.cam_head.num_classes == 171
+        assert model.reliable == {'cam_floor': 0.3}
+        assert type(model.loss_seg).__name__ == 'ValidCrossEntropyLoss'
+        assert cfg.val_dataloader.dataset.reduce_zero_label is True
+        assert cfg.optim_wrapper == published().optim_wrapper
+
+    def test_retraining_with_accumulation(self):
+        (path,) = ROOT.glob('configs/asdt/retrain/deeplabv3plus_r101-d8_*.py')
+        cfg = load(path)
+        updates = cfg.train_cfg.max_iters / cfg.optim_wrapper.accumulative_counts
+        assert updates == 20000
+        optimizer = cfg.optim_wrapper.optimizer
+        assert (optimizer.lr, optimizer.momentum) == (2.5e-4, 0.9)
+        assert optimizer.weight_decay == 5e-4
+
+
+class TestModelIndex:
+    """model-index.yml and the metafiles below it."""
+
+    @pytest.fixture(scope='class')
+    def metafiles(self) -> dict[Path, dict]:
+        yaml = pytest.importorskip('yaml')
+        index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+        paths = [ROOT / name for name in index['Import']]
+        return {path: yaml.safe_load(path.read_text()) for path in paths}
+
+    def test_every_folder_of_a_method_has_one(self, metafiles):
+        folders = {path.relative_to(ROOT).parts[1] for path in CONFIGS_OF_PACKAGE}
+        assert {path.parent.name for path in metafiles} == folders
+        for folder in folders:
+            assert (ROOT / 'configs' / folder / 'README.md').is_file()
+
+    def test_every_config_is_listed_once(self, metafiles):
+        models = [m for meta in metafiles.values() for m in meta['Models']]
+        listed = sorted(ROOT / model['Config'] for model in models)
+        assert listed == CONFIGS_OF_PACKAGE
+        assert all(model['Name'] == Path(model['Config']).stem for model in models)
+
+    def test_models_belong_to_collections(self, metafiles):
+        for meta in metafiles.values():
+            collections = {collection['Name'] for collection in meta['Collections']}
+            assert {model['In Collection'] for model in meta['Models']} <= collections
+
+    def test_readme_names_every_config(self, metafiles):
+        for path in metafiles:
+            text = (path.parent / 'README.md').read_text()
+            links = re.findall(r'\]\((.*?\.py)\)', text)
+            configs = {other for other in CONFIGS if path.parent in other.parents}
+            assert {(path.parent / link).resolve() for link in links} == configs
+
+
+CONFIGS_OF_PACKAGE = [path for path in CONFIGS if ROOT / 'configs' in path.parents]
+
+
+class TestConfigPath:
+    def test_finds_configs_of_a_clone(self):
+        path = Path(mmseg_wsss.config_path('asdt'))
+        assert path.is_absolute()
+        assert path.resolve() == ROOT / 'configs/asdt'
+
+    def test_finds_configs_of_an_installed_package(self, monkeypatch, tmp_path):
+        package = tmp_path / 'site-packages/mmseg_wsss'
+        (package / '.mim/configs/asdt').mkdir(parents=True)
+        # Of another package beside it, as in a shared site-packages.
+        (tmp_path / 'site-packages/configs').mkdir()
+        monkeypatch.setattr('mmseg_wsss.utils.configs.PACKAGE', package)
+        expected = str(package / '.mim/configs/asdt')
+        assert mmseg_wsss.config_path('asdt') == expected
+
+    def test_names_what_is_missing_and_where(self):
+        with pytest.raises(FileNotFoundError, match=r"'asdt/none.py' in .*configs"):
+            mmseg_wsss.config_path('asdt/none.py')
