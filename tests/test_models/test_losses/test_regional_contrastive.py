@@ -1,4 +1,4 @@
-"""L_RCM of rcm_mam.md, section 5.4: the formula at full size, chunks, constants."""
+"""L_RCM of rcm_mam.md, section 5.4: the full-resolution formula, chunks, constants."""
 
 import math
 
