@@ -114,7 +114,7 @@ def _is_complete(out_dir: Path, manifest: dict) -> bool:
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
         complete = found.pop('complete')
-    except (ValueError, AttributeError, KeyError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(
             f'{path} does not tell how the pictures were made ({error!r}); delete the '
             'folder or choose another one'
