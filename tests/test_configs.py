@@ -398,9 +398,10 @@ class TestOtherRecipes:
 
     @pytest.mark.parametrize('name', ['rrm', 'asdt-never'])
     def test_ablations_on_voc_mini_share_budget_and_start(self, name):
-        folder = ROOT / 'configs/asdt'
-        end = '_mobilenet-v2_1xb8-250_wsss-voc-mini-225.py'
-        asdt, cfg = load(folder / f'asdt{end}'), load(folder / f'{name}{end}')
+        (asdt,), (cfg,) = (
+            [load(path) for path in ROOT.glob(f'configs/asdt/{method}_*-voc-mini-*.py')]
+            for method in ('asdt', name)
+        )
         for key in asdt:
             if key not in ('custom_hooks', 'model'):
                 assert cfg[key] == asdt[key], key
@@ -457,7 +458,13 @@ class TestModelIndex:
         models = [m for meta in metafiles.values() for m in meta['Models']]
         listed = sorted(ROOT / model['Config'] for model in models)
         assert listed == CONFIGS_OF_PACKAGE
-        assert all(model['Name'] == Path(model['Config']).stem for model in models)
+        for model in models:
+            assert model['Name'] == Path(model['Config']).stem
+            cfg = load(ROOT / model['Config'])
+            assert model['Metadata']['Iterations'] == cfg.train_cfg.max_iters
+            gpus = int(NAME.fullmatch(model['Name'])['gpus'])
+            batch = gpus * cfg.train_dataloader.batch_size
+            assert model['Metadata']['Batch Size'] == batch
 
     def test_models_belong_to_collections(self, metafiles):
         for meta in metafiles.values():

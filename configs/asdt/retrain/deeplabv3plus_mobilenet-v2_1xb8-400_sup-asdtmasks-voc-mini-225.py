@@ -9,7 +9,11 @@ max_iters = 400
 model = dict(
     _delete_=True,
     type='EncoderDecoder',
-    data_preprocessor={**_base_.data_preprocessor, 'size': _base_.crop_size},
+    data_preprocessor={
+        **_base_.data_preprocessor,
+        'size': _base_.crop_size,
+        'size_divisor': None,
+    },
     backbone={**_base_.model.backbone, 'out_indices': (1, 6)},
     decode_head=dict(
         type='DepthwiseSeparableASPPHead',
