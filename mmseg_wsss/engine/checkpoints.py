@@ -69,7 +69,7 @@ def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
     try:
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             return torch.load(path, map_location=map_location, weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(
             f'{path}: no checkpoint, a broken one, or one that could run code when it '
             f'is loaded ({str(error).splitlines()[0]}); if you trust its author, set '

@@ -110,7 +110,7 @@ def test_evaluation_at_several_scales_with_crf(method, tiny_voc, tmp_path):
     cfg = tiny_config(method, tiny_voc, tmp_path)
     crf = {'type': 'DenseCRF', 'num_iters': 1}
     cfg.model = {'type': 'WSSSTTAModel', 'module': cfg.model, 'crf': crf}
-    resize = [{'type': 'Resize', 'scale_factor': s, 'keep_ratio': True} for s in (1, 2)]
+    resize = [{'type': 'Resize', 'scale_factor': s, 'keep_ratio': True} for s in (1.0, 2.0)]
     flip = [{'type': 'RandomFlip', 'prob': p} for p in (0.0, 1.0)]
     load, truth, pack = cfg.test_dataloader.dataset.pipeline
     views = {'type': 'TestTimeAug', 'transforms': [resize, flip, [truth], [pack]]}

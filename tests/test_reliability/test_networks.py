@@ -38,6 +38,7 @@ TRANSFORMER = {
     'num_layers': [1, 1],
     'num_heads': [1, 2],
     'patch_sizes': [7, 3],
+    'strides': [4, 2],
     'sr_ratios': [2, 1],
     'out_indices': (0, 1),
     'drop_rate': 0.1,
@@ -85,6 +86,11 @@ NETWORKS = {
         },
     },
 }
+TWO_LEVELS = FCN | {
+    'in_channels': [16, 16],
+    'in_index': [0, 1],
+    'input_transform': 'resize_concat',
+}
 PLAIN_NETWORKS = {
     'auxiliary head': {
         'auxiliary_head': FCN
@@ -101,7 +107,8 @@ PLAIN_NETWORKS = {
             'in_channels': [8, 16],
             'out_channels': 16,
             'num_outs': 2,
-        }
+        },
+        'decode_head': TWO_LEVELS,
     },
 }
 
@@ -158,7 +165,7 @@ def test_networks_without_compiled_ops(network):
 )
 def test_missing_ops_are_named_with_the_remedy(network, part, monkeypatch):
     monkeypatch.setattr(compiled_ops, 'ops_available', lambda: False)
-    with pytest.raises(RuntimeError, match=f'{part} needs .* make env-ops'):
+    with pytest.raises(RuntimeError, match=f'{part} needs .*`make env-ops`'):
         tiny_network('ASDT', **NETWORKS[network])
 
 
@@ -178,8 +185,11 @@ def test_a_backbone_of_mmpretrain(monkeypatch):
     backbone = {
         'type': 'mmpretrain.ConvNeXt',
         'arch': {'depths': [1, 1, 1, 1], 'channels': [8, 16, 16, 16]},
-        'out_indices': (0, 1),
+        'out_indices': (3,),
         'gap_before_final_norm': False,
         'drop_path_rate': 0.1,
     }
-    train_and_predict(tiny_network('ASDT', backbone=backbone), METHODS['ASDT'].phases)
+    # At half the size its last map would have no pixel left.
+    train_cfg = {'cam': {'scales': (1.0,)}}
+    model = tiny_network('ASDT', backbone=backbone, train_cfg=train_cfg)
+    train_and_predict(model, METHODS['ASDT'].phases)

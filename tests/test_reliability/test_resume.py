@@ -67,7 +67,7 @@ def resume_after_kill(method, whole, tiny_voc, work_dir, moment, begin) -> None:
     assert (work_dir / 'last_checkpoint').read_text().endswith(f'iter_{begin}.pth')
     cfg = save_always(tiny_config(method, tiny_voc, work_dir, END, resume=True))
     assert_same(train(cfg), whole, begin)
-    assert [path.name for path in work_dir.glob('*.pth')] == [f'iter_{END}.pth']
+    assert (work_dir / 'last_checkpoint').read_text().endswith(f'iter_{END}.pth')
 
 
 def test_a_run_killed_while_it_saves_can_be_resumed(method, whole, tiny_voc, tmp_path):

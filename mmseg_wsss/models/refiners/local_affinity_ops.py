@@ -112,6 +112,16 @@ def _colour_logits(
     stands out from a flat surrounding: the plain squares are then so large (up to
     1e17) that they swallow the other channels.
     """
+    nearest, std = _colour_statistics(views, img)
+    twice_gap = 2 * (nearest - img)
+    scale = ((std + 1e-8) * bandwidth).square().reciprocal() / -img.shape[1]
+    for view in views:
+        step = view - nearest
+        yield ((step + twice_gap) * step * scale).sum(1)
+
+
+def _colour_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Tensor]:
+    """Neighbours' value nearest to the centre's, and their unbiased deviation."""
     low = high = total = views[0]
     for view in views[1:]:
         low = torch.minimum(low, view)
@@ -121,13 +131,8 @@ def _colour_logits(
     squares = torch.zeros_like(img)
     for view in views:
         squares = squares + (view - mean).square()
-    std = (squares / (len(views) - 1)).sqrt()
     nearest = torch.minimum(torch.maximum(img, low), high)
-    twice_gap = 2 * (nearest - img)
-    scale = ((std + 1e-8) * bandwidth).square().reciprocal() / -img.shape[1]
-    for view in views:
-        step = view - nearest
-        yield ((step + twice_gap) * step * scale).sum(1)
+    return nearest, (squares / (len(views) - 1)).sqrt()
 
 
 def _variations(
