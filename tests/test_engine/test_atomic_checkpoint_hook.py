@@ -56,7 +56,8 @@ def train(work_dir: Path, hook: str = 'AtomicCheckpointHook', **settings: int) -
         log_processor={'by_epoch': False},
         log_level='ERROR',
         default_scope='mmseg',
-        experiment_name=work_dir.name + hook,
+        # MMEngine keeps what it knows of the best score under this name.
+        experiment_name='_'.join(work_dir.parts[1:]),
     ).train()
 
 
@@ -119,7 +120,8 @@ def test_a_full_disk_costs_no_good_checkpoint(tmp_path, hook, number):
         sound['best' if path.name.startswith('best') else 'last'] += 1
     if hook == 'AtomicCheckpointHook':
         assert sound['last'] == (number > 1)
-        assert sound['best'] == (number > 2)
+        # One that another has just replaced may still be there.
+        assert (sound['best'] > 0) == (number > 2)
         note = tmp_path / 'run' / 'last_checkpoint'
         assert note.exists() == (number > 1)
         assert not note.exists() or Path(note.read_text()).is_file()

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import load_checkpoint
 from PIL import Image
 
 from mmseg_wsss.testing.tiny import CROP, tiny_config, tiny_network
-from mmseg_wsss.testing.training import train
+from mmseg_wsss.testing.training import evaluate, train
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ def test_a_path_that_leaves_the_data_root_is_named(data, tmp_path, line):
         run(data, tmp_path / 'work')
 
 
-def evaluate(data: Path, work_dir: Path) -> dict:
-    return Runner.from_cfg(tiny_config('WSSSBase', data, work_dir)).test()
+def judge(data: Path, work_dir: Path) -> dict:
+    return evaluate(tiny_config('WSSSBase', data, work_dir))
 
 
 def test_a_sound_data_set_is_evaluated(data, tmp_path):
-    assert 0 <= evaluate(data, tmp_path / 'work')['mIoU'] <= 100
+    assert 0 <= judge(data, tmp_path / 'work')['mIoU'] <= 100
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_wrong_mask_is_named(data, tmp_path, change, message):
     path = data / 'SegmentationClass' / '1.png'
     Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
     with pytest.raises(ValueError, match=rf'SegmentationClass/1\.png: .*{message}'):
-        evaluate(data, tmp_path / 'work')
+        judge(data, tmp_path / 'work')
 
 
 def test_ignored_pixels_are_no_wrong_label(data, tmp_path):
@@ -104,13 +104,13 @@ def test_ignored_pixels_are_no_wrong_label(data, tmp_path):
     mask = np.array(Image.open(path))
     mask[:3] = 255
     Image.fromarray(mask).save(path)
-    evaluate(data, tmp_path / 'work')
+    judge(data, tmp_path / 'work')
 
 
 def test_a_truncated_mask_is_named(data, tmp_path):
     truncate(data / 'SegmentationClass' / '1.png')
     with pytest.raises(ValueError, match=r'SegmentationClass/1\.png: unreadable'):
-        evaluate(data, tmp_path / 'work')
+        judge(data, tmp_path / 'work')
 
 
 class Bomb:

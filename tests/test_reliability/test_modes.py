@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import load_checkpoint
 
 from mmseg_wsss.testing.tiny import (
     CROP,
@@ -14,7 +14,7 @@ from mmseg_wsss.testing.tiny import (
     tiny_model,
     tiny_network,
 )
-from mmseg_wsss.testing.training import train
+from mmseg_wsss.testing.training import evaluate, train
 
 
 class Watch(Hook):
@@ -110,10 +110,12 @@ def test_evaluation_at_several_scales_with_crf(method, tiny_voc, tmp_path):
     cfg = tiny_config(method, tiny_voc, tmp_path)
     crf = {'type': 'DenseCRF', 'num_iters': 1}
     cfg.model = {'type': 'WSSSTTAModel', 'module': cfg.model, 'crf': crf}
-    resize = [{'type': 'Resize', 'scale_factor': s, 'keep_ratio': True} for s in (1.0, 2.0)]
+    resize = [
+        {'type': 'Resize', 'scale_factor': s, 'keep_ratio': True} for s in (1.0, 2.0)
+    ]
     flip = [{'type': 'RandomFlip', 'prob': p} for p in (0.0, 1.0)]
     load, truth, pack = cfg.test_dataloader.dataset.pipeline
     views = {'type': 'TestTimeAug', 'transforms': [resize, flip, [truth], [pack]]}
     cfg.test_dataloader.dataset.pipeline = [load, views]
-    metrics = Runner.from_cfg(cfg).test()
+    metrics = evaluate(cfg)
     assert 0 <= metrics['mIoU'] <= 100
