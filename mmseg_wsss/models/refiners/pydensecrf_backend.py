@@ -1,9 +1,11 @@
 """Dense CRF by pydensecrf2 (C++, CPU), one picture a process."""
 
 import importlib.util
+import os
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,18 @@ def infer_picture(
             )
     marginals = np.array(crf.inference(num_iters), dtype=np.float32)
     return marginals.reshape(score.shape)
+
+
+def _end_with_parent() -> None:
+    """Keep a worker from outliving a parent that was killed."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 class PyDenseCRFPool:
@@ -95,7 +109,9 @@ class PyDenseCRFPool:
             return [infer_picture(*task) for task in tasks]
         if self._executor is None:
             self._executor = ProcessPoolExecutor(
-                self.num_workers, mp_context=get_context('spawn')
+                self.num_workers,
+                mp_context=get_context('spawn'),
+                initializer=_end_with_parent,
             )
         try:
             return list(self._executor.map(infer_picture, *zip(*tasks)))
