@@ -72,6 +72,10 @@ def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
     except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(
             f'{path}: no checkpoint, a broken one, or one that could run code when it '
-            f'is loaded ({str(error).splitlines()[0]}); if you trust its author, set '
+            f'is loaded ({_first_line(error)}); if you trust its author, set '
             'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1'
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

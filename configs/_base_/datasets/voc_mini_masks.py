@@ -1,7 +1,7 @@
 # The 205 training pictures of voc-mini with exported pseudo-masks for masks:
 #   tools/export_pseudo_labels.py CONFIG CHECKPOINT --source fused --out PSEUDO_MASKS
 voc = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
-pseudo_masks = 'work_dirs/asdt_mobilenet-v2_1xb8-250_wsss-voc-mini-225/masks'
+pseudo_masks = 'work_dirs/asdt_mobilenet-v2_1xb8-400_wsss-voc-mini-225/masks'
 crop_size = (225, 225)
 
 train_pipeline = [

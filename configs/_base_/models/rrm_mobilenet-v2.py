@@ -7,9 +7,6 @@ model = dict(
     # threshold 0.8, four of five labelled pixels were foreground, here one of two.
     alphas=(2.0, 8.0),
     reliable=dict(bg_thr=0.5),
-    # In a short training, equal weights of foreground and background made the heads
-    # predict too much foreground; so every labelled pixel has the same weight.
-    loss_seg=dict(type='ValidCrossEntropyLoss'),
     # The published weight belongs to (160 x 160)^2 pairs of pixels; here (56 x 56)^2.
     dense_energy=dict(weight=4.1e-6, scale_factor=0.25),
     train_cfg=dict(cam=dict(scales=(1.0, 0.5, 1.5), dropout=True)),
