@@ -42,7 +42,6 @@ PAGES = {
     )
 }
 # Named by a page and not made yet; take a path out once it is there.
-PENDING = {'docs/images/demo.png'}
 EXAMPLE = 'bandcam'  # the method that docs/adding_a_method.md adds
 
 FOLDERS = 'configs|tools|docs|tests|mmseg_wsss|projects|benchmarks|requirements'
@@ -79,7 +78,7 @@ def test_links_lead_somewhere(page):
         target, _, anchor = link.partition('#')
         path = (ROOT / page).parent / target if target else ROOT / page
         name = path.resolve().relative_to(ROOT).as_posix()
-        assert path.exists() or name in PENDING, f'{page}: {link} does not exist'
+        assert path.exists(), f'{page}: {link} does not exist'
         if anchor:
             assert anchor in anchors(path.read_text()), f'{page}: no heading {link}'
 
@@ -88,14 +87,9 @@ def test_links_lead_somewhere(page):
 def test_named_paths_exist(page):
     for match in PATH.finditer(PAGES[page]):
         name = match[0].rstrip('.')
-        if EXAMPLE in name or re.search(r'/[A-Z]+\b', name) or name in PENDING:
+        if EXAMPLE in name or re.search(r'/[A-Z]+\b', name):
             continue
         assert list(ROOT.glob(name.rstrip('/'))), f'{page}: {name} does not exist'
-
-
-def test_nothing_pending_is_there():
-    done = [name for name in PENDING if (ROOT / name).exists()]
-    assert not done, f'take {done} out of PENDING in {Path(__file__).name}'
 
 
 def commands() -> list[tuple[str, str]]:

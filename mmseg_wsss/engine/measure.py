@@ -128,4 +128,6 @@ def _test(cfg: Config, checkpoint: Path) -> dict:
 def _runner(cfg: Config) -> Runner:
     """A Runner of its own name, since several live in one process."""
     cfg.experiment_name = f'{Path(cfg.work_dir).name}_{time.monotonic_ns()}'
+    if cfg.get('visualizer') is not None:
+        cfg.visualizer.name = cfg.experiment_name  # or it would log to the first run's
     return build_runner(cfg)

@@ -41,7 +41,8 @@ class Score(BaseMetric):
 
 def train(work_dir: Path, hook: str = 'AtomicCheckpointHook', **settings: int) -> None:
     """Save and validate after each of four iterations; scores 1, 3, 2, 4."""
-    loader = torch.utils.data.DataLoader([{'inputs': torch.ones(1)}])
+    sample = {'inputs': torch.ones(1)}
+    loader = torch.utils.data.DataLoader([sample] * 4)  # a new pass takes 2 seconds
     checkpoint = {'type': hook, 'interval': 1, 'by_epoch': False} | settings
     Runner(
         Line(),
@@ -49,7 +50,7 @@ def train(work_dir: Path, hook: str = 'AtomicCheckpointHook', **settings: int) -
         train_dataloader=loader,
         train_cfg={'by_epoch': False, 'max_iters': 4, 'val_interval': 1},
         optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
-        val_dataloader=loader,
+        val_dataloader=torch.utils.data.DataLoader([sample]),
         val_evaluator=[Score([1, 3, 2, 4])],
         val_cfg={},
         default_hooks={'checkpoint': checkpoint},

@@ -81,8 +81,8 @@ def test_half_precision_changes_losses_little(method):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_compiling_changes_nothing(method, tiny_voc, tmp_path):
-    plain = train(tiny_config(method, tiny_voc, tmp_path / 'plain'))
-    cfg = tiny_config(method, tiny_voc, tmp_path / 'compiled')
+    plain = train(tiny_config(method, tiny_voc, tmp_path / 'plain', 3))
+    cfg = tiny_config(method, tiny_voc, tmp_path / 'compiled', 3)
     cfg.compile = {'backend': 'eager'}
     compiled = train(cfg)
     assert list(compiled.losses) == list(plain.losses)
