@@ -77,7 +77,6 @@ def test_links_lead_somewhere(page):
             continue
         target, _, anchor = link.partition('#')
         path = (ROOT / page).parent / target if target else ROOT / page
-        name = path.resolve().relative_to(ROOT).as_posix()
         assert path.exists(), f'{page}: {link} does not exist'
         if anchor:
             assert anchor in anchors(path.read_text()), f'{page}: no heading {link}'
