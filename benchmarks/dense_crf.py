@@ -11,6 +11,7 @@ Prints a table and writes ``benchmarks/results/dense_crf.json``.
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -212,6 +213,7 @@ def machine(args: argparse.Namespace) -> dict:
         'cpu': cpu,
         'cores': torch.multiprocessing.cpu_count(),
         'threads': args.threads,
+        'load': os.getloadavg()[0],
         'gpu': gpu,
         'torch': torch.__version__,
         'python': platform.python_version(),
