@@ -17,6 +17,7 @@ from ..utils import inference_behaviour, require_ops
 from .picture import Picture
 
 PseudoLabel = tuple[Tensor, Tensor]
+CPU_PIXELS = 1 << 17  # that a forward without gradient takes at once on a CPU
 
 
 @MODELS.register_module()
@@ -170,12 +171,11 @@ class WSSSBase(EncoderDecoder):
                 if scale == 1 and feats is not None:
                     cams.append(self.cam_head.cam(feats))
                     if flip:
-                        mirrored = self.extract_feat(inputs.flip(-1))
-                        cams.append(self.cam_head.cam(mirrored).flip(-1))
+                        cams.append(self._cam(inputs.flip(-1)).flip(-1))
                     continue
                 img = inputs if scale == 1 else _rescale(inputs, scale)
                 img = torch.cat([img, img.flip(-1)]) if flip else img
-                cam = self.cam_head.cam(self.extract_feat(img))
+                cam = self._cam(img)
                 if flip:
                     plain, mirrored = cam.chunk(2)
                     cams += [plain, mirrored.flip(-1)]
@@ -185,6 +185,14 @@ class WSSSBase(EncoderDecoder):
             reference = feats[self.cam_head.in_index] if feats is not None else cams[0]
             size = reference.shape[2:]
         return merge_cams([cam.float() for cam in cams], size, merge)
+
+    def _cam(self, img: Tensor) -> Tensor:
+        if img.device.type != 'cpu':
+            return self.cam_head.cam(self.extract_feat(img))
+        # Few pictures at a time, in channels-last order, stay in the processor's cache.
+        at_once = max(CPU_PIXELS // (img.shape[2] * img.shape[3]), 1)
+        parts = img.contiguous(memory_format=torch.channels_last).split(at_once)
+        return torch.cat([self.cam_head.cam(self.extract_feat(part)) for part in parts])
 
     def mmseg_head_losses(
         self, feats: Sequence[Tensor], logits: Tensor, label: Tensor
