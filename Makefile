@@ -33,7 +33,7 @@ env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
 	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
 
 demo: env  ## train ASDT from image tags on the toy set, in about 10 minutes
-	@$(PY) tools/demo.py
+	@env -u OMP_NUM_THREADS $(PY) tools/demo.py
 
 test: env  ## run the tests (PYTEST_ARGS=, WSSS_SHARED=)
 	@mkdir -p $(dir $(REPORT))

@@ -82,8 +82,9 @@ class LossTester:
             _close(f'{name}, bfloat16', value, expected, 1e-5)
             _close(f'{name}, bfloat16, gradient', grad, expected_grad, 1e-2)
             expected, expected_grad = _value_and_grad(self.loss, args)
-            with torch.autocast('cpu', torch.bfloat16):
-                value, grad = _value_and_grad(self.loss, (trained, *rest))
+            value, grad = _value_and_grad(
+                torch.autocast('cpu', torch.bfloat16)(self.loss), (trained, *rest)
+            )
             _close(f'{name}, autocast', value, expected, 1e-5)
             _close(f'{name}, autocast, gradient', grad, expected_grad, 1e-4)
 

@@ -11,18 +11,6 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.testing import LossTester
 
 
-@pytest.fixture(autouse=True)
-def backward_outside_autocast(monkeypatch):
-    """As AMP runs it; inside, matrix products of the backward pass are rounded."""
-    grad = torch.autograd.grad
-
-    def outside(*args, **kwargs):
-        with torch.autocast('cpu', enabled=False):
-            return grad(*args, **kwargs)
-
-    monkeypatch.setattr(torch.autograd, 'grad', outside)
-
-
 def upsampled(feat, size):
     """Bilinear, align_corners=False, pixel by pixel."""
     _, channels, height, width = feat.shape

@@ -10,18 +10,6 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.testing import LossTester
 
 
-@pytest.fixture(autouse=True)
-def backward_outside_autocast(monkeypatch):
-    """As AMP runs it; inside, matrix products of the backward pass are rounded."""
-    grad = torch.autograd.grad
-
-    def outside(*args, **kwargs):
-        with torch.autocast('cpu', enabled=False):
-            return grad(*args, **kwargs)
-
-    monkeypatch.setattr(torch.autograd, 'grad', outside)
-
-
 def sample(maps, x, y):
     """Bilinear value of (C, h, w) at (x, y) in [-1, 1], corners aligned, clamped."""
     height, width = maps.shape[1:]
