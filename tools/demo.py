@@ -27,7 +27,7 @@ ASDT = config_path('asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py')
 SOURCES = ('cam', 'teacher_a', 'teacher_b', 'fused')
 CRF = 'single scale + CRF'  # the published way to predict
 SETTINGS = {'single scale': {}, CRF: {'crf': True}}
-QUIET = {'log_level': 'WARNING'}
+QUIET = {'log_level': 'ERROR'}
 CRF_MIOU = 'single-scale+crf/mIoU'
 NUM_ROWS = 5
 

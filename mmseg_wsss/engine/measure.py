@@ -99,7 +99,8 @@ def _final_checkpoint(cfg: Config) -> Path:
 
 def _train(cfg: Config) -> float:
     """Train, going on from the last checkpoint; gives the seconds it took."""
-    latest = find_latest_checkpoint(cfg.work_dir)
+    begun = Path(cfg.work_dir, 'last_checkpoint').is_file()
+    latest = find_latest_checkpoint(cfg.work_dir) if begun else None
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested afterwards
     cfg.resume = latest is not None
     if latest is not None:
