@@ -1,6 +1,7 @@
 """Heads that mmseg lacks."""
 
+from .attention_affinity_head import AttentionAffinityHead
 from .cam_head import CAMHead
 from .large_fov_head import LargeFOVHead
 
-__all__ = ['CAMHead', 'LargeFOVHead']
+__all__ = ['AttentionAffinityHead', 'CAMHead', 'LargeFOVHead']

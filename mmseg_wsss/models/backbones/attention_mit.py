@@ -1,0 +1,102 @@
+"""Mix Transformer with fused attention, which also delivers queries and keys."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmseg.models.backbones import MixVisionTransformer
+from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mmseg_wsss.registry import MODELS
+
+
+@MODELS.register_module()
+class AttentionMiT(MixVisionTransformer):
+    """mmseg's Mix Transformer with one more map: the last blocks' queries and keys.
+
+    Weights and features are those of ``MixVisionTransformer``. Attention runs through
+    ``scaled_dot_product_attention``, so that no attention map exists; what
+    :class:`AttentionAffinityHead` needs are the queries and keys (tscd.md, section 4).
+
+    Args:
+        *args: Arguments of ``MixVisionTransformer``.
+        num_attentions: Blocks at the end of the last stage whose queries and keys are
+            delivered.
+        **kwargs: Arguments of ``MixVisionTransformer``.
+    """
+
+    def __init__(self, *args: Any, num_attentions: int = 2, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not 1 <= num_attentions <= self.num_layers[-1]:
+            raise ValueError(
+                'AttentionMiT: num_attentions must be between 1 and the number of '
+                f'blocks of the last stage, {self.num_layers[-1]}, got {num_attentions}'
+            )
+        if self.sr_ratios[-1] != 1:
+            raise ValueError(
+                'AttentionMiT: the last stage must keep all keys, sr_ratios[-1] = 1, '
+                f'got {self.sr_ratios[-1]}'
+            )
+        self.num_attentions = num_attentions
+
+    @property
+    def affinity_inputs(self) -> dict[str, int]:
+        """Arguments of :class:`AttentionAffinityHead` that follow from this network."""
+        heads = self.num_heads[-1]
+        return {
+            'in_channels': 2 * self.num_attentions * self.embed_dims * heads,
+            'num_heads': heads,
+            'num_blocks': self.num_attentions,
+        }
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Maps of a batch.
+
+        Args:
+            x: Normalised pictures (N, 3, H, W).
+
+        Returns:
+            The maps of ``out_indices``, and last a map (N, D, h, w) with query and key
+            of each of the last ``num_attentions`` blocks in turn.
+        """
+        outs: list[Tensor] = []
+        pairs: list[Tensor] = []
+        for index, (embed, blocks, norm) in enumerate(self.layers):
+            x, size = embed(x)
+            for block in blocks:
+                if block.with_cp and x.requires_grad:
+                    x, *pair = checkpoint(_block, block, x, size, use_reentrant=False)
+                else:
+                    x, *pair = _block(block, x, size)
+                pairs = [*pairs, *pair][-2 * self.num_attentions :]
+            x = nlc_to_nchw(norm(x), size)
+            if index in self.out_indices:
+                outs.append(x)
+        return [*outs, nlc_to_nchw(torch.cat(pairs, 2), size)]
+
+
+def _block(
+    block: nn.Module, x: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A transformer block; gives its output (N, n, D), queries and keys."""
+    attention, normed = block.attn, block.norm1(x)
+    keys = normed
+    if attention.sr_ratio > 1:
+        keys = attention.norm(nchw_to_nlc(attention.sr(nlc_to_nchw(normed, size))))
+    inner = attention.attn
+    dims, bias = inner.embed_dim, inner.in_proj_bias
+    weight_q, weight_kv = inner.in_proj_weight.split([dims, 2 * dims])
+    bias_q, bias_kv = (None, None) if bias is None else bias.split([dims, 2 * dims])
+    query = F.linear(normed, weight_q, bias_q)
+    key, value = F.linear(keys, weight_kv, bias_kv).chunk(2, 2)
+    per_head = [
+        item.unflatten(2, (inner.num_heads, -1)).transpose(1, 2)
+        for item in (query, key, value)
+    ]
+    dropout = inner.dropout if block.training else 0.0
+    out = F.scaled_dot_product_attention(*per_head, dropout_p=dropout)
+    out = inner.out_proj(out.transpose(1, 2).flatten(2))
+    x = x + attention.dropout_layer(attention.proj_drop(out))
+    return block.ffn(block.norm2(x), size, identity=x), query, key

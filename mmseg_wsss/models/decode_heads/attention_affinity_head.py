@@ -1,0 +1,111 @@
+"""Affinity between all pairs of positions, from queries and keys."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
+
+from ..utils import at_least_float32
+
+
+@MODELS.register_module()
+class AttentionAffinityHead(BaseModule):
+    """Affinity ``A = sigmoid(sum_c w_c q_c^T k_c + b)`` of all pairs (tscd.md, 4).
+
+    ``q_c^T k_c`` are the raw attention logits of head ``c``, before scale and softmax,
+    of the heads of one or several attention blocks; ``w`` and ``b`` are a 1x1
+    convolution over them. The sum over ``c`` is one matrix product: the maps of the
+    single heads never exist.
+
+    On :class:`AttentionMiT` the queries and keys are those of its last blocks, which it
+    delivers as its last map. On any other backbone (``embed_channels``) a 1x1
+    convolution makes them from a feature map, and the logits are divided by
+    ``sqrt(embed_channels / num_heads)``, since nothing has brought them to scale.
+
+    Args:
+        in_channels: Channels of the map that is read.
+        num_heads: Attention heads of a block.
+        num_blocks: Attention blocks; the map holds query and key of each in turn.
+        embed_channels: Channels of the learnt queries, and of the keys; None where the
+            map holds queries and keys.
+        in_index: Which map of the backbone or neck is read.
+        symmetric: Whether logits of (p, q) and (q, p) are added up, as in AFA; TSCD's
+            released code leaves this out.
+        init_cfg: Initialisation of what the head learns, over the default: Kaiming
+            normal with a = sqrt(5) and fan-out for the weights ``w``.
+
+    Raises:
+        ValueError: If channels cannot be shared out among blocks and heads.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_heads: int = 8,
+        num_blocks: int = 1,
+        embed_channels: int | None = None,
+        in_index: int = -1,
+        symmetric: bool = True,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        channels = in_channels if embed_channels is None else 2 * embed_channels
+        if channels < 1 or channels % (2 * num_blocks * num_heads):
+            raise ValueError(
+                f'AttentionAffinityHead: {channels} channels of queries and keys cannot '
+                f'be shared by {num_blocks} blocks with {num_heads} heads'
+            )
+        if embed_channels is not None and num_blocks != 1:
+            raise ValueError(
+                'AttentionAffinityHead: learnt queries and keys are those of one block, '
+                f'got num_blocks={num_blocks}'
+            )
+        self.in_channels = in_channels
+        self.num_heads = num_heads
+        self.num_blocks = num_blocks
+        self.in_index = in_index
+        self.symmetric = symmetric
+        self.projection = None
+        self.scale = 1.0
+        if embed_channels is not None:
+            self.projection = nn.Conv2d(in_channels, 2 * embed_channels, 1)
+            self.scale = 1 / math.sqrt(embed_channels / num_heads)
+        self.fuse = nn.Conv2d(num_blocks * num_heads, 1, 1)
+
+    def init_weights(self) -> None:
+        """Initialise the weights of the heads, unless ``init_cfg`` does."""
+        if not self.is_init and self.init_cfg is None:
+            nn.init.kaiming_normal_(self.fuse.weight, a=math.sqrt(5), mode='fan_out')
+        super().init_weights()
+
+    def forward(self, feats: Tensor | Sequence[Tensor]) -> Tensor:
+        """Affinities of the h * w positions of the map.
+
+        Args:
+            feats: A map (N, D, h, w), or the maps of the backbone or neck.
+
+        Returns:
+            Affinities (N, h * w, h * w) in (0, 1), float32; rows are queries.
+        """
+        feat = feats if isinstance(feats, Tensor) else feats[self.in_index]
+        if feat.shape[1] != self.in_channels:
+            raise ValueError(
+                f'AttentionAffinityHead: expected {self.in_channels} channels, found a '
+                f'map of shape {tuple(feat.shape)} at in_index={self.in_index}'
+            )
+        if self.projection is not None:
+            feat = self.projection(feat)
+        with torch.autocast(feat.device.type, enabled=False):
+            feat = at_least_float32(feat)
+            pairs = feat.flatten(2).unflatten(1, (self.num_blocks, 2, -1))
+            query, key = (pairs[:, :, i].flatten(1, 2) for i in (0, 1))
+            weight = self.fuse.weight.flatten() * self.scale
+            weight = weight.repeat_interleave(query.shape[1] // len(weight))
+            logits = (query * weight[:, None]).transpose(1, 2) @ key
+            if self.symmetric:
+                logits = logits + logits.transpose(1, 2)
+            return (logits + self.fuse.bias).sigmoid()
