@@ -3,12 +3,15 @@
 from . import samplers, transforms
 from .image_tags import ImageTags
 from .picture_folder import PictureFolder
+from .seeded_dataset import SeededDataset
 from .toy_voc_dataset import ToyVOCDataset
-from .wrappers import WeakDataset, foreground_classes
+from .wrappers import SemiDataset, WeakDataset, foreground_classes
 
 __all__ = [
     'ImageTags',
     'PictureFolder',
+    'SeededDataset',
+    'SemiDataset',
     'ToyVOCDataset',
     'WeakDataset',
     'foreground_classes',

@@ -16,13 +16,16 @@ class PictureFolder(BaseSegDataset):
     Args:
         data_root: Folder of the pictures; sub-folders are searched too.
         classes: Names of the foreground classes; ``background`` is put before them.
+            Not needed for the unlabelled part of a ``SemiDataset``.
         **kwargs: Arguments of mmseg's ``BaseSegDataset``.
 
     Raises:
         FileNotFoundError: If the folder is missing or holds no picture.
     """
 
-    def __init__(self, data_root: str, classes: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self, data_root: str, classes: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         kwargs.setdefault('metainfo', {'classes': ('background', *classes)})
         kwargs.setdefault('data_prefix', {'img_path': ''})
         super().__init__(data_root=data_root, **kwargs)

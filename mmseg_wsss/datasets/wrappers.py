@@ -1,20 +1,19 @@
 """Dataset wrappers that decide which labels a training sample may carry."""
 
 import os
+from bisect import bisect_right
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from mmcv.transforms import LoadAnnotations
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import BaseDataset
 from torch.utils.data import Dataset
 
-from mmseg_wsss.registry import DATASETS, TRANSFORMS
-from mmseg_wsss.utils.files import inside
+from mmseg_wsss.registry import DATASETS
 
-from .draws import Draw, seeded
+from .draws import Draw
 from .image_tags import ImageTags
+from .seeded_dataset import SeededDataset
 
 
 def foreground_classes(metainfo: dict) -> tuple[str, ...]:
@@ -24,12 +23,11 @@ def foreground_classes(metainfo: dict) -> tuple[str, ...]:
 
 
 @DATASETS.register_module()
-class WeakDataset(Dataset):
+class WeakDataset(SeededDataset):
     """Pictures and their image-level tags; masks never reach a training sample.
 
     Wraps any mmseg dataset. Its pipeline replaces that of the wrapped dataset and finds
-    ``gt_tags`` (K,) among the results. While training, the path of the mask is taken
-    out before the pipeline runs, so that no transform can load it.
+    ``gt_tags`` (K,) among the results. While training, masks are hidden.
 
     Args:
         dataset: Any mmseg dataset, or its config; its pipeline is not used.
@@ -38,7 +36,8 @@ class WeakDataset(Dataset):
             :meth:`ImageTags.load`, e.g. ``dict(path='tags.json')``, or
             ``dict(source='masks')`` to derive them from the masks of the dataset.
         test_mode: Keep the masks, for evaluation.
-        max_refetch: How many other pictures are tried where the pipeline rejects one.
+        max_refetch: How many other pictures are tried where the pipeline rejects one
+            while training.
 
     Raises:
         ValueError: If the pipeline loads annotations in training, a file lies outside
@@ -53,43 +52,15 @@ class WeakDataset(Dataset):
         test_mode: bool = False,
         max_refetch: int = 100,
     ) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        super().__init__(
+            dataset,
+            pipeline,
+            hide_masks=not test_mode,
+            max_refetch=0 if test_mode else max_refetch,
+        )
         self.test_mode = test_mode
-        self.max_refetch = max_refetch
-        if not test_mode:
-            self._refuse_masks(pipeline)
-        self.pipeline = Compose(pipeline)
-        self.dataset.full_init()
-        self._metainfo = dict(self.dataset.metainfo)
-        self._refuse_foreign_files()
         self.tags = self._load_tags(tags)
         self.tags.check([self.name(i) for i in range(len(self))])
-
-    @staticmethod
-    def _refuse_masks(pipeline: Sequence[dict]) -> None:
-        for step in pipeline:
-            kind = step['type'] if isinstance(step, dict) else type(step)
-            loader = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-            if isinstance(loader, type) and issubclass(loader, LoadAnnotations):
-                raise ValueError(
-                    'the training pipeline of a WeakDataset contains '
-                    f'{loader.__name__}: masks must not reach weakly supervised '
-                    'training; remove that step'
-                )
-
-    def _refuse_foreign_files(self) -> None:
-        """Check that no line of a split list leads out of the data root."""
-        infos = [self.dataset.get_data_info(i) for i in range(len(self))]
-        for key, folder in self.dataset.data_prefix.items():
-            root = self.dataset.data_root
-            if not root or (folder and not _is_inside(root, folder)):
-                root = folder
-            for path in [info.get(key) for info in infos] if root else ():
-                if path and not _is_inside(root, path):
-                    raise ValueError(
-                        f'{path} leaves the data root {root}; correct its line in '
-                        f'{self.dataset.ann_file or "the data set"}'
-                    )
 
     def _load_tags(self, tags: ImageTags | dict) -> ImageTags:
         if isinstance(tags, ImageTags):
@@ -114,17 +85,6 @@ class WeakDataset(Dataset):
             **options,
         )
 
-    @property
-    def metainfo(self) -> dict:
-        """Meta information of the wrapped dataset."""
-        return dict(self._metainfo)
-
-    def full_init(self) -> None:
-        """Nothing to do: the wrapped dataset is initialised on construction."""
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
     def name(self, idx: int) -> str:
         """Path of a picture below the picture folder, without its suffix."""
         path = Path(self.dataset.get_data_info(idx)['img_path'])
@@ -135,39 +95,81 @@ class WeakDataset(Dataset):
 
     def get_data_info(self, idx: int) -> dict:
         """Paths and tags of a picture; no path of a mask while training."""
-        info = self.dataset.get_data_info(int(idx))
-        if not self.test_mode:
-            info.pop('seg_map_path', None)
+        info = super().get_data_info(idx)
         info['gt_tags'] = self.tags.vector(self.name(int(idx)))
-        info['sample_idx'] = int(idx)
         return info
 
+
+@DATASETS.register_module()
+class SemiDataset(Dataset):
+    """Labelled pictures, and after them pictures whose masks are never opened.
+
+    Either part is any mmseg dataset with a pipeline of its own; ``PictureFolder`` needs
+    neither list nor masks. ``MultiSourceSampler`` draws from both. Source: mkd.md,
+    sections 9.2 and 12; quirks 15 and 16.
+
+    Args:
+        labelled: Dataset or config of the pictures with masks.
+        unlabelled: The same of the others. If it knows of masks, they are hidden.
+        max_refetch: How many other pictures of a part are tried where its pipeline
+            rejects one.
+
+    Attributes:
+        cumulative_sizes: Number of labelled pictures, and of all.
+
+    Raises:
+        ValueError: If a part is empty, a file lies outside its data root, or the
+            pipeline of ``unlabelled`` loads annotations.
+    """
+
+    def __init__(
+        self,
+        labelled: BaseDataset | dict,
+        unlabelled: BaseDataset | dict,
+        max_refetch: int = 100,
+    ) -> None:
+        _refuse_empty_list('labelled', labelled)
+        _refuse_empty_list('unlabelled', unlabelled)
+        self.labelled = SeededDataset(labelled, max_refetch=max_refetch)
+        self.unlabelled = SeededDataset(
+            unlabelled, hide_masks=True, max_refetch=max_refetch
+        )
+        count = len(self.labelled)
+        self.cumulative_sizes = [count, count + len(self.unlabelled)]
+
+    @property
+    def metainfo(self) -> dict:
+        """Meta information of the labelled part."""
+        return self.labelled.metainfo
+
+    def full_init(self) -> None:
+        """Nothing to do: both parts are initialised on construction."""
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def _locate(self, idx: int) -> tuple[SeededDataset, int]:
+        if not 0 <= idx < len(self):
+            raise IndexError(f'picture {idx} of {len(self)}')
+        part = bisect_right(self.cumulative_sizes, idx)
+        return (self.labelled, self.unlabelled)[part], idx - part * len(self.labelled)
+
+    def get_data_info(self, idx: int) -> dict:
+        """Paths of a picture; no path of a mask for the unlabelled ones."""
+        part, index = self._locate(int(idx))
+        return part.get_data_info(index) | {'sample_idx': int(idx)}
+
     def __getitem__(self, idx: int) -> Any:
-        key = (idx.seed, idx.number) if isinstance(idx, Draw) else ()
-        with seeded(*key) if key else nullcontext():
-            return self._sample(int(idx), key)
-
-    def _sample(self, idx: int, draw: tuple[int, ...]) -> Any:
-        for shift in range(self.max_refetch + 1):
-            info = self.get_data_info((idx + shift) % len(self))
-            sample = self.pipeline(info | {'draw': draw})
-            if sample is None and not self.test_mode:
-                continue
-            break
-        if sample is None:
-            path = self.get_data_info(idx)['img_path']
-            raise RuntimeError(f'the pipeline rejected {path} and what was tried next')
-        if not self.test_mode and 'gt_sem_seg' in sample['data_samples']:
-            raise RuntimeError(
-                f'{sample["data_samples"].img_path}: a mask reached a weakly '
-                'supervised training sample'
-            )
-        return sample
+        part, index = self._locate(int(idx))
+        if isinstance(idx, Draw):
+            index = Draw(index, idx.seed, idx.number)
+        return part[index]
 
 
-def _is_inside(root: str, path: str) -> bool:
-    try:
-        inside(root, os.path.abspath(path))
-    except ValueError:
-        return False
-    return True
+def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:
+    """Name an empty split list, which MMEngine's serialisation stumbles over."""
+    if not isinstance(dataset, dict) or not dataset.get('ann_file'):
+        return
+    path = Path(os.path.join(dataset.get('data_root') or '', dataset['ann_file']))
+    if path.is_file() and not path.read_text(encoding='utf-8').strip():
+        raise ValueError(f'SemiDataset: {name} has no picture: {path} is empty')

@@ -2,6 +2,7 @@
 
 from . import (
     backbones,
+    data_preprocessor,
     decode_heads,
     losses,
     pseudo_labels,
@@ -12,6 +13,7 @@ from . import (
 
 __all__ = [
     'backbones',
+    'data_preprocessor',
     'decode_heads',
     'losses',
     'pseudo_labels',

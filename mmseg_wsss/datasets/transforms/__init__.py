@@ -4,6 +4,7 @@ from .load_picture import LoadPicture
 from .pack_weak_inputs import PackWeakInputs
 from .random_crop_pad import RandomCropPad
 from .random_rescale import RandomRescale
+from .semi_multi_branch import SemiMultiBranch
 
 __all__ = [
     'KeepFullPicture',
@@ -12,4 +13,5 @@ __all__ = [
     'PackWeakInputs',
     'RandomCropPad',
     'RandomRescale',
+    'SemiMultiBranch',
 ]

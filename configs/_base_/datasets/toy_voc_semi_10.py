@@ -1,0 +1,70 @@
+# Generated pictures (python -m mmseg_wsss.datasets.toy_voc data/toy_voc): 10 of the 400
+# have masks, those of the other 390 are never opened.
+data_root = 'data/toy_voc'
+crop_size = (128, 128)
+branch_field = ['sup', 'unsup_weak', 'unsup_strong']
+batch_size = 16  # 8 + 8
+
+geometry = [
+    dict(type='RandomRescale', ratio_range=(0.75, 1.25)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCropPad', crop_size=crop_size),
+]
+weak_view = [dict(type='PackWeakInputs')]
+strong_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+labelled_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap', num_classes=7),
+    *geometry,
+    dict(type='SemiMultiBranch', branch_field=branch_field, sup=weak_view),
+]
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        branch_field=branch_field,
+        unsup_weak=weak_view,
+        unsup_strong=strong_view,
+    ),
+]
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=0,
+    sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
+    dataset=dict(
+        type='SemiDataset',
+        labelled=dict(
+            type='ToyVOCDataset',
+            data_root=data_root,
+            indices=10,
+            pipeline=labelled_pipeline,
+        ),
+        unlabelled=dict(
+            type='ToyVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='JPEGImages'),
+            indices=-390,
+            pipeline=unlabelled_pipeline,
+        ),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='ToyVOCDataset',
+        data_root=data_root,
+        ann_file='ImageSets/Segmentation/val.txt',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

@@ -1,0 +1,74 @@
+# voc-mini for checks on a CPU: 51 pictures with masks, 154 of which masks are never
+# opened, 150 to validate. The lists semi_1_8 (25) and semi_1_2 (102) lie beside.
+data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
+split = 'ImageSets/Segmentation/semi_1_4'
+crop_size = (225, 225)
+branch_field = ['sup', 'unsup_weak', 'unsup_strong']
+batch_size = 8  # 4 + 4
+
+geometry = [
+    dict(type='RandomRescale', ratio_range=(0.45, 0.9)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCropPad', crop_size=crop_size),
+]
+weak_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+strong_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+labelled_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap', num_classes=21),
+    *geometry,
+    dict(type='SemiMultiBranch', branch_field=branch_field, sup=weak_view),
+]
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        branch_field=branch_field,
+        unsup_weak=weak_view,
+        unsup_strong=strong_view,
+    ),
+]
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='Resize', scale=(321, 321), keep_ratio=True),
+    dict(type='LoadLabelMap'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=0,
+    sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
+    dataset=dict(
+        type='SemiDataset',
+        labelled=dict(
+            type='PascalVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+            ann_file=f'{split}/labeled.txt',
+            pipeline=labelled_pipeline,
+        ),
+        unlabelled=dict(
+            type='PascalVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='JPEGImages'),
+            ann_file=f'{split}/unlabeled.txt',
+            pipeline=unlabelled_pipeline,
+        ),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalVOCDataset',
+        data_root=data_root,
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        ann_file='ImageSets/Segmentation/val.txt',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
