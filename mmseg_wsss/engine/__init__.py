@@ -1,5 +1,5 @@
-"""What depends on time: hooks; how a run is launched, and checkpoints are loaded."""
+"""What depends on time: hooks and loops; launching a run, and loading checkpoints."""
 
-from . import checkpoints, hooks
+from . import checkpoints, hooks, loops
 
-__all__ = ['checkpoints', 'hooks']
+__all__ = ['checkpoints', 'hooks', 'loops']

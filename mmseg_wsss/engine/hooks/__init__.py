@@ -1,5 +1,7 @@
+from .affinity_label_hook import AffinityLabelHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .iteration_seed_hook import IterationSeedHook
+from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_visualization_hook import PseudoLabelVisualizationHook
@@ -7,8 +9,10 @@ from .pwm_distillation_hook import PWMDistillationHook
 from .weak_warmup_hook import WeakWarmupHook
 
 __all__ = [
+    'AffinityLabelHook',
     'AtomicCheckpointHook',
     'IterationSeedHook',
+    'MeanTeacherHook',
     'NonFiniteLossHook',
     'PWMDistillationHook',
     'ProgressBarHook',

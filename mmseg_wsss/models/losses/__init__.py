@@ -4,6 +4,7 @@ from .affinity import AffinityLoss, affinity_loss
 from .balanced_cross_entropy import BalancedCrossEntropyLoss, balanced_cross_entropy
 from .cross_entropy import (
     ValidCrossEntropyLoss,
+    confident_cross_entropy,
     soft_cross_entropy,
     valid_cross_entropy,
 )
@@ -29,6 +30,7 @@ __all__ = [
     'ValidCrossEntropyLoss',
     'affinity_loss',
     'balanced_cross_entropy',
+    'confident_cross_entropy',
     'dense_energy_loss',
     'dense_energy_losses',
     'mean_over_ranks',

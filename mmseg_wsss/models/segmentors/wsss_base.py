@@ -1,6 +1,6 @@
 """What every weakly supervised segmentor shares."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,13 @@ from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
-from ..pseudo_labels import background_score, cam_to_label, merge_cams
-from ..utils import inference_behaviour, require_ops
+from ..pseudo_labels import (
+    background_score,
+    cam_to_label,
+    merge_cams,
+    scaled_size,
+)
+from ..utils import inference_behaviour, require_ops, valid_maps
 from .picture import Picture
 
 PseudoLabel = tuple[Tensor, Tensor]
@@ -43,6 +48,8 @@ class WSSSBase(EncoderDecoder):
             ``predict_tags`` (attach ``pred_tags``).
         **kwargs: Arguments of mmseg's ``EncoderDecoder``.
     """
+
+    cam_normalization = 'max'  # of normalize_cam
 
     def __init__(
         self,
@@ -119,15 +126,7 @@ class WSSSBase(EncoderDecoder):
 
     def valid(self, data_samples: list, inputs: Tensor) -> Tensor:
         """Pixels (N, H, W) bool that show the picture, not padding."""
-        valid = inputs.new_zeros((len(inputs), *inputs.shape[2:]), dtype=torch.bool)
-        for row, sample in zip(valid, data_samples):
-            if 'valid_map' in sample:
-                height, width = sample.valid_map.shape
-                row[:height, :width] = sample.valid_map.data[0]
-            else:
-                height, width = sample.metainfo.get('img_shape', row.shape)[:2]
-                row[:height, :width] = True
-        return valid
+        return valid_maps(data_samples, inputs)
 
     def denormalize(self, inputs: Tensor) -> Tensor:
         """Colours (N, 3, H, W) float32 in 0..255 of normalised pictures."""
@@ -144,8 +143,9 @@ class WSSSBase(EncoderDecoder):
         flip: bool = False,
         merge: str = 'mean',
         dropout: bool = False,
+        paired: bool = False,
         size: tuple[int, int] | None = None,
-        feats: Sequence[Tensor] | None = None,
+        feats: Sequence[Tensor] | Mapping[float, Sequence[Tensor]] | None = None,
     ) -> Tensor:
         """Class activation maps merged over scales and mirror images.
 
@@ -158,41 +158,68 @@ class WSSSBase(EncoderDecoder):
             flip: Whether mirror images take part.
             merge: ``'mean'``, ``'sum'`` or ``'max'`` over scales and mirror images.
             dropout: Whether dropout stays active, as in ASDT's released code.
+            paired: AFA's order of steps (tscd.md, section 5): the signed maps are
+                resized, the maximum of a picture and its mirror image is taken, then
+                the positive part, and then ``merge`` joins the scales.
             size: Size of the result; that of the features at scale 1 by default.
-            feats: Features of ``inputs`` at scale 1 where they are known: saves a
-                forward.
+            feats: Features of ``inputs`` where they are known, which saves forwards:
+                those at scale 1, or a mapping from scales to features.
 
         Returns:
             CAM (N, K, h, w), at least 0, not normalised, no gradient.
         """
-        cams = []
+        known = {} if feats is None else feats
+        if not isinstance(known, Mapping):
+            known = {1.0: known}
+        cam_of = self.cam_head.raw_cam if paired else self.cam_head.cam
+        cams: list[list[Tensor]] = []  # of each scale: plain, mirrored
         with inference_behaviour(self, keep_dropout=dropout):
             for scale in scales:
-                if scale == 1 and feats is not None:
-                    cams.append(self.cam_head.cam(feats))
+                img = inputs if scale == 1 else rescale(inputs, scale)
+                if scale in known:
+                    cam = cam_of(known[scale])
                     if flip:
-                        cams.append(self._cam(inputs.flip(-1)).flip(-1))
-                    continue
-                img = inputs if scale == 1 else _rescale(inputs, scale)
-                img = torch.cat([img, img.flip(-1)]) if flip else img
-                cam = self._cam(img)
-                if flip:
-                    plain, mirrored = cam.chunk(2)
-                    cams += [plain, mirrored.flip(-1)]
+                        cam = torch.cat([cam, self._cam(img.flip(-1), cam_of)])
                 else:
-                    cams.append(cam)
+                    cam = self._cam(
+                        torch.cat([img, img.flip(-1)]) if flip else img, cam_of
+                    )
+                plain, *mirrored = cam.float().chunk(2) if flip else [cam.float()]
+                cams.append([plain, *(cam.flip(-1) for cam in mirrored)])
         if size is None:
-            reference = feats[self.cam_head.in_index] if feats is not None else cams[0]
-            size = reference.shape[2:]
-        return merge_cams([cam.float() for cam in cams], size, merge)
+            size = (
+                known[1.0][self.cam_head.in_index] if 1.0 in known else cams[0][0]
+            ).shape[2:]
+        if paired:
+            pairs = [merge_cams(pair, size, 'max').relu() for pair in cams]
+            return merge_cams(pairs, size, merge)
+        return merge_cams([cam for pair in cams for cam in pair], size, merge)
 
-    def _cam(self, img: Tensor) -> Tensor:
+    def _cam(self, img: Tensor, cam_of: Callable) -> Tensor:
         if img.device.type != 'cpu':
-            return self.cam_head.cam(self.extract_feat(img))
+            return cam_of(self.extract_feat(img))
         # Few pictures at a time, in channels-last order, stay in the processor's cache.
         at_once = max(CPU_PIXELS // (img.shape[2] * img.shape[3]), 1)
         parts = img.contiguous(memory_format=torch.channels_last).split(at_once)
-        return torch.cat([self.cam_head.cam(self.extract_feat(part)) for part in parts])
+        return torch.cat([cam_of(self.extract_feat(part)) for part in parts])
+
+    def upsample(self, logits: Tensor, inputs: Tensor) -> Tensor:
+        """Logits in float32 at the size of ``inputs`` (bilinear)."""
+        return F.interpolate(
+            logits.float(),
+            size=inputs.shape[2:],
+            mode='bilinear',
+            align_corners=self.align_corners,
+        )
+
+    def label_shares(self, label: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """Diagnostics: share of labelled pixels, and of foreground among them."""
+        known = (label != 255) & valid
+        count = known.sum().clamp(min=1)
+        return {
+            'ratio_labelled': known.sum() / valid.sum().clamp(min=1),
+            'ratio_foreground': (known & (label > 0)).sum() / count,
+        }
 
     def mmseg_head_losses(
         self, feats: Sequence[Tensor], logits: Tensor, label: Tensor
@@ -302,6 +329,7 @@ class WSSSBase(EncoderDecoder):
         return picture.prob.argmax(1), picture.prob
 
 
-def _rescale(inputs: Tensor, scale: float) -> Tensor:
-    size = [max(int(side * scale), 1) for side in inputs.shape[2:]]
+def rescale(inputs: Tensor, scale: float) -> Tensor:
+    """Pictures at ``scale`` (bilinear), sides rounded down."""
+    size = scaled_size(inputs.shape[2:], scale)
     return F.interpolate(inputs, size=size, mode='bilinear', align_corners=False)

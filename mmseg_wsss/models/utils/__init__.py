@@ -5,9 +5,11 @@ from .compiled_ops import ops_available, require_ops
 from .ema import update_ema
 from .isda import ImplicitSemanticAugmentation
 from .mix import cutmix_masks, mix
+from .near_pairs import near_pairs
 from .precision import at_least_float32
 from .pwm import pwm_signal
 from .unwrap import unwrap
+from .valid_map import valid_maps
 
 __all__ = [
     'ImplicitSemanticAugmentation',
@@ -15,9 +17,11 @@ __all__ = [
     'cutmix_masks',
     'inference_behaviour',
     'mix',
+    'near_pairs',
     'ops_available',
     'pwm_signal',
     'require_ops',
     'unwrap',
     'update_ema',
+    'valid_maps',
 ]

@@ -5,7 +5,9 @@ from .unwrap import unwrap
 
 
 @torch.no_grad()
-def update_ema(teacher: nn.Module, student: nn.Module, decay: float) -> None:
+def update_ema(
+    teacher: nn.Module, student: nn.Module, decay: float, buffers: bool = True
+) -> None:
     """Move the teacher: ``decay * teacher + (1 - decay) * student``.
 
     Parameters and floating buffers are averaged in place, all tensors of one type in
@@ -19,6 +21,8 @@ def update_ema(teacher: nn.Module, student: nn.Module, decay: float) -> None:
         student: Module of the same structure, which stays as it is.
         decay: Weight of the old teacher in [0, 1] (MMEngine's ``momentum`` is
             ``1 - decay``). 0 copies the student exactly, 1 leaves the average alone.
+        buffers: Whether buffers take part. A teacher in train mode keeps batch norm
+            statistics of its own (mkd.md, quirk 3).
 
     Raises:
         ValueError: If ``decay`` lies outside [0, 1], or if the modules differ in the
@@ -27,7 +31,7 @@ def update_ema(teacher: nn.Module, student: nn.Module, decay: float) -> None:
     if not 0 <= decay <= 1:
         raise ValueError(f'decay must lie in [0, 1], got {decay}')
     averaged: dict[tuple[torch.device, torch.dtype], tuple[list, list]] = {}
-    for old, new in _pairs(unwrap(teacher), unwrap(student)):
+    for old, new in _pairs(unwrap(teacher), unwrap(student), buffers):
         if not (old.is_floating_point() or old.is_complex()):
             old.copy_(new)
             continue
@@ -38,13 +42,15 @@ def update_ema(teacher: nn.Module, student: nn.Module, decay: float) -> None:
         torch._foreach_lerp_(targets, sources, 1 - decay)
 
 
-def _pairs(teacher: nn.Module, student: nn.Module) -> list[tuple[Tensor, Tensor]]:
+def _pairs(
+    teacher: nn.Module, student: nn.Module, buffers: bool
+) -> list[tuple[Tensor, Tensor]]:
     """Tensors of both modules that bear the same name, all of them checked."""
+    tables = [(dict(teacher.named_parameters()), dict(student.named_parameters()))]
+    if buffers:
+        tables.append((dict(teacher.named_buffers()), dict(student.named_buffers())))
     pairs = []
-    for of_teacher, of_student in (
-        (dict(teacher.named_parameters()), dict(student.named_parameters())),
-        (dict(teacher.named_buffers()), dict(student.named_buffers())),
-    ):
+    for of_teacher, of_student in tables:
         for name in sorted(of_teacher.keys() ^ of_student.keys()):
             poorer = 'student' if name in of_teacher else 'teacher'
             raise ValueError(

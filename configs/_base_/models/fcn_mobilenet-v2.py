@@ -1,0 +1,47 @@
+# A light network for CPUs: MobileNetV2 at output stride 16, batch norm frozen, nothing
+# of the stem and the first two stages trained; an FCN head without batch norm.
+num_classes = 21
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size_divisor=1,
+    ),
+    backbone=dict(
+        type='MobileNetV2',
+        strides=(1, 2, 2, 2, 1, 1, 1),
+        dilations=(1, 1, 1, 1, 1, 2, 2),
+        out_indices=(1, 6),  # mmseg's MobileNetV2 gives no list of one map
+        frozen_stages=2,
+        norm_cfg=dict(type='BN', requires_grad=False),
+        norm_eval=True,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='{{$WSSS_SHARED:../shared}}/weights/'
+            'mobilenet_v2_imagenet_mmseg.pth',
+        ),
+    ),
+    decode_head=dict(
+        type='FCNHead',
+        in_channels=320,
+        in_index=-1,
+        channels=256,
+        num_convs=1,
+        dilation=4,
+        concat_input=False,
+        dropout_ratio=0.1,
+        num_classes=num_classes,
+        norm_cfg=None,
+        align_corners=False,
+        loss_decode=dict(
+            type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True
+        ),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)

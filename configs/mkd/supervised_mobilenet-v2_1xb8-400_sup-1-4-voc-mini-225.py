@@ -1,0 +1,15 @@
+# The start of all runs on voc-mini: 51 masks, mmseg's own data set and segmentor.
+_base_ = [
+    '../_base_/models/fcn_mobilenet-v2.py',
+    '../_base_/datasets/voc_mini_masks.py',
+    '../_base_/schedules/mini_400.py',
+    '../_base_/plain_runtime.py',
+]
+train_dataloader = dict(
+    dataset=dict(
+        data_prefix=dict(seg_map_path=f'{_base_.voc}/SegmentationClass'),
+        ann_file=f'{_base_.voc}/ImageSets/Segmentation/semi_1_4/labeled.txt',
+    )
+)
+model = dict(data_preprocessor=dict(size=_base_.crop_size, size_divisor=None))
+default_hooks = dict(checkpoint=dict(type='CheckpointHook'))

@@ -1,0 +1,354 @@
+"""What every semi-supervised segmentor shares."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.utils import add_prefix
+from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
+
+from ..utils import at_least_float32, cutmix_masks, mix, require_ops, update_ema
+
+IGNORED = 255
+TEACHER_MODES = ('eval', 'train')
+
+
+class Dense(NamedTuple):
+    """What a network makes of N pictures.
+
+    Args:
+        feats: Maps of the backbone and neck.
+        out: What the decode head gives, for its own losses.
+        logits: Logits (N, C, h, w).
+        feat: Input (N, A, h, w) of ``conv_seg``, where it was asked for.
+    """
+
+    feats: Sequence[Tensor]
+    out: Any
+    logits: Tensor
+    feat: Tensor | None = None
+
+    def split(self, count: int) -> list['Dense']:
+        """The first ``count`` pictures, and the rest."""
+        return [_pictures(self, part) for part in (slice(count), slice(count, None))]
+
+    def mixed(self, mask: Tensor) -> 'Dense':
+        """CutMix of logits and features by masks (N, 1, H, W)."""
+        feat = None if self.feat is None else mix(self.feat, mask)
+        return self._replace(logits=mix(self.logits, mask), feat=feat)
+
+
+def _pictures(node: Any, part: slice) -> Any:
+    if isinstance(node, Dense):
+        return Dense(*(_pictures(item, part) for item in node))
+    if isinstance(node, list | tuple):
+        return type(node)(_pictures(item, part) for item in node)
+    return node if node is None else node[part]
+
+
+@MODELS.register_module()
+class SemiBaseSegmentor(BaseSegmentor):
+    """Students and teachers of one network, on labelled and unlabelled pictures.
+
+    On its own it trains one student on the labelled pictures alone: the supervised
+    baseline. A method names its ``students`` and its ``pairs`` of a teacher and the
+    student that it follows, and overrides :meth:`loss`; the teachers are moved by
+    ``MeanTeacherHook``. Every network predicts as mmseg's segmentors do.
+    Source: mkd.md, section 12.
+
+    A plain checkpoint of the network fills all students and teachers; a checkpoint of
+    students fills their teachers.
+
+    Args:
+        segmentor: Config of any mmseg ``EncoderDecoder``, built once for each network.
+            Its ``data_preprocessor`` serves all of them.
+        semi_train_cfg: Settings over ``defaults``.
+        semi_test_cfg: ``predict_on`` names the network that predicts: a student, a
+            teacher, several joined by ``+``, whose probabilities are averaged, or
+            ``'ensemble'`` for all students. The first student by default.
+        data_preprocessor: Config of a ``MultiBranchDataPreprocessor``; by default one
+            around the preprocessor of ``segmentor``.
+        init_cfg: As in mmengine.
+
+    Attributes:
+        students: Names of the networks that are trained.
+        pairs: Student of each teacher.
+        defaults: Settings of ``semi_train_cfg`` and their defaults. ``sup_weight`` is
+            the weight of every student's supervised loss. ``teacher_mode`` is
+            ``'eval'``, or ``'train'`` as in MKD's released code: teachers then see
+            batch statistics, and their buffers follow their own forwards.
+        progress: Share of the training that is done with this iteration, in (0, 1].
+
+    Raises:
+        KeyError: If a setting or a network to predict on is unknown.
+        ValueError: If the network has one output channel, or ``teacher_mode`` is none.
+    """
+
+    students: ClassVar[tuple[str, ...]] = ('student',)
+    pairs: ClassVar[Mapping[str, str]] = {}
+    defaults: ClassVar[Mapping[str, Any]] = {'sup_weight': 1.0, 'teacher_mode': 'eval'}
+
+    def __init__(
+        self,
+        segmentor: dict,
+        semi_train_cfg: dict | None = None,
+        semi_test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        segmentor = deepcopy(segmentor)
+        inner = segmentor.pop('data_preprocessor', None)
+        if data_preprocessor is None and inner is not None:
+            data_preprocessor = {
+                'type': 'MultiBranchDataPreprocessor',
+                'data_preprocessor': inner,
+            }
+        require_ops(segmentor)
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.train_cfg = self._settings(semi_train_cfg or {})
+        for name in (*self.students, *self.pairs):
+            self.add_module(name, MODELS.build(deepcopy(segmentor)))
+        for teacher in self.pairs:
+            self.networks[teacher].requires_grad_(False)
+        first = self.networks[self.students[0]]
+        if first.out_channels == 1:
+            raise ValueError(
+                'semi-supervised training needs a score of each class: set out_channels '
+                'of the decode head to num_classes, found 1'
+            )
+        self.num_classes, self.align_corners = first.num_classes, first.align_corners
+        self.progress: float | None = None
+        self.predict_on = (semi_test_cfg or {}).get('predict_on', self.students[0])
+        self._register_load_state_dict_pre_hook(self._fill_networks)
+
+    def _settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        unknown = set(given) - set(self.defaults)
+        if unknown:
+            raise KeyError(
+                f'semi_train_cfg of {type(self).__name__} has no {sorted(unknown)}; it '
+                f'has {sorted(self.defaults)}'
+            )
+        settings = {**self.defaults, **given}
+        if settings['teacher_mode'] not in TEACHER_MODES:
+            raise ValueError(
+                f'semi_train_cfg.teacher_mode must be one of {TEACHER_MODES}, got '
+                f'{settings["teacher_mode"]!r}'
+            )
+        return settings
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """Students and teachers by their names."""
+        return {name: self._modules[name] for name in (*self.students, *self.pairs)}
+
+    def init_weights(self) -> None:
+        """Initialise each student by itself; each teacher begins as its student."""
+        super().init_weights()
+        for teacher, student in self.pairs.items():
+            update_ema(self.networks[teacher], self.networks[student], decay=0)
+
+    def train(self, mode: bool = True) -> 'SemiBaseSegmentor':
+        """Switch the students; the teachers stay in eval mode unless told otherwise."""
+        super().train(mode)
+        if self.train_cfg['teacher_mode'] == 'eval':
+            for teacher in self.pairs:
+                self.networks[teacher].eval()
+        return self
+
+    def loss(
+        self, inputs: dict[str, Tensor], data_samples: dict[str, list]
+    ) -> dict[str, Tensor]:
+        """Supervised losses of every student, and what the method adds.
+
+        Args:
+            inputs: Normalised crops (N, 3, H, W) of each branch.
+            data_samples: Data samples of each branch; those of ``sup`` have
+                ``gt_sem_seg``.
+        """
+        sup = self.branch(inputs, 'sup')
+        losses: dict[str, Tensor] = {}
+        for student in self.students:
+            dense = self.dense(student, sup)
+            losses |= self.supervised_losses(student, dense, data_samples['sup'])
+        return losses
+
+    def branch(self, batch: Mapping[str, Any], name: str) -> Any:
+        """The part of a batch that belongs to a branch.
+
+        Raises:
+            KeyError: If the batch has no such branch.
+        """
+        if name not in batch:
+            raise KeyError(
+                f'{type(self).__name__} needs the branch {name!r}, the batch has '
+                f'{sorted(batch)}; see SemiMultiBranch and MultiSourceSampler'
+            )
+        return batch[name]
+
+    def dense(self, name: str, inputs: Tensor, with_feat: bool = False) -> Dense:
+        """Let a network look at pictures.
+
+        Args:
+            name: Name of the network.
+            inputs: Normalised pictures (N, 3, H, W).
+            with_feat: Whether the input of ``conv_seg`` is asked for.
+
+        Raises:
+            TypeError: If the decode head gives no map of logits.
+        """
+        net = self.networks[name]
+        feats = net.extract_feat(inputs)
+        return self.decode(name, feats, with_feat)
+
+    def decode(
+        self, name: str, feats: Sequence[Tensor], with_feat: bool = False
+    ) -> Dense:
+        """Let the decode head of a network look at features."""
+        head = self.networks[name].decode_head
+        if with_feat:
+            with _input_of(head.conv_seg) as caught:
+                out = head.forward(feats)
+            feat = caught[-1]
+        else:
+            out, feat = head.forward(feats), None
+        logits = out[0] if isinstance(out, tuple) else out
+        if not isinstance(logits, Tensor):
+            raise TypeError(
+                f'{type(head).__name__} gives no map of logits (N, C, h, w), which '
+                'semi-supervised training needs'
+            )
+        return Dense(feats, out, logits, feat)
+
+    def supervised_losses(
+        self, name: str, dense: Dense, data_samples: list
+    ) -> dict[str, Tensor]:
+        """Losses of a network's own heads on the ground truth.
+
+        Args:
+            name: Name of the student, which becomes a part of the keys.
+            dense: What it made of the labelled pictures.
+            data_samples: Their data samples, with ``gt_sem_seg``.
+        """
+        net = self.networks[name]
+        head = net.decode_head.loss_by_feat(dense.out, data_samples)
+        losses = add_prefix(head, 'decode')
+        if net.with_auxiliary_head:
+            losses |= net._auxiliary_head_forward_train(dense.feats, data_samples)
+        weight = self.train_cfg['sup_weight']
+        losses = {k: v * weight if 'loss' in k else v for k, v in losses.items()}
+        return add_prefix(losses, f'sup_{name}')
+
+    def ground_truth(self, data_samples: list) -> Tensor:
+        """Labels (N, H, W) int64 of labelled pictures."""
+        return torch.cat([sample.gt_sem_seg.data for sample in data_samples]).long()
+
+    @torch.compiler.disable
+    def draw_masks(self, inputs: Tensor, cutmix: Mapping[str, Any] | None) -> Tensor:
+        """Masks of CutMix, of a generator that torch's own one seeds.
+
+        Args:
+            inputs: Pictures (N, 3, H, W).
+            cutmix: Arguments of :func:`cutmix_masks`; None for no CutMix.
+
+        Returns:
+            Masks (N, 1, H, W), 1 where a picture keeps its own pixels.
+        """
+        num, _, height, width = inputs.shape
+        if cutmix is None:
+            return inputs.new_ones(num, 1, height, width)
+        generator = torch.Generator()
+        generator.manual_seed(int(torch.randint(2**62, ())))
+        masks = cutmix_masks(num, height, width, generator=generator, **cutmix)
+        return masks.to(inputs.device)
+
+    @property
+    def predict_on(self) -> str:
+        """Name of the network that predicts, or names joined by ``+``."""
+        return self._predict_on
+
+    @predict_on.setter
+    def predict_on(self, names: str) -> None:
+        wanted = self.students if names == 'ensemble' else tuple(names.split('+'))
+        unknown = set(wanted) - set(self.networks)
+        if unknown:
+            raise KeyError(
+                f'predict_on of {type(self).__name__} knows no {sorted(unknown)}; it '
+                f"knows {sorted(self.networks)}, several joined by '+', and 'ensemble'"
+            )
+        self._predict_on = names
+        self._predicting = wanted
+
+    def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
+        """mmseg's prediction by the networks of ``predict_on``.
+
+        Where there are several, ``seg_logits`` of the result holds the mean of their
+        probabilities.
+        """
+        networks = [self.networks[name] for name in self._predicting]
+        if len(networks) == 1:
+            return networks[0].predict(inputs, data_samples)
+        if data_samples is None:
+            metas = [{'ori_shape': inputs.shape[2:], 'img_shape': inputs.shape[2:]}]
+            metas *= len(inputs)
+        else:
+            metas = [sample.metainfo for sample in data_samples]
+        probs = [
+            at_least_float32(net.inference(inputs, metas)).softmax(1)
+            for net in networks
+        ]
+        mean = torch.stack(probs).mean(0)
+        return networks[0].postprocess_result(mean, data_samples)
+
+    def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
+        """Features of the (first) network that predicts."""
+        return self.networks[self._predicting[0]].extract_feat(inputs)
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Logits (N, C, H, W) of the (first) network that predicts."""
+        return self.networks[self._predicting[0]].encode_decode(inputs, batch_img_metas)
+
+    def _forward(self, inputs: Tensor, data_samples: list | None = None) -> Tensor:
+        return self.networks[self._predicting[0]]._forward(inputs, data_samples)
+
+    def _fill_networks(self, state: dict, prefix: str, *_: Any) -> None:
+        """Give every network of ``state``'s weights, before they are loaded."""
+        found = [key for key in state if key.startswith(prefix)]
+        stems = {key[len(prefix) :].split('.')[0] for key in found}
+        if not stems & set(self.networks):
+            sources = dict.fromkeys(self.networks, prefix)
+        else:
+            sources = {
+                teacher: f'{prefix}{student}.'
+                for teacher, student in self.pairs.items()
+                if teacher not in stems and student in stems
+            }
+        for name, source in sources.items():
+            for key in found:
+                if key.startswith(source):
+                    state[f'{prefix}{name}.{key[len(source) :]}'] = state[key]
+        if prefix in sources.values():
+            for key in found:
+                del state[key]
+
+
+@contextmanager
+def _input_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Note what a module is called with, in the order of the calls."""
+    caught: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, args: caught.append(args[0]))
+    try:
+        yield caught
+    finally:
+        handle.remove()
+
+
+def resized_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Labels or a bool map (N, H, W) at another size, by nearest neighbour."""
+    resized = F.interpolate(labels[:, None].float(), tuple(size), mode='nearest')
+    return resized[:, 0].to(labels.dtype)

@@ -1,0 +1,24 @@
+from collections.abc import Sequence
+
+import torch
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+
+def valid_maps(data_samples: Sequence[SegDataSample], inputs: Tensor) -> Tensor:
+    """Pixels (N, H, W) bool that show the picture, not padding.
+
+    Args:
+        data_samples: N data samples with ``valid_map``; without it the picture fills
+            its ``img_shape``, from the top left.
+        inputs: Batch (N, 3, H, W), which may be larger than the samples.
+    """
+    valid = inputs.new_zeros((len(inputs), *inputs.shape[2:]), dtype=torch.bool)
+    for row, sample in zip(valid, data_samples):
+        if 'valid_map' in sample:
+            height, width = sample.valid_map.shape
+            row[:height, :width] = sample.valid_map.data[0]
+        else:
+            height, width = sample.metainfo.get('img_shape', row.shape)[:2]
+            row[:height, :width] = True
+    return valid
