@@ -69,3 +69,8 @@ class MultiBranchDataPreprocessor(BaseDataPreprocessor):
         """Move to the current GPU."""
         self.data_preprocessor.cuda(*args, **kwargs)
         return super().cuda(*args, **kwargs)
+
+    def cpu(self, *args: Any, **kwargs: Any) -> 'MultiBranchDataPreprocessor':
+        """Move to the CPU."""
+        self.data_preprocessor.cpu(*args, **kwargs)
+        return super().cpu(*args, **kwargs)

@@ -87,5 +87,11 @@ def test_it_moves_with_its_inner_one(preprocessor):
     assert preprocessor.data_preprocessor.mean.device.type == 'meta'
 
 
+def test_it_comes_back_to_the_cpu(preprocessor):
+    preprocessor.data_preprocessor._device = torch.device('meta')
+    assert preprocessor.cpu() is preprocessor
+    assert preprocessor.device.type == 'cpu'
+
+
 def test_it_has_nothing_to_save(preprocessor):
     assert preprocessor.state_dict() == {}

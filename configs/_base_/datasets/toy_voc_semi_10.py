@@ -1,8 +1,9 @@
 # Generated pictures (python -m mmseg_wsss.datasets.toy_voc data/toy_voc): 10 of the 400
 # have masks, those of the other 390 are never opened.
+_base_ = '../strong_views.py'
+
 data_root = 'data/toy_voc'
 crop_size = (128, 128)
-branch_field = ['sup', 'unsup_weak', 'unsup_strong']
 batch_size = 16  # 8 + 8
 
 geometry = [
@@ -10,20 +11,19 @@ geometry = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
 ]
-weak_view = [dict(type='PackWeakInputs')]
-strong_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+sup_view = weak_view = [dict(type='PackWeakInputs')]
+strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
 labelled_pipeline = [
     dict(type='LoadPicture'),
     dict(type='LoadLabelMap', num_classes=7),
     *geometry,
-    dict(type='SemiMultiBranch', branch_field=branch_field, sup=weak_view),
+    dict(type='SemiMultiBranch', sup=sup_view),
 ]
 unlabelled_pipeline = [
     dict(type='LoadPicture'),
     *geometry,
     dict(
         type='SemiMultiBranch',
-        branch_field=branch_field,
         unsup_weak=weak_view,
         unsup_strong=strong_view,
     ),

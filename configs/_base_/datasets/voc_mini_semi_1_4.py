@@ -1,9 +1,10 @@
 # voc-mini for checks on a CPU: 51 pictures with masks, 154 of which masks are never
 # opened, 150 to validate. The lists semi_1_8 (25) and semi_1_2 (102) lie beside.
+_base_ = '../strong_views.py'
+
 data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
 split = 'ImageSets/Segmentation/semi_1_4'
 crop_size = (225, 225)
-branch_field = ['sup', 'unsup_weak', 'unsup_strong']
 batch_size = 8  # 4 + 4
 
 geometry = [
@@ -11,20 +12,20 @@ geometry = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
 ]
-weak_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
-strong_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+sup_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+weak_view = [dict(type='PackWeakInputs')]
+strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
 labelled_pipeline = [
     dict(type='LoadPicture'),
     dict(type='LoadLabelMap', num_classes=21),
     *geometry,
-    dict(type='SemiMultiBranch', branch_field=branch_field, sup=weak_view),
+    dict(type='SemiMultiBranch', sup=sup_view),
 ]
 unlabelled_pipeline = [
     dict(type='LoadPicture'),
     *geometry,
     dict(
         type='SemiMultiBranch',
-        branch_field=branch_field,
         unsup_weak=weak_view,
         unsup_strong=strong_view,
     ),

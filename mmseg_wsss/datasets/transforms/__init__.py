@@ -5,6 +5,14 @@ from .pack_weak_inputs import PackWeakInputs
 from .random_crop_pad import RandomCropPad
 from .random_rescale import RandomRescale
 from .semi_multi_branch import SemiMultiBranch
+from .strong_color import (
+    SemiColorJitter,
+    SemiEqualize,
+    SemiGaussianBlur,
+    SemiSolarize,
+    SemiToGray,
+    WeightedChoice,
+)
 
 __all__ = [
     'KeepFullPicture',
@@ -13,5 +21,11 @@ __all__ = [
     'PackWeakInputs',
     'RandomCropPad',
     'RandomRescale',
+    'SemiColorJitter',
+    'SemiEqualize',
+    'SemiGaussianBlur',
     'SemiMultiBranch',
+    'SemiSolarize',
+    'SemiToGray',
+    'WeightedChoice',
 ]

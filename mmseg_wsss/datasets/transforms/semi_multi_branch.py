@@ -7,6 +7,8 @@ from mmengine.dataset import Compose
 
 from mmseg_wsss.registry import TRANSFORMS
 
+BRANCHES = ('sup', 'unsup_weak', 'unsup_strong', 'unsup_strong_0', 'unsup_strong_1')
+
 
 @TRANSFORMS.register_module()
 class SemiMultiBranch(BaseTransform):
@@ -17,7 +19,8 @@ class SemiMultiBranch(BaseTransform):
     (mmdetection's ``MultiBranch``) and pitfall 1 of section 12.1.
 
     Args:
-        branch_field: Names of all branches of the training, in all pipelines alike.
+        branch_field: Names of all branches of the training, in all pipelines alike;
+            methods with one strong view call it ``unsup_strong``.
         **branch_pipelines: Transforms of the branches that this pipeline has, each
             list ending with a packing transform.
 
@@ -27,7 +30,7 @@ class SemiMultiBranch(BaseTransform):
 
     def __init__(
         self,
-        branch_field: Sequence[str] = ('sup', 'unsup_weak', 'unsup_strong'),
+        branch_field: Sequence[str] = BRANCHES,
         **branch_pipelines: Sequence[Any],
     ) -> None:
         unknown = [name for name in branch_pipelines if name not in branch_field]
