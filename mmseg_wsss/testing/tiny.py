@@ -75,6 +75,11 @@ SPARSE_LABEL = {
     'dense_energy': {'weight': 1e-4},
     'train_cfg': {'cam': {'scales': (1.0, 0.5), 'dropout': True}},
 }
+LOCAL_LABEL = {
+    'affinity_head': {'in_channels': 16, 'num_heads': 2, 'embed_channels': 8},
+    'dense_energy': {'weight': 1e-4},
+}
+NO_SCORE_WINS = {'high_thr': 1e3, 'low_thr': -1e3}
 NOTHING_SURE = {'reliable': {'crf_thr': 1.1}}
 
 # Each method of the package; the method battery (tests/test_reliability) runs for all.
@@ -86,6 +91,24 @@ METHODS = {
         phases=({'warmup': True}, {'warmup': False}),
         nothing_sure=NOTHING_SURE,
         pseudo_sources=('cam', 'prediction', 'cam_crf', 'teacher_a'),
+    ),
+    'AFA': Method(
+        {'type': 'AFA', **LOCAL_LABEL},
+        hooks=(WARMUP, {'type': 'AffinityLabelHook', 'begin': 2}),
+        phases=(
+            {'warmup': True},
+            {'warmup': False, 'use_affinity': False},
+            {'warmup': False, 'use_affinity': True},
+        ),
+        nothing_sure=NO_SCORE_WINS,
+        pseudo_sources=('cam', 'prediction', 'cam_refined', 'merged', 'affinity'),
+    ),
+    'TSCD': Method(
+        {'type': 'TSCD', **LOCAL_LABEL, 'n_points': 30, 'er_mode': 'grad'},
+        hooks=(WARMUP,),
+        phases=({'warmup': True}, {'warmup': False}),
+        nothing_sure=NO_SCORE_WINS,
+        pseudo_sources=('cam', 'prediction', 'cam_refined', 'merged', 'affinity'),
     ),
     'ASDT': Method(
         {'type': 'ASDT', **SPARSE_LABEL, 'teacher_head': HEAD, 'crf_b': CRF},

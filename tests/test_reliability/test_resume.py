@@ -35,8 +35,11 @@ def assert_same(run: Run, whole: Run, begin: int) -> None:
 
 
 def test_every_phase_of_a_method_is_reached(method, whole):
-    seen = [(frozenset(logs), logs.get('pwm')) for logs in whole.losses.values()]
-    assert len(set(seen)) == len(METHODS[method].phases)
+    seen = {
+        (frozenset(logs), logs.get('pwm'), logs.get('use_affinity'))
+        for logs in whole.losses.values()
+    }
+    assert len(seen) == len(METHODS[method].phases)
 
 
 def test_nothing_is_random_but_by_the_seed(method, whole, tiny_voc, tmp_path):

@@ -56,12 +56,12 @@ class AttentionAffinityHead(BaseModule):
         channels = in_channels if embed_channels is None else 2 * embed_channels
         if channels < 1 or channels % (2 * num_blocks * num_heads):
             raise ValueError(
-                f'AttentionAffinityHead: {channels} channels of queries and keys cannot '
+                f'AttentionAffinityHead: {channels} query and key channels cannot '
                 f'be shared by {num_blocks} blocks with {num_heads} heads'
             )
         if embed_channels is not None and num_blocks != 1:
             raise ValueError(
-                'AttentionAffinityHead: learnt queries and keys are those of one block, '
+                'AttentionAffinityHead: learnt queries and keys are of one block, '
                 f'got num_blocks={num_blocks}'
             )
         self.in_channels = in_channels

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
-from ..utils import at_least_float32
+from ..utils import at_least_float32, near_pairs
 from .utils import mean_over_ranks
 
 
@@ -39,7 +39,8 @@ def affinity_loss(
     affinity = at_least_float32(affinity)
     label = pseudo.flatten(1)
     valid = label != ignore_index
-    pairs = valid[:, :, None] & valid[:, None] & _near(pseudo, radius)
+    near = near_pairs(pseudo.shape[1:], radius, pseudo.device)
+    pairs = valid[:, :, None] & valid[:, None] & near
     same = label[:, :, None] == label[:, None]
     one = 1 / get_world_size()  # averaged over the ranks like the counts
     terms = []
@@ -47,17 +48,6 @@ def affinity_loss(
         count = mean_over_ranks(chosen.sum().to(affinity.dtype)) + one
         terms.append(torch.where(chosen, error, 0.0).sum() / count)
     return 0.5 * (terms[0] + terms[1])
-
-
-def _near(maps: Tensor, radius: int) -> Tensor:
-    """Pairs (h * w, h * w) of cells at most ``radius`` apart in rows and in columns."""
-    height, width = maps.shape[1:]
-    rows = torch.arange(height, device=maps.device)
-    columns = torch.arange(width, device=maps.device)
-    near_rows = (rows[:, None] - rows).abs() <= radius
-    near_columns = (columns[:, None] - columns).abs() <= radius
-    near = near_rows[:, None, :, None] & near_columns[:, None]
-    return near.reshape(height * width, height * width)
 
 
 @MODELS.register_module()

@@ -8,15 +8,31 @@ from .cam import (
     normalize_cam,
 )
 from .reliable import reliable_labels
+from .tagged import (
+    all_channels,
+    merge_backgrounds,
+    random_walk,
+    refine_probs,
+    scaled_size,
+    strongest_labels,
+    tagged_probs,
+)
 from .tags import present_classes, tag_filter
 
 __all__ = [
+    'all_channels',
     'background_score',
     'box_mask',
     'cam_to_label',
+    'merge_backgrounds',
     'merge_cams',
     'normalize_cam',
     'present_classes',
+    'random_walk',
+    'refine_probs',
     'reliable_labels',
+    'scaled_size',
+    'strongest_labels',
     'tag_filter',
+    'tagged_probs',
 ]

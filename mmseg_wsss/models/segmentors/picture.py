@@ -53,7 +53,7 @@ class Picture:
         """CAM (1, K, H, W) in [0, 1], 0 for absent tags."""
         options = self.model.test_cfg.get('cam', {})
         cam = self.model.multi_scale_cam(self.inputs, size=self.size, **options)
-        return normalize_cam(cam, self.tags)
+        return normalize_cam(cam, self.tags, self.model.cam_normalization)
 
     @cached_property
     def prob(self) -> Tensor:

@@ -85,15 +85,6 @@ class RRM(WSSSBase):
         losses |= self.mmseg_head_losses(feats, coarse, label)
         return losses | self.label_shares(label, valid)
 
-    def upsample(self, logits: Tensor, inputs: Tensor) -> Tensor:
-        """Logits in float32 at the size of ``inputs`` (bilinear)."""
-        return torch.nn.functional.interpolate(
-            logits.float(),
-            size=inputs.shape[2:],
-            mode='bilinear',
-            align_corners=self.align_corners,
-        )
-
     @torch.no_grad()
     def sparse_label(
         self,
@@ -153,15 +144,6 @@ class RRM(WSSSBase):
             return [logit.sum() * 0.0 for logit in logits]
         probs = [logit.softmax(1) for logit in logits]
         return dense_energy_losses(probs, img, valid, label, **self.dense_energy)
-
-    def label_shares(self, label: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """Diagnostics: share of labelled pixels, and of foreground among them."""
-        known = (label != 255) & valid
-        count = known.sum().clamp(min=1)
-        return {
-            'ratio_labelled': known.sum() / valid.sum().clamp(min=1),
-            'ratio_foreground': (known & (label > 0)).sum() / count,
-        }
 
     def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
         """CAM, its CRF-refined label, teacher A's sparse label and the prediction."""

@@ -1,0 +1,268 @@
+"""AFA: affinity from attention (Ru et al., CVPR 2022; tscd.md, section 12)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmseg_wsss.registry import MODELS
+
+from ..losses import dense_energy_losses
+from ..pseudo_labels import (
+    all_channels,
+    merge_backgrounds,
+    merge_cams,
+    normalize_cam,
+    random_walk,
+    refine_probs,
+    scaled_size,
+    strongest_labels,
+    tagged_probs,
+)
+from ..utils import inference_behaviour
+from .picture import Picture
+from .wsss_base import PseudoLabel, WSSSBase, rescale
+
+
+@MODELS.register_module()
+class AFA(WSSSBase):
+    """Segmentation and affinity trained on locally refined CAMs.
+
+    ``L = L_cls + 0.1 L_seg(S, Y') + 0.1 L_aff(A, Y) [+ 0.01 L_reg(S, Y')]``: the label
+    ``Y`` is the CAM refined by PAR under a high and a low background score; where they
+    differ as to the background, it is ignored. ``Y'`` is ``Y`` at first, and with
+    ``use_affinity`` (``AffinityLabelHook``) the CAM after a random walk along the
+    learnt affinity ``A``, refined in the same way.
+
+    Args:
+        affinity_head: Config of the affinity; what the backbone tells about itself
+            (``affinity_inputs``) is filled in.
+        refiner: Config of the refiner of CAMs; PAR by default.
+        loss_seg: Config of the segmentation loss, called with (logits, label).
+        loss_affinity: Config of the affinity loss.
+        dense_energy: Arguments of :func:`dense_energy_losses`, ``weight`` among them;
+            None switches the term off.
+        high_thr: High score of the background, in the softmax with the CAM.
+        low_thr: Low score of the background.
+        refine_scale: Size of the picture that the refiner sees, relative to the crop.
+        walk_scale: Size of the picture that the random walk's affinity is taken from.
+        radius: Largest step of the random walk, in grid cells.
+        train_cfg: ``cam`` defaults to the scales 1, 0.5 and 1.5, mirrored, ``paired``,
+            the sum of them, as released.
+        **kwargs: Arguments of :class:`WSSSBase`.
+    """
+
+    cam_normalization = 'minmax'
+
+    def __init__(
+        self,
+        *args: Any,
+        affinity_head: dict | None = None,
+        refiner: dict | None = None,
+        loss_seg: dict | None = None,
+        loss_affinity: dict | None = None,
+        dense_energy: dict | None = None,
+        high_thr: float = 0.55,
+        low_thr: float = 0.35,
+        refine_scale: float = 0.5,
+        walk_scale: float = 1.5,
+        radius: int = 8,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.has_background:
+            raise ValueError(
+                f'{type(self).__name__} tells objects from the background: decode_head '
+                f'needs {self.cam_head.num_classes + 1} classes, got {self.num_classes}'
+            )
+        if low_thr > high_thr:
+            raise ValueError(
+                f'low_thr must be at most high_thr={high_thr}, got {low_thr}'
+            )
+        self.affinity_head = MODELS.build(
+            {
+                'type': 'AttentionAffinityHead',
+                **getattr(self.backbone, 'affinity_inputs', {}),
+                **(affinity_head or {}),
+            }
+        )
+        self.refiner = MODELS.build(
+            refiner or {'type': 'LocalAffinityRefiner', 'kind': 'par'}
+        )
+        self.loss_seg = MODELS.build(
+            loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.1}
+        )
+        self.loss_affinity = MODELS.build(
+            loss_affinity or {'type': 'AffinityLoss', 'loss_weight': 0.1}
+        )
+        self.dense_energy = dense_energy
+        self.backgrounds = (high_thr, low_thr)
+        self.refine_scale = refine_scale
+        self.walk_scale = walk_scale
+        self.radius = radius
+        self.train_cam: dict[str, Any] = {
+            'scales': (1.0, 0.5, 1.5),
+            'flip': True,
+            'merge': 'sum',
+            'paired': True,
+            **(self.train_cfg or {}).get('cam', {}),
+        }
+        self.use_affinity = False  # set by AffinityLabelHook
+
+    def segmentation_losses(
+        self,
+        inputs: Tensor,
+        feats: Sequence[Tensor],
+        tags: Tensor,
+        data_samples: list,
+    ) -> dict[str, Tensor]:
+        """Losses of the decode head and of the affinity head on pseudo-labels."""
+        coarse = self.decode_head(feats)
+        logits = self.upsample(coarse, inputs)
+        affinity = self.affinity_head(feats)
+        img, valid = self.denormalize(inputs), self.valid(data_samples, inputs)
+
+        known = {1.0: [feat.detach() for feat in feats]}
+        if self.use_affinity:
+            known[self.walk_scale] = self.inference_feats(inputs, self.walk_scale)
+        cam = self.train_cams(inputs, known)
+        label = self.merged_label(cam, tags, img, valid)
+        losses = {
+            'loss_affinity': self.loss_affinity(affinity, self.on_grid(label, feats))
+        }
+        if self.use_affinity:
+            walk = known[self.walk_scale]
+            label = self.merged_label(cam, tags, img, valid, walk)
+        losses['loss_ce'] = self.loss_seg(logits, label)
+        if self.dense_energy is not None:
+            (losses['loss_dense'],) = dense_energy_losses(
+                [logits.softmax(1)], img, valid, label, **self.dense_energy
+            )
+        losses |= self.view_losses(inputs, feats, logits, cam, tags, valid)
+        losses |= self.mmseg_head_losses(feats, coarse, label)
+        losses['use_affinity'] = inputs.new_tensor(float(self.use_affinity))
+        return losses | self.label_shares(label, valid)
+
+    def view_losses(
+        self,
+        inputs: Tensor,
+        feats: Sequence[Tensor],
+        logits: Tensor,
+        cam: Tensor,
+        tags: Tensor,
+        valid: Tensor,
+    ) -> dict[str, Tensor]:
+        """Losses between two views of the pictures; none in AFA."""
+        return {}
+
+    @torch.no_grad()
+    def inference_feats(self, inputs: Tensor, scale: float) -> Sequence[Tensor]:
+        """Features of the pictures at a scale, as in inference."""
+        with inference_behaviour(self):
+            return self.extract_feat(rescale(inputs, scale))
+
+    @torch.no_grad()
+    def train_cams(
+        self, inputs: Tensor, known: Mapping[float, Sequence[Tensor]]
+    ) -> Tensor:
+        """CAM (N, K, H, W) in [0, 1] of all classes, of the size of ``inputs``."""
+        size = tuple(inputs.shape[2:])
+        cam = self.multi_scale_cam(inputs, size=size, feats=known, **self.train_cam)
+        # Not finite weights shall stop the training by a loss, not inside the refiner.
+        return normalize_cam(cam, mode=self.cam_normalization).nan_to_num(0.0)
+
+    @torch.no_grad()
+    @torch.compiler.disable
+    def merged_label(
+        self,
+        cam: Tensor,
+        tags: Tensor,
+        img: Tensor,
+        valid: Tensor | None = None,
+        walk: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """Label ``Y`` (N, H, W), 255 where both backgrounds disagree or in padding.
+
+        Args:
+            cam: CAM (N, K, H, W) in [0, 1].
+            tags: Image tags (N, K).
+            img: Colours (N, 3, H, W) in 0..255.
+            valid: Pixels (N, H, W) that show the picture; all by default.
+            walk: Features whose affinity spreads the CAM first; None leaves this out.
+        """
+        maps, labels = self.refine(cam, tags, img, self.backgrounds, walk)
+        label = merge_backgrounds(*strongest_labels(maps, labels).unbind(1))
+        return label if valid is None else label.masked_fill(~valid, 255)
+
+    def refine(
+        self,
+        cam: Tensor,
+        tags: Tensor,
+        img: Tensor,
+        backgrounds: Sequence[float],
+        walk: Sequence[Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Refined maps (N, T, M, H, W) for T background scores, and labels (N, M)."""
+        if walk is None:
+            small = merge_cams([cam], scaled_size(img.shape[2:], self.refine_scale))
+            prob, labels = tagged_probs(small, tags, backgrounds)
+        else:
+            prob, labels = self.walk(cam, tags, backgrounds, walk)
+            flat = merge_cams([prob.flatten(1, 2)], img.shape[2:])
+            prob = flat.unflatten(1, prob.shape[1:3])
+        return refine_probs(prob, img, self.refiner, self.refine_scale), labels
+
+    def walk(
+        self,
+        cam: Tensor,
+        tags: Tensor,
+        backgrounds: Sequence[float],
+        feats: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """CAM after a random walk (N, T, M, h, w) on the grid of the affinity."""
+        small = merge_cams([cam], self._grid(feats))
+        prob, labels = tagged_probs(small, tags, backgrounds)
+        return random_walk(prob, self.affinity_head(feats), self.radius), labels
+
+    def on_grid(self, label: Tensor, feats: Sequence[Tensor]) -> Tensor:
+        """Label (N, h, w) of the nearest pixel on the grid of the affinity."""
+        small = F.interpolate(label[:, None].float(), self._grid(feats), mode='nearest')
+        return small[:, 0].long()
+
+    def _grid(self, feats: Sequence[Tensor]) -> tuple[int, ...]:
+        return tuple(feats[self.affinity_head.in_index].shape[2:])
+
+    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+        """CAM, refined CAM, the label of the training, the affinity's label."""
+        return super().pseudo_sources() | {
+            'cam_refined': self.label_from_refined_cam,
+            'merged': self.label_from_merged_cam,
+            'affinity': self.label_from_affinity,
+        }
+
+    def label_from_refined_cam(self, picture: Picture) -> PseudoLabel:
+        """Dense label: the refined CAM with the background score of ``test_cfg``."""
+        bg_thr = self.test_cfg.get('bg_thr', 0.45)
+        maps, labels = self.refine(picture.cam, picture.tags, picture.img, [bg_thr])
+        return self._from_maps(maps, labels)
+
+    def label_from_merged_cam(self, picture: Picture) -> PseudoLabel:
+        """Sparse label ``Y`` of the whole picture, and the maps of the low score."""
+        maps, labels = self.refine(
+            picture.cam, picture.tags, picture.img, self.backgrounds
+        )
+        label = merge_backgrounds(*strongest_labels(maps, labels).unbind(1))
+        return label, all_channels(maps[:, 1], labels, self.num_classes)
+
+    def label_from_affinity(self, picture: Picture) -> PseudoLabel:
+        """Dense label: the CAM after a random walk, not refined (the "ref CAM")."""
+        maps, labels = self.walk(
+            picture.cam, picture.tags, self.backgrounds[1:], picture.feats
+        )
+        return self._from_maps(picture.resize(maps[:, 0])[:, None], labels)
+
+    def _from_maps(self, maps: Tensor, labels: Tensor) -> PseudoLabel:
+        label = strongest_labels(maps, labels)[:, 0]
+        return label, all_channels(maps[:, 0], labels, self.num_classes)
