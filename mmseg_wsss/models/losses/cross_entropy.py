@@ -141,8 +141,8 @@ class ValidCrossEntropyLoss(nn.Module):
         """
         if weight is not None:
             raise ValueError(
-                'ValidCrossEntropyLoss takes no pixel weights; leave out the sampler of '
-                "the decode head, or take mmseg's CrossEntropyLoss"
+                'ValidCrossEntropyLoss takes no pixel weights; leave out the sampler '
+                "of the decode head, or take mmseg's CrossEntropyLoss"
             )
         if ignore_index is None:
             ignore_index = self.ignore_index

@@ -1,19 +1,29 @@
 from .afa import AFA
 from .asdt import ASDT
+from .cps import CPS
 from .mean_teacher import MeanTeacherSegmentor
+from .cam_seg import CAMSeg
 from .mkd import MKD
 from .rrm import RRM
 from .semi_base import SemiBaseSegmentor
 from .tscd import TSCD
+from .unimatch import FixMatch, UniMatch, UniMatchV2
 from .wsss_base import WSSSBase
 from .wsss_tta import WSSSTTAModel
 
 __all__ = [
+    'AFA',
     'ASDT',
+    'CAMSeg',
+    'CPS',
     'MKD',
-    'MeanTeacherSegmentor',
     'RRM',
+    'TSCD',
+    'FixMatch',
+    'MeanTeacherSegmentor',
     'SemiBaseSegmentor',
+    'UniMatch',
+    'UniMatchV2',
     'WSSSBase',
     'WSSSTTAModel',
 ]

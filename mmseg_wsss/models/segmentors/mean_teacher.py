@@ -1,23 +1,22 @@
-"""One student that learns on strong views what its teacher says of weak ones."""
+"""One student that learns on strong views what a teacher says of weak ones."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
 from ..losses import confident_cross_entropy
-from ..utils import at_least_float32, mix, valid_maps
-from .semi_base import IGNORED, SemiBaseSegmentor
+from ..utils import inference_behaviour, mix
+from .semi_base import SemiBaseSegmentor
 
 Labels = tuple[Tensor, Tensor]
 
 
 class WeakToStrong(SemiBaseSegmentor):
-    """A student that learns on strong views what :meth:`weak_labels` finds on weak ones.
+    """A student that learns on strong views the labels of weak ones.
 
     ``L = sup_weight * L_sup + unsup_weight * L_unsup``; L_unsup is the mean over the
     strong views of :func:`confident_cross_entropy` at the size of the crop.
@@ -26,8 +25,8 @@ class WeakToStrong(SemiBaseSegmentor):
         *args: Arguments of :class:`SemiBaseSegmentor`.
         **kwargs: Arguments of :class:`SemiBaseSegmentor`; ``semi_train_cfg`` knows
             ``unsup_weight``; ``pseudo_thr``, the confidence that a label needs;
-            ``cutmix``, arguments of :meth:`draw_masks` or None; ``mask_padding``,
-            whether nothing is learned on padding.
+            ``cutmix``, see :meth:`draw_masks`; ``mask_padding``, whether nothing is
+            learned on padding.
     """
 
     strong_views: ClassVar[tuple[str, ...]] = ('unsup_strong',)
@@ -49,41 +48,64 @@ class WeakToStrong(SemiBaseSegmentor):
                 ``strong_views``.
             data_samples: Their data samples.
         """
-        weak = self.branch(inputs, 'unsup_weak')
         losses = super().loss(inputs, data_samples)
-        with torch.no_grad():
-            label, conf = self.weak_labels(weak)
-            if self.train_cfg['mask_padding']:
-                valid = valid_maps(data_samples['unsup_weak'], weak)
-                label = label.masked_fill(~valid, IGNORED)
+        label, conf = self.weak_labels(self.branch(inputs, 'unsup_weak'))
+        label = self.without_padding(label, data_samples['unsup_weak'])
+        return losses | self.strong_losses(inputs, (label, conf), (label, conf))
+
+    @torch.no_grad()
+    def weak_labels(self, weak: Tensor) -> Labels:
+        """Labels (N, H, W) int64 of weak views, and their confidences in [0, 1].
+
+        They are the teacher's, or the student's as in inference where there is none.
+        """
+        (name,) = self.pairs or self.students
+        if name in self.pairs:
+            return self.labels_of(self.dense(name, weak).logits, weak)
+        with inference_behaviour(self.networks[name]):
+            return self.labels_of(self.dense(name, weak).logits, weak)
+
+    @torch.no_grad()
+    def labels_of(self, logits: Tensor, inputs: Tensor) -> Labels:
+        """Labels and confidences (N, H, W) of logits, at the size of the pictures."""
+        conf, label = self.at_crop_size(logits, inputs).softmax(1).max(1)
+        return label, conf
+
+    def strong_losses(
+        self, inputs: dict[str, Tensor], own: Labels, partner: Labels
+    ) -> dict[str, Tensor]:
+        """L_unsup, the mean over the strong views.
+
+        Args:
+            inputs: Crops of each branch.
+            own: Labels and confidences that a picture takes with its own pixels.
+            partner: Those that it gives to the picture which it is mixed into.
+        """
+        strong = [self.branch(inputs, name) for name in self.strong_views]
+        masks = [self.draw_masks(view, self.train_cfg['cutmix']) for view in strong]
+        mixed = [mix(view, mask) for view, mask in zip(strong, masks)]
         terms, shares = [], []
-        for name in self.strong_views:
-            strong = self.branch(inputs, name)
-            mask = self.draw_masks(strong, self.train_cfg['cutmix'])
-            logits = self.logits_of_crop('student', mix(strong, mask))
+        for logits, mask in zip(self.strong_logits(mixed), masks):
+            label, conf = (
+                torch.where(mask[:, 0] > 0.5, first, mix(second, mask))
+                for first, second in zip(own, partner)
+            )
             term, share = confident_cross_entropy(
-                logits, mix(label, mask), mix(conf, mask), self.train_cfg['pseudo_thr']
+                self.at_crop_size(logits, strong[0]),
+                label,
+                conf,
+                self.train_cfg['pseudo_thr'],
             )
             terms.append(term)
             shares.append(share)
-        weight = self.train_cfg['unsup_weight'] / len(terms)
-        return losses | {
-            'loss_unsup': weight * sum(terms),
+        return {
+            'loss_unsup': self.train_cfg['unsup_weight'] * sum(terms) / len(terms),
             'ratio_confident': sum(shares) / len(shares),
         }
 
-    def logits_of_crop(self, name: str, inputs: Tensor) -> Tensor:
-        """Logits (N, C, H, W) of a network in float32 at the size of the pictures."""
-        return F.interpolate(
-            at_least_float32(self.dense(name, inputs).logits),
-            inputs.shape[2:],
-            mode='bilinear',
-            align_corners=self.align_corners,
-        )
-
-    def weak_labels(self, weak: Tensor) -> Labels:
-        """Labels (N, H, W) int64 of weak views, and confidences in [0, 1]."""
-        raise NotImplementedError
+    def strong_logits(self, views: list[Tensor]) -> list[Tensor]:
+        """Student's logits of the mixed strong views."""
+        return [self.dense('student', view).logits for view in views]
 
 
 @MODELS.register_module()
@@ -99,8 +121,3 @@ class MeanTeacherSegmentor(WeakToStrong):
     """
 
     pairs: ClassVar[Mapping[str, str]] = {'teacher': 'student'}
-
-    def weak_labels(self, weak: Tensor) -> Labels:
-        """What the teacher says of weak views."""
-        conf, label = self.logits_of_crop('teacher', weak).softmax(1).max(1)
-        return label, conf

@@ -12,7 +12,8 @@ from mmseg_wsss.registry import MODELS
 
 from ..losses import valid_cross_entropy
 from ..utils import ImplicitSemanticAugmentation, at_least_float32, mix, valid_maps
-from .semi_base import IGNORED, Dense, SemiBaseSegmentor, resized_labels
+from .dense import IGNORED, Dense, resized_labels
+from .semi_base import SemiBaseSegmentor
 
 # Teacher and student that teach each student: those of the other branch.
 OTHERS = {'student1': ('teacher2', 'student2'), 'student2': ('teacher1', 'student1')}
@@ -163,8 +164,8 @@ class MKD(SemiBaseSegmentor):
             maps[student] = self.maps([labelled, unlabelled])
         with torch.no_grad():
             for teacher in self.pairs:
-                *labelled, unlabelled = self.look(teacher, sup, weak)
-                maps[teacher] = self.maps([*labelled, unlabelled.mixed(mask)])
+                parts = self.look(teacher, sup, weak)
+                maps[teacher] = self.maps([*parts[:-1], parts[-1].mixed(mask)])
         truth, known = self.pixels(inputs, data_samples, mask, maps['student1'][0])
         return (
             losses
@@ -189,10 +190,8 @@ class MKD(SemiBaseSegmentor):
         labelled pictures first where they take part."""
         parts = parts if self.train_cfg['semi_on_labeled'] else parts[-1:]
         logits = torch.cat([part.logits for part in parts])
-        if parts[0].feat is None:
-            return self.rescale(logits), None
-        feat = torch.cat([part.feat.detach() for part in parts])
-        return self.rescale(logits), self.rescale(feat)
+        feats = [part.feat.detach() for part in parts if part.feat is not None]
+        return self.rescale(logits), self.rescale(torch.cat(feats)) if feats else None
 
     def rescale(self, maps: Tensor) -> Tensor:
         """Maps in float32 at the resolution of the losses."""
@@ -270,7 +269,7 @@ class MKD(SemiBaseSegmentor):
             return logits
         own = logits[len(truth) :].argmax(1)
         own = own.masked_fill(~known[len(truth) :], IGNORED)
-        isda = self.isda[name]
+        isda: Any = self.isda[name]
         weight = self.networks[name].decode_head.conv_seg.weight.flatten(1)
         offsets = []
         for part, label in zip(feat.split([len(truth), len(own)]), (truth, own)):

@@ -1,55 +1,27 @@
 """What every semi-supervised segmentor shares."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import add_prefix
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
-from ..utils import at_least_float32, cutmix_masks, mix, require_ops, update_ema
+from ..utils import (
+    at_least_float32,
+    cutmix_masks,
+    require_ops,
+    update_ema,
+    valid_maps,
+)
+from .dense import IGNORED, Dense, input_of
 
-IGNORED = 255
 TEACHER_MODES = ('eval', 'train')
-
-
-class Dense(NamedTuple):
-    """What a network makes of N pictures.
-
-    Args:
-        feats: Maps of the backbone and neck.
-        out: What the decode head gives, for its own losses.
-        logits: Logits (N, C, h, w).
-        feat: Input (N, A, h, w) of ``conv_seg``, where it was asked for.
-    """
-
-    feats: Sequence[Tensor]
-    out: Any
-    logits: Tensor
-    feat: Tensor | None = None
-
-    def split(self, count: int) -> list['Dense']:
-        """The first ``count`` pictures, and the rest."""
-        return [_pictures(self, part) for part in (slice(count), slice(count, None))]
-
-    def mixed(self, mask: Tensor) -> 'Dense':
-        """CutMix of logits and features by masks (N, 1, H, W)."""
-        feat = None if self.feat is None else mix(self.feat, mask)
-        return self._replace(logits=mix(self.logits, mask), feat=feat)
-
-
-def _pictures(node: Any, part: slice) -> Any:
-    if isinstance(node, Dense):
-        return Dense(*(_pictures(item, part) for item in node))
-    if isinstance(node, list | tuple):
-        return type(node)(_pictures(item, part) for item in node)
-    return node if node is None else node[part]
 
 
 @MODELS.register_module()
@@ -119,8 +91,8 @@ class SemiBaseSegmentor(BaseSegmentor):
         first = self.networks[self.students[0]]
         if first.out_channels == 1:
             raise ValueError(
-                'semi-supervised training needs a score of each class: set out_channels '
-                'of the decode head to num_classes, found 1'
+                'semi-supervised training needs a score of each class: set '
+                'out_channels of the decode head to num_classes, found 1'
             )
         self.num_classes, self.align_corners = first.num_classes, first.align_corners
         self.progress: float | None = None
@@ -212,7 +184,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         """Let the decode head of a network look at features."""
         head = self.networks[name].decode_head
         if with_feat:
-            with _input_of(head.conv_seg) as caught:
+            with input_of(head.conv_seg) as caught:
                 out = head.forward(feats)
             feat = caught[-1]
         else:
@@ -248,13 +220,30 @@ class SemiBaseSegmentor(BaseSegmentor):
         """Labels (N, H, W) int64 of labelled pictures."""
         return torch.cat([sample.gt_sem_seg.data for sample in data_samples]).long()
 
+    def at_crop_size(self, logits: Tensor, inputs: Tensor) -> Tensor:
+        """Logits (N, C, H, W) in float32 at the size of the pictures (bilinear)."""
+        return F.interpolate(
+            at_least_float32(logits),
+            inputs.shape[2:],
+            mode='bilinear',
+            align_corners=self.align_corners,
+        )
+
+    def without_padding(self, label: Tensor, data_samples: list) -> Tensor:
+        """A label (N, H, W) that is 255 on padding, unless ``mask_padding`` is off."""
+        if not self.train_cfg['mask_padding']:
+            return label
+        return label.masked_fill(~valid_maps(data_samples, label[:, None]), IGNORED)
+
     @torch.compiler.disable
     def draw_masks(self, inputs: Tensor, cutmix: Mapping[str, Any] | None) -> Tensor:
         """Masks of CutMix, of a generator that torch's own one seeds.
 
         Args:
             inputs: Pictures (N, 3, H, W).
-            cutmix: Arguments of :func:`cutmix_masks`; None for no CutMix.
+            cutmix: Arguments of :func:`cutmix_masks`, and: ``prob`` (1), with which a
+                picture is mixed at all; ``box_of`` (``'own'``, or ``'partner'`` as in
+                UniMatch), whose pixels are inside the boxes. None for no CutMix.
 
         Returns:
             Masks (N, 1, H, W), 1 where a picture keeps its own pixels.
@@ -262,9 +251,14 @@ class SemiBaseSegmentor(BaseSegmentor):
         num, _, height, width = inputs.shape
         if cutmix is None:
             return inputs.new_ones(num, 1, height, width)
+        options = {'prob': 1.0, 'box_of': 'own', **cutmix}
+        prob, box_of = options.pop('prob'), options.pop('box_of')
         generator = torch.Generator()
         generator.manual_seed(int(torch.randint(2**62, ())))
-        masks = cutmix_masks(num, height, width, generator=generator, **cutmix)
+        masks = cutmix_masks(num, height, width, generator=generator, **options)
+        if box_of == 'partner':
+            masks = 1 - masks
+        masks[torch.rand(num, generator=generator) >= prob] = 1
         return masks.to(inputs.device)
 
     @property
@@ -335,20 +329,3 @@ class SemiBaseSegmentor(BaseSegmentor):
         if prefix in sources.values():
             for key in found:
                 del state[key]
-
-
-@contextmanager
-def _input_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Note what a module is called with, in the order of the calls."""
-    caught: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, args: caught.append(args[0]))
-    try:
-        yield caught
-    finally:
-        handle.remove()
-
-
-def resized_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """Labels or a bool map (N, H, W) at another size, by nearest neighbour."""
-    resized = F.interpolate(labels[:, None].float(), tuple(size), mode='nearest')
-    return resized[:, 0].to(labels.dtype)

@@ -46,11 +46,11 @@ def _pairs(
     teacher: nn.Module, student: nn.Module, buffers: bool
 ) -> list[tuple[Tensor, Tensor]]:
     """Tensors of both modules that bear the same name, all of them checked."""
-    tables = [(dict(teacher.named_parameters()), dict(student.named_parameters()))]
-    if buffers:
-        tables.append((dict(teacher.named_buffers()), dict(student.named_buffers())))
+    kinds = ('named_parameters', 'named_buffers')[: 1 + buffers]
     pairs = []
-    for of_teacher, of_student in tables:
+    for kind in kinds:
+        of_teacher = dict(getattr(teacher, kind)())
+        of_student = dict(getattr(student, kind)())
         for name in sorted(of_teacher.keys() ^ of_student.keys()):
             poorer = 'student' if name in of_teacher else 'teacher'
             raise ValueError(
