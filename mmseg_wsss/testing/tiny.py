@@ -92,6 +92,13 @@ METHODS = {
         nothing_sure=NOTHING_SURE,
         pseudo_sources=('cam', 'prediction', 'cam_crf', 'teacher_a'),
     ),
+    'CAMSeg': Method(
+        {'type': 'CAMSeg', 'dense_energy': {'weight': 1e-4}},
+        hooks=(WARMUP,),
+        phases=({'warmup': True}, {'warmup': False}),
+        nothing_sure={'high_thr': 2.0, 'low_thr': -1.0},
+        pseudo_sources=('cam', 'prediction', 'merged'),
+    ),
     'AFA': Method(
         {'type': 'AFA', **LOCAL_LABEL},
         hooks=(WARMUP, {'type': 'AffinityLabelHook', 'begin': 2}),

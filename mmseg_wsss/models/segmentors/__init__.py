@@ -1,8 +1,8 @@
 from .afa import AFA
 from .asdt import ASDT
+from .cam_seg import CAMSeg
 from .cps import CPS
 from .mean_teacher import MeanTeacherSegmentor
-from .cam_seg import CAMSeg
 from .mkd import MKD
 from .rrm import RRM
 from .semi_base import SemiBaseSegmentor
@@ -14,11 +14,11 @@ from .wsss_tta import WSSSTTAModel
 __all__ = [
     'AFA',
     'ASDT',
-    'CAMSeg',
     'CPS',
     'MKD',
     'RRM',
     'TSCD',
+    'CAMSeg',
     'FixMatch',
     'MeanTeacherSegmentor',
     'SemiBaseSegmentor',

@@ -1,6 +1,6 @@
 """AFA: affinity from attention (Ru et al., CVPR 2022; tscd.md, section 12)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,12 +9,10 @@ from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
-from ..losses import dense_energy_losses
 from ..pseudo_labels import (
     all_channels,
     merge_backgrounds,
     merge_cams,
-    normalize_cam,
     random_walk,
     refine_probs,
     scaled_size,
@@ -22,12 +20,13 @@ from ..pseudo_labels import (
     tagged_probs,
 )
 from ..utils import inference_behaviour
+from .cam_seg import CAMSeg
 from .picture import Picture
-from .wsss_base import PseudoLabel, WSSSBase, rescale
+from .wsss_base import PseudoLabel, rescale
 
 
 @MODELS.register_module()
-class AFA(WSSSBase):
+class AFA(CAMSeg):
     """Segmentation and affinity trained on locally refined CAMs.
 
     ``L = L_cls + 0.1 L_seg(S, Y') + 0.1 L_aff(A, Y) [+ 0.01 L_reg(S, Y')]``: the label
@@ -40,47 +39,26 @@ class AFA(WSSSBase):
         affinity_head: Config of the affinity; what the backbone tells about itself
             (``affinity_inputs``) is filled in.
         refiner: Config of the refiner of CAMs; PAR by default.
-        loss_seg: Config of the segmentation loss, called with (logits, label).
         loss_affinity: Config of the affinity loss.
-        dense_energy: Arguments of :func:`dense_energy_losses`, ``weight`` among them;
-            None switches the term off.
-        high_thr: High score of the background, in the softmax with the CAM.
-        low_thr: Low score of the background.
         refine_scale: Size of the picture that the refiner sees, relative to the crop.
         walk_scale: Size of the picture that the random walk's affinity is taken from.
         radius: Largest step of the random walk, in grid cells.
-        train_cfg: ``cam`` defaults to the scales 1, 0.5 and 1.5, mirrored, ``paired``,
-            the sum of them, as released.
-        **kwargs: Arguments of :class:`WSSSBase`.
+        **kwargs: Arguments of :class:`CAMSeg`; ``high_thr`` and ``low_thr`` are scores
+            of the background in a softmax with the CAM.
     """
-
-    cam_normalization = 'minmax'
 
     def __init__(
         self,
         *args: Any,
         affinity_head: dict | None = None,
         refiner: dict | None = None,
-        loss_seg: dict | None = None,
         loss_affinity: dict | None = None,
-        dense_energy: dict | None = None,
-        high_thr: float = 0.55,
-        low_thr: float = 0.35,
         refine_scale: float = 0.5,
         walk_scale: float = 1.5,
         radius: int = 8,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        if not self.has_background:
-            raise ValueError(
-                f'{type(self).__name__} tells objects from the background: decode_head '
-                f'needs {self.cam_head.num_classes + 1} classes, got {self.num_classes}'
-            )
-        if low_thr > high_thr:
-            raise ValueError(
-                f'low_thr must be at most high_thr={high_thr}, got {low_thr}'
-            )
         self.affinity_head = MODELS.build(
             {
                 'type': 'AttentionAffinityHead',
@@ -91,24 +69,12 @@ class AFA(WSSSBase):
         self.refiner = MODELS.build(
             refiner or {'type': 'LocalAffinityRefiner', 'kind': 'par'}
         )
-        self.loss_seg = MODELS.build(
-            loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.1}
-        )
         self.loss_affinity = MODELS.build(
             loss_affinity or {'type': 'AffinityLoss', 'loss_weight': 0.1}
         )
-        self.dense_energy = dense_energy
-        self.backgrounds = (high_thr, low_thr)
         self.refine_scale = refine_scale
         self.walk_scale = walk_scale
         self.radius = radius
-        self.train_cam: dict[str, Any] = {
-            'scales': (1.0, 0.5, 1.5),
-            'flip': True,
-            'merge': 'sum',
-            'paired': True,
-            **(self.train_cfg or {}).get('cam', {}),
-        }
         self.use_affinity = False  # set by AffinityLabelHook
 
     def segmentation_losses(
@@ -135,15 +101,10 @@ class AFA(WSSSBase):
         if self.use_affinity:
             walk = known[self.walk_scale]
             label = self.merged_label(cam, tags, img, valid, walk)
-        losses['loss_ce'] = self.loss_seg(logits, label)
-        if self.dense_energy is not None:
-            (losses['loss_dense'],) = dense_energy_losses(
-                [logits.softmax(1)], img, valid, label, **self.dense_energy
-            )
+        losses |= self.seg_losses(feats, coarse, logits, label, img, valid)
         losses |= self.view_losses(inputs, feats, logits, cam, tags, valid)
-        losses |= self.mmseg_head_losses(feats, coarse, label)
         losses['use_affinity'] = inputs.new_tensor(float(self.use_affinity))
-        return losses | self.label_shares(label, valid)
+        return losses
 
     def view_losses(
         self,
@@ -164,16 +125,6 @@ class AFA(WSSSBase):
             return self.extract_feat(rescale(inputs, scale))
 
     @torch.no_grad()
-    def train_cams(
-        self, inputs: Tensor, known: Mapping[float, Sequence[Tensor]]
-    ) -> Tensor:
-        """CAM (N, K, H, W) in [0, 1] of all classes, of the size of ``inputs``."""
-        size = tuple(inputs.shape[2:])
-        cam = self.multi_scale_cam(inputs, size=size, feats=known, **self.train_cam)
-        # Not finite weights shall stop the training by a loss, not inside the refiner.
-        return normalize_cam(cam, mode=self.cam_normalization).nan_to_num(0.0)
-
-    @torch.no_grad()
     @torch.compiler.disable
     def merged_label(
         self,
@@ -192,7 +143,7 @@ class AFA(WSSSBase):
             valid: Pixels (N, H, W) that show the picture; all by default.
             walk: Features whose affinity spreads the CAM first; None leaves this out.
         """
-        maps, labels = self.refine(cam, tags, img, self.backgrounds, walk)
+        maps, labels = self.refine(cam, tags, img, (self.high_thr, self.low_thr), walk)
         label = merge_backgrounds(*strongest_labels(maps, labels).unbind(1))
         return label if valid is None else label.masked_fill(~valid, 255)
 
@@ -235,10 +186,9 @@ class AFA(WSSSBase):
         return tuple(feats[self.affinity_head.in_index].shape[2:])
 
     def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
-        """CAM, refined CAM, the label of the training, the affinity's label."""
+        """Those of :class:`CAMSeg`, the refined CAM, and the affinity's label."""
         return super().pseudo_sources() | {
             'cam_refined': self.label_from_refined_cam,
-            'merged': self.label_from_merged_cam,
             'affinity': self.label_from_affinity,
         }
 
@@ -248,18 +198,10 @@ class AFA(WSSSBase):
         maps, labels = self.refine(picture.cam, picture.tags, picture.img, [bg_thr])
         return self._from_maps(maps, labels)
 
-    def label_from_merged_cam(self, picture: Picture) -> PseudoLabel:
-        """Sparse label ``Y`` of the whole picture, and the maps of the low score."""
-        maps, labels = self.refine(
-            picture.cam, picture.tags, picture.img, self.backgrounds
-        )
-        label = merge_backgrounds(*strongest_labels(maps, labels).unbind(1))
-        return label, all_channels(maps[:, 1], labels, self.num_classes)
-
     def label_from_affinity(self, picture: Picture) -> PseudoLabel:
         """Dense label: the CAM after a random walk, not refined (the "ref CAM")."""
         maps, labels = self.walk(
-            picture.cam, picture.tags, self.backgrounds[1:], picture.feats
+            picture.cam, picture.tags, [self.low_thr], picture.feats
         )
         return self._from_maps(picture.resize(maps[:, 0])[:, None], labels)
 
