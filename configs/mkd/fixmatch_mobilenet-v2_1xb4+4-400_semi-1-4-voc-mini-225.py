@@ -1,0 +1,16 @@
+# A student taught by itself, with UniMatch's strong views; data, start and budget are
+# those of the MKD run.
+_base_ = './mkd_mobilenet-v2_1xb4+4-400_semi-1-4-voc-mini-225.py'
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *_base_.geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=_base_.weak_view,
+        unsup_strong=[*_base_.unimatch_strong, dict(type='PackWeakInputs')],
+    ),
+]
+train_dataloader = dict(dataset=dict(unlabelled=dict(pipeline=unlabelled_pipeline)))
+model = dict(_delete_=True, type='FixMatch', segmentor=_base_.model.segmentor)
+default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
+custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']
