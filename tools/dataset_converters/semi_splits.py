@@ -1,0 +1,136 @@
+"""Split a data set into labelled and unlabelled pictures, or import published lists.
+
+    python tools/dataset_converters/semi_splits.py draw ImageSets/Segmentation \
+        --list ImageSets/Segmentation/train_aug.txt --sizes 1/16 1/8 92 --seed 0
+    python tools/dataset_converters/semi_splits.py import ImageSets/Segmentation \
+        --from UniMatch/splits/pascal --dataset voc
+    python tools/dataset_converters/semi_splits.py show
+
+``draw`` draws at random, balanced by class where it is given tags, and with ``--folds``
+several times. ``import`` reads the lists of the well-known repositories, whatever their
+lines look like, and tells from the pictures which split it is. Either writes
+``FAMILY_SIZE/labeled.txt``, ``unlabeled.txt`` and ``split.json`` below the folder:
+results on splits of two families are not comparable. ``show`` lists published splits.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mmseg_wsss.datasets.class_names import class_names
+from mmseg_wsss.datasets.image_tags import ImageTags
+from mmseg_wsss.datasets.published_splits import PUBLISHED, UPSTREAM
+from mmseg_wsss.datasets.semi_splits import SemiSplit, draw_split, import_split
+from mmseg_wsss.datasets.split_lists import read_list
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    commands.add_parser('show', help='list the published splits')
+    draw = commands.add_parser('draw', help='draw splits from a seed')
+    draw.add_argument('out', type=Path, help='folder that the splits go to')
+    draw.add_argument('--list', required=True, help='list of all pictures')
+    draw.add_argument(
+        '--sizes', nargs='+', required=True, help='1/16, or a number of pictures'
+    )
+    draw.add_argument('--seed', type=int, default=0)
+    draw.add_argument('--folds', type=int, default=0, help='draw so many of each size')
+    draw.add_argument(
+        '--balance', metavar='TAGS', help='tag file or folder of masks to balance by'
+    )
+    draw.add_argument('--classes', help='foreground classes of the tags, e.g. voc')
+    load = commands.add_parser('import', help='import published lists')
+    load.add_argument('out', type=Path, help='folder that the splits go to')
+    load.add_argument(
+        '--from',
+        dest='source',
+        type=Path,
+        required=True,
+        help='list of labelled pictures, or a folder with such lists in it',
+    )
+    load.add_argument('--dataset', choices=UPSTREAM, required=True)
+    load.add_argument(
+        '--all', help='list of all pictures, where none of the unlabelled ones is there'
+    )
+    load.add_argument('--family', help='name of a family that is not published')
+    load.add_argument('--size', help='size of such a split, e.g. 1_16')
+    args = parser.parse_args(argv)
+    if args.command == 'draw' and args.balance and not args.classes:
+        parser.error('--balance needs --classes')
+    return args
+
+
+def draw_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
+    """The splits of all sizes and folds."""
+    names = read_list(args.list)
+    tags = None
+    if args.balance:
+        classes = class_names(args.classes)
+        tags = ImageTags.load(args.balance, classes, pictures=names, allow_empty=True)
+    for fold in range(args.folds) or (None,):
+        for size in args.sizes:
+            yield draw_split(names, size, args.seed, fold, tags)
+
+
+def import_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
+    """The split of a list, or of every list of labelled pictures in a folder."""
+    paths = [args.source]
+    if args.source.is_dir():
+        paths = [
+            path
+            for path in sorted(args.source.rglob('*.txt'))
+            if 'labeled' in path.name and 'unlabeled' not in path.name
+        ]
+        if not paths:
+            raise FileNotFoundError(
+                f'{args.source}: no list with "labeled" in its name'
+            )
+    for path in paths:
+        other = path.with_name(path.name.replace('labeled', 'unlabeled'))
+        yield import_split(
+            path,
+            args.dataset,
+            other if other != path and other.is_file() else None,
+            args.all,
+            args.family,
+            args.size,
+        )
+
+
+def show() -> None:
+    """Print the published splits."""
+    table = Table('split', 'labelled', 'unlabelled', 'recognised by its pictures')
+    for name, split in PUBLISHED.items():
+        known = 'yes' if split.digest else 'no, give --family and --size'
+        table.add_row(name, str(split.labelled), str(split.unlabelled), known)
+    Console().print(table)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    if args.command == 'show':
+        show()
+        return 0
+    try:
+        splits = list((draw_all if args.command == 'draw' else import_all)(args))
+        for split in splits:
+            folder = split.save(args.out)
+            print(
+                f'{folder}: {len(split.labelled)} labelled, '
+                f'{len(split.unlabelled)} unlabelled'
+            )
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
