@@ -50,6 +50,8 @@ class Method:
         phases: Attributes of the segmentor in each phase, as the hooks set them.
         nothing_sure: Model settings under which no pixel gets a pseudo-label.
         pseudo_sources: Pseudo-labels that it delivers.
+        semi: Whether it is semi-supervised: ``model`` has no network of its own, and a
+            batch has branches.
     """
 
     model: Mapping[str, Any]
@@ -57,6 +59,25 @@ class Method:
     phases: Sequence[Mapping[str, Any]] = ({},)
     nothing_sure: Mapping[str, Any] = field(default_factory=dict)
     pseudo_sources: Sequence[str] = ('cam', 'prediction')
+    semi: bool = False
+
+
+def _semi(
+    kind: str,
+    decay: float | None = None,
+    nothing_sure: Mapping[str, float] | None = None,
+    **settings: Any,
+) -> Method:
+    """A semi-supervised method; ``decay`` is that of its teachers, if it has any."""
+    hook = {'type': 'MeanTeacherHook', 'decay': decay}
+    model = {'type': kind, 'semi_train_cfg': settings}
+    return Method(
+        model,
+        hooks=() if decay is None else (hook,),
+        phases=({'progress': 0.5},),
+        nothing_sure={'semi_train_cfg': {**settings, **(nothing_sure or {})}},
+        semi=True,
+    )
 
 
 HEAD = {
@@ -67,6 +88,18 @@ HEAD = {
     'dropout_ratio': 0.2,
     'num_classes': NUM_TAGS + 1,
     'align_corners': False,
+}
+FCN_HEAD = {
+    'type': 'FCNHead',
+    'in_channels': 16,
+    'in_index': 1,
+    'channels': 8,
+    'num_convs': 1,
+    'concat_input': False,
+    'dropout_ratio': 0.2,
+    'num_classes': NUM_TAGS + 1,
+    'align_corners': False,
+    'loss_decode': {'type': 'ValidCrossEntropyLoss'},
 }
 CRF = {'type': 'DenseCRF', 'num_iters': 2}
 WARMUP = {'type': 'WeakWarmupHook', 'iters': 1}
@@ -138,7 +171,20 @@ METHODS = {
             'fused',
         ),
     ),
+    'SemiBaseSegmentor': _semi('SemiBaseSegmentor'),
+    'MeanTeacherSegmentor': _semi(
+        'MeanTeacherSegmentor', 0.9, {'pseudo_thr': 1.1}, cutmix={'num_boxes': 2}
+    ),
+    'CPS': _semi('CPS'),
+    'FixMatch': _semi('FixMatch', None, {'pseudo_thr': 1.1}, pseudo_thr=0.1),
+    'UniMatch': _semi('UniMatch', None, {'pseudo_thr': 1.1}, pseudo_thr=0.1),
+    'UniMatchV2': _semi('UniMatchV2', 0.9, {'pseudo_thr': 1.1}, pseudo_thr=0.1),
+    'MKD': _semi('MKD', 0.6, {'pseudo_thr_teacher': 1.1, 'pseudo_thr_student': 1.1}),
 }
+WEAK = [name for name, method in METHODS.items() if not method.semi]
+SEMI = [name for name, method in METHODS.items() if method.semi]
+# Settings without which a forward of a semi-supervised method is not random.
+NOT_RANDOM = {'cutmix': None, 'fp_dropout': 0.0, 'drop_prob': 0.0}
 
 
 def write_tiny_voc(folder: Path) -> Path:
@@ -180,8 +226,9 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
 
     Args:
         name: Key of ``METHODS``.
-        drop: Whether there is dropout, in the classifier and the segmentation heads.
-        **settings: Settings over those of the method.
+        drop: Whether there is dropout, in the classifier and the segmentation heads,
+            and CutMix.
+        **settings: Settings over those of the method and of its network.
     """
     model: dict = {
         'data_preprocessor': {
@@ -212,9 +259,21 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
             'cam': {'scales': (0.5, 1.0), 'flip': True, 'merge': 'sum'},
         },
     }
-    model = deepcopy(model | dict(METHODS[name].model) | settings)
+    method = dict(METHODS[name].model)
+    if METHODS[name].semi:
+        del model['cam_head']
+        model |= {'type': 'EncoderDecoder', 'decode_head': FCN_HEAD}
+        outer = {k: settings.pop(k) for k in list(settings) if k.startswith('semi_')}
+        model = method | outer | {'segmentor': model | settings}
+    else:
+        model |= method | settings
+    model = deepcopy(model)
     if not drop:
         _set_dropout(model, 0.0)
+        known = getattr(MODELS.get(model['type']), 'defaults', {})
+        off = {key: value for key, value in NOT_RANDOM.items() if key in known}
+        if off:
+            model['semi_train_cfg'] |= off
     return model
 
 
@@ -258,7 +317,12 @@ def tiny_config(
         {'type': 'LoadLabelMap', 'num_classes': NUM_TAGS + 1},
         step,
     ]
-    train = _dataset(data_root, 'train', [load, *augment, step])
+    if METHODS[name].semi:
+        train_dataloader = _semi_loader(data_root, [load, evaluate[1]], augment, step)
+    else:
+        train = _dataset(data_root, 'train', [load, *augment, step])
+        train_dataloader = _loader(train, 2)
+    train_dataloader['num_workers'] = num_workers
     val = _loader(_dataset(data_root, 'val', evaluate, test_mode=True))
     val['sampler'] = {'type': 'DefaultSampler', 'shuffle': False}
     checkpoint = {'type': 'AtomicCheckpointHook', 'interval': 2, 'max_keep_ckpts': 1}
@@ -266,7 +330,7 @@ def tiny_config(
         'default_scope': 'mmseg',
         'model': tiny_model(name),
         'work_dir': str(work_dir),
-        'train_dataloader': _loader(train, 2, num_workers),
+        'train_dataloader': train_dataloader,
         'val_dataloader': val,
         'test_dataloader': val,
         'val_evaluator': {'type': 'IoUMetric', 'iou_metrics': ['mIoU']},
@@ -344,6 +408,34 @@ def tiny_batch(
     return inputs * float(valid), samples
 
 
+def batch_of(method: str, **options: Any) -> tuple[Any, Any]:
+    """The batch of :func:`tiny_batch`, of a method.
+
+    A semi-supervised one gets every branch: the labelled pictures have masks with a
+    stripe of each of their classes, the weak views are the same pictures upside down,
+    and the strong ones have noise.
+    """
+    inputs, samples = tiny_batch(**options)
+    if not METHODS[method].semi:
+        return inputs, samples
+    for sample in samples:
+        classes = [0, *(sample.gt_tags.label.nonzero()[:, 0] + 1).tolist()]
+        height, width = sample.valid_map.shape
+        stripes = torch.tensor(classes).repeat_interleave(-(-width // len(classes)))
+        truth = stripes[:width].expand(1, height, width).clone()
+        truth[~sample.valid_map.data] = 255
+        sample.gt_sem_seg = PixelData(data=truth)
+    bare = [SegDataSample(metainfo=sample.metainfo) for sample in samples]
+    for of_unlabelled, sample in zip(bare, samples):
+        of_unlabelled.valid_map = PixelData(data=sample.valid_map.data.flip(1))
+    rng = torch.Generator().manual_seed(1)
+    views = {'sup': inputs, 'unsup_weak': inputs.flip(2)}
+    for name in ('unsup_strong', 'unsup_strong_0', 'unsup_strong_1'):
+        noise = torch.randn(inputs.shape, generator=rng)
+        views[name] = (inputs + 0.3 * noise * (inputs != 0)).flip(2)
+    return views, {name: samples if name == 'sup' else bare for name in views}
+
+
 def _dataset(
     root: Path, split: str, pipeline: list[dict], test_mode: bool = False
 ) -> dict:
@@ -367,10 +459,29 @@ def _dataset(
     }
 
 
-def _loader(dataset: dict, batch_size: int = 1, num_workers: int = 0) -> dict:
+def _semi_loader(root: Path, load: list[dict], augment: list[dict], step: dict) -> dict:
+    """Four pictures with masks and four without, two of each in a batch."""
+    *geometry, color = augment
+    views = {'unsup_weak': [step]}
+    for name in ('unsup_strong', 'unsup_strong_0', 'unsup_strong_1'):
+        views[name] = [color, step]
+    parts = {}
+    for part, indices, steps, branches in (
+        ('labelled', 4, load, {'sup': [color, step]}),
+        ('unlabelled', -4, load[:1], views),
+    ):
+        pipeline = [*steps, *geometry, {'type': 'SemiMultiBranch', **branches}]
+        dataset = _dataset(root, 'train', pipeline)['dataset']
+        parts[part] = dataset | {'indices': indices, 'pipeline': pipeline}
+    loader = _loader({'type': 'SemiDataset', **parts}, batch_size=4)
+    loader['sampler'] = {'type': 'MultiSourceSampler', 'batch_size': 4}
+    return loader
+
+
+def _loader(dataset: dict, batch_size: int = 1) -> dict:
     return {
         'batch_size': batch_size,
-        'num_workers': num_workers,
+        'num_workers': 0,
         'sampler': {'type': 'EndlessSampler'},
         'dataset': dataset,
     }

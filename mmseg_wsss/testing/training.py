@@ -38,14 +38,15 @@ class Run:
         return ''
 
 
-def train(cfg: Config, *hooks: Hook) -> Run:
+def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
     """Train by a config, with MMEngine's Runner or FlexibleRunner.
 
     Args:
         cfg: Config; one with a ``strategy`` is for FlexibleRunner.
         *hooks: Further hooks.
+        until: Iterations after which the training is broken off.
     """
-    record = _Record()
+    record = _Record(until)
     with _plain_text_of_configs():
         runner = (FlexibleRunner if 'strategy' in cfg else Runner).from_cfg(cfg)
         for hook in (record, *hooks):
@@ -72,10 +73,11 @@ def _plain_text_of_configs() -> AbstractContextManager:
 
 
 class _Record(Hook):
-    """Notes what each iteration logs."""
+    """Notes what each iteration logs, and stops after the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, until: int | None) -> None:
         self.losses: dict[int, dict[str, float]] = {}
+        self.until = until
 
     def after_train_iter(
         self,
@@ -88,6 +90,8 @@ class _Record(Hook):
             key: float(torch.as_tensor(value).detach())
             for key, value in (outputs or {}).items()
         }
+        if runner.iter + 1 == self.until:
+            runner.train_loop.stop_training = True
 
 
 def _leaves(path: str, node: Any) -> list[tuple[str, Any]]:

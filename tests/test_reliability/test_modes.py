@@ -1,5 +1,7 @@
 """Ways to train and to evaluate that a config chooses."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -8,6 +10,9 @@ from mmengine.runner import load_checkpoint
 from mmseg_wsss.testing.tiny import (
     CROP,
     METHODS,
+    SEMI,
+    WEAK,
+    batch_of,
     set_phase,
     tiny_batch,
     tiny_config,
@@ -29,7 +34,24 @@ class Watch(Hook):
         self.weights.append(torch.cat(parameters).clone())
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', SEMI)
+def test_a_checkpoint_restores_every_network(method, tiny_voc, tmp_path):
+    watch = Watch()
+    train(tiny_config(method, tiny_voc, tmp_path, 2), watch)
+    copy = tiny_network(method, seed=1)
+    load_checkpoint(copy, str(tmp_path / 'iter_2.pth'), strict=True)
+    inputs, samples = tiny_batch(2)
+    for name in (*copy.networks, 'ensemble'):
+        results = []
+        for model in (watch.model.eval(), copy.eval()):
+            model.predict_on = name
+            with torch.no_grad():
+                results.append(model.predict(inputs, deepcopy(samples)))
+        for first, second in zip(*results):
+            assert torch.equal(first.seg_logits.data, second.seg_logits.data), name
+
+
+@pytest.mark.parametrize('method', WEAK)
 def test_a_checkpoint_restores_every_prediction(method, tiny_voc, tmp_path):
     watch = Watch()
     train(tiny_config(method, tiny_voc, tmp_path, 2), watch)
@@ -59,7 +81,7 @@ def test_gradients_accumulate(method, tiny_voc, tmp_path):
     whole = train(cfg('whole', 4), watch)
     changes = [not torch.equal(a, b) for a, b in zip(watch.weights, watch.weights[1:])]
     assert changes == [True, False, True]
-    train(cfg('half', 2))
+    train(cfg('half', 4), until=2)
     assert not train(cfg('half', 4, resume=True)).difference(whole)
 
 
@@ -67,7 +89,7 @@ def test_gradients_accumulate(method, tiny_voc, tmp_path):
 def test_half_precision_changes_losses_little(method):
     backbone = tiny_model(method)['backbone'] | {'norm_eval': True}
     model = tiny_network(method, drop=False, backbone=backbone)
-    batch = tiny_batch(2, tags=((0, 3), (1,)))
+    batch = batch_of(method, num=2, tags=((0, 3), (1,)))
     for phase in METHODS[method].phases:
         set_phase(model, phase)
         torch.manual_seed(0)
@@ -101,7 +123,8 @@ def test_slide_inference_covers_the_picture(method):
         (result,) = model.predict(inputs, samples)
         inputs, samples = tiny_batch(1, CROP)
         (slid,) = model.predict(inputs, samples)
-        model.test_cfg.mode = 'whole'
+        for net in getattr(model, 'networks', {'': model}).values():
+            net.test_cfg.mode = 'whole'
         (whole,) = model.predict(inputs, samples)
     assert result.pred_sem_seg.shape == (37, 51)
     torch.testing.assert_close(slid.seg_logits.data, whole.seg_logits.data)

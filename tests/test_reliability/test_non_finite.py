@@ -1,6 +1,7 @@
 """A training stops at what is not finite, and keeps its last good checkpoint."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -23,12 +24,12 @@ class Spoil(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if runner.iter == 3 and self.what == 'weights':
-            self.spoil(next(runner.model.cam_head.parameters()))
+            self.spoil(first_of_heads(runner.model))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter != 3:
             return
-        parameter = next(runner.model.cam_head.parameters())
+        parameter = first_of_heads(runner.model)
         if self.what == 'saved weights':
             self.spoil(parameter)
         if self.what == 'optimizer':
@@ -39,6 +40,11 @@ class Spoil(Hook):
     def spoil(tensor: torch.Tensor, value: float = math.nan) -> None:
         with torch.no_grad():
             tensor.view(-1)[0] = value
+
+
+def first_of_heads(model: torch.nn.Module) -> torch.nn.Parameter:
+    """A trained parameter of a head, so that batch statistics stay finite."""
+    return next(p for name, p in model.named_parameters() if '_head' in name)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +62,8 @@ def test_nothing_that_is_not_finite_is_saved(method, what, tiny_voc, tmp_path):
     message = str(error.value)
     assert 'iteration 3' in message
     if what == 'weights':
-        assert 'loss_cls = nan' in message
-        assert message.count(str(tiny_voc / 'JPEGImages')) == 2
+        assert re.search(r'loss_\w+ = nan', message)
+        assert message.count(str(tiny_voc / 'JPEGImages')) >= 2
     else:
         assert 'no checkpoint was written' in message
         assert ('cam_head' in message) == (what == 'saved weights')

@@ -1,5 +1,7 @@
 """Two gloo processes with one picture each are one process with both."""
 
+from typing import Any
+
 import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
@@ -8,8 +10,8 @@ from mmengine.registry import init_default_scope
 from mmseg_wsss.testing import run_processes
 from mmseg_wsss.testing.tiny import (
     METHODS,
+    batch_of,
     set_phase,
-    tiny_batch,
     tiny_model,
     tiny_network,
 )
@@ -26,6 +28,29 @@ def build(method: str) -> torch.nn.Module:
     return tiny_network(method, drop=False, backbone=backbone).double()
 
 
+def pictures(node: Any, blank: tuple[int, ...], rank: int | None) -> Any:
+    """A batch in float64 with blank pictures, or the one of a rank."""
+    if isinstance(node, dict):
+        return {key: pictures(value, blank, rank) for key, value in node.items()}
+    if isinstance(node, tuple):
+        return tuple(pictures(value, blank, rank) for value in node)
+    part = slice(None) if rank is None else slice(rank, rank + 1)
+    if isinstance(node, torch.Tensor):
+        inputs = node.double()
+        inputs[list(blank)] = 0
+        return inputs[part]
+    for i in blank:
+        node[i].valid_map.data[:] = False
+        if 'gt_sem_seg' in node[i]:
+            node[i].gt_sem_seg.data[:] = 255
+    return node[part]
+
+
+def statistics(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What MKD has gathered of the features."""
+    return {n: b.clone() for n, b in model.named_buffers() if n.startswith('isda.')}
+
+
 def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tensor]]:
     """Losses and gradients of every case and phase, of one picture or of both."""
     model = build(method)
@@ -36,20 +61,20 @@ def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tens
         )
     results = {}
     for case, blank in CASES.items():
-        inputs, samples = tiny_batch(2, tags=TAGS)
-        for i in blank:
-            inputs[i] = 0
-            samples[i].valid_map.data[:] = False
-        if rank is not None:
-            inputs, samples = inputs[rank : rank + 1], samples[rank : rank + 1]
+        inputs, samples = pictures(batch_of(method, num=2, tags=TAGS), blank, rank)
         for number, phase in enumerate(METHODS[method].phases):
             set_phase(model, phase)
             model.zero_grad()
-            losses = wrapped(inputs.double(), samples, mode='loss')
+            losses = wrapped(inputs, samples, mode='loss')
             model.parse_losses(losses)[0].backward()
             results[f'{case}, phase {number}'] = {
                 **{k: v.detach() for k, v in losses.items() if 'loss' in k},
-                **{name: p.grad.clone() for name, p in model.named_parameters()},
+                **{
+                    name: p.grad.clone()
+                    for name, p in model.named_parameters()
+                    if p.requires_grad
+                },
+                **statistics(model),
             }
     return results
 

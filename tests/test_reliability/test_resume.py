@@ -51,14 +51,15 @@ def test_nothing_is_random_but_by_the_seed(method, whole, tiny_voc, tmp_path):
 def test_a_resumed_run_equals_an_uninterrupted_one(
     method, whole, tiny_voc, tmp_path, num_workers
 ):
-    train(tiny_config(method, tiny_voc, tmp_path, HALF, num_workers))
+    train(tiny_config(method, tiny_voc, tmp_path, END, num_workers), until=HALF)
     cfg = tiny_config(method, tiny_voc, tmp_path, END, num_workers, resume=True)
     assert_same(train(cfg), whole, HALF)
 
 
 def test_flexible_runner_trains_and_resumes_alike(method, whole, tiny_voc, tmp_path):
     one_device = {'type': 'SingleDeviceStrategy'}
-    train(tiny_config(method, tiny_voc, tmp_path, HALF, strategy=one_device))
+    cfg = tiny_config(method, tiny_voc, tmp_path, END, strategy=one_device)
+    train(cfg, until=HALF)
     cfg = tiny_config(method, tiny_voc, tmp_path, END, strategy=one_device, resume=True)
     assert_same(train(cfg), whole, HALF)
 

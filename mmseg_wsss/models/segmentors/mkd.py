@@ -196,11 +196,9 @@ class MKD(SemiBaseSegmentor):
     def rescale(self, maps: Tensor) -> Tensor:
         """Maps in float32 at the resolution of the losses."""
         factor = self.train_cfg['loss_scale_factor']
-        maps = at_least_float32(maps)
-        if factor == 1:
-            return maps
+        size = [max(int(side * factor), 1) for side in maps.shape[2:]]
         return F.interpolate(
-            maps, scale_factor=factor, mode='bilinear', align_corners=False
+            at_least_float32(maps), size, mode='bilinear', align_corners=False
         )
 
     def pixels(
