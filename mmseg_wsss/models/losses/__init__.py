@@ -13,6 +13,7 @@ from .dense_energy_loss import (
     dense_energy_loss,
     dense_energy_losses,
 )
+from .equivariant import equivariant_loss
 from .multi_scale_attentive import MultiScaleAttentiveLoss, multi_scale_attentive_loss
 from .multilabel_soft_margin import MultiLabelSoftMarginLoss, multilabel_soft_margin
 from .regional_contrastive import RegionalContrastiveLoss, regional_contrastive_loss
@@ -33,6 +34,7 @@ __all__ = [
     'confident_cross_entropy',
     'dense_energy_loss',
     'dense_energy_losses',
+    'equivariant_loss',
     'mean_over_ranks',
     'multi_scale_attentive_loss',
     'multilabel_soft_margin',

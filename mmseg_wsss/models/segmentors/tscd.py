@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
+from ..losses import equivariant_loss
 from ..pseudo_labels import scaled_size
 from .afa import AFA
 
@@ -117,28 +118,6 @@ class TSCD(AFA):
         lows, highs = zip(*(_extent(valid.any(dim)) for dim in (1, 2)))
         low, high = torch.stack(lows, 1)[:, None], torch.stack(highs, 1)[:, None]
         return low + points * (high - low)
-
-
-def equivariant_loss(cam_a: Tensor, cam_b: Tensor, tags: Tensor) -> Tensor:
-    """Mean absolute difference of the CAMs of two views (L_er of tscd.md, section 8).
-
-    All classes take part, those of absent tags as 0; maps are divided by their own
-    maximum, without a gradient through it.
-
-    Args:
-        cam_a: CAM (N, K, h, w) of view a, at least 0; resized to that of view b.
-        cam_b: CAM (N, K, h', w') of view b.
-        tags: Image tags (N, K) in {0, 1}.
-
-    Returns:
-        Scalar, computed in float32.
-    """
-    cam_a, cam_b = cam_a.float(), cam_b.float()
-    cam_a = F.interpolate(cam_a, cam_b.shape[2:], mode='bilinear', align_corners=True)
-    maps = [
-        cam / (cam.detach().amax((2, 3), keepdim=True) + 1e-5) for cam in (cam_a, cam_b)
-    ]
-    return ((maps[0] - maps[1]) * tags[:, :, None, None]).abs().mean()
 
 
 def _extent(inside: Tensor) -> tuple[Tensor, Tensor]:

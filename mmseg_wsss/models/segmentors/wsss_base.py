@@ -1,6 +1,7 @@
 """What every weakly supervised segmentor shares."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -144,6 +145,7 @@ class WSSSBase(EncoderDecoder):
         merge: str = 'mean',
         dropout: bool = False,
         paired: bool = False,
+        train_mode: bool = False,
         size: tuple[int, int] | None = None,
         feats: Sequence[Tensor] | Mapping[float, Sequence[Tensor]] | None = None,
     ) -> Tensor:
@@ -161,6 +163,9 @@ class WSSSBase(EncoderDecoder):
             paired: AFA's order of steps (tscd.md, section 5): the signed maps are
                 resized, the maximum of a picture and its mirror image is taken, then
                 the positive part, and then ``merge`` joins the scales.
+            train_mode: As released by AFA: the network stays in the mode that it is
+                in, and the decode head runs too, so that these pictures enter the
+                batch statistics.
             size: Size of the result; that of the features at scale 1 by default.
             feats: Features of ``inputs`` where they are known, which saves forwards:
                 those at scale 1, or a mapping from scales to features.
@@ -171,9 +176,14 @@ class WSSSBase(EncoderDecoder):
         known = {} if feats is None else feats
         if not isinstance(known, Mapping):
             known = {1.0: known}
-        cam_of = self.cam_head.raw_cam if paired else self.cam_head.cam
+
+        def cam_of(feats: Sequence[Tensor]) -> Tensor:
+            if train_mode:
+                self.decode_head(feats)
+            return self.cam_head.raw_cam(feats) if paired else self.cam_head.cam(feats)
+
         cams: list[list[Tensor]] = []  # of each scale: plain, mirrored
-        with inference_behaviour(self, keep_dropout=dropout):
+        with nullcontext() if train_mode else inference_behaviour(self, dropout):
             for scale in scales:
                 img = inputs if scale == 1 else rescale(inputs, scale)
                 if scale in known:
@@ -181,15 +191,13 @@ class WSSSBase(EncoderDecoder):
                     if flip:
                         cam = torch.cat([cam, self._cam(img.flip(-1), cam_of)])
                 else:
-                    cam = self._cam(
-                        torch.cat([img, img.flip(-1)]) if flip else img, cam_of
-                    )
+                    views = torch.cat([img, img.flip(-1)]) if flip else img
+                    cam = self._cam(views, cam_of)
                 plain, *mirrored = cam.float().chunk(2) if flip else [cam.float()]
                 cams.append([plain, *(cam.flip(-1) for cam in mirrored)])
         if size is None:
-            size = (
-                known[1.0][self.cam_head.in_index] if 1.0 in known else cams[0][0]
-            ).shape[2:]
+            in_index = self.cam_head.in_index
+            size = (known[1.0][in_index] if 1.0 in known else cams[0][0]).shape[2:]
         if paired:
             pairs = [merge_cams(pair, size, 'max').relu() for pair in cams]
             return merge_cams(pairs, size, merge)
