@@ -1,0 +1,79 @@
+# Cityscapes: the labelled part of the 2,975 training pictures with masks, the rest
+# without. Crop and scales are our choice: MKD's are not published (mkd.md, section 10).
+# mmseg's converter makes the label maps, tools/dataset_converters/semi_splits.py the
+# splits: cityscapes-cps_1_{16,8,4,2}, cityscapes-u2pl_1_{16,8,4,2} and
+# cityscapes-unimatch_1_30. Pictures are tested whole, or by windows where the model has
+# test_cfg=dict(mode='slide', crop_size=(769, 769), stride=(512, 512)).
+_base_ = '../strong_views.py'
+
+data_root = 'data/cityscapes'
+split = 'splits/cityscapes-cps_1_16'
+crop_size = (769, 769)
+batch_size = 4  # 2 + 2
+
+geometry = [
+    dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomCropPad', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+]
+sup_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+weak_view = sup_view
+strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
+labelled_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap', num_classes=19),
+    *geometry,
+    dict(type='SemiMultiBranch', sup=sup_view),
+]
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=weak_view,
+        unsup_strong=strong_view,
+    ),
+]
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
+    dataset=dict(
+        type='SemiDataset',
+        labelled=dict(
+            type='CityscapesDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='leftImg8bit', seg_map_path='gtFine'),
+            ann_file=f'{split}/labeled.txt',
+            pipeline=labelled_pipeline,
+        ),
+        unlabelled=dict(
+            type='CityscapesDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='leftImg8bit'),
+            ann_file=f'{split}/unlabeled.txt',
+            pipeline=unlabelled_pipeline,
+        ),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CityscapesDataset',
+        data_root=data_root,
+        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

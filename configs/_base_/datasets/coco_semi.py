@@ -1,0 +1,164 @@
+# COCO 2017, 80 classes of objects and the background: the labelled part of the 118,287
+# training pictures with masks, the rest without. Crop and scales are our choice.
+# tools/dataset_converters/coco_objects.py makes the masks,
+# tools/dataset_converters/semi_splits.py the splits: coco-unimatch_1_{512,256,128,64,
+# 32}.
+_base_ = '../strong_views.py'
+
+classes = (
+    'background',
+    'person',
+    'bicycle',
+    'car',
+    'motorcycle',
+    'airplane',
+    'bus',
+    'train',
+    'truck',
+    'boat',
+    'traffic light',
+    'fire hydrant',
+    'stop sign',
+    'parking meter',
+    'bench',
+    'bird',
+    'cat',
+    'dog',
+    'horse',
+    'sheep',
+    'cow',
+    'elephant',
+    'bear',
+    'zebra',
+    'giraffe',
+    'backpack',
+    'umbrella',
+    'handbag',
+    'tie',
+    'suitcase',
+    'frisbee',
+    'skis',
+    'snowboard',
+    'sports ball',
+    'kite',
+    'baseball bat',
+    'baseball glove',
+    'skateboard',
+    'surfboard',
+    'tennis racket',
+    'bottle',
+    'wine glass',
+    'cup',
+    'fork',
+    'knife',
+    'spoon',
+    'bowl',
+    'banana',
+    'apple',
+    'sandwich',
+    'orange',
+    'broccoli',
+    'carrot',
+    'hot dog',
+    'pizza',
+    'donut',
+    'cake',
+    'chair',
+    'couch',
+    'potted plant',
+    'bed',
+    'dining table',
+    'toilet',
+    'tv',
+    'laptop',
+    'mouse',
+    'remote',
+    'keyboard',
+    'cell phone',
+    'microwave',
+    'oven',
+    'toaster',
+    'sink',
+    'refrigerator',
+    'book',
+    'clock',
+    'vase',
+    'scissors',
+    'teddy bear',
+    'hair drier',
+    'toothbrush',
+)
+data_root = 'data/coco'
+split = 'splits/coco-unimatch_1_32'
+crop_size = (513, 513)
+batch_size = 8  # 4 + 4
+
+geometry = [
+    dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomCropPad', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+]
+sup_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+weak_view = sup_view
+strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
+labelled_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap', num_classes=81),
+    *geometry,
+    dict(type='SemiMultiBranch', sup=sup_view),
+]
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=weak_view,
+        unsup_strong=strong_view,
+    ),
+]
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
+    dataset=dict(
+        type='SemiDataset',
+        labelled=dict(
+            type='BaseSegDataset',
+            metainfo=dict(classes=classes),
+            data_root=data_root,
+            data_prefix=dict(img_path='train2017', seg_map_path='masks/train2017'),
+            ann_file=f'{split}/labeled.txt',
+            pipeline=labelled_pipeline,
+        ),
+        unlabelled=dict(
+            type='BaseSegDataset',
+            metainfo=dict(classes=classes),
+            data_root=data_root,
+            data_prefix=dict(img_path='train2017'),
+            ann_file=f'{split}/unlabeled.txt',
+            pipeline=unlabelled_pipeline,
+        ),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='BaseSegDataset',
+        metainfo=dict(classes=classes),
+        data_root=data_root,
+        data_prefix=dict(img_path='val2017', seg_map_path='masks/val2017'),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

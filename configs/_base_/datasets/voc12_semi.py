@@ -1,0 +1,85 @@
+# PASCAL VOC 2012: the labelled part of train_aug with masks, the rest without, in the
+# pipelines of MKD's release (mkd.md, section 9.1). tools/dataset_converters/voc_sbd.py
+# makes train_aug and its masks, tools/dataset_converters/semi_splits.py the splits:
+# voc-classic_{92,183,366,732,1464}, voc-blended-cps_1_{16,8,4,2} and
+# voc-blended-u2pl_1_{16,8,4,2}. Results on two families are not comparable.
+_base_ = '../strong_views.py'
+
+data_root = 'data/VOCdevkit/VOC2012'
+split = 'ImageSets/Segmentation/voc-blended-cps_1_16'
+crop_size = (512, 512)
+batch_size = 8  # 4 + 4
+
+geometry = [
+    # Brings the longer side to 256..1024 pixels.
+    dict(
+        type='RandomResize', scale=(512, 512), ratio_range=(0.5, 2.0), keep_ratio=True
+    ),
+    dict(type='RandomCropPad', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+]
+sup_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+weak_view = sup_view
+strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
+labelled_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap', num_classes=21),
+    *geometry,
+    dict(type='SemiMultiBranch', sup=sup_view),
+]
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=weak_view,
+        unsup_strong=strong_view,
+    ),
+]
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='Resize', scale=(512, 512), keep_ratio=True),
+    dict(type='LoadLabelMap'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
+    dataset=dict(
+        type='SemiDataset',
+        labelled=dict(
+            type='PascalVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(
+                img_path='JPEGImages', seg_map_path='SegmentationClassAug'
+            ),
+            ann_file=f'{split}/labeled.txt',
+            pipeline=labelled_pipeline,
+        ),
+        unlabelled=dict(
+            type='PascalVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='JPEGImages'),
+            ann_file=f'{split}/unlabeled.txt',
+            pipeline=unlabelled_pipeline,
+        ),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalVOCDataset',
+        data_root=data_root,
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        ann_file='ImageSets/Segmentation/val.txt',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
