@@ -80,6 +80,18 @@ def _semi(
     )
 
 
+BACKBONE = {
+    'type': 'ResNetV1c',
+    'depth': 18,
+    'base_channels': 8,
+    'stem_channels': 8,
+    'num_stages': 2,
+    'strides': (1, 2),
+    'dilations': (1, 1),
+    'out_indices': (0, 1),
+    'norm_cfg': {'type': 'BN'},
+    'zero_init_residual': False,
+}
 HEAD = {
     'type': 'LargeFOVHead',
     'in_channels': 16,
@@ -240,18 +252,7 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
             'seg_pad_val': 255,
             'size_divisor': 1,
         },
-        'backbone': {
-            'type': 'ResNetV1c',
-            'depth': 18,
-            'base_channels': 8,
-            'stem_channels': 8,
-            'num_stages': 2,
-            'strides': (1, 2),
-            'dilations': (1, 1),
-            'out_indices': (0, 1),
-            'norm_cfg': {'type': 'BN'},
-            'zero_init_residual': False,
-        },
+        'backbone': BACKBONE,
         'cam_head': {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS},
         'decode_head': HEAD,
         'test_cfg': {

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import load_checkpoint
 
 from mmseg_wsss.testing.tiny import (
+    BACKBONE,
     CROP,
     METHODS,
     SEMI,
@@ -16,7 +17,6 @@ from mmseg_wsss.testing.tiny import (
     set_phase,
     tiny_batch,
     tiny_config,
-    tiny_model,
     tiny_network,
 )
 from mmseg_wsss.testing.training import evaluate, train
@@ -87,7 +87,7 @@ def test_gradients_accumulate(method, tiny_voc, tmp_path):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_half_precision_changes_losses_little(method):
-    backbone = tiny_model(method)['backbone'] | {'norm_eval': True}
+    backbone = BACKBONE | {'norm_eval': True}
     model = tiny_network(method, drop=False, backbone=backbone)
     batch = batch_of(method, num=2, tags=((0, 3), (1,)))
     for phase in METHODS[method].phases:
@@ -110,8 +110,11 @@ def test_compiling_changes_nothing(method, tiny_voc, tmp_path):
     cfg.compile = {'backend': 'eager'}
     compiled = train(cfg)
     assert list(compiled.losses) == list(plain.losses)
-    for iteration, losses in plain.losses.items():
-        assert compiled.losses[iteration] == pytest.approx(losses, rel=1e-5)
+    for iteration, logs in plain.losses.items():
+        # Shares of pixels jump where two classes have all but the same score.
+        losses = {name: value for name, value in logs.items() if 'loss' in name}
+        found = {name: compiled.losses[iteration][name] for name in losses}
+        assert found == pytest.approx(losses, rel=1e-5)
 
 
 @pytest.mark.parametrize('method', METHODS)

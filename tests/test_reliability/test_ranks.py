@@ -9,10 +9,10 @@ from mmengine.registry import init_default_scope
 
 from mmseg_wsss.testing import run_processes
 from mmseg_wsss.testing.tiny import (
+    BACKBONE,
     METHODS,
     batch_of,
     set_phase,
-    tiny_model,
     tiny_network,
 )
 
@@ -24,7 +24,7 @@ TAGS = ((0, 3), (1,))
 def build(method: str) -> torch.nn.Module:
     """The same network in every process: no dropout, fixed batch statistics."""
     init_default_scope('mmseg')
-    backbone = tiny_model(method)['backbone'] | {'norm_eval': True}
+    backbone = BACKBONE | {'norm_eval': True}
     return tiny_network(method, drop=False, backbone=backbone).double()
 
 
