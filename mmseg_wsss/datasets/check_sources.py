@@ -12,6 +12,8 @@ from mmseg_wsss.registry import DATASETS
 from .checks import Finding, Picture, Split
 from .image_tags import ImageTags, TagError
 from .label_maps import LabelRule
+from .published_splits import PUBLISHED, digest
+from .split_lists import read_list
 
 StrPath = str | os.PathLike[str]
 
@@ -21,8 +23,10 @@ LOADERS = {'train': 'train_dataloader', 'val': 'val_dataloader'}
 def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
     """Splits that the loaders for training and validation of a config read.
 
-    Wrappers (``WeakDataset``, ``ConcatDataset``, ``RepeatDataset``) are looked
-    through; the masks of a ``WeakDataset`` may be missing.
+    Wrappers (``WeakDataset``, ``SemiDataset``, ``ConcatDataset``, ``RepeatDataset``)
+    are looked through; the masks of a ``WeakDataset`` may be missing, those of the
+    unlabelled part of a ``SemiDataset`` are not looked at, and a split that bears the
+    name of a published one must have its labelled pictures.
 
     Args:
         config: An mmseg config.
@@ -54,6 +58,9 @@ def _collect(
     ``weak`` is the config of the ``WeakDataset`` around it, if there is one.
     """
     inner = cfg.get('datasets') or ([cfg['dataset']] if 'dataset' in cfg else [])
+    if 'unlabelled' in cfg:
+        inner = [cfg['labelled'], _without_masks(cfg['unlabelled'])]
+        _check_name(cfg['labelled'], findings)
     for part in inner:
         _collect(name, part, cfg if 'tags' in cfg else weak, splits, findings)
     if inner:
@@ -78,6 +85,25 @@ def _collect(
             classes = dataset.metainfo['classes']
             split.tags = _load_tags(weak['tags'], classes, findings)
     splits.append(split)
+
+
+def _without_masks(cfg: dict) -> dict:
+    """A dataset config that does not know where masks are."""
+    if not cfg.get('data_prefix'):
+        return cfg
+    prefix = {k: v for k, v in cfg['data_prefix'].items() if k != 'seg_map_path'}
+    return {**cfg, 'data_prefix': prefix}
+
+
+def _check_name(labelled: dict, findings: list[Finding]) -> None:
+    """Whether lists in a folder named after a published split are that split's."""
+    path = Path(labelled.get('data_root') or '', labelled.get('ann_file') or '')
+    split = PUBLISHED.get(path.parent.name)
+    if split is None or split.digest is None or not path.is_file():
+        return
+    if digest(read_list(path)) != split.digest:
+        what = f'these are not the labelled pictures of {split.name}'
+        findings.append(Finding('wrong split', str(path), what))
 
 
 def _missing_paths(cfg: dict) -> list[str]:
