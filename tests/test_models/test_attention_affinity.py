@@ -83,7 +83,7 @@ class TestAttentionMiT:
         assert torch.equal(model(img)[2], model(img)[2])
 
     def test_bad_arguments(self):
-        with pytest.raises(ValueError, match='num_attentions .* 3, got 4'):
+        with pytest.raises(ValueError, match=r'num_attentions .* 3, got 4'):
             AttentionMiT(**MIT, num_attentions=4)
         with pytest.raises(ValueError, match=r'sr_ratios\[-1\] = 1, got 2'):
             AttentionMiT(**(MIT | {'sr_ratios': [4, 2, 2]}))
@@ -152,9 +152,9 @@ class TestAttentionAffinityHead:
         torch.testing.assert_close(affinity, head(feat), atol=0.02, rtol=0.0)
 
     def test_bad_arguments(self):
-        with pytest.raises(ValueError, match='12 channels .* 2 blocks with 2 heads'):
+        with pytest.raises(ValueError, match=r'12 query .* 2 blocks with 2 heads'):
             AttentionAffinityHead(12, num_heads=2, num_blocks=2)
         with pytest.raises(ValueError, match='num_blocks=2'):
             AttentionAffinityHead(12, 2, 2, embed_channels=8)
-        with pytest.raises(ValueError, match='expected 8 channels.*in_index=-1'):
+        with pytest.raises(ValueError, match=r'expected 8 channels.*in_index=-1'):
             AttentionAffinityHead(8, 2)([torch.zeros(1, 4, 2, 2)])

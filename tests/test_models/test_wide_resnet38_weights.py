@@ -267,7 +267,7 @@ def test_a_pickle_is_not_executed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(b'', 'found neither'), (b'no weights at all', 'found neither')],
+    [(b'', 'found none'), (b'no weights at all', 'found neither')],
     ids=['empty', 'text'],
 )
 def test_not_a_weight_file(tmp_path, content, message):
@@ -281,7 +281,7 @@ def test_truncated_torch_file(tmp_path):
     path = tmp_path / 'cut.pth'
     torch.save(weights(trunk()), path)
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(ValueError, match=r'cut\.pth: .*found neither'):
+    with pytest.raises(ValueError, match=r'cut\.pth: .*found none'):
         read_weights(path)
 
 

@@ -16,10 +16,10 @@ import torch
 from mmseg_wsss.models.backbones import WideResNet38
 from mmseg_wsss.models.backbones.wide_resnet38_weights import (
     FIRST_KEY,
-    check_weights,
     read_weights,
     segmentor_checkpoint,
 )
+from mmseg_wsss.models.utils import check_state
 from mmseg_wsss.utils import atomic_write
 
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         state = read_weights(args.src, args.prefix)
         with torch.device('meta'):
             backbone = WideResNet38(base_channels=state[FIRST_KEY].shape[0])
-        check_weights(state, backbone, args.src)
+        check_state(state, backbone, args.src)
         checkpoint = segmentor_checkpoint(state, backbone)
         with atomic_write(args.dst) as file:
             torch.save(checkpoint, file)

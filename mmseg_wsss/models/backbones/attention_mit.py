@@ -6,10 +6,13 @@ import torch
 import torch.nn.functional as F
 from mmseg.models.backbones import MixVisionTransformer
 from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mmseg_wsss.registry import MODELS
+
+from .mit_weights import load_mit
+from .wide_resnet38_weights import pretrained_checkpoint
 
 
 @MODELS.register_module()
@@ -51,6 +54,15 @@ class AttentionMiT(MixVisionTransformer):
             'num_blocks': self.num_attentions,
         }
 
+    def init_weights(self) -> None:
+        """Initialise once; SegFormer's and mmseg's published files are both read."""
+        source = pretrained_checkpoint(self.init_cfg)
+        if source is None or self.is_init:
+            super().init_weights()
+            return
+        load_mit(self, **source)
+        self._is_init = True
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps of a batch.
 
@@ -63,7 +75,8 @@ class AttentionMiT(MixVisionTransformer):
         """
         outs: list[Tensor] = []
         pairs: list[Tensor] = []
-        for index, (embed, blocks, norm) in enumerate(self.layers):
+        stages: list[Any] = list(self.layers)
+        for index, (embed, blocks, norm) in enumerate(stages):
             x, size = embed(x)
             for block in blocks:
                 if block.with_cp and x.requires_grad:
@@ -78,25 +91,31 @@ class AttentionMiT(MixVisionTransformer):
 
 
 def _block(
-    block: nn.Module, x: Tensor, size: tuple[int, int]
+    block: Any, x: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A transformer block; gives its output (N, n, D), queries and keys."""
     attention, normed = block.attn, block.norm1(x)
     keys = normed
     if attention.sr_ratio > 1:
-        keys = attention.norm(nchw_to_nlc(attention.sr(nlc_to_nchw(normed, size))))
+        grid = nlc_to_nchw(normed, size)
+        # Maps smaller than the stride of the reduction fill up with zeros.
+        missing = [max(attention.sr_ratio - side, 0) for side in size]
+        grid = F.pad(grid, (0, missing[1], 0, missing[0]))
+        keys = attention.norm(nchw_to_nlc(attention.sr(grid)))
     inner = attention.attn
     dims, bias = inner.embed_dim, inner.in_proj_bias
     weight_q, weight_kv = inner.in_proj_weight.split([dims, 2 * dims])
     bias_q, bias_kv = (None, None) if bias is None else bias.split([dims, 2 * dims])
     query = F.linear(normed, weight_q, bias_q)
     key, value = F.linear(keys, weight_kv, bias_kv).chunk(2, 2)
-    per_head = [
+    per_head = tuple(
         item.unflatten(2, (inner.num_heads, -1)).transpose(1, 2)
         for item in (query, key, value)
-    ]
+    )
     dropout = inner.dropout if block.training else 0.0
-    out = F.scaled_dot_product_attention(*per_head, dropout_p=dropout)
+    out = F.scaled_dot_product_attention(
+        per_head[0], per_head[1], per_head[2], dropout_p=dropout
+    )
     out = inner.out_proj(out.transpose(1, 2).flatten(2))
     x = x + attention.dropout_layer(attention.proj_drop(out))
     return block.ffn(block.norm2(x), size, identity=x), query, key

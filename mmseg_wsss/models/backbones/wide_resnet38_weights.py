@@ -1,7 +1,6 @@
 """Published weights of ``WideResNet38``, read without MXNet and without unpickling."""
 
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
+from ..utils import check_state, read_state_dict
 from ..utils.mxnet_params import LIST_MAGIC, read_mxnet_params
 
 FIRST_KEY = 'conv1a.weight'
@@ -68,30 +68,6 @@ def _read_mxnet(path: str | os.PathLike) -> dict[str, Tensor]:
     }
 
 
-def _read_torch(path: str | os.PathLike) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        ValueError,
-    ) as exc:
-        reason = str(exc).splitlines()[0] if str(exc) else repr(exc)
-        raise ValueError(
-            f'{path}: expected an MXNet params file or a PyTorch file of tensors, '
-            f'found neither: {reason}'
-        ) from exc
-    if isinstance(content, Mapping):
-        content = content.get('state_dict', content)
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f'{path}: expected a state dict, found {type(content).__name__}'
-        )
-    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
-
-
 def _backbone_prefix(path: str | os.PathLike, keys: Any, prefix: str | None) -> str:
     found = [key.removesuffix(FIRST_KEY) for key in keys if key.endswith(FIRST_KEY)]
     if prefix is not None and prefix in found:
@@ -128,45 +104,17 @@ def read_weights(
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such file (weights of WideResNet38)')
-    state = _read_mxnet(path) if _is_mxnet(path) else _read_torch(path)
+    state = (
+        _read_mxnet(path)
+        if _is_mxnet(path)
+        else read_state_dict(path, 'an MXNet params file or a PyTorch file of tensors')
+    )
     prefix = _backbone_prefix(path, state, prefix)
     return {
         key.removeprefix(prefix): value
         for key, value in state.items()
         if key.startswith(prefix)
     }
-
-
-def check_weights(
-    state: Mapping[str, Tensor], module: nn.Module, path: str | os.PathLike
-) -> list[str]:
-    """Compare weights with the module that they are meant for.
-
-    Counters of batches are not required, as files of PyTorch 0.4 have none.
-
-    Returns:
-        Keys that the module has no place for.
-
-    Raises:
-        ValueError: If a key is missing or has another shape.
-    """
-    own = {
-        key: value
-        for key, value in module.state_dict().items()
-        if not key.endswith('num_batches_tracked')
-    }
-    bad = [f'{key} (missing)' for key in own if key not in state]
-    bad += [
-        f'{key} (expected {tuple(value.shape)}, found {tuple(state[key].shape)})'
-        for key, value in own.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    if bad:
-        more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
-        raise ValueError(
-            f'{path}: does not fit WideResNet38: {", ".join(bad[:3])}{more}'
-        )
-    return [key for key in state if key not in module.state_dict()]
 
 
 def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> dict[str, Any] | None:
@@ -187,7 +135,7 @@ def load_pretrained(
     if prefix is not None and not prefix.endswith('.'):
         prefix += '.'
     state = read_weights(path, prefix)
-    unused = check_weights(state, module, path)
+    unused = check_state(state, module, path)
     module.load_state_dict(state, strict=False)
     note = f'; not used: {", ".join(unused)}' if unused else ''
     print_log(f'Loaded WideResNet38 from {path}{note}', logger='current')

@@ -3,5 +3,6 @@
 from .attention_affinity_head import AttentionAffinityHead
 from .cam_head import CAMHead
 from .large_fov_head import LargeFOVHead
+from .segformer_mlp_head import SegFormerMLPHead
 
-__all__ = ['AttentionAffinityHead', 'CAMHead', 'LargeFOVHead']
+__all__ = ['AttentionAffinityHead', 'CAMHead', 'LargeFOVHead', 'SegFormerMLPHead']

@@ -90,7 +90,7 @@ class AFA(CAMSeg):
         affinity = self.affinity_head(feats)
         img, valid = self.denormalize(inputs), self.valid(data_samples, inputs)
 
-        known = {1.0: [feat.detach() for feat in feats]}
+        known: dict[float, Sequence[Tensor]] = {1.0: [feat.detach() for feat in feats]}
         if self.use_affinity:
             known[self.walk_scale] = self.inference_feats(inputs, self.walk_scale)
         cam = self.train_cams(inputs, known)
@@ -144,7 +144,8 @@ class AFA(CAMSeg):
             walk: Features whose affinity spreads the CAM first; None leaves this out.
         """
         maps, labels = self.refine(cam, tags, img, (self.high_thr, self.low_thr), walk)
-        label = merge_backgrounds(*strongest_labels(maps, labels).unbind(1))
+        high, low = strongest_labels(maps, labels).unbind(1)
+        label = merge_backgrounds(high, low)
         return label if valid is None else label.masked_fill(~valid, 255)
 
     def refine(

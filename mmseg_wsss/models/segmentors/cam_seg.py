@@ -108,7 +108,7 @@ class CAMSeg(WSSSBase):
         self, inputs: Tensor, known: Mapping[float, Sequence[Tensor]]
     ) -> Tensor:
         """CAM (N, K, H, W) in [0, 1] of all classes, of the size of ``inputs``."""
-        size = tuple(inputs.shape[2:])
+        size = inputs.shape[2:]
         cam = self.multi_scale_cam(inputs, size=size, feats=known, **self.train_cam)
         # Not finite weights shall stop the training by a loss, not inside a refiner.
         return normalize_cam(cam, mode=self.cam_normalization).nan_to_num(0.0)

@@ -101,8 +101,9 @@ class TSCD(AFA):
                 cams[0], logits, cams[1], view_logits, *points
             )
         if self.er_mode == 'grad':
-            pair = [self.cam_head.cam(maps) for maps in (feats, view_feats)]
-            losses['loss_er'] = self.er_weight * equivariant_loss(*pair, tags)
+            losses['loss_er'] = self.er_weight * equivariant_loss(
+                self.cam_head.cam(feats), self.cam_head.cam(view_feats), tags
+            )
         return losses
 
     def random_points(self, valid: Tensor) -> Tensor:

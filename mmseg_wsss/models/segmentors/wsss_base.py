@@ -146,7 +146,7 @@ class WSSSBase(EncoderDecoder):
         dropout: bool = False,
         paired: bool = False,
         train_mode: bool = False,
-        size: tuple[int, int] | None = None,
+        size: Sequence[int] | None = None,
         feats: Sequence[Tensor] | Mapping[float, Sequence[Tensor]] | None = None,
     ) -> Tensor:
         """Class activation maps merged over scales and mirror images.
@@ -195,9 +195,9 @@ class WSSSBase(EncoderDecoder):
                     cam = self._cam(views, cam_of)
                 plain, *mirrored = cam.float().chunk(2) if flip else [cam.float()]
                 cams.append([plain, *(cam.flip(-1) for cam in mirrored)])
-        if size is None:
-            in_index = self.cam_head.in_index
-            size = (known[1.0][in_index] if 1.0 in known else cams[0][0]).shape[2:]
+        in_index = self.cam_head.in_index
+        reference = known[1.0][in_index] if 1.0 in known else cams[0][0]
+        size = reference.shape[2:] if size is None else size
         if paired:
             pairs = [merge_cams(pair, size, 'max').relu() for pair in cams]
             return merge_cams(pairs, size, merge)

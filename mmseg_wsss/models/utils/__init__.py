@@ -8,18 +8,21 @@ from .mix import cutmix_masks, mix
 from .near_pairs import near_pairs
 from .precision import at_least_float32
 from .pwm import pwm_signal
+from .state_files import check_state, read_state_dict
 from .unwrap import unwrap
 from .valid_map import valid_maps
 
 __all__ = [
     'ImplicitSemanticAugmentation',
     'at_least_float32',
+    'check_state',
     'cutmix_masks',
     'inference_behaviour',
     'mix',
     'near_pairs',
     'ops_available',
     'pwm_signal',
+    'read_state_dict',
     'require_ops',
     'unwrap',
     'update_ema',
