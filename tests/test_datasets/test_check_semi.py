@@ -76,3 +76,14 @@ def test_a_folder_named_after_a_published_split_holds_that_split(config, tmp_pat
     assert found.kind == 'wrong split'
     assert found.where == str(folder / 'labeled.txt')
     assert 'voc-classic_92' in found.what
+
+
+def test_lists_of_a_published_split_bear_its_name(config, tmp_path, shared):
+    folder = tmp_path / 'voc-classic_92'
+    (tmp_path / 'mine_1').rename(folder)
+    listed = shared / 'data/splits/voc/classic_92/labeled.txt'
+    (folder / 'labeled.txt').write_text(listed.read_text())
+    for part in ('labelled', 'unlabelled'):
+        data = config.train_dataloader.dataset[part]
+        data.ann_file = data.ann_file.replace('mine_1', 'voc-classic_92')
+    assert splits_from_config(config)[1] == []

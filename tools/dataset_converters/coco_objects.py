@@ -1,0 +1,164 @@
+"""Make label maps of COCO's objects: 0 the background, 1 to 80 the classes.
+
+    python tools/dataset_converters/coco_objects.py data/coco
+
+Reads ``annotations/instances_{train,val}2017.json`` and writes ``masks/PART/*.png`` and
+``PART.txt``, the names of all pictures. Labels count the categories in the order of
+their ids. Where objects overlap, the smaller one is seen. A pixel belongs to an outline
+where its middle does, to a quarter of a pixel; COCO's own tools may differ by a pixel
+along outlines. Crowds are labelled as their class. A run that was stopped goes on where
+it stopped.
+"""
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from mmseg_wsss.datasets.label_maps import write_label_map
+from mmseg_wsss.datasets.split_lists import write_list
+from mmseg_wsss.utils.parallel import parallel_map
+
+PARTS = ('train2017', 'val2017')
+FINE = 4  # steps of a pixel, in which outlines are filled
+
+
+class Picture(NamedTuple):
+    """A picture and its objects: (area, label, segmentation) of each."""
+
+    name: str
+    height: int
+    width: int
+    objects: list[tuple[float, int, list | dict]]
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('coco', type=Path, help='folder with annotations/')
+    parser.add_argument('--parts', nargs='+', default=PARTS, help='train2017, val2017')
+    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument('--overwrite', action='store_true', help='make all masks anew')
+    return parser.parse_args(argv)
+
+
+def read_instances(path: Path) -> list[Picture]:
+    """Pictures of an annotation file.
+
+    Raises:
+        ValueError: It is no such file; names it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        ids = sorted(category['id'] for category in content['categories'])
+        labels = {number: label for label, number in enumerate(ids, 1)}
+        objects = defaultdict(list)
+        for item in content['annotations']:
+            entry = item['area'], labels[item['category_id']], item['segmentation']
+            objects[item['image_id']].append(entry)
+        return [
+            Picture(
+                Path(image['file_name']).stem,
+                image['height'],
+                image['width'],
+                objects[image['id']],
+            )
+            for image in content['images']
+        ]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path}: no file of COCO instances: {error!r}') from error
+
+
+def covered(segmentation: list | dict, height: int, width: int) -> np.ndarray:
+    """Pixels (H, W) uint8, 0 or 1, of an object: outlines, or run lengths.
+
+    Raises:
+        ValueError: Compressed run lengths, or some that do not fill the picture.
+    """
+    mask = np.zeros((height, width), np.uint8)
+    if isinstance(segmentation, list):
+        for outline in segmentation:
+            fill(mask, np.reshape(outline, (-1, 2)))
+        return mask
+    counts = segmentation['counts']
+    if isinstance(counts, str) or sum(counts) != height * width:
+        raise ValueError(
+            f'expected plain run lengths of {height}x{width} pixels, found '
+            f'{"compressed ones" if isinstance(counts, str) else sum(counts)}'
+        )
+    values = np.arange(len(counts)) % 2  # columns, beginning with what is not covered
+    return np.repeat(values, counts).reshape(width, height).T.astype(np.uint8)
+
+
+def fill(mask: np.ndarray, outline: np.ndarray) -> None:
+    """Set the pixels whose middle lies within an outline (N, 2) of x and y."""
+    # OpenCV draws the outline itself too, half a pixel wide: fill finer ones.
+    left, top = np.maximum(np.floor(outline.min(0)), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(outline.max(0)), mask.shape[::-1]).astype(int)
+    if left >= right or top >= bottom:
+        return
+    fine = np.zeros(((bottom - top) * FINE, (right - left) * FINE), np.uint8)
+    points = (outline - (left, top)) * FINE - 0.5
+    cv2.fillPoly(fine, [points.round().astype(np.int32)], 1)
+    mask[top:bottom, left:right] |= fine[FINE // 2 :: FINE, FINE // 2 :: FINE]
+
+
+def convert(picture: Picture, out: Path, overwrite: bool) -> str | None:
+    """Write one label map; returns what is wrong, if anything."""
+    path = out / f'{picture.name}.png'
+    if path.exists() and not overwrite:
+        return None
+    labels = np.zeros((picture.height, picture.width), np.uint8)
+    try:
+        by_area = sorted(picture.objects, key=lambda item: -item[0])
+        for _, label, segmentation in by_area:
+            mask = covered(segmentation, picture.height, picture.width)
+            labels[mask == 1] = label
+        write_label_map(path, labels)
+    except (ValueError, OSError) as error:
+        return f'{picture.name}: {error}'
+    return None
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write masks and lists of all parts.
+
+    Raises:
+        ValueError: Annotations that cannot be used.
+        FileNotFoundError: There are none.
+    """
+    for part in args.parts:
+        pictures = read_instances(args.coco / f'annotations/instances_{part}.json')
+        out = args.coco / 'masks' / part
+        work = partial(convert, out=out, overwrite=args.overwrite)
+        results = parallel_map(work, pictures, args.workers, f'writing {part}', True)
+        problems = [problem for problem in results if problem]
+        if problems:
+            raise ValueError('\n'.join([f'{len(problems)} unusable masks:', *problems]))
+        path = args.coco / f'{part}.txt'
+        write_list(path, [picture.name for picture in pictures])
+        print(f'{path}: {len(pictures)} pictures')
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        run(args)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on from here', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
