@@ -267,7 +267,7 @@ def test_a_pickle_is_not_executed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(b'', 'found none'), (b'no weights at all', 'found neither')],
+    [(b'', 'found none'), (b'no weights at all', 'found none')],
     ids=['empty', 'text'],
 )
 def test_not_a_weight_file(tmp_path, content, message):
