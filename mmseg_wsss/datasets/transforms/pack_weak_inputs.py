@@ -18,12 +18,13 @@ def bounding_box(valid_map: np.ndarray) -> tuple[int, int, int, int]:
 
 @TRANSFORMS.register_module()
 class PackWeakInputs(PackSegInputs):
-    """mmseg's ``PackSegInputs`` for pictures that are labelled by tags.
+    """mmseg's ``PackSegInputs`` for pictures that have tags, or no label at all.
 
-    Adds to the data sample ``gt_tags.label`` (K,) float32 in {0, 1}, ``valid_map`` (a
-    ``PixelData`` with ``data`` (1, H, W) bool, True inside the picture) and, in the
-    meta information, ``img_box`` = (row0, row1, col0, col1), the bounding box of the
-    valid area. ``full_img`` (3, H, W) uint8 is there where ``KeepFullPicture`` ran.
+    Adds to the data sample ``gt_tags.label`` (K,) float32 in {0, 1} where there are
+    tags, ``valid_map`` (a ``PixelData`` with ``data`` (1, H, W) bool, True inside the
+    picture) and, in the meta information, ``img_box`` = (row0, row1, col0, col1), the
+    bounding box of the valid area. ``full_img`` (3, H, W) uint8 is there where
+    ``KeepFullPicture`` ran.
 
     Args:
         meta_keys: Keys of the meta information, as in ``PackSegInputs``.
