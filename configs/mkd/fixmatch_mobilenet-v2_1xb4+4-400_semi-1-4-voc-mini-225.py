@@ -1,13 +1,14 @@
-# A student taught by itself, with UniMatch's strong views; data, start and budget are
-# those of the MKD run.
+# A student taught by itself, with UniMatch's strong views;
+# data, start and budget are those of the MKD run.
 _base_ = './mkd_mobilenet-v2_1xb4+4-400_semi-1-4-voc-mini-225.py'
+strong_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 unlabelled_pipeline = [
     dict(type='LoadPicture'),
     *_base_.geometry,
     dict(
         type='SemiMultiBranch',
-        unsup_weak=_base_.weak_view,
-        unsup_strong=[*_base_.unimatch_strong, dict(type='PackWeakInputs')],
+        unsup_weak=[dict(type='PackWeakInputs')],
+        unsup_strong=strong_view,
     ),
 ]
 train_dataloader = dict(dataset=dict(unlabelled=dict(pipeline=unlabelled_pipeline)))

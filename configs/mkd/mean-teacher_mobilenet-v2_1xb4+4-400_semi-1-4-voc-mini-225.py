@@ -1,4 +1,4 @@
-# One student and its mean teacher: data, start and budget are those of the MKD run.
+# A student and its mean teacher; data, start and budget are those of the MKD run.
 _base_ = './mkd_mobilenet-v2_1xb4+4-400_semi-1-4-voc-mini-225.py'
 model = dict(
     _delete_=True,

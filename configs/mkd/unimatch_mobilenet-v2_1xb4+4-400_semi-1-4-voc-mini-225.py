@@ -1,5 +1,5 @@
-# UniMatch V1: two strong views and one of perturbed features; data, start and budget
-# are those of the MKD run.
+# UniMatch V1: two strong views and one of perturbed features;
+# data, start and budget are those of the MKD run.
 _base_ = './mkd_mobilenet-v2_1xb4+4-400_semi-1-4-voc-mini-225.py'
 strong_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 unlabelled_pipeline = [
@@ -7,7 +7,7 @@ unlabelled_pipeline = [
     *_base_.geometry,
     dict(
         type='SemiMultiBranch',
-        unsup_weak=_base_.weak_view,
+        unsup_weak=[dict(type='PackWeakInputs')],
         unsup_strong_0=strong_view,
         unsup_strong_1=strong_view,
     ),

@@ -1,0 +1,9 @@
+_base_ = './mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
+model = dict(
+    segmentor=dict(
+        backbone=dict(
+            depth=101,
+            init_cfg=dict(checkpoint='open-mmlab://resnet101_v1c'),
+        )
+    )
+)

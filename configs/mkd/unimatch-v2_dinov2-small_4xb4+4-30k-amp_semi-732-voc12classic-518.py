@@ -1,0 +1,104 @@
+# UniMatch V2 on DINOv2 through mmpretrain: AdamW, the new layers at forty times the rate
+# (mkd.md, section 14). mmseg's DPTHead asks for class tokens that mmpretrain keeps to
+# itself, so a pyramid and a UPerHead stand in for it.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16.py',
+    '../_base_/datasets/voc12_semi.py',
+    '../_base_/schedules/semi_30k.py',
+    '../_base_/default_runtime.py',
+]
+custom_imports = dict(
+    imports=['mmseg_wsss', 'mmpretrain.models'], allow_failed_imports=False
+)
+crop_size = (518, 518)  # 37 patches of 14 pixels
+split = 'ImageSets/Segmentation/voc-classic_732'
+geometry = [
+    dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomCropPad', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+]
+weak_view = [dict(type='PackWeakInputs')]
+strong_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
+labelled_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap', num_classes=21),
+    *geometry,
+    dict(type='SemiMultiBranch', sup=weak_view),
+]
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=weak_view,
+        unsup_strong_0=strong_view,
+        unsup_strong_1=strong_view,
+    ),
+]
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='Resize', scale=(518, 518), keep_ratio=True),
+    dict(type='LoadLabelMap'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    dataset=dict(
+        labelled=dict(ann_file=f'{split}/labeled.txt', pipeline=labelled_pipeline),
+        unlabelled=dict(
+            ann_file=f'{split}/unlabeled.txt', pipeline=unlabelled_pipeline
+        ),
+    )
+)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+norm_cfg = dict(type='SyncBN', requires_grad=True)
+model = dict(
+    _delete_=True,
+    type='UniMatchV2',
+    segmentor=dict(
+        type='EncoderDecoder',
+        data_preprocessor={
+            **_base_.model.data_preprocessor,
+            'test_cfg': dict(size_divisor=14),
+        },
+        backbone=dict(
+            type='mmpretrain.VisionTransformer',
+            arch='dinov2-small',
+            img_size=518,
+            patch_size=14,
+            layer_scale_init_value=1e-5,
+            out_indices=(2, 5, 8, 11),
+            out_type='featmap',
+            init_cfg=dict(
+                type='Pretrained',
+                checkpoint='https://download.openmmlab.com/mmpretrain/v1.0/dinov2/'
+                'vit-small-p14_dinov2-pre_3rdparty_20230426-5641ca5a.pth',
+                prefix='backbone',
+            ),
+        ),
+        neck=dict(type='Feature2Pyramid', embed_dim=384, norm_cfg=norm_cfg),
+        decode_head=dict(
+            type='UPerHead',
+            in_channels=[384, 384, 384, 384],
+            in_index=[0, 1, 2, 3],
+            pool_scales=(1, 2, 3, 6),
+            channels=256,
+            dropout_ratio=0.1,
+            num_classes=_base_.num_classes,
+            norm_cfg=norm_cfg,
+            align_corners=False,
+            loss_decode=dict(
+                type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True
+            ),
+        ),
+        train_cfg=dict(),
+        test_cfg=dict(mode='whole'),
+    ),
+)
+new_layers = dict(lr_mult=40.0)
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='AdamW', lr=5e-6, weight_decay=0.01),
+    paramwise_cfg=dict(custom_keys={'decode_head': new_layers, 'neck': new_layers}),
+)
+default_hooks = dict(checkpoint=dict(save_best='teacher/mIoU'))
+custom_hooks = [*_base_.custom_hooks, dict(type='MeanTeacherHook', decay=0.996)]
