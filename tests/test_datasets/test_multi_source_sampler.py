@@ -1,7 +1,11 @@
 """MultiSourceSampler: counts, passes, ranks, resuming."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mmseg_wsss.datasets.draws import Draw
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
@@ -115,6 +119,40 @@ class TestMultiSourceSampler:
     def test_bad_arguments_are_named(self, dataset, batch_size, ratio, message):
         with pytest.raises(ValueError, match=message):
             MultiSourceSampler(dataset, batch_size, ratio, seed=0)
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.integers(1, 9), st.sampled_from([0.5, 1, 2, 7])),
+            min_size=1,
+            max_size=3,
+        ),
+        st.integers(1, 9),
+        st.integers(1, 3),
+    )
+    def test_any_batch_and_ratio_works_or_is_refused(self, sources, batch, world_size):
+        """Counts are shares rounded down, each pass holds each picture once."""
+        sizes, ratio = zip(*sources)
+        shares = [Fraction(r) / Fraction(sum(ratio)) * batch for r in ratio]
+        args = world_size, Sources(*sizes), batch, ratio
+        if any(share < 1 for share in shares[1:]):
+            with pytest.raises(ValueError, match='no picture of a batch'):
+                at_rank(0, *args, seed=0)
+            return
+        samplers = [at_rank(rank, *args, seed=0) for rank in range(world_size)]
+        counts = [int(share) for share in shares[1:]]
+        counts.insert(0, batch - sum(counts))
+        iterations = 2 * max(sizes)
+        streams = [take(sampler, iterations * batch) for sampler in samplers]
+        draws = sorted((d for s in streams for d in s), key=lambda d: d.number)
+        assert [d.number for d in draws] == list(range(len(draws)))
+        start = 0
+        for size, count in zip(sizes, counts):
+            mine = [d - start for d in draws if start <= d < start + size]
+            assert len(mine) == count * iterations * world_size
+            laps = [mine[i : i + size] for i in range(0, len(mine), size)]
+            assert all(len(set(lap)) == len(lap) for lap in laps)
+            start += size
 
     def test_a_negative_skip_is_refused(self):
         with pytest.raises(ValueError, match='-1'):

@@ -1,5 +1,7 @@
 """The data sets of configs/_base_/datasets/*_semi*.py: views, labels, batches."""
 
+import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +131,29 @@ def test_voc_mini_has_51_masks_and_154_bare_pictures(shared):
         shared / 'data/voc-mini/VOC2012/ImageSets/Segmentation/train.txt'
     ).read_text()
     assert {Path(name).stem for name in names} == set(listed.split())
+
+
+def test_the_example_of_the_data_page_loads(tmp_path, monkeypatch):
+    page = (ROOT / 'docs/data.md').read_text()
+    section = page.partition('## Few masks')[2].partition('\n## ')[0]
+    code = re.findall(r'^( *)```python\n(.*?)^\1```$', section, re.M | re.S)
+    names: dict = {}
+    for _, block in code:
+        exec(textwrap.dedent(block), names)
+    monkeypatch.chdir(tmp_path)
+    for place in (
+        'my_data/pictures/a.jpg',
+        'my_data/masks/a.png',
+        'more_pictures/b.jpg',
+    ):
+        path = Path('data', place)
+        path.parent.mkdir(parents=True)
+        shape = (30, 40) if path.suffix == '.png' else (30, 40, 3)
+        Image.fromarray(np.ones(shape, np.uint8)).save(path)
+    Path('data/my_data/labeled.txt').write_text('a\n')
+    cfg = Config({'train_dataloader': names['train_dataloader']}).train_dataloader
+    cfg.num_workers = 0
+    batch = next(iter(Runner.build_dataloader(cfg, seed=0)))
+    found = {k: [i is not None for i in v] for k, v in batch['inputs'].items()}
+    assert found['sup'] == [True] * 4 + [False] * 4
+    assert found['unsup_weak'] == found['unsup_strong'] == [False] * 4 + [True] * 4
