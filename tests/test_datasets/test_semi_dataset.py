@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from mmseg_wsss.datasets import SemiDataset
 from mmseg_wsss.datasets.draws import Draw
+from mmseg_wsss.datasets.samplers import MultiSourceSampler
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
 
 FIELD = ['sup', 'unsup_weak', 'unsup_strong']
@@ -172,6 +175,32 @@ class TestSemiDataset:
         assert torch.equal(dataset[draw(3, 9)]['inputs']['unsup_strong'], first)
         others = [dataset[draw(3, n)]['inputs']['unsup_strong'] for n in range(5)]
         assert not all(torch.equal(other, first) for other in others)
+
+    def test_batches_depend_neither_on_workers_nor_on_what_was_skipped(self, folder):
+        dataset = semi(folder)
+
+        def batches(workers: int, skipped: int) -> list[dict]:
+            sampler = MultiSourceSampler(dataset, 4, seed=3)
+            sampler.skip(4 * skipped)
+            loader = DataLoader(
+                dataset,
+                batch_size=4,
+                sampler=sampler,
+                num_workers=workers,
+                collate_fn=pseudo_collate,
+            )
+            return [batch['inputs'] for _, batch in zip(range(skipped, 5), loader)]
+
+        whole = batches(0, 0)
+        for workers, skipped in ((2, 0), (0, 3)):
+            found = batches(workers, skipped)
+            assert len(found) == 5 - skipped
+            for a, b in zip(found, whole[skipped:], strict=True):
+                for name in FIELD:
+                    views = [v for v in b[name] if v is not None]
+                    assert len(views) == 2
+                    pairs = zip([v for v in a[name] if v is not None], views)
+                    assert all(torch.equal(x, y) for x, y in pairs)
 
     def test_rejected_pictures_are_replaced_within_their_part(self, folder):
         class Reject:
