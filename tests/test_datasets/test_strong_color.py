@@ -4,12 +4,14 @@ import colorsys
 
 import numpy as np
 import pytest
+from mmseg.datasets.transforms import PhotoMetricDistortion
 
 from mmseg_wsss.datasets.transforms import (
     RandomCropPad,
     SemiColorJitter,
     SemiEqualize,
     SemiGaussianBlur,
+    SemiPhotoMetricDistortion,
     SemiSolarize,
     SemiToGray,
     WeightedChoice,
@@ -23,6 +25,7 @@ OPS = (
     SemiEqualize,
     SemiSolarize,
     SemiToGray,
+    SemiPhotoMetricDistortion,
 )
 
 
@@ -160,6 +163,14 @@ class TestTransforms:
             1,
             3,
         )
+
+    def test_distortion_is_that_of_mmseg(self, img):
+        for seed in range(10):
+            np.random.seed(seed)
+            found = SemiPhotoMetricDistortion(hue_delta=9)({'img': img})['img']
+            np.random.seed(seed)
+            expected = PhotoMetricDistortion(hue_delta=9)({'img': img})['img']
+            np.testing.assert_array_equal(found, expected)
 
     def test_jitter_draws_from_its_ranges_in_any_order(self, monkeypatch):
         bounds = {

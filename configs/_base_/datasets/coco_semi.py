@@ -98,7 +98,7 @@ geometry = [
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
 ]
-sup_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
+sup_view = [dict(type='SemiPhotoMetricDistortion'), dict(type='PackWeakInputs')]
 weak_view = sup_view
 strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
 labelled_pipeline = [

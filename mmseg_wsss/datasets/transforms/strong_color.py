@@ -1,4 +1,4 @@
-"""Strong colour operations of the unlabelled views, and the choice of one of them.
+"""Colour operations of the views, and the choice of one of them.
 
 mmcv's ``RandomApply(transforms, prob)`` applies one now and then.
 """
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform, RandomChoice
+from mmseg.datasets.transforms import PhotoMetricDistortion
 
 from mmseg_wsss.registry import TRANSFORMS
 
@@ -172,6 +173,23 @@ class SemiToGray(ColorOp):
     def change(self, img: np.ndarray) -> np.ndarray:
         """Nothing is drawn."""
         return color_ops.to_gray(img)
+
+
+@TRANSFORMS.register_module()
+class SemiPhotoMetricDistortion(ColorOp):
+    """mmseg's ``PhotoMetricDistortion``, which leaves the padding its colour.
+
+    Args:
+        **kwargs: Arguments of mmseg's.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.distortion = PhotoMetricDistortion(**kwargs)
+
+    def change(self, img: np.ndarray) -> np.ndarray:
+        """Draw what mmseg's draws."""
+        bgr = np.ascontiguousarray(img[..., ::-1])
+        return self.distortion({'img': bgr})['img'][..., ::-1]
 
 
 @TRANSFORMS.register_module()
