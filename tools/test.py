@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 
 import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
-from mmseg_wsss.evaluation.setting import SCALES, apply_setting, record
+from mmseg_wsss.evaluation.setting import SCALES, apply_setting, drop_truth, record
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,6 +17,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='folder of the predictions, as PNG files')
+    parser.add_argument(
+        '--no-truth',
+        action='store_true',
+        help='pictures have no masks: only write predictions to --out',
+    )
     parser.add_argument('--show', action='store_true', help='show the predictions')
     parser.add_argument('--show-dir', help='folder of painted pictures')
     parser.add_argument(
@@ -79,6 +84,10 @@ def main() -> None:
         paint(cfg, args)
     if args.out is not None:
         keep_predictions(cfg, args.out)
+    if args.no_truth:
+        if args.out is None:
+            raise ValueError('--no-truth needs --out, the folder of the predictions')
+        drop_truth(cfg)
     setting = apply_setting(cfg, args.tta, args.ms_flip, args.crf, args.scales)
     runner = build_runner(cfg)
     shown = setting
@@ -86,7 +95,7 @@ def main() -> None:
         shown += f' {dict(cfg.model.crf)}'
     print_log(f'setting: {shown}', logger='current')
     metrics = runner.test()
-    if is_main_process():
+    if is_main_process() and not args.no_truth:
         path = Path(cfg.work_dir, 'test_settings.json')
         table = record(path, args.checkpoint, setting, metrics)
         print_log(f'{args.checkpoint} ({path})\n{table}', logger='current')

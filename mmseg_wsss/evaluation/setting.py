@@ -116,6 +116,23 @@ def make_tta_pipeline(
     return [*copy.deepcopy(head), dict(type='TestTimeAug', transforms=steps)]
 
 
+def drop_truth(cfg: Config) -> None:
+    """Set a config up for pictures without masks, whose predictions are written.
+
+    Args:
+        cfg: Config with ``test_dataloader`` and ``test_evaluator``, and perhaps a
+            ``tta_pipeline``; changed in place. What loads masks leaves the pipelines,
+            also a step of its own in ``TestTimeAug``, and IoU is not computed.
+    """
+    for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
+        dataset['pipeline'] = _without_truth(dataset['pipeline'])
+    if cfg.get('tta_pipeline'):
+        cfg.tta_pipeline = _without_truth(cfg.tta_pipeline)
+    evaluators = cfg.test_evaluator
+    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+        metric['format_only'] = True
+
+
 def record(
     path: str | Path, checkpoint: str, setting: str, metrics: Mapping[str, Any]
 ) -> str:
@@ -158,6 +175,15 @@ def _pipeline_owners(dataset: dict) -> Iterator[dict]:
 
 def _loads_truth(step: dict) -> bool:
     return str(step['type']).rpartition('.')[2] in TRUTH_LOADERS
+
+
+def _without_truth(pipeline: Sequence[dict]) -> list[dict]:
+    kept = [dict(step) for step in pipeline if not _loads_truth(step)]
+    for step in kept:
+        if str(step['type']).endswith('TestTimeAug'):
+            groups = [_without_truth(group) for group in step['transforms']]
+            step['transforms'] = [group for group in groups if group]
+    return kept
 
 
 def _scaled(resize: dict, scale: float) -> dict:

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmseg_wsss.evaluation.setting import apply_setting, make_tta_pipeline, record
+from mmseg_wsss.evaluation.setting import (
+    apply_setting,
+    drop_truth,
+    make_tta_pipeline,
+    record,
+)
 from mmseg_wsss.registry import TRANSFORMS
 
 LOAD = dict(type='LoadImageFromFile')
@@ -166,3 +171,21 @@ def test_record_gathers_settings_of_a_checkpoint(tmp_path):
         [' single scale + CRF ', ' 42.50 '],
     ]
     assert len(json.loads(path.read_text())) == 2
+
+
+class TestDropTruth:
+    def test_masks_are_not_loaded_and_iou_is_not_computed(self):
+        views = dict(type='TestTimeAug', transforms=[[LOAD], [TRUTH], [PACK]])
+        cfg = make_config(tta_pipeline=[LOAD, views])
+        drop_truth(cfg)
+        assert cfg.test_dataloader.dataset.dataset.pipeline == [LOAD, PACK]
+        assert cfg.tta_pipeline[1].transforms == [[LOAD], [PACK]]
+        assert cfg.test_evaluator.format_only is True
+
+    @pytest.mark.parametrize('way', [{'tta': True}, {'ms_flip': True, 'crf': True}])
+    def test_before_any_setting(self, way):
+        views = dict(type='TestTimeAug', transforms=[[LOAD], [TRUTH], [PACK]])
+        cfg = make_config(tta_pipeline=[LOAD, views])
+        drop_truth(cfg)
+        apply_setting(cfg, **way)
+        assert 'LoadAnnotations' not in cfg.pretty_text

@@ -1,0 +1,67 @@
+# COCO 2014: 82,783 pictures labelled by their tags alone, 40,504 to validate, with 80
+# classes of objects and the background. tools/dataset_converters/coco_objects.py makes
+# the masks and lists, tools/dataset_converters/image_tags.py the tag files.
+data_root = 'data/coco'
+crop_size = (512, 512)
+
+train_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCropPad', crop_size=crop_size, pad_val=(0, 0, 0)),
+    dict(type='PackWeakInputs'),
+]
+test_pipeline = [
+    dict(type='LoadPicture'),
+    dict(type='LoadLabelMap'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='EndlessSampler'),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=dict(
+            type='COCOObjectsDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='train2014'),
+            ann_file='train2014.txt',
+        ),
+        # 702 pictures have no object, and so no tag.
+        tags=dict(path=f'{data_root}/tags_train2014.json', allow_empty=True),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='COCOObjectsDataset',
+        data_root=data_root,
+        data_prefix=dict(img_path='val2014', seg_map_path='masks/val2014'),
+        ann_file='val2014.txt',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
+
+# What tools/export_pseudo_labels.py runs over: the training pictures, at full size.
+export_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=train_dataloader['dataset']['dataset'],
+        tags=train_dataloader['dataset']['tags'],
+        pipeline=[dict(type='LoadPicture'), dict(type='PackWeakInputs')],
+        test_mode=True,
+    ),
+)

@@ -1,0 +1,4 @@
+# One GPU with the total batch of two, in mixed precision.
+_base_ = './afa_mit-b1_2xb2-20k_wsss-voc12aug-512.py'
+train_dataloader = dict(batch_size=4)
+optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')

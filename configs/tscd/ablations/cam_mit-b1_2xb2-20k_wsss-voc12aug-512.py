@@ -1,0 +1,4 @@
+# The classifier alone.
+_base_ = '../tscd_mit-b1_2xb2-20k_wsss-voc12aug-512.py'
+model = dict(type='WSSSBase')
+custom_hooks = [h for h in _base_.custom_hooks if h.type != 'WeakWarmupHook']
