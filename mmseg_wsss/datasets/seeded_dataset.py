@@ -102,7 +102,7 @@ class SeededDataset(Dataset):
             sample = self.pipeline(info | {'draw': draw})
             if sample is None:
                 continue
-            if self.hide_masks and any('gt_sem_seg' in s for s in _parts(sample)):
+            if self.hide_masks and any('gt_sem_seg' in s for s in views(sample)):
                 raise RuntimeError(f'{path}: a mask reached a sample without labels')
             return sample
         path = self.get_data_info(idx)['img_path']
@@ -123,8 +123,8 @@ def _steps(step: Any) -> Iterator[Any]:
         yield from _steps(part)
 
 
-def _parts(sample: dict) -> list[Any]:
-    """Data samples of a sample with or without branches."""
+def views(sample: dict) -> list[Any]:
+    """Data samples of a sample, one of each branch where it has branches."""
     found = sample['data_samples']
     if isinstance(found, dict):
         return [part for part in found.values() if part is not None]

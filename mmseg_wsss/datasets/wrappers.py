@@ -13,7 +13,7 @@ from mmseg_wsss.registry import DATASETS
 
 from .draws import Draw
 from .image_tags import ImageTags
-from .seeded_dataset import SeededDataset
+from .seeded_dataset import SeededDataset, views
 
 
 def foreground_classes(metainfo: dict) -> tuple[str, ...]:
@@ -163,7 +163,13 @@ class SemiDataset(Dataset):
         part, index = self._locate(int(idx))
         if isinstance(idx, Draw):
             index = Draw(index, idx.seed, idx.number)
-        return part[index]
+        sample = part[index]
+        if part is self.labelled and any('gt_sem_seg' not in v for v in views(sample)):
+            raise RuntimeError(
+                f'{self.get_data_info(idx)["img_path"]}: a labelled sample has no mask; '
+                'its pipeline needs LoadLabelMap, and its dataset the path of masks'
+            )
+        return sample
 
 
 def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:

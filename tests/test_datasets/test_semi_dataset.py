@@ -159,6 +159,14 @@ class TestSemiDataset:
         with pytest.raises(RuntimeError, match=r'3\.png: a mask reached'):
             dataset[3]
 
+    def test_a_labelled_sample_without_a_mask_is_named(self, folder):
+        labelled = part(folder, 'labeled', [LABELLED[0], *LABELLED[2:]])
+        dataset = SemiDataset(labelled, part(folder, 'unlabeled', UNLABELLED))
+        with pytest.raises(
+            RuntimeError, match=r'1\.png: a labelled sample has no mask'
+        ):
+            dataset[1]
+
     @pytest.mark.parametrize('name', ['labelled', 'unlabelled'])
     def test_an_empty_list_is_named(self, folder, name):
         path = folder / f'{name.replace("ll", "l")}.txt'

@@ -25,8 +25,8 @@ class MultiSourceSampler(Sampler):
     name, without its defects).
 
     Args:
-        dataset: Dataset with ``cumulative_sizes``: ``SemiDataset``, or mmseg's
-            ``ConcatDataset``, whose augmentation however is not seeded.
+        dataset: Dataset with ``cumulative_sizes``: ``SemiDataset``, or
+            MMEngine's ``ConcatDataset``, whose augmentation however is not seeded.
         batch_size: Pictures of a batch of one rank: that of the data loader.
         source_ratio: Ratio of the sources in a batch; the first takes the remainder.
         shuffle: Whether each pass has a random order.
