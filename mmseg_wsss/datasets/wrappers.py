@@ -165,9 +165,10 @@ class SemiDataset(Dataset):
             index = Draw(index, idx.seed, idx.number)
         sample = part[index]
         if part is self.labelled and any('gt_sem_seg' not in v for v in views(sample)):
+            path = part.get_data_info(index)['img_path']
             raise RuntimeError(
-                f'{self.get_data_info(idx)["img_path"]}: a labelled sample has no mask; '
-                'its pipeline needs LoadLabelMap, and its dataset the path of masks'
+                f'{path}: a labelled sample has no mask; its pipeline needs '
+                'LoadLabelMap, and its dataset the path of masks'
             )
         return sample
 

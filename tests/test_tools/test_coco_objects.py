@@ -121,11 +121,3 @@ def test_other_files_are_named(tool, coco, capsys, text):
     path.write_text(text)
     assert tool.main(command(coco)) == 1
     assert f'{path}: no file of COCO instances' in capsys.readouterr().err
-
-
-def test_the_classes_of_the_config_are_80(tool):
-    from mmengine.config import Config
-
-    cfg = Config.fromfile(ROOT / 'configs/_base_/datasets/coco_semi.py')
-    assert len(cfg.classes) == 81
-    assert cfg.classes[0] == 'background'
