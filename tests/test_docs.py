@@ -390,7 +390,10 @@ def test_the_table_of_sources_has_those_of_the_methods():
         cells[0].strip('`'): cells[1]
         for cells in rows('docs/methods.md', 'Pseudo-labels that a method delivers')
     }
-    for name, title in (('WSSSBase', 'all'), ('RRM', 'RRM'), ('ASDT', 'ASDT')):
+    for name, title in (
+        ('WSSSBase', 'all'),
+        *((name, name) for name in ('RRM', 'ASDT', 'CAMSeg', 'AFA', 'TSCD')),
+    ):
         listed = {
             source for source, who in table.items() if who == 'all' or title in who
         }
