@@ -54,7 +54,7 @@ class SeededDataset(Dataset):
                 raise ValueError(
                     f'the training pipeline of a {type(self).__name__} of '
                     f'{type(self.dataset).__name__} contains {type(step).__name__}: '
-                    'its masks must not reach training; remove that step'
+                    'masks must not reach training; remove that step'
                 )
 
     def _refuse_foreign_files(self) -> None:
