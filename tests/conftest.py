@@ -7,6 +7,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.testing.tiny import write_tiny_voc
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,6 +19,12 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f'no shared test data at {path} (set WSSS_SHARED)')
     return path
+
+
+@pytest.fixture(scope='session')
+def tiny_voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight small pictures; nobody writes to them."""
+    return write_tiny_voc(tmp_path_factory.mktemp('tiny_voc'))
 
 
 @pytest.fixture(autouse=True)

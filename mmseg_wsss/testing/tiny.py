@@ -183,6 +183,28 @@ METHODS = {
             'fused',
         ),
     ),
+    'RCMMAM': Method(
+        {
+            'type': 'RCMMAM',
+            # Two pictures of one process are one of each of two.
+            'mam_ratio': 1.0,
+            'ignore_padding': True,
+            'main_scales': (0.5, 1.0),
+            'support_scales': (0.5, 1.0),
+        },
+        hooks=(
+            WARMUP,
+            {'type': 'MultiScaleAttentionHook', 'begin': 2},
+            {'type': 'MeanTeacherHook', 'decay': 0.9, 'schedule': 'constant'},
+        ),
+        phases=(
+            {'warmup': True},
+            {'warmup': False, 'use_mam': False},
+            {'warmup': False, 'use_mam': True},
+        ),
+        nothing_sure={'region_thr': 2.0, 'ignore_bg': True},
+        pseudo_sources=('cam', 'prediction', 'region'),
+    ),
     'SemiBaseSegmentor': _semi('SemiBaseSegmentor'),
     'MeanTeacherSegmentor': _semi(
         'MeanTeacherSegmentor', 0.9, {'pseudo_thr': 1.1}, cutmix={'num_boxes': 2}
@@ -271,10 +293,11 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
     model = deepcopy(model)
     if not drop:
         _set_dropout(model, 0.0)
-        known = getattr(MODELS.get(model['type']), 'defaults', {})
-        off = {key: value for key, value in NOT_RANDOM.items() if key in known}
-        if off:
-            model['semi_train_cfg'] |= off
+        if METHODS[name].semi:
+            known = MODELS.get(model['type']).defaults
+            off = {key: value for key, value in NOT_RANDOM.items() if key in known}
+            chosen = outer.get('semi_train_cfg', {})
+            model['semi_train_cfg'] = {**model['semi_train_cfg'], **off, **chosen}
     return model
 
 

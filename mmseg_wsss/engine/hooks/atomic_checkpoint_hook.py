@@ -76,8 +76,10 @@ class AtomicCheckpointHook(CheckpointHook):
                 _remove(path)
 
     def _local(self) -> bool:
+        # There is no backend yet where a run validates only.
+        backend = getattr(self, 'file_backend', None)
         return self.file_client_args is None and isinstance(
-            getattr(self.file_backend, 'backend', self.file_backend), LocalBackend
+            getattr(backend, 'backend', backend), LocalBackend
         )
 
     def _outdated(self, step: int) -> list[str]:

@@ -22,6 +22,7 @@ from ..utils import (
 from .dense import IGNORED, Dense, input_of
 
 TEACHER_MODES = ('eval', 'train')
+FIRST_STUDENTS = ('student', 'student1')
 
 
 @MODELS.register_module()
@@ -34,8 +35,9 @@ class SemiBaseSegmentor(BaseSegmentor):
     ``MeanTeacherHook``. Every network predicts as mmseg's segmentors do.
     Source: mkd.md, section 12.
 
-    A plain checkpoint of the network fills all students and teachers; a checkpoint of
-    students fills their teachers.
+    A plain checkpoint of the network fills all students and teachers, and so does the
+    (first) student of a method with other names; a checkpoint of students fills their
+    teachers.
 
     Args:
         segmentor: Config of any mmseg ``EncoderDecoder``, built once for each network.
@@ -315,7 +317,9 @@ class SemiBaseSegmentor(BaseSegmentor):
         found = [key for key in state if key.startswith(prefix)]
         stems = {key[len(prefix) :].split('.')[0] for key in found}
         if not stems & set(self.networks):
-            sources = dict.fromkeys(self.networks, prefix)
+            # Plain, or of a method with other names for its students.
+            student = next((f'{n}.' for n in FIRST_STUDENTS if n in stems), '')
+            sources = dict.fromkeys(self.networks, prefix + student)
         else:
             sources = {
                 teacher: f'{prefix}{student}.'
@@ -326,6 +330,6 @@ class SemiBaseSegmentor(BaseSegmentor):
             for key in found:
                 if key.startswith(source):
                     state[f'{prefix}{name}.{key[len(source) :]}'] = state[key]
-        if prefix in sources.values():
+        if set(sources) == set(self.networks):
             for key in found:
                 del state[key]

@@ -7,11 +7,14 @@ import torch
 
 from mmseg_wsss.models.losses import (
     balanced_cross_entropy,
+    confident_cross_entropy,
     soft_cross_entropy,
     valid_cross_entropy,
 )
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.testing import LossTester
+
+CONF_THR = 0.6
 
 
 def pixels(pseudo):
@@ -47,6 +50,19 @@ def slow_balanced(logits, pseudo):
     background = slow_mean(logits, pseudo, lambda label: label == 0)
     foreground = slow_mean(logits, pseudo, lambda label: 0 < label < 255)
     return 0.5 * background + 0.5 * foreground
+
+
+def slow_confident(logits, pseudo, conf):
+    values = [
+        slow_nll(logits, n, y, x)[label] if conf[n, y, x] >= CONF_THR else 0.0
+        for n, y, x, label in pixels(pseudo)
+        if label != 255
+    ]
+    return math.fsum(values) / len(values) if values else 0.0
+
+
+def confident_loss(logits, pseudo, conf):
+    return confident_cross_entropy(logits, pseudo, conf, CONF_THR)[0]
 
 
 def slow_soft(logits, target, valid):
@@ -116,6 +132,32 @@ class TestSoftCrossEntropy(LossTester):
         }
 
 
+class TestConfidentCrossEntropy(LossTester):
+    loss = staticmethod(confident_loss)
+    reference = staticmethod(slow_confident)
+    blank = (1, 255)
+    splits = ((2, 2), (1, 3))
+
+    def inputs(self):
+        return {
+            name: (logits, pseudo, draw(3)[0][:, 0].sigmoid())
+            for name, (logits, pseudo) in label_cases().items()
+            if name != 'two classes'
+        }
+
+
+def test_share_of_confident_pixels_and_their_weight():
+    # Of three valid pixels one is sure: a third of its log 4.
+    logits, pseudo = torch.zeros(1, 4, 1, 4), torch.tensor([[[0, 2, 255, 3]]])
+    conf = torch.tensor([[[0.5, 0.95, 1.0, 0.94]]])
+    loss, share = confident_cross_entropy(logits, pseudo, conf, 0.95)
+    assert loss.item() == pytest.approx(math.log(4) / 3)
+    assert share.item() == pytest.approx(1 / 3)
+    for empty in (torch.full_like(pseudo, 255), pseudo):
+        loss, share = confident_cross_entropy(logits, empty, conf * 0, 0.5)
+        assert loss == share == 0
+
+
 def test_constants():
     # Uniform logits over 4 classes: log 4 a pixel, whatever the label.
     logits, pseudo = torch.zeros(1, 4, 1, 3), torch.tensor([[[0, 2, 255]]])
@@ -183,7 +225,8 @@ def test_modules_weigh_the_functions(name):
     torch.testing.assert_close(module(logits, pseudo), expected)
 
 
-def test_balanced_loss_trains_a_head_of_mmseg():
+@pytest.mark.parametrize('name', ['BalancedCrossEntropyLoss', 'ValidCrossEntropyLoss'])
+def test_losses_train_a_head_of_mmseg(name):
     from mmengine.structures import PixelData
     from mmseg.models.decode_heads import FCNHead
     from mmseg.structures import SegDataSample
@@ -195,19 +238,19 @@ def test_balanced_loss_trains_a_head_of_mmseg():
         num_convs=0,
         concat_input=False,
         dropout_ratio=0,
-        loss_decode={'type': 'BalancedCrossEntropyLoss'},
+        loss_decode={'type': name},
     )
     label = torch.tensor([[[0, 1], [2, 255]]])
     sample = SegDataSample(gt_sem_seg=PixelData(data=label))
     feat = torch.rand(1, 2, 2, 2)
     losses = head.loss([feat], [sample], None)
-    torch.testing.assert_close(
-        losses['loss_ce'], balanced_cross_entropy(head([feat]), label)
-    )
+    function = valid_cross_entropy if 'Valid' in name else balanced_cross_entropy
+    torch.testing.assert_close(losses['loss_ce'], function(head([feat]), label))
 
 
-def test_balanced_loss_refuses_pixel_weights():
-    module = MODELS.build({'type': 'BalancedCrossEntropyLoss'})
+@pytest.mark.parametrize('name', ['BalancedCrossEntropyLoss', 'ValidCrossEntropyLoss'])
+def test_losses_refuse_pixel_weights(name):
+    module = MODELS.build({'type': name})
     logits, pseudo = draw()
     with pytest.raises(ValueError, match='takes no pixel weights'):
         module(logits, pseudo, weight=torch.ones(4, 5, 3))

@@ -98,6 +98,17 @@ class TestCheckpoints:
             assert same(model.networks[f'student{number}'], student)
             assert same(model.networks[f'teacher{number}'], student)
 
+    @pytest.mark.parametrize(
+        ('source', 'target'), [('MeanTeacherSegmentor', 'MKD'), ('CPS', 'FixMatch')]
+    )
+    def test_one_of_another_method_gives_its_first_student(self, source, target):
+        other = tiny_network(source, seed=4)
+        model = tiny_network(target)
+        keys = model.load_state_dict(other.state_dict(), strict=False)
+        assert not keys.unexpected_keys
+        first = other.networks[other.students[0]]
+        assert all(same(net, first) for net in model.networks.values())
+
     def test_one_with_teachers_keeps_them(self):
         other = tiny_network('MKD', seed=4)
         with torch.no_grad():

@@ -127,3 +127,12 @@ def test_different_structures_are_named_and_change_nothing():
 def test_decay_outside_its_range(decay):
     with pytest.raises(ValueError, match='decay'):
         update_ema(network(0), network(1), decay)
+
+
+def test_buffers_are_left_alone_where_asked():
+    teacher, student = network(0), network(1)
+    old, new = tensors(teacher), tensors(student)
+    update_ema(teacher, student, 0.0, buffers=False)
+    parameters = dict(teacher.named_parameters())
+    for name, tensor in tensors(teacher).items():
+        assert tensor.equal((new if name in parameters else old)[name]), name
