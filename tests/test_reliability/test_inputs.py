@@ -35,7 +35,8 @@ def check_step(method: str, model: torch.nn.Module, phase: dict, batch: dict) ->
         assert torch.isfinite(value).all(), f'{phase}: {name} = {value}'
     model.parse_losses(losses)[0].backward()
     for name, parameter in model.named_parameters():
-        if name.startswith('teacher') and METHODS[method].semi:
+        teachers = 'teacher' if METHODS[method].semi else 'support.'
+        if name.startswith(teachers):
             assert parameter.grad is None, f'{phase}: {name} has a gradient'
             continue
         assert parameter.grad is not None, f'{phase}: {name} has no gradient'

@@ -19,6 +19,7 @@ from mmseg_wsss.testing.tiny import (
 # Which of both pictures are padding all over: nothing on them is reliable.
 CASES = {'two pictures': (), 'nothing on rank 0': (0,), 'nothing on rank 1': (1,)}
 TAGS = ((0, 3), (1,))
+STATISTICS = ('isda', 'memory')
 
 
 def build(method: str) -> torch.nn.Module:
@@ -47,8 +48,10 @@ def pictures(node: Any, blank: tuple[int, ...], rank: int | None) -> Any:
 
 
 def statistics(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """What MKD has gathered of the features."""
-    return {n: b.clone() for n, b in model.named_buffers() if n.startswith('isda.')}
+    """What MKD and RCM have gathered of the features."""
+    return {
+        n: b.clone() for n, b in model.named_buffers() if n.split('.')[0] in STATISTICS
+    }
 
 
 def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tensor]]:

@@ -2,6 +2,7 @@ from .affinity_label_hook import AffinityLabelHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .iteration_seed_hook import IterationSeedHook
 from .mean_teacher_hook import MeanTeacherHook
+from .multi_scale_attention_hook import MultiScaleAttentionHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_visualization_hook import PseudoLabelVisualizationHook
@@ -13,6 +14,7 @@ __all__ = [
     'AtomicCheckpointHook',
     'IterationSeedHook',
     'MeanTeacherHook',
+    'MultiScaleAttentionHook',
     'NonFiniteLossHook',
     'PWMDistillationHook',
     'ProgressBarHook',

@@ -14,7 +14,7 @@ SCHEDULES = ('warmup', 'linear', 'cosine', 'constant')
 
 @HOOKS.register_module()
 class MeanTeacherHook(Hook):
-    """Move the teachers of a semi-supervised segmentor after each step.
+    """Move the teachers of a segmentor after each step.
 
     ``teacher <- decay * teacher + (1 - decay) * student`` for every pair that the
     segmentor names, parameters and buffers. Updates are counted from the iteration, so
@@ -87,6 +87,7 @@ class MeanTeacherHook(Hook):
             return
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         segmentor = unwrap(runner.model)
+        settings = segmentor.train_cfg or {}
         for teacher, student in segmentor.pairs.items():
             decay = self.decay_at(
                 math.ceil((runner.iter + 1) / steps),
@@ -97,7 +98,7 @@ class MeanTeacherHook(Hook):
                 segmentor.networks[teacher],
                 segmentor.networks[student],
                 decay,
-                buffers=segmentor.train_cfg['teacher_mode'] == 'eval',
+                buffers=settings.get('teacher_mode', 'eval') == 'eval',
             )
             runner.message_hub.update_scalar(f'train/decay_{teacher}', decay)
 

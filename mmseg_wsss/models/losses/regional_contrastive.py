@@ -7,12 +7,16 @@ from torch.utils.checkpoint import checkpoint
 
 from mmseg_wsss.registry import MODELS
 
-from ..utils import at_least_float32
+from ..utils import (
+    at_least_float32,
+    interpolation_matrices,
+    inverse_length,
+    neighbour_products,
+    resized_squares,
+)
 from .utils import MIN_COUNT, mean_over_ranks
 
 _again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
-# Squared length at and below which features count as zeros.
-_MIN_SQUARE = 1e-24
 
 
 def regional_contrastive_loss(
@@ -32,10 +36,9 @@ def regional_contrastive_loss(
     Where ``region`` is larger than ``feat``, the features are upsampled bilinearly
     (``align_corners=False``) without ever being formed: both the products with the
     prototypes and the squared lengths of interpolated features follow exactly from
-    products at the low resolution. (Where neighbours cancel each other the length loses
-    digits; features after a ReLU never do.) Pixels are worked off in chunks, which the
-    backward pass computes again: beside ``feat``, memory is that of its gradient, of
-    4 low-resolution products and of ``chunk_size * max(D, K)`` values.
+    products at the low resolution (:func:`resized_squares`). Pixels are worked off in
+    chunks, which the backward pass computes again: beside ``feat``, memory is that of
+    its gradient, of 4 low-resolution products and of ``chunk_size * max(D, K)`` values.
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
@@ -64,11 +67,11 @@ def regional_contrastive_loss(
                 total = total + _again(_sum, part, target, label, ignore_index)
         else:
             dots = torch.einsum('ndhw,nkd->nkhw', feat, target)
-            products = _products(feat)
-            heights = _interpolation(feat.shape[2], region.shape[1], feat).split(
-                rows, 1
-            )
-            widths = _interpolation(feat.shape[3], region.shape[2], feat)
+            products = neighbour_products(feat)
+            heights = interpolation_matrices(
+                feat.shape[2], region.shape[1], feat
+            ).split(rows, 1)
+            widths = interpolation_matrices(feat.shape[3], region.shape[2], feat)
             for height, label in zip(heights, region.split(rows, 1)):
                 args = (dots, products, height, widths, label, ignore_index)
                 total = total + _again(_resized_sum, *args)
@@ -79,7 +82,7 @@ def regional_contrastive_loss(
 def _sum(feat: Tensor, target: Tensor, label: Tensor, ignore_index: int) -> Tensor:
     """Sum of the cross entropy at the features' own resolution."""
     logits = torch.einsum('ndhw,nkd->nkhw', feat, target)
-    logits = logits * _inverse_length(feat.square().sum(1))
+    logits = logits * inverse_length(feat.square().sum(1))[:, None]
     return _cross_entropy_sum(logits, label, ignore_index)
 
 
@@ -95,62 +98,16 @@ def _resized_sum(
 
     Args:
         dots: Products (N, K, h, w) of features and prototypes.
-        products: See :func:`_products`.
-        heights: Matrices of these rows (3, rows, h), see :func:`_interpolation`.
+        products: See :func:`neighbour_products`.
+        heights: Matrices of these rows (3, rows, h), see
+            :func:`interpolation_matrices`.
         widths: Matrices of all columns (3, W, w).
         label: Label (N, rows, W).
         ignore_index: Label that is neither counted nor trained on.
     """
     logits = heights[0] @ dots @ widths[0].T
-    own, below, beside, diagonal = products
-    line = heights[1] @ own + heights[2] @ below
-    step = heights[1] @ beside + heights[2] @ diagonal / 2
-    squares = line @ widths[1].T + step @ widths[2].T
-    return _cross_entropy_sum(logits * _inverse_length(squares), label, ignore_index)
-
-
-def _products(feat: Tensor) -> Tensor:
-    """Inner products (4, N, h, w) of every feature with itself and its neighbours.
-
-    With the feature below, with the one to the right, and the sum of those across both
-    diagonals of the four. The border repeats.
-    """
-    padded = F.pad(feat, (0, 1, 0, 1), mode='replicate')
-    below, right = padded[..., 1:, :-1], padded[..., :-1, 1:]
-    diagonal = (feat * padded[..., 1:, 1:]).sum(1) + (right * below).sum(1)
-    return torch.stack(
-        [feat.square().sum(1), (feat * below).sum(1), (feat * right).sum(1), diagonal]
-    )
-
-
-def _interpolation(old: int, new: int, like: Tensor) -> Tensor:
-    """Bilinear resizing along one axis, ``align_corners=False``, as matrices.
-
-    With ``t`` the share of the second of two old neighbours in a new value
-    ``(1 - t) * a + t * b``.
-
-    Returns:
-        Tensor (3, new, old): the factors of a and b in the value; those of a ** 2 and
-        b ** 2 in its square; and that of a * b in its square, in the column of a.
-    """
-    position = (torch.arange(new, dtype=torch.float64) + 0.5) * (old / new) - 0.5
-    position = position.clamp(min=0)
-    first = position.long().clamp(max=old - 1)
-    t = (position - first)[:, None]
-    a = F.one_hot(first, old)
-    b = F.one_hot((first + 1).clamp(max=old - 1), old)
-    matrices = [
-        a * (1 - t) + b * t,
-        a * (1 - t) ** 2 + b * t**2,
-        a * (2 * t * (1 - t)),
-    ]
-    return torch.stack(matrices).to(like)
-
-
-def _inverse_length(squares: Tensor) -> Tensor:
-    """``1 / sqrt(squares)`` of shape (N, 1, H, W), and 0 for features of zeros."""
-    inverse = squares.clamp(min=_MIN_SQUARE).rsqrt()
-    return torch.where(squares > _MIN_SQUARE, inverse, 0.0)[:, None]
+    scale = inverse_length(resized_squares(products, heights, widths))
+    return _cross_entropy_sum(logits * scale[:, None], label, ignore_index)
 
 
 def _cross_entropy_sum(logits: Tensor, label: Tensor, ignore_index: int) -> Tensor:

@@ -7,6 +7,7 @@ from .cam import (
     merge_cams,
     normalize_cam,
 )
+from .regions import leave_one_out, region_labels, regional_prototypes
 from .reliable import reliable_labels
 from .tagged import (
     all_channels,
@@ -24,12 +25,15 @@ __all__ = [
     'background_score',
     'box_mask',
     'cam_to_label',
+    'leave_one_out',
     'merge_backgrounds',
     'merge_cams',
     'normalize_cam',
     'present_classes',
     'random_walk',
     'refine_probs',
+    'region_labels',
+    'regional_prototypes',
     'reliable_labels',
     'scaled_size',
     'strongest_labels',

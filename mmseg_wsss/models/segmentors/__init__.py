@@ -4,6 +4,7 @@ from .cam_seg import CAMSeg
 from .cps import CPS
 from .mean_teacher import MeanTeacherSegmentor
 from .mkd import MKD
+from .rcm_mam import RCMMAM
 from .rrm import RRM
 from .semi_base import SemiBaseSegmentor
 from .tscd import TSCD
@@ -16,6 +17,7 @@ __all__ = [
     'ASDT',
     'CPS',
     'MKD',
+    'RCMMAM',
     'RRM',
     'TSCD',
     'CAMSeg',

@@ -204,12 +204,7 @@ class WSSSBase(EncoderDecoder):
         return merge_cams([cam for pair in cams for cam in pair], size, merge)
 
     def _cam(self, img: Tensor, cam_of: Callable) -> Tensor:
-        if img.device.type != 'cpu':
-            return cam_of(self.extract_feat(img))
-        # Few pictures at a time, in channels-last order, stay in the processor's cache.
-        at_once = max(CPU_PIXELS // (img.shape[2] * img.shape[3]), 1)
-        parts = img.contiguous(memory_format=torch.channels_last).split(at_once)
-        return torch.cat([cam_of(self.extract_feat(part)) for part in parts])
+        return in_parts(lambda part: cam_of(self.extract_feat(part)), img)
 
     def upsample(self, logits: Tensor, inputs: Tensor) -> Tensor:
         """Logits in float32 at the size of ``inputs`` (bilinear)."""
@@ -337,7 +332,21 @@ class WSSSBase(EncoderDecoder):
         return picture.prob.argmax(1), picture.prob
 
 
-def rescale(inputs: Tensor, scale: float) -> Tensor:
+def in_parts(maps_of: Callable[[Tensor], Tensor], img: Tensor) -> Tensor:
+    """Maps of pictures (N, 3, H, W), for forwards without gradient.
+
+    On a CPU, few pictures at a time, in channels-last order, stay in the cache.
+    """
+    if img.device.type != 'cpu':
+        return maps_of(img)
+    at_once = max(CPU_PIXELS // (img.shape[2] * img.shape[3]), 1)
+    parts = img.contiguous(memory_format=torch.channels_last).split(at_once)
+    return torch.cat([maps_of(part) for part in parts])
+
+
+def rescale(inputs: Tensor, scale: float, align_corners: bool = False) -> Tensor:
     """Pictures at ``scale`` (bilinear), sides rounded down."""
     size = scaled_size(inputs.shape[2:], scale)
-    return F.interpolate(inputs, size=size, mode='bilinear', align_corners=False)
+    return F.interpolate(
+        inputs, size=size, mode='bilinear', align_corners=align_corners
+    )

@@ -7,23 +7,35 @@ from .isda import ImplicitSemanticAugmentation
 from .mix import cutmix_masks, mix
 from .near_pairs import near_pairs
 from .precision import at_least_float32
+from .prototype_memory import PrototypeMemory
 from .pwm import pwm_signal
+from .resized_features import (
+    interpolation_matrices,
+    inverse_length,
+    neighbour_products,
+    resized_squares,
+)
 from .state_files import check_state, read_state_dict
 from .unwrap import unwrap
 from .valid_map import valid_maps
 
 __all__ = [
     'ImplicitSemanticAugmentation',
+    'PrototypeMemory',
     'at_least_float32',
     'check_state',
     'cutmix_masks',
     'inference_behaviour',
+    'interpolation_matrices',
+    'inverse_length',
     'mix',
     'near_pairs',
+    'neighbour_products',
     'ops_available',
     'pwm_signal',
     'read_state_dict',
     'require_ops',
+    'resized_squares',
     'unwrap',
     'update_ema',
     'valid_maps',

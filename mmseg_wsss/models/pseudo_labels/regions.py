@@ -1,0 +1,89 @@
+"""Regions of a CAM, and the prototypes of what lies in them (rcm_mam.md, section 5).
+
+The background is the last class here, as in the specification.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..utils import (
+    at_least_float32,
+    interpolation_matrices,
+    inverse_length,
+    neighbour_products,
+    resized_squares,
+)
+from .cam import normalize_cam
+
+
+@torch.no_grad()
+def region_labels(cam: Tensor, tags: Tensor, threshold: float = 0.3) -> Tensor:
+    """Class of the strongest map, background where it is weak (section 5.1).
+
+    Args:
+        cam: CAM (N, K, H, W), at least 0; each map is divided by its maximum.
+        tags: Image tags (N, K) in {0, 1}.
+        threshold: Pixels whose strongest map is below are background; above 0.
+
+    Returns:
+        Label (N, H, W) int64: k for class k, K for the background.
+
+    Raises:
+        ValueError: If the threshold is not above 0.
+    """
+    if threshold <= 0:
+        raise ValueError(f'the threshold of regions must be above 0, got {threshold}')
+    strength, label = normalize_cam(cam, tags).max(1)
+    return label.masked_fill(strength < threshold, cam.shape[1])
+
+
+@torch.no_grad()
+def regional_prototypes(
+    feat: Tensor, region: Tensor, num_classes: int, chunk_size: int = 2**14
+) -> Tensor:
+    """Direction of the sum of all unit features in a region (section 5.2).
+
+    ``L2norm(sum_x f(x) [region(x) = c])`` with ``f = L2norm(up(feat))``. The upsampled
+    features are not formed: their lengths follow from products at the low resolution,
+    and a sum over pixels is one over cells, weighted by what the pixels take from each.
+
+    Args:
+        feat: Features (N, D, h, w).
+        region: Label (N, H, W) int64; labels from ``num_classes`` on are in no region.
+        num_classes: Number C of regions.
+        chunk_size: Pixels that are worked off at a time: beside ``feat``, memory is
+            that of C low-resolution maps a picture and ``chunk_size * C`` values.
+
+    Returns:
+        Prototypes (N, C, D), float32 or wider: of length 1, or zeros where the region
+        is empty.
+    """
+    feat = at_least_float32(feat)
+    products = neighbour_products(feat)
+    heights = interpolation_matrices(feat.shape[2], region.shape[1], feat)
+    widths = interpolation_matrices(feat.shape[3], region.shape[2], feat)
+    rows = max(1, chunk_size // max(1, region[:, 0].numel()))
+    classes = torch.arange(num_classes, device=feat.device)[:, None, None]
+    weights = feat.new_zeros(len(feat), num_classes, *feat.shape[2:])
+    for height, label in zip(heights.split(rows, 1), region.split(rows, 1)):
+        inverse = inverse_length(resized_squares(products, height, widths))
+        share = torch.where(label[:, None] == classes, inverse[:, None], 0.0)
+        weights += height[0].T @ share @ widths[0]
+    return F.normalize(weights.flatten(2) @ feat.flatten(2).mT, dim=-1)
+
+
+@torch.no_grad()
+def leave_one_out(prototypes: Tensor) -> Tensor:
+    """Mean prototypes of all other pictures (section 5.2).
+
+    Args:
+        prototypes: Prototypes (N, C, D) of N pictures; zeros where there is none.
+
+    Returns:
+        Prototypes (N, C, D): row i comes from the pictures j != i: of length 1, or
+        zeros where none of them has the class.
+    """
+    others = 1 - torch.eye(len(prototypes)).to(prototypes)
+    total = (others @ prototypes.flatten(1)).view_as(prototypes)
+    return F.normalize(total, dim=-1)
