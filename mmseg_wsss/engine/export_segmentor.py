@@ -1,0 +1,133 @@
+"""One network of a semi-supervised segmentor as a checkpoint of mmseg's own."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor
+
+from mmseg_wsss.utils.files import StrPath, atomic_write
+
+KEPT = (
+    'default_scope',
+    'env_cfg',
+    'vis_backends',
+    'visualizer',
+    'log_processor',
+    'log_level',
+    'val_evaluator',
+    'test_evaluator',
+    'test_cfg',
+)
+# Steps of our test pipelines, and mmseg's steps that do the same for a sound data set.
+MMSEG_STEPS = {
+    'LoadPicture': {'type': 'LoadImageFromFile'},
+    'LoadLabelMap': {'type': 'LoadAnnotations'},
+    'PackWeakInputs': {'type': 'PackSegInputs'},
+}
+
+
+def export_segmentor(
+    cfg: Config, checkpoint: StrPath, networks: Sequence[str], out: StrPath
+) -> tuple[Path, Path]:
+    """Write a checkpoint and a config that mmseg alone can use.
+
+    Args:
+        cfg: Config of the semi-supervised training.
+        checkpoint: Checkpoint of that training.
+        networks: Names of students or teachers; of several the weights are averaged.
+        out: Path of the checkpoint; the config lies beside it, with the suffix ``.py``.
+
+    Returns:
+        Paths of the checkpoint and of the config.
+
+    Raises:
+        KeyError: If the checkpoint lacks one of the networks.
+        ValueError: If the config is not one of a semi-supervised training, or ``out``
+            ends with ``.py``.
+    """
+    out = Path(out)
+    if out.suffix == '.py':
+        raise ValueError(f'{out} is the place of the checkpoint: expected NAME.pth')
+    plain = plain_config(cfg)
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    meta = {'source': str(checkpoint), 'networks': list(networks)}
+    dataset_meta = loaded.get('meta', {}).get('dataset_meta')
+    if dataset_meta is not None:
+        meta['dataset_meta'] = dataset_meta
+    state = averaged_state(loaded['state_dict'], networks)
+    with atomic_write(out) as file:
+        torch.save({'state_dict': state, 'meta': meta}, file)
+    path = out.with_suffix('.py')
+    with atomic_write(path, 'w') as file:
+        file.write(plain.pretty_text)
+    return out, path
+
+
+def averaged_state(
+    state: Mapping[str, Tensor], networks: Sequence[str]
+) -> dict[str, Tensor]:
+    """Weights of a network, or the average of those of several.
+
+    Args:
+        state: State of a semi-supervised segmentor.
+        networks: Names of its networks, at least one.
+
+    Returns:
+        State of a plain segmentor: floating tensors averaged, others of the first.
+
+    Raises:
+        KeyError: If a network is missing.
+    """
+    parts = []
+    for name in networks:
+        prefix = f'{name}.'
+        part = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+        if not part:
+            found = sorted({key.split('.')[0] for key in state})
+            raise KeyError(f'the checkpoint has no network {name!r}; it has {found}')
+        parts.append(part)
+    return {key: _mean([part[key] for part in parts]) for key in parts[0]}
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    first = tensors[0]
+    if not first.is_floating_point():
+        return first
+    return torch.stack([tensor.double() for tensor in tensors]).mean(0).to(first.dtype)
+
+
+def plain_config(cfg: Config) -> Config:
+    """Config of one network: its model, how it is tested, and nothing of this package.
+
+    Args:
+        cfg: Config of a semi-supervised training.
+
+    Raises:
+        ValueError: If its model has no ``segmentor``.
+    """
+    if 'segmentor' not in cfg.model:
+        raise ValueError(
+            'expected the config of a semi-supervised training, with model.segmentor; '
+            f'found model.type = {cfg.model.get("type")!r}'
+        )
+    source = cfg.to_dict()
+    model = deepcopy(source['model']['segmentor'])
+    outer = source['model'].get('data_preprocessor')
+    if outer is not None:
+        model['data_preprocessor'] = outer['data_preprocessor']
+    plain: dict[str, Any] = {key: source[key] for key in KEPT if key in source}
+    plain |= {'model': model, 'load_from': None, 'resume': False}
+    loader = source.get('test_dataloader')
+    if loader is not None:
+        pipeline = loader['dataset']['pipeline']
+        steps = [MMSEG_STEPS.get(step['type'], step) for step in pipeline]
+        plain['test_pipeline'] = steps
+        loader = {**loader, 'dataset': {**loader['dataset'], 'pipeline': steps}}
+        plain |= {'test_dataloader': loader, 'val_dataloader': loader}
+        plain['val_cfg'] = {'type': 'ValLoop'}
+    return Config(deepcopy(plain))
