@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +60,16 @@ def measure(
 
     checkpoint = _final_checkpoint(cfg)
     if 'seconds' not in result or not checkpoint.is_file():
-        result['seconds'] = result.get('seconds', 0) + _train(cfg.copy())
+        result['seconds'] = result.get('seconds', 0) + _train(deepcopy(cfg))
         save()
     if sources and set(result.get('sources', ())) != set(sources):
-        result['train'] = _judge(cfg.copy(), checkpoint, sources)
+        result['train'] = _judge(deepcopy(cfg), checkpoint, sources)
         result['sources'] = list(sources)
         save()
     val = result.setdefault('val', {})
     for name, setting in (settings or {'single scale': {}}).items():
         if name not in val:
-            test_cfg = cfg.copy()
+            test_cfg = deepcopy(cfg)
             apply_setting(test_cfg, **setting)
             val[name] = _test(test_cfg, checkpoint)
             save()
