@@ -5,7 +5,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmseg.models.backbones import MixVisionTransformer
-from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -84,10 +83,10 @@ class AttentionMiT(MixVisionTransformer):
                 else:
                     x, *pair = _block(block, x, size)
                 pairs = [*pairs, *pair][-2 * self.num_attentions :]
-            x = nlc_to_nchw(norm(x), size)
+            x = _as_map(norm(x), size)
             if index in self.out_indices:
                 outs.append(x)
-        return [*outs, nlc_to_nchw(torch.cat(pairs, 2), size)]
+        return [*outs, _as_map(torch.cat(pairs, 2), size)]
 
 
 def _block(
@@ -97,11 +96,11 @@ def _block(
     attention, normed = block.attn, block.norm1(x)
     keys = normed
     if attention.sr_ratio > 1:
-        grid = nlc_to_nchw(normed, size)
+        grid = _as_map(normed, size)
         # Maps smaller than the stride of the reduction fill up with zeros.
         missing = [max(attention.sr_ratio - side, 0) for side in size]
         grid = F.pad(grid, (0, missing[1], 0, missing[0]))
-        keys = attention.norm(nchw_to_nlc(attention.sr(grid)))
+        keys = attention.norm(_as_tokens(attention.sr(grid)))
     inner = attention.attn
     dims, bias = inner.embed_dim, inner.in_proj_bias
     weight_q, weight_kv = inner.in_proj_weight.split([dims, 2 * dims])
@@ -118,4 +117,22 @@ def _block(
     )
     out = inner.out_proj(out.transpose(1, 2).flatten(2))
     x = x + attention.dropout_layer(attention.proj_drop(out))
-    return block.ffn(block.norm2(x), size, identity=x), query, key
+    return x + _feed_forward(block.ffn, block.norm2(x), size), query, key
+
+
+def _feed_forward(ffn: Any, x: Tensor, size: tuple[int, int]) -> Tensor:
+    """mmseg's ``MixFFN`` without the identity; its 1x1 convolutions see the tokens."""
+    first, depthwise, activate, drop, second, last_drop = ffn.layers
+    x = F.linear(x, first.weight.flatten(1), first.bias)
+    x = _as_tokens(depthwise(_as_map(x, size)))
+    x = F.linear(drop(activate(x)), second.weight.flatten(1), second.bias)
+    return ffn.dropout_layer(last_drop(x))
+
+
+def _as_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """Tokens (N, n, D) as a map (N, D, h, w) in channels-last order: no copy."""
+    return tokens.transpose(1, 2).unflatten(2, size)
+
+
+def _as_tokens(maps: Tensor) -> Tensor:
+    return maps.flatten(2).transpose(1, 2)
