@@ -54,6 +54,7 @@ METHODS = {
     'camseg': {'type': 'CAMSeg'},
     'afa': {'type': 'AFA'},
     'tscd': {'type': 'TSCD'},
+    'rcmmam': {'type': 'RCMMAM'},
     'pspnet': {'decode_head.type': 'PSPHead'},
     'deeplabv3plus': {'decode_head.type': 'DepthwiseSeparableASPPHead'},
 }

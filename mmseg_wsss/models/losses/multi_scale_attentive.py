@@ -9,7 +9,9 @@ from ..utils import at_least_float32
 
 
 def multi_scale_attentive_loss(
-    main_cams: Sequence[Tensor], support_cams: Sequence[Tensor]
+    main_cams: Sequence[Tensor],
+    support_cams: Sequence[Tensor],
+    dissimilarity: bool = True,
 ) -> Tensor:
     """Pull CAMs at several scales to a mean of the teacher's that favours differences.
 
@@ -25,6 +27,8 @@ def multi_scale_attentive_loss(
         main_cams: The student's CAMs A_s, each (N, K, H, W), at least 0, with absent
             classes zeroed; one for each scale, all brought to one size.
         support_cams: The teacher's CAMs B_r, of the same shape.
+        dissimilarity: Whether the targets are weighted; the plain mean of B_r is the
+            target otherwise (ablation, section 14).
 
     Returns:
         Scalar, computed in float32 (float64 for float64).
@@ -49,7 +53,7 @@ def multi_scale_attentive_loss(
             norm = _norm(cam)
             for support, support_norm in zip(supports, support_norms):
                 dot = (cam * support).sum((2, 3), keepdim=True)
-                weight = 2 - dot / norm / support_norm
+                weight = 1 + dissimilarity * (1 - dot / norm / support_norm)
                 target.addcmul_(weight, support, value=1 / len(supports))
         total = total + (target - cam).abs().mean()
     return total
@@ -67,14 +71,18 @@ class MultiScaleAttentiveLoss(nn.Module):
 
     Args:
         loss_weight: Factor of the loss.
+        dissimilarity: Whether the targets are weighted.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(self, loss_weight: float = 1.0, dissimilarity: bool = True) -> None:
         super().__init__()
         self.loss_weight = loss_weight
+        self.dissimilarity = dissimilarity
 
     def forward(
         self, main_cams: Sequence[Tensor], support_cams: Sequence[Tensor]
     ) -> Tensor:
         """Scalar loss of two lists of CAMs (N, K, H, W)."""
-        return self.loss_weight * multi_scale_attentive_loss(main_cams, support_cams)
+        return self.loss_weight * multi_scale_attentive_loss(
+            main_cams, support_cams, self.dissimilarity
+        )

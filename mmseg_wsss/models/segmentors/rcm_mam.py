@@ -146,6 +146,10 @@ class RCMMAM(WSSSBase):
         data_samples: list,
     ) -> dict[str, Tensor]:
         """Losses of both modules."""
+        with_rcm = self.loss_rcm.loss_weight > 0
+        with_mam = self.loss_mam.loss_weight > 0 and self.use_mam
+        if not (with_rcm or with_mam):
+            return {'loss_idle': self.idle_loss()}
         valid = self.valid(data_samples, inputs)
         shown = valid if self.ignore_padding else torch.ones_like(valid)
         embedding = self.cam_head.embed(feats)
@@ -155,14 +159,14 @@ class RCMMAM(WSSSBase):
             'loss_idle': self.idle_loss(),
             'cam_max': self.cam_head.classifier(embedding).amax().detach().float(),
         }
-        if self.loss_rcm.loss_weight:
+        if with_rcm:
             region = self.region(sum(support_cams.values()), tags, shown)
             label = region if not self.ignore_bg else self.without_background(region)
             near = self.region(support_cams[1.0], tags, shown)
             prototypes = self.prototypes(support_embedding, near)
             losses['loss_rcm'] = self.loss_rcm(embedding, prototypes, label)
             losses |= self.label_shares(self.background_first(label), valid)
-        if self.use_mam and self.loss_mam.loss_weight:
+        if with_mam:
             num = max(int(len(inputs) * self.mam_ratio), 1)
             cams = self.main_cams(inputs[:num], embedding[:num], tags[:num])
             cams = [cam * shown[:num, None] for cam in cams]

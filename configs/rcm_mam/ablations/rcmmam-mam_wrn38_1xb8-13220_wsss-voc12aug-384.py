@@ -1,0 +1,4 @@
+# MAM without RCM, from the classifier alone.
+_base_ = '../rcmmam_wrn38_1xb8-13220_wsss-voc12aug-384.py'
+model = dict(loss_rcm=dict(type='RegionalContrastiveLoss', loss_weight=0.0))
+load_from = 'work_dirs/rcmmam-none_wrn38_1xb8-19830_wsss-voc12aug-384/iter_19830.pth'

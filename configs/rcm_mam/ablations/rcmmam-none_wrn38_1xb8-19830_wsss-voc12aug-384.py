@@ -1,0 +1,3 @@
+# The classifier alone, for as long as phase 1.
+_base_ = '../rcmmam-rcm_wrn38_1xb8-19830_wsss-voc12aug-384.py'
+model = dict(loss_rcm=dict(type='RegionalContrastiveLoss', loss_weight=0.0))

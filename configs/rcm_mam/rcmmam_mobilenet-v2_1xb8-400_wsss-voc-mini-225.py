@@ -1,0 +1,17 @@
+# RCM + MAM from the classifier of all voc-mini runs, both modules from the beginning.
+_base_ = [
+    '../_base_/models/rcmmam_mobilenet-v2.py',
+    '../_base_/datasets/voc_mini_weak.py',
+    '../_base_/schedules/mini_400.py',
+    '../_base_/default_runtime.py',
+]
+load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='MeanTeacherHook', decay=0.99, schedule='constant'),
+]
+val_evaluator = [
+    dict(type='PseudoLabelMetric', sources=('cam', 'region')),
+    dict(type='MultiLabelMetric'),
+]
+test_evaluator = val_evaluator
