@@ -26,7 +26,11 @@ def build(method: str) -> torch.nn.Module:
     """The same network in every process: no dropout, fixed batch statistics."""
     init_default_scope('mmseg')
     backbone = BACKBONE | {'norm_eval': True}
-    return tiny_network(method, drop=False, backbone=backbone).double()
+    model = tiny_network(method, drop=False, backbone=backbone).double()
+    if hasattr(model, 'random_points'):  # drawn on each rank: give all the same
+        points = torch.rand(1, 30, 2, generator=torch.Generator().manual_seed(0))
+        model.random_points = lambda valid: points.expand(len(valid), -1, -1)
+    return model
 
 
 def pictures(node: Any, blank: tuple[int, ...], rank: int | None) -> Any:

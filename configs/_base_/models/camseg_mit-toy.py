@@ -1,4 +1,4 @@
-# Three stages of a narrow Mix Transformer from scratch, output stride 8, for the toy set.
+# Three stages of a narrow Mix Transformer from scratch, stride 8, for the toy set.
 num_classes = 7
 data_preprocessor = dict(
     type='SegDataPreProcessor',

@@ -93,7 +93,7 @@ def random_walk(
     """
     size = prob.shape[-2:]
     near = near_pairs(size, radius, affinity.device)
-    step = at_least_float32(affinity).square() * near
+    step = affinity.to(prob.dtype).square() * near
     step = step / (step.sum(1, keepdim=True) + eps)
     return (prob.flatten(1, 2).flatten(2) @ step).view_as(prob)
 

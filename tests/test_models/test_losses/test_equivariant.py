@@ -22,7 +22,8 @@ def slow_equivariant(cam_a, cam_b, tags):
         for a, b, tag in zip(maps_a, maps_b, row):
             columns = [corners(line, width) for line in a]
             a = list(zip(*[corners(list(c), height) for c in zip(*columns)]))
-            flat_a, flat_b = sum(map(list, a), []), sum(b, [])
+            flat_a = [value for line in a for value in line]
+            flat_b = [value for line in b for value in line]
             top_a, top_b = max(flat_a) + 1e-5, max(flat_b) + 1e-5
             if tag:
                 total += sum(abs(x / top_a - y / top_b) for x, y in zip(flat_a, flat_b))
