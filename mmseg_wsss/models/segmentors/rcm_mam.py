@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import reduce
 from typing import Any, ClassVar
 
 import torch
@@ -160,7 +161,7 @@ class RCMMAM(WSSSBase):
             'cam_max': self.cam_head.classifier(embedding).amax().detach().float(),
         }
         if with_rcm:
-            region = self.region(sum(support_cams.values()), tags, shown)
+            region = self.region(_sum(support_cams), tags, shown)
             label = region if not self.ignore_bg else self.without_background(region)
             near = self.region(support_cams[1.0], tags, shown)
             prototypes = self.prototypes(support_embedding, near)
@@ -191,7 +192,7 @@ class RCMMAM(WSSSBase):
             Embedding (N, D, h, w) at scale 1, and of every scale the CAM (N, K, H, W),
             float32, at least 0, 0 for absent classes.
         """
-        head = self.support['cam_head']
+        head: Any = self.support['cam_head']
         cams = {}
         for scale in self.support_scales:
             img = inputs if scale == 1 else rescale(inputs, scale, align_corners=True)
@@ -270,7 +271,7 @@ class RCMMAM(WSSSBase):
     def label_from_region(self, picture: Picture) -> PseudoLabel:
         """Region of the training, of the whole picture."""
         _, cams = self.support_maps(picture.inputs, picture.tags, picture.size)
-        cam = sum(cams.values())
+        cam = _sum(cams)
         label = self.background_first(region_labels(cam, picture.tags, self.region_thr))
         cam = normalize_cam(cam, picture.tags)
         return label, torch.cat([background_score(cam, 1), cam], 1)
@@ -283,6 +284,10 @@ class RCMMAM(WSSSBase):
             name = key[len(prefix) :]
             if key.startswith(prefix) and name.split('.')[0] in self.support:
                 state[f'{prefix}support.{name}'] = state[key]
+
+
+def _sum(cams: Mapping[float, Tensor]) -> Tensor:
+    return reduce(torch.add, cams.values())
 
 
 def _relative(cam: Tensor) -> Tensor:

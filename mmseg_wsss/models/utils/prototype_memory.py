@@ -17,6 +17,8 @@ class PrototypeMemory(nn.Module):
         size: Prototypes that are kept of each class.
     """
 
+    queue: Tensor
+
     def __init__(self, num_classes: int, channels: int, size: int = 5) -> None:
         super().__init__()
         if size < 1:

@@ -94,6 +94,12 @@ def test_mean_over_supports_and_sum_over_main_scales():
     assert halved.item() == (3 + 1) / 2
 
 
+def test_plain_mean_as_the_target():
+    main, support = cam(0.0, 1.0), cam(3.0, 0.0)
+    loss = multi_scale_attentive_loss([main], [support, 3 * support], False)
+    assert loss.item() == (6 + 1) / 2
+
+
 def test_no_gradient_into_the_target():
     main = cam(0.0, 1.0).requires_grad_()
     support = cam(3.0, 0.0).requires_grad_()
