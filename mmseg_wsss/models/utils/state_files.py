@@ -32,9 +32,7 @@ def read_state_dict(
         ValueError,
     ) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else repr(exc)
-        raise ValueError(
-            f'{path}: expected {expected}, found none: {reason}'
-        ) from exc
+        raise ValueError(f'{path}: expected {expected}, found none: {reason}') from exc
     if isinstance(content, Mapping):
         content = content.get('state_dict', content)
     if not isinstance(content, Mapping):
