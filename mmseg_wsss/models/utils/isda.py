@@ -4,8 +4,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-# Pixels that are turned into float64 at a time.
-_CHUNK = 4096
+# Pixels that are turned into float64 at a time: they stay in the cache.
+_CHUNK = 512
 
 
 class ImplicitSemanticAugmentation(nn.Module):
@@ -124,23 +124,25 @@ class ImplicitSemanticAugmentation(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Count (C,), mean and biased variance (C, A) over all ranks, in float64."""
         valid, index = self._index(label)
-        valid &= feat.isfinite().all(1)
-        members = torch.arange(self.num_classes, device=label.device)[:, None] == index
-        members &= valid
-        count = _summed(members.sum(1))
-
-        def mean_of(power: int, centre: Tensor) -> Tensor:
-            """Mean of ``(feat - centre) ** power`` over the pixels of each class."""
-            total = torch.zeros_like(self.mean)
-            for start in range(0, len(label), _CHUNK):
-                part = slice(start, start + _CHUNK)
-                values = (feat[part].double() - centre[index[part]]).pow_(power)
-                values.masked_fill_(~valid[part, None], 0)
-                total.addmm_(members[:, part].double(), values)
-            return _summed(total) / count.clamp(min=1)[:, None]
-
-        mean = self.mean + mean_of(1, self.mean)
-        return count, mean, mean_of(2, mean)
+        classes = torch.arange(self.num_classes, device=label.device)
+        index = classes[index]  # an IndexError for labels outside [0, C)
+        # Near a mean of the past, one pass in float64 loses nothing to cancellation.
+        weight = self.count.double()[:, None] / self.count.sum().clamp(min=1)
+        centre = (self.mean * weight).sum(0)
+        count = torch.zeros_like(self.count)
+        sums = self.mean.new_zeros(2, *self.mean.shape)
+        for start in range(0, len(label), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            values = feat[part].double() - centre
+            sure = valid[part] & values.isfinite().all(1)
+            values.masked_fill_(~sure[:, None], 0)
+            members = (classes[:, None] == index[part]) & sure
+            count += members.sum(1)
+            sums[0].addmm_(members.double(), values)
+            sums[1].addmm_(members.double(), values.square_())
+        _summed(count)
+        first, second = _summed(sums) / count.clamp(min=1)[:, None]
+        return count, centre + first, (second - first.square()).clamp_(min=0)
 
     def _index(self, label: Tensor) -> tuple[Tensor, Tensor]:
         valid = label != self.ignore_index

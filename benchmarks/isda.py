@@ -1,0 +1,150 @@
+"""ImplicitSemanticAugmentation against the literal N x C x A formula.
+
+    python benchmarks/isda.py --cases 21x16384 150x16384
+
+Classes x pixels, with 256 features, as a step of MKD has them (mkd.md, section 7). The
+formula spreads the features and the weights over all classes: 150 x 16384 takes about
+10 GiB. Times are the fastest of
+``--repeats`` runs, in which both take turns; where other programs are running, the CPU
+time says more than wall time. Memory is the peak above the process, each in a process
+of its own. Prints a table and writes ``benchmarks/results/isda.json``.
+"""
+
+import argparse
+import ctypes
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from local_affinity import resident_kib, seconds_of
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from mmseg_wsss.engine.measure import machine
+from mmseg_wsss.models.utils import ImplicitSemanticAugmentation
+
+RESULT = Path(__file__).parent / 'results' / 'isda.json'
+CHANNELS = 256
+RUNS = ('formula', 'ours')
+PARTS = ('update', 'shift')
+
+
+class Formula:
+    """Mkd.md, section 7, line by line, in float32."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.mean = torch.zeros(num_classes, CHANNELS)
+        self.variance = torch.zeros(num_classes, CHANNELS)
+        self.count = torch.zeros(num_classes)
+
+    def update(self, feat: Tensor, label: Tensor) -> None:
+        members = torch.nn.functional.one_hot(label, len(self.count)).float()
+        count = members.sum(0)
+        spread = members[:, :, None].expand(-1, -1, CHANNELS)
+        size = count.clamp(min=1)[:, None]
+        mean = (feat[:, None] * spread).sum(0) / size
+        variance = ((feat[:, None] - mean) * spread).square().sum(0) / size
+        share = (count / (count + self.count).clamp(min=1))[:, None]
+        gap = (self.mean - mean).square()
+        self.variance = (1 - share) * self.variance + share * variance
+        self.variance += share * (1 - share) * gap
+        self.mean = (1 - share) * self.mean + share * mean
+        self.count += count
+
+    def shift(self, weight: Tensor, label: Tensor, ratio: float) -> Tensor:
+        gap = weight[None] - weight[label][:, None]
+        return 0.5 * ratio * (gap.square() * self.variance[label][:, None]).sum(2)
+
+
+def calls_of(run: str, num_classes: int, pixels: int) -> dict[str, Callable]:
+    rng = torch.Generator().manual_seed(0)
+    feat = torch.randn(pixels, CHANNELS, generator=rng)
+    weight = torch.randn(num_classes, CHANNELS, generator=rng)
+    label = torch.randint(num_classes, (pixels,), generator=rng)
+    if run == 'formula':
+        isda = Formula(num_classes)
+    else:
+        isda = ImplicitSemanticAugmentation(num_classes, CHANNELS)
+    isda.update(feat[:100], label[:100])
+    return {
+        'update': lambda: isda.update(feat, label),
+        'shift': lambda: isda.shift(weight, label, 1.0),
+    }
+
+
+def measure(case: str, args: argparse.Namespace) -> dict:
+    """Seconds and MiB of both, and how far apart their offsets are."""
+    num_classes, pixels = map(int, case.split('x'))
+    calls = {run: calls_of(run, num_classes, pixels) for run in RUNS}
+    rows: dict[str, dict] = {part: {run: {} for run in RUNS} for part in PARTS}
+    for _ in range(args.repeats + 1):  # the first round warms up
+        for part in PARTS:
+            for run in RUNS:
+                best = rows[part][run]
+                for key, value in seconds_of(calls[run][part], 'cpu').items():
+                    best[key] = min(best.get(key, value), value)
+    for part in PARTS:
+        for run in RUNS:
+            rows[part][run]['mib'] = peak_memory(run, part, case)
+        ours, formula = (rows[part][run] for run in ('ours', 'formula'))
+        rows[part]['ratio'] = {key: formula[key] / ours[key] for key in ours}
+    pairs = [calls[run]['shift']() for run in RUNS]
+    gap = (pairs[0] - pairs[1]).abs().max() / pairs[0].abs().max()
+    return rows | {'largest_relative_difference': gap.item()}
+
+
+def peak_memory(run: str, part: str, case: str) -> float:
+    """MiB that a call adds to a process, in a process of its own."""
+    command = [sys.executable, __file__, '--memory-of', run, part]
+    command += ['--cases', case]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def print_peak_memory(run: str, part: str, case: str) -> None:
+    num_classes, pixels = map(int, case.split('x'))
+    calls_of(run, num_classes, 200)[part]()  # what is loaded once, before the count
+    call = calls_of(run, num_classes, pixels)[part]
+    ctypes.CDLL(None).malloc_trim(0)
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
+    before = resident_kib('VmRSS')
+    call()
+    # Less than a page can be seen of what a call takes: at least that much.
+    print(max((resident_kib('VmHWM') - before) / 1024, 4 / 1024))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--cases', nargs='+', default=['21x16384', '150x16384'])
+    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--memory-of', nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.memory_of:
+        print_peak_memory(*args.memory_of, args.cases[0])
+        return
+    result = {
+        'machine': f'{machine()}, {args.threads} threads',
+        'channels': CHANNELS,
+        'cases': {case: measure(case, args) for case in args.cases},
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + '\n')
+    table = Table('classes x pixels', 'part', 'formula', 'ours', 'CPU time', 'memory')
+    for case, rows in result['cases'].items():
+        for part in PARTS:
+            both = [rows[part][run] for run in RUNS]
+            texts = [f'{1e3 * r["cpu"]:.1f} ms, {r["mib"]:.1f} MiB' for r in both]
+            ratio = rows[part]['ratio']
+            less = [f'{ratio[key]:.0f} times less' for key in ('cpu', 'mib')]
+            table.add_row(case, part, *texts, *less)
+    Console().print(table)
+
+
+if __name__ == '__main__':
+    main()
