@@ -31,7 +31,7 @@ from mmseg_wsss.models.refiners import LocalAffinityRefiner
 
 RESULT = Path(__file__).parent / 'results' / 'local_affinity.json'
 CASES = ('1x3x256x256', '1x21x256x256', '1x21x512x512', 'as-tscd')
-RUNS = ('formula', 'eager', 'compile')
+RUNS = ('formula', 'eager', 'compile', 'triton')  # the last on a GPU
 DILATIONS = (1, 2, 4, 8, 12, 24)
 # Channels (background and tags) of the four pictures of a TSCD batch.
 TSCD_CHANNELS = (2, 3, 2, 4)
@@ -130,7 +130,8 @@ def seconds_of(call: Callable[[], object], device: str) -> dict[str, float]:
 
 def measure(case: str, kind: str, args: argparse.Namespace) -> dict:
     """Seconds, MiB and largest difference from the formula of every run."""
-    calls = {run: call_of(run, case, kind, args.device) for run in RUNS}
+    runs = RUNS if args.device == 'cuda' else RUNS[:-1]
+    calls = {run: call_of(run, case, kind, args.device) for run in runs}
     rows: dict[str, dict] = {}
     for run, call in calls.items():
         first = seconds_of(call, args.device)['wall']

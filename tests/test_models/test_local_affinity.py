@@ -292,7 +292,7 @@ def test_config_copy_and_pickle():
     'argument',
     [
         {'kind': 'pamr'},
-        {'backend': 'triton'},
+        {'backend': 'cuda'},
         {'dilations': ()},
         {'dilations': (0, 1)},
         {'num_iters': -1},

@@ -2,5 +2,6 @@
 
 from .dense_crf import DenseCRF
 from .local_affinity import LocalAffinityRefiner
+from .random_walk import RandomWalk
 
-__all__ = ['DenseCRF', 'LocalAffinityRefiner']
+__all__ = ['DenseCRF', 'LocalAffinityRefiner', 'RandomWalk']

@@ -5,7 +5,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -21,12 +21,14 @@ from .local_affinity_ops import (
     position_weights,
 )
 
-Backend = Literal['auto', 'eager', 'compile']
+Backend = Literal['auto', 'eager', 'compile', 'triton']
+_BACKENDS = get_args(Backend)
 
 # bandwidth, weight of the position term, weight of the variation term
 _DEFAULTS = {'par': (0.3, 0.01, 0.0), 'varm': (0.25, 0.0, 0.01)}
 # Below this many mask values a run never wins back the seconds that compiling takes.
 _COMPILE_FROM = 2**20
+_NAMES = {'compile': 'torch.compile', 'triton': 'its Triton kernel'}
 _failed_devices: set[str] = set()
 
 
@@ -55,12 +57,14 @@ class LocalAffinityRefiner:
         bandwidth: ``w1``; 0.3 (PAR) or 0.25 (VARM).
         pos_weight: Weight of the position term; 0.01 (PAR) or 0 (VARM).
         var_weight: Weight of the variation term; 0 (PAR) or 0.01 (VARM).
-        backend: ``'eager'``, ``'compile'`` (an error where it cannot compile), or
-            ``'auto'``: compiled where a compiler is found and a call has at least 2**20
-            mask values, else eager. The choice depends on shapes and device alone, so
-            that runs repeat. Where compiling fails, ``'auto'`` warns once and stays
-            eager. The first size compiles in some 20 s of a CPU core, the second anew
-            and longer, for any size.
+        backend: ``'eager'``, ``'compile'`` (an error where it cannot compile),
+            ``'triton'`` (a CUDA kernel for float32, weights in half precision), or
+            ``'auto'``: the kernel on CUDA where Triton is installed; else compiled
+            where a compiler is found and a call has at least 2**20 mask values, else
+            eager. The choice depends on shapes and device alone, so that runs repeat.
+            Where it fails, ``'auto'`` warns once and stays eager. The first size
+            compiles in some 20 s of a CPU core, the second anew and longer, for any
+            size.
     """
 
     def __init__(
@@ -75,10 +79,8 @@ class LocalAffinityRefiner:
     ) -> None:
         if kind not in _DEFAULTS:
             raise ValueError(f"kind must be 'par' or 'varm', got {kind!r}")
-        if backend not in ('auto', 'eager', 'compile'):
-            raise ValueError(
-                f"backend must be 'auto', 'eager' or 'compile', got {backend!r}"
-            )
+        if backend not in _BACKENDS:
+            raise ValueError(f'backend must be one of {_BACKENDS}, got {backend!r}')
         if not dilations or min(dilations) < 1:
             raise ValueError(f'dilations must be positive integers, got {dilations!r}')
         if num_iters < 0:
@@ -127,29 +129,28 @@ class LocalAffinityRefiner:
                 mask = F.interpolate(
                     mask, img.shape[-2:], mode='bilinear', align_corners=True
                 )
-            if not self._compiles(mask):
-                return self._propagate(img, mask)
-            if self.backend == 'compile':
-                return self._propagate(img, mask, compiled=True)
+            way = self._way(mask)
+            if self.backend != 'auto' or way == 'eager':
+                return self._propagate(img, mask, way)
             try:
-                return self._propagate(img, mask, compiled=True)
+                return self._propagate(img, mask, way)
             except torch.cuda.OutOfMemoryError:
                 raise
             except Exception as error:
                 _failed_devices.add(mask.device.type)
                 warnings.warn(
-                    f'LocalAffinityRefiner goes on without torch.compile, which failed '
+                    f'LocalAffinityRefiner goes on without {_NAMES[way]}, which failed '
                     f'on {mask.device.type}: {error}',
                     RuntimeWarning,
                     stacklevel=2,
                 )
-                return self._propagate(img, mask)
+                return self._propagate(img, mask, 'eager')
 
-    def _propagate(self, img: Tensor, mask: Tensor, compiled: bool = False) -> Tensor:
+    def _propagate(self, img: Tensor, mask: Tensor, way: str) -> Tensor:
         if self.num_iters == 0:
             return mask.clone()
         weights_of, sum_of = affinity_weights, neighbour_sum
-        if compiled:
+        if way == 'compile':
             weights_of, sum_of = _compiled(weights_of), _compiled(sum_of)
         position = var_weight = None
         if self.pos_weight:
@@ -164,21 +165,29 @@ class LocalAffinityRefiner:
             img.new_full((), self.bandwidth),
             position,
             var_weight,
-            lean=not compiled,
+            lean=way != 'compile',
         )
+        if way == 'triton':
+            from .local_affinity_triton import propagate  # only where triton is
+
+            return propagate(mask, weights, self.offsets, self.num_iters)
         for _ in range(self.num_iters):
             mask = sum_of(pad_replicate(mask, self.reach), weights, self.offsets)
         return mask
 
-    def _compiles(self, mask: Tensor) -> bool:
+    def _way(self, mask: Tensor) -> str:
+        if self.backend == 'triton' and mask.dtype != torch.float32:
+            raise TypeError(f"backend 'triton' needs float32, got {mask.dtype}")
         if self.backend != 'auto':
-            return self.backend == 'compile'
+            return self.backend
         device = mask.device.type
-        return (
-            mask.numel() >= _COMPILE_FROM
-            and device not in _failed_devices
-            and _has_compiler(device)
-        )
+        if device in _failed_devices:
+            return 'eager'
+        if device == 'cuda' and mask.dtype == torch.float32 and _has_triton():
+            return 'triton'
+        if mask.numel() >= _COMPILE_FROM and _has_compiler(device):
+            return 'compile'
+        return 'eager'
 
 
 def _check(img: Tensor, mask: Tensor) -> None:
@@ -215,5 +224,9 @@ def _has_compiler(device: str) -> bool:
     default = 'clang++' if sys.platform == 'darwin' else 'g++'
     found = shutil.which(os.environ.get('CXX', default)) is not None
     if device == 'cuda':
-        return found and importlib.util.find_spec('triton') is not None
+        return found and _has_triton()
     return found and device == 'cpu'
+
+
+def _has_triton() -> bool:
+    return importlib.util.find_spec('triton') is not None
