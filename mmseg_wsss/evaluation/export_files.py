@@ -105,15 +105,6 @@ def unfinished(out_dir: PathLike, names: Sequence[str], soft: bool) -> list[int]
     ]
 
 
-def read_soft_map(path: PathLike, num_classes: int) -> np.ndarray:
-    """Read an exported soft map as float32 of shape (C, H, W)."""
-    with np.load(path, allow_pickle=False) as file:
-        prob, channels = file['prob'], file['channels']
-    full = np.zeros((num_classes, *prob.shape[1:]), dtype=np.float32)
-    full[channels] = prob
-    return full
-
-
 def write_pseudo_label(
     out_dir: PathLike, name: str, label: Tensor, prob: Tensor, options: ExportFormat
 ) -> None:
@@ -124,7 +115,7 @@ def write_pseudo_label(
         name: Name of the picture.
         label: Label map (H, W), integers in ``[0, C)`` or 255.
         prob: Soft map (C, H, W); it goes to ``NAME.npz`` in float16, channels that are
-            zero everywhere left out (see :func:`read_soft_map`).
+            zero everywhere left out (see ``read_soft_map``).
         options: What to write.
 
     Raises:

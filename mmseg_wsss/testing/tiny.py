@@ -205,6 +205,21 @@ METHODS = {
         nothing_sure={'region_thr': 2.0, 'ignore_bg': True},
         pseudo_sources=('cam', 'prediction', 'region'),
     ),
+    'AffinityNet': Method(
+        {
+            'type': 'AffinityNet',
+            'affinity_head': {
+                'in_channels': (8, 16),
+                'channels': (4, 8),
+                'in_index': (0, 1),
+            },
+            'walk': {'radius': 3, 'steps': 4},
+            'crf': {'num_iters': 2},
+        },
+        hooks=(WARMUP,),
+        phases=({'warmup': True}, {'warmup': False}),
+        pseudo_sources=('cam', 'prediction', 'affinity'),
+    ),
     'SemiBaseSegmentor': _semi('SemiBaseSegmentor'),
     'MeanTeacherSegmentor': _semi(
         'MeanTeacherSegmentor', 0.9, {'pseudo_thr': 1.1}, cutmix={'num_boxes': 2}

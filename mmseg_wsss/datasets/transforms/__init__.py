@@ -1,6 +1,7 @@
 from .keep_full_picture import KeepFullPicture
 from .load_label_map import LoadLabelMap
 from .load_picture import LoadPicture
+from .load_pseudo_label import LoadPseudoLabel
 from .pack_weak_inputs import PackWeakInputs
 from .random_crop_pad import RandomCropPad
 from .random_rescale import RandomRescale
@@ -19,6 +20,7 @@ __all__ = [
     'KeepFullPicture',
     'LoadLabelMap',
     'LoadPicture',
+    'LoadPseudoLabel',
     'PackWeakInputs',
     'RandomCropPad',
     'RandomRescale',

@@ -3,6 +3,13 @@
 from .attention_affinity_head import AttentionAffinityHead
 from .cam_head import CAMHead
 from .large_fov_head import LargeFOVHead
+from .pixel_affinity_head import PixelAffinityHead
 from .segformer_mlp_head import SegFormerMLPHead
 
-__all__ = ['AttentionAffinityHead', 'CAMHead', 'LargeFOVHead', 'SegFormerMLPHead']
+__all__ = [
+    'AttentionAffinityHead',
+    'CAMHead',
+    'LargeFOVHead',
+    'PixelAffinityHead',
+    'SegFormerMLPHead',
+]

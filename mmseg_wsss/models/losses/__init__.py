@@ -16,6 +16,7 @@ from .dense_energy_loss import (
 from .equivariant import equivariant_loss
 from .multi_scale_attentive import MultiScaleAttentiveLoss, multi_scale_attentive_loss
 from .multilabel_soft_margin import MultiLabelSoftMarginLoss, multilabel_soft_margin
+from .pair_affinity import PairAffinityLoss, pair_affinity_loss
 from .regional_contrastive import RegionalContrastiveLoss, regional_contrastive_loss
 from .self_correspondence import SelfCorrespondenceLoss, self_correspondence_loss
 from .utils import mean_over_ranks
@@ -26,6 +27,7 @@ __all__ = [
     'DenseEnergyLoss',
     'MultiLabelSoftMarginLoss',
     'MultiScaleAttentiveLoss',
+    'PairAffinityLoss',
     'RegionalContrastiveLoss',
     'SelfCorrespondenceLoss',
     'ValidCrossEntropyLoss',
@@ -38,6 +40,7 @@ __all__ = [
     'mean_over_ranks',
     'multi_scale_attentive_loss',
     'multilabel_soft_margin',
+    'pair_affinity_loss',
     'regional_contrastive_loss',
     'self_correspondence_loss',
     'soft_cross_entropy',

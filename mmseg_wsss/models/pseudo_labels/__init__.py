@@ -1,5 +1,6 @@
 """Maps in, label maps out: pure functions without a gradient."""
 
+from .affinity import affinity_labels
 from .cam import (
     background_score,
     box_mask,
@@ -21,6 +22,7 @@ from .tagged import (
 from .tags import present_classes, tag_filter
 
 __all__ = [
+    'affinity_labels',
     'all_channels',
     'background_score',
     'box_mask',

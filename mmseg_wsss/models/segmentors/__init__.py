@@ -1,4 +1,5 @@
 from .afa import AFA
+from .affinity_net import AffinityNet
 from .asdt import ASDT
 from .cam_seg import CAMSeg
 from .cps import CPS
@@ -20,6 +21,7 @@ __all__ = [
     'RCMMAM',
     'RRM',
     'TSCD',
+    'AffinityNet',
     'CAMSeg',
     'FixMatch',
     'MeanTeacherSegmentor',

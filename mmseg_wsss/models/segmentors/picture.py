@@ -19,7 +19,8 @@ class Picture:
     Args:
         model: Segmentor.
         inputs: Normalised picture (1, 3, h, w), possibly padded right and below.
-        data_sample: Data sample with ``gt_tags``, ``ori_shape`` and ``img_shape``.
+        data_sample: Data sample with ``gt_tags``, ``ori_shape`` and ``img_shape``, and
+            with a soft map ``seed`` (C, ...), where another method gave one.
     """
 
     def __init__(self, model: 'WSSSBase', inputs: Tensor, data_sample: Any) -> None:
@@ -28,6 +29,7 @@ class Picture:
         self.model = model
         self.inputs = inputs[..., :height, :width]
         self.size = tuple(meta.get('ori_shape', (height, width))[:2])
+        self.data_sample = data_sample
         self.tags = model.tags([data_sample]).to(inputs)
 
     def resize(self, maps: Tensor) -> Tensor:
@@ -54,6 +56,14 @@ class Picture:
         options = self.model.test_cfg.get('cam', {})
         cam = self.model.multi_scale_cam(self.inputs, size=self.size, **options)
         return normalize_cam(cam, self.tags, self.model.cam_normalization)
+
+    @cached_property
+    def seed(self) -> Tensor | None:
+        """Foreground (1, K, H, W) of the data sample's soft map, 0 for absent tags."""
+        if 'seed' not in self.data_sample:
+            return None
+        foreground = self.data_sample.seed.data[None, 1:].to(self.inputs)
+        return self.resize(foreground) * self.tags[:, :, None, None]
 
     @cached_property
     def prob(self) -> Tensor:

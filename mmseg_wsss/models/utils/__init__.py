@@ -6,6 +6,7 @@ from .ema import update_ema
 from .isda import ImplicitSemanticAugmentation
 from .mix import cutmix_masks, mix
 from .near_pairs import near_pairs
+from .pixel_pairs import half_disk, pair_affinity, partners, windows
 from .precision import at_least_float32
 from .prototype_memory import PrototypeMemory
 from .pwm import pwm_signal
@@ -25,6 +26,7 @@ __all__ = [
     'at_least_float32',
     'check_state',
     'cutmix_masks',
+    'half_disk',
     'inference_behaviour',
     'interpolation_matrices',
     'inverse_length',
@@ -32,6 +34,8 @@ __all__ = [
     'near_pairs',
     'neighbour_products',
     'ops_available',
+    'pair_affinity',
+    'partners',
     'pwm_signal',
     'read_state_dict',
     'require_ops',
@@ -39,4 +43,5 @@ __all__ = [
     'unwrap',
     'update_ema',
     'valid_maps',
+    'windows',
 ]

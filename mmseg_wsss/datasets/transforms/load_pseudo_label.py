@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmseg_wsss.registry import TRANSFORMS
+
+from ..label_maps import read_label_map
+from ..soft_maps import read_soft_map
+
+
+@TRANSFORMS.register_module()
+class LoadPseudoLabel(BaseTransform):
+    """Load what ``tools/export_pseudo_labels.py`` or the pipeline wrote of a picture.
+
+    Files are found by the stem of the picture's path. A label (``STEM.png``) goes the
+    way of a mask, as ``gt_seg_map``; it is no mask, so ``WeakDataset`` lets it pass in
+    training. A soft map (``STEM.npz``) becomes ``seed``.
+
+    Args:
+        folder: Folder of the files.
+        num_classes: Number C of classes, with the background.
+        soft: Whether the soft map is loaded, in place of the label.
+
+    Raises:
+        ValueError: If a file is missing, cannot be read, or has another size than the
+            picture; the message names it.
+    """
+
+    def __init__(self, folder: str, num_classes: int, soft: bool = False) -> None:
+        self.folder = folder
+        self.num_classes = num_classes
+        self.soft = soft
+
+    def transform(self, results: dict) -> dict:
+        """Add ``gt_seg_map`` (H, W) uint8, or ``seed`` (C, H, W) float32."""
+        stem = Path(results['img_path']).stem
+        path = Path(self.folder, f'{stem}.npz' if self.soft else f'{stem}.png')
+        size = tuple(results['ori_shape'])
+        if self.soft:
+            try:
+                results['seed'] = read_soft_map(path, self.num_classes)
+            except (OSError, ValueError, KeyError, IndexError) as error:
+                raise ValueError(f'{path}: unreadable soft map: {error}') from error
+            found = results['seed'].shape[1:]
+        else:
+            results['gt_seg_map'] = read_label_map(path).astype(np.uint8)
+            results.setdefault('seg_fields', []).append('gt_seg_map')
+            found = results['gt_seg_map'].shape
+        if found != size:
+            raise ValueError(
+                f'{path}: expected the size {size} of the picture, found {found}'
+            )
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({vars(self)})'

@@ -1,0 +1,69 @@
+import torch
+from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
+
+from ..utils import at_least_float32, half_disk, partners
+from .utils import check_label_shape, mean_of_valid
+
+
+def pair_affinity_loss(
+    affinity: Tensor,
+    pseudo: Tensor,
+    radius: int = 5,
+    ignore_index: int = 255,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Teach affinities of near pixels by a label.
+
+    ``1/4 mean_bg(-log A) + 1/4 mean_fg(-log A) + 1/2 mean_neg(-log(1 - A))`` over the
+    pairs whose pixels both have a label: both background, both of the same class, or
+    different (rcm_mam.md, section 11; PSA). Means are over the batch and all ranks; one
+    without pairs is 0.
+
+    Args:
+        affinity: Affinities (N, P, h, w) of :func:`pair_affinity`, in [0, 1]; computed
+            in float32.
+        pseudo: Label (N, h, w) int64, 0 for the background, or ``ignore_index``.
+        radius: Radius of the pairs.
+        ignore_index: Label of pixels that are in no pair.
+        eps: Added inside the logarithms.
+
+    Returns:
+        Scalar; exactly 0 with zero gradient where every pixel is ignored.
+
+    Raises:
+        ValueError: If the shapes do not fit each other or the radius.
+    """
+    check_label_shape(affinity, pseudo)
+    if affinity.shape[1] != len(half_disk(radius)):
+        raise ValueError(
+            f'radius {radius} has {len(half_disk(radius))} pairs a pixel, got '
+            f'affinities of {affinity.shape[1]}'
+        )
+    affinity = at_least_float32(affinity)
+    other = partners(pseudo, radius, ignore_index)
+    label = pseudo[:, None].expand_as(other)
+    both = (label != ignore_index) & (other != ignore_index)
+    same = both & (label == other)
+    groups = torch.stack([same & (label == 0), same & (label > 0)])
+    background, foreground = mean_of_valid(-(affinity + eps).log(), groups)
+    different = mean_of_valid(-(1 - affinity + eps).log(), both & ~same)
+    return background / 4 + foreground / 4 + different / 2
+
+
+@MODELS.register_module()
+class PairAffinityLoss(nn.Module):
+    """Module of :func:`pair_affinity_loss`.
+
+    Args:
+        loss_weight: Factor of the loss.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, affinity: Tensor, pseudo: Tensor, radius: int) -> Tensor:
+        """Scalar loss of affinities (N, P, h, w) and label (N, h, w)."""
+        return self.loss_weight * pair_affinity_loss(affinity, pseudo, radius)
