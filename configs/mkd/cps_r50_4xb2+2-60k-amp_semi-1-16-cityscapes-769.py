@@ -1,6 +1,9 @@
 # Two students that teach each other; data and budget are those of the MKD run.
 _base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
 model = dict(
-    _delete_=True, type='CPS', segmentor=_base_.model.segmentor, semi_train_cfg=dict(cps_weight=5.0)
+    _delete_=True,
+    type='CPS',
+    segmentor=_base_.model.segmentor,
+    semi_train_cfg=dict(cps_weight=5.0),
 )
 custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']

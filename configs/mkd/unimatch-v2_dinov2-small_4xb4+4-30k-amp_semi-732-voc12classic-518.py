@@ -1,6 +1,6 @@
-# UniMatch V2 on DINOv2 through mmpretrain: AdamW, the new layers at forty times the rate
-# (mkd.md, section 14). mmseg's DPTHead asks for class tokens that mmpretrain keeps to
-# itself, so a pyramid and a UPerHead stand in for it.
+# UniMatch V2 on DINOv2 through mmpretrain: AdamW, the new layers at forty times the
+# rate (mkd.md, section 14). mmseg's DPTHead asks for class tokens that mmpretrain keeps
+# to itself, so a pyramid and a UPerHead stand in for it.
 _base_ = [
     '../_base_/models/deeplabv3plus_r50-d16.py',
     '../_base_/datasets/voc12_semi.py',

@@ -14,7 +14,10 @@ unlabelled_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(unlabelled=dict(pipeline=unlabelled_pipeline)))
 model = dict(
-    _delete_=True, type='UniMatch', segmentor=_base_.model.segmentor, semi_train_cfg=dict(pseudo_thr=0.0)
+    _delete_=True,
+    type='UniMatch',
+    segmentor=_base_.model.segmentor,
+    semi_train_cfg=dict(pseudo_thr=0.0),
 )
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
 custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']

@@ -273,7 +273,9 @@ class MKD(SemiBaseSegmentor):
         for part, label in zip(feat.split([len(truth), len(own)]), (truth, own)):
             isda.update(part.permute(0, 2, 3, 1).flatten(0, 2), label.flatten())
             offset = isda.shift(weight, label.flatten(), self.isda_ratio)
-            offsets.append(offset.view(*label.shape, logits.shape[1]).permute(0, 3, 1, 2))
+            offsets.append(
+                offset.view(*label.shape, logits.shape[1]).permute(0, 3, 1, 2)
+            )
         return logits + torch.cat(offsets)
 
     @torch.no_grad()
