@@ -32,8 +32,8 @@ env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
 		>>.venv/install.log 2>&1 || { tail -n 20 .venv/install.log; exit 1; }
 	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
 
-demo: env  ## train ASDT from image tags on the toy set, in about 10 minutes
-	@env -u OMP_NUM_THREADS $(PY) tools/demo.py
+demo: env  ## train ASDT (METHOD=mkd: MKD with 10 masks) on the toy set, in about 10 minutes
+	@env -u OMP_NUM_THREADS $(PY) tools/demo$(if $(filter mkd,$(METHOD)),_mkd).py
 
 test: env  ## run the tests (PYTEST_ARGS=, WSSS_SHARED=)
 	@mkdir -p $(dir $(REPORT))

@@ -1,4 +1,10 @@
-# The 10 toy pictures with masks alone; budget and data are those of the MKD run.
-_base_ = './mkd_r18_1xb8+8-400_semi-10-toy-voc-128.py'
-model = dict(_delete_=True, type='SemiBaseSegmentor', segmentor=_base_.model.segmentor)
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']
+# The 10 toy pictures with masks alone; the start of the MKD run, which has half as many
+# steps.
+_base_ = [
+    '../_base_/models/toy_fcn.py',
+    '../_base_/datasets/toy_voc_semi_10.py',
+    '../_base_/schedules/toy.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(_delete_=True, type='SemiBaseSegmentor', segmentor=_base_.model)
+val_cfg = dict(type='TeacherStudentValLoop')
