@@ -17,8 +17,8 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from PIL import Image
 
-from mmseg_wsss.evaluation.export import choose_dataloader, export_from_config
 from mmseg_wsss.datasets.soft_maps import read_soft_map
+from mmseg_wsss.evaluation.export import choose_dataloader, export_from_config
 from mmseg_wsss.evaluation.export_files import ExportFormat
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.launch import init_processes

@@ -13,9 +13,10 @@ from ..soft_maps import read_soft_map
 class LoadPseudoLabel(BaseTransform):
     """Load what ``tools/export_pseudo_labels.py`` or the pipeline wrote of a picture.
 
-    Files are found by the stem of the picture's path. A label (``STEM.png``) goes the
-    way of a mask, as ``gt_seg_map``; it is no mask, so ``WeakDataset`` lets it pass in
-    training. A soft map (``STEM.npz``) becomes ``seed``.
+    Files are found by the stem of the picture's path. A label (``STEM.png``) becomes
+    ``pseudo_label``, which geometric transforms carry along; it is no mask, so
+    ``WeakDataset`` lets it pass in training. A soft map (``STEM.npz``) becomes
+    ``seed``.
 
     Args:
         folder: Folder of the files.
@@ -33,7 +34,7 @@ class LoadPseudoLabel(BaseTransform):
         self.soft = soft
 
     def transform(self, results: dict) -> dict:
-        """Add ``gt_seg_map`` (H, W) uint8, or ``seed`` (C, H, W) float32."""
+        """Add ``pseudo_label`` (H, W) uint8, or ``seed`` (C, H, W) float32."""
         stem = Path(results['img_path']).stem
         path = Path(self.folder, f'{stem}.npz' if self.soft else f'{stem}.png')
         size = tuple(results['ori_shape'])
@@ -44,9 +45,9 @@ class LoadPseudoLabel(BaseTransform):
                 raise ValueError(f'{path}: unreadable soft map: {error}') from error
             found = results['seed'].shape[1:]
         else:
-            results['gt_seg_map'] = read_label_map(path).astype(np.uint8)
-            results.setdefault('seg_fields', []).append('gt_seg_map')
-            found = results['gt_seg_map'].shape
+            results['pseudo_label'] = read_label_map(path).astype(np.uint8)
+            results.setdefault('seg_fields', []).append('pseudo_label')
+            found = results['pseudo_label'].shape
         if found != size:
             raise ValueError(
                 f'{path}: expected the size {size} of the picture, found {found}'

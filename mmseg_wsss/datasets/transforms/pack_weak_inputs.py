@@ -24,8 +24,8 @@ class PackWeakInputs(PackSegInputs):
     tags, ``valid_map`` (a ``PixelData`` with ``data`` (1, H, W) bool, True inside the
     picture) and, in the meta information, ``img_box`` = (row0, row1, col0, col1), the
     bounding box of the valid area. ``full_img`` (3, H, W) uint8 is there where
-    ``KeepFullPicture`` ran, and ``seed`` (C, H, W) float32 where ``LoadPseudoLabel``
-    read a soft map.
+    ``KeepFullPicture`` ran, and where ``LoadPseudoLabel`` did, ``seed`` (C, H, W)
+    float32 or ``pseudo_label`` (1, H, W) int64.
 
     Args:
         meta_keys: Keys of the meta information, as in ``PackSegInputs``.
@@ -57,6 +57,9 @@ class PackWeakInputs(PackSegInputs):
         if 'full_img' in results:
             full_img = np.ascontiguousarray(results['full_img'].transpose(2, 0, 1))
             data_sample.full_img = PixelData(data=torch.from_numpy(full_img))
+        if 'pseudo_label' in results:
+            pseudo = torch.from_numpy(results['pseudo_label'].astype(np.int64))
+            data_sample.pseudo_label = PixelData(data=pseudo[None])
         if 'seed' in results:
             data_sample.seed = PixelData(data=torch.from_numpy(results['seed']))
         valid_map = results.get('valid_map')

@@ -26,7 +26,7 @@ class AffinityNet(WSSSBase):
     """Affinities of near pixels, learnt from the sure regions of seeds (PSA).
 
     ``L = L_cls + L_aff`` (rcm_mam.md, section 11; Ahn and Kwak, CVPR 2018). The label
-    of L_aff is ``gt_sem_seg`` of a data sample where ``LoadPseudoLabel`` gave it one,
+    of L_aff is ``pseudo_label`` of a data sample where ``LoadPseudoLabel`` gave it one,
     as in the pipeline of several stages (where ``loss_cls`` has the weight 0), else
     :func:`affinity_labels` of the network's own CAM. Seeds likewise: the soft map
     ``seed`` of a data sample, else the CAM. The decode head idles.
@@ -86,8 +86,8 @@ class AffinityNet(WSSSBase):
         feat = self.affinity_head(feats)
         affinity = pair_affinity(feat, self.walk.radius)
         valid = self.valid(data_samples, inputs)
-        if 'gt_sem_seg' in data_samples[0]:
-            label = torch.cat([s.gt_sem_seg.data for s in data_samples]).long()
+        if 'pseudo_label' in data_samples[0]:
+            label = torch.cat([s.pseudo_label.data for s in data_samples])
         else:
             label = self.own_label(inputs, feats, tags, valid)
         label = label.masked_fill(~valid, 255)

@@ -1,0 +1,51 @@
+"""Affinity labels of a whole split as files."""
+
+from collections.abc import Sequence
+
+import mmcv
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from rich.progress import track
+
+from mmseg_wsss.datasets.soft_maps import read_soft_map
+from mmseg_wsss.models.pseudo_labels import affinity_labels
+from mmseg_wsss.registry import DATASETS, MODELS
+
+from .export import choose_dataloader, picture_paths
+from .export_files import ExportFormat, PathLike, unfinished, write_pseudo_label
+
+
+def write_affinity_labels(
+    cfg: Config,
+    seed_dir: PathLike,
+    out_dir: PathLike,
+    alphas: Sequence[float] = (4.0, 32.0),
+    crf: dict | None = None,
+) -> None:
+    """Write :func:`affinity_labels` of exported seeds; whole files are left alone.
+
+    Args:
+        cfg: Config of the seeds, whose ``export_dataloader`` names the pictures.
+        seed_dir: Folder of their soft maps, background first.
+        out_dir: Folder of the labels.
+        alphas: Powers of the strong and of the weak background.
+        crf: Settings of the CRF.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    dataset = DATASETS.build(dict(choose_dataloader(cfg, 'train')['dataset']))
+    dataset.full_init()
+    paths = picture_paths(dataset)
+    names = list(paths.values())
+    options = ExportFormat('affinity label', dataset.metainfo['palette'])
+    refine = MODELS.build({'type': 'DenseCRF', **(crf or {})})
+    todo = {names[index] for index in unfinished(out_dir, names, soft=False)}
+    items = [item for item in paths.items() if item[1] in todo]
+    for path, name in track(items, 'Affinity labels', disable=not items):
+        prob = read_soft_map(f'{seed_dir}/{name}.npz', len(options.palette))
+        cam = torch.from_numpy(prob)[None, 1:].clamp(0, 1)
+        img = mmcv.imread(path, channel_order='rgb')
+        img = torch.from_numpy(img.transpose(2, 0, 1).copy())[None].float()
+        tags = cam.flatten(2).any(2).float()
+        label = affinity_labels(cam, tags, img, refine, alphas)
+        write_pseudo_label(out_dir, name, label[0], cam[0], options)
