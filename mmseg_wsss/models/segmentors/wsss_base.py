@@ -204,7 +204,11 @@ class WSSSBase(EncoderDecoder):
         return merge_cams([cam for pair in cams for cam in pair], size, merge)
 
     def _cam(self, img: Tensor, cam_of: Callable) -> Tensor:
-        return in_parts(lambda part: cam_of(self.extract_feat(part)), img)
+        def maps_of(part: Tensor) -> Tensor:
+            return cam_of(self.extract_feat(part))
+
+        # Batch statistics are those of the whole batch.
+        return maps_of(img) if self.backbone.training else in_parts(maps_of, img)
 
     def upsample(self, logits: Tensor, inputs: Tensor) -> Tensor:
         """Logits in float32 at the size of ``inputs`` (bilinear)."""
