@@ -130,11 +130,14 @@ class TestAttentionAffinityHead:
         expected = torch.tensor([[[5.0, -3.0], [11.0, -5.0]]]).sigmoid()
         torch.testing.assert_close(head(feat), expected)
 
-    def test_learnt_queries_and_keys(self):
+    def test_learnt_embedding_is_query_and_key(self):
         head = AttentionAffinityHead(6, num_heads=2, embed_channels=8)
         feat = torch.randn(2, 6, 3, 3)
-        pairs = head.projection(feat) / 4**0.25  # both of them: 1 / sqrt(4) in all
+        shared = head.projection(feat) / 4**0.25  # of both: 1 / sqrt(4) in all
+        pairs = torch.cat([shared, shared], 1)
         torch.testing.assert_close(head(feat), slow_affinity(head, pairs))
+        head.init_weights()
+        assert (head.fuse.weight > 0).all()
 
     def test_gradients(self):
         head = AttentionAffinityHead(4, num_heads=2, embed_channels=4).double()

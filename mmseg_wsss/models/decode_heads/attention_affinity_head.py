@@ -23,15 +23,17 @@ class AttentionAffinityHead(BaseModule):
 
     On :class:`AttentionMiT` the queries and keys are those of its last blocks, which it
     delivers as its last map. On any other backbone (``embed_channels``) a 1x1
-    convolution makes them from a feature map, and the logits are divided by
-    ``sqrt(embed_channels / num_heads)``, since nothing has brought them to scale.
+    convolution makes an embedding from a feature map, which is query and key in one:
+    positions of one look are alike from the start, and so is each with itself. The
+    logits are then divided by ``sqrt(embed_channels / num_heads)``, since nothing has
+    brought them to scale, and ``w`` starts positive.
 
     Args:
         in_channels: Channels of the map that is read.
         num_heads: Attention heads of a block.
         num_blocks: Attention blocks; the map holds query and key of each in turn.
-        embed_channels: Channels of the learnt queries, and of the keys; None where the
-            map holds queries and keys.
+        embed_channels: Channels of the learnt embedding; None where the map holds
+            queries and keys.
         in_index: Which map of the backbone or neck is read.
         symmetric: Whether logits of (p, q) and (q, p) are added up, as in AFA; TSCD's
             released code leaves this out.
@@ -72,7 +74,7 @@ class AttentionAffinityHead(BaseModule):
         self.projection = None
         self.scale = 1.0
         if embed_channels is not None:
-            self.projection = nn.Conv2d(in_channels, 2 * embed_channels, 1)
+            self.projection = nn.Conv2d(in_channels, embed_channels, 1)
             self.scale = 1 / math.sqrt(embed_channels / num_heads)
         self.fuse = nn.Conv2d(num_blocks * num_heads, 1, 1)
 
@@ -80,6 +82,8 @@ class AttentionAffinityHead(BaseModule):
         """Initialise the weights of the heads, unless ``init_cfg`` does."""
         if not self.is_init and self.init_cfg is None:
             nn.init.kaiming_normal_(self.fuse.weight, a=math.sqrt(5), mode='fan_out')
+            if self.projection is not None:
+                self.fuse.weight.data.abs_()
         super().init_weights()
 
     def forward(self, feats: Tensor | Sequence[Tensor]) -> Tensor:
@@ -99,6 +103,7 @@ class AttentionAffinityHead(BaseModule):
             )
         if self.projection is not None:
             feat = self.projection(feat)
+            feat = torch.cat([feat, feat], 1)
         with torch.autocast(feat.device.type, enabled=False):
             feat = at_least_float32(feat)
             pairs = feat.flatten(2).unflatten(1, (self.num_blocks, 2, -1))
