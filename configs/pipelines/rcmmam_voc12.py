@@ -10,8 +10,7 @@ affinity = dict(
     config='configs/affinity_net/affinitynet_wrn38_1xb8-10576_wsss-voc12aug-448.py'
 )
 network = dict(
-    config='configs/asdt/retrain/'
-    'pspnet_r101-d8_8xb2-20k_sup-asdtmasks-voc12aug-512.py'
+    config='configs/asdt/retrain/pspnet_r101-d8_8xb2-20k_sup-asdtmasks-voc12aug-512.py'
 )
 evaluation = {
     'plain': {},

@@ -23,8 +23,8 @@ STAGES = [
     'refined_seeds',
     'pseudo_masks',
     'network',
+    'predictions_crf',  # in the alphabetical order that dumping a config gives
     'predictions_plain',
-    'predictions_crf',
 ]
 
 

@@ -80,4 +80,7 @@ class RandomWalk:
         total = torch.zeros_like(cells).to(value).index_add_(0, row, value)
         index = torch.stack([row, torch.cat(cols)])
         size = (len(cells), len(cells))
-        return torch.sparse_coo_tensor(index, value / total[row], size).coalesce()
+        value = value / total[row]
+        return torch.sparse_coo_tensor(
+            index, value, size, check_invariants=False
+        ).coalesce()
