@@ -136,7 +136,7 @@ def test_stopped_in_a_stage_and_started_again(pipeline, whole, tmp_path, stage):
         assert [one.name for one in built] == STAGES
         return built
 
-    def die(*_):
+    def die(*_, **__):
         raise StoppedError
 
     with open(tmp_path / 'lock', 'w') as lock:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -7,6 +8,8 @@ from mmseg_wsss.registry import TRANSFORMS
 
 from ..label_maps import read_label_map
 from ..soft_maps import read_soft_map
+
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, BadZipFile)
 
 
 @TRANSFORMS.register_module()
@@ -41,7 +44,7 @@ class LoadPseudoLabel(BaseTransform):
         if self.soft:
             try:
                 results['seed'] = read_soft_map(path, self.num_classes)
-            except (OSError, ValueError, KeyError, IndexError) as error:
+            except UNREADABLE as error:
                 raise ValueError(f'{path}: unreadable soft map: {error}') from error
             found = results['seed'].shape[1:]
         else:
