@@ -8,6 +8,7 @@ from mmseg_wsss.engine.launch import (
     build_runner,
     enable_amp,
     load_config,
+    resume_last,
 )
 
 
@@ -31,7 +32,9 @@ def main() -> None:
     cfg = load_config(args)
     if args.amp:
         enable_amp(cfg)
-    cfg.resume = args.resume
+    cfg.resume = False
+    if args.resume:
+        resume_last(cfg)
     build_runner(cfg).train()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmseg_wsss.registry import RUNNERS
 from mmseg_wsss.utils.launch import init_processes
@@ -81,6 +81,18 @@ def build_runner(cfg: Config) -> Any:
     """Build the Runner of a config, or the class that its ``runner_type`` names."""
     prepare(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def resume_last(cfg: Config) -> None:
+    """Let a config go on from the last checkpoint in its work folder, if there is one.
+
+    With ``resume`` alone, MMEngine would go on from ``load_from`` where a config has
+    that: from the weights that the training began with.
+    """
+    begun = Path(cfg.work_dir, 'last_checkpoint').is_file()
+    cfg.resume = begun
+    if begun:
+        cfg.load_from = find_latest_checkpoint(cfg.work_dir)
 
 
 def enable_amp(cfg: Config) -> None:

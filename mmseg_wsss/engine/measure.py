@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mmseg_wsss.evaluation.setting import apply_setting
 from mmseg_wsss.utils import atomic_write
 
-from .launch import build_runner
+from .launch import build_runner, resume_last
 
 Setting = Mapping[str, Any]
 
@@ -100,12 +100,8 @@ def _final_checkpoint(cfg: Config) -> Path:
 
 def _train(cfg: Config) -> float:
     """Train, going on from the last checkpoint; gives the seconds it took."""
-    begun = Path(cfg.work_dir, 'last_checkpoint').is_file()
-    latest = find_latest_checkpoint(cfg.work_dir) if begun else None
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested afterwards
-    cfg.resume = latest is not None
-    if latest is not None:
-        cfg.load_from = latest
+    resume_last(cfg)
     runner = _runner(cfg)
     begin = time.monotonic()
     runner.train()

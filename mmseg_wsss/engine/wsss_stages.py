@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 
 from mmseg_wsss.evaluation.affinity_files import write_affinity_labels
 
@@ -149,10 +148,7 @@ def _training(
         if not begun:
             for path in folder.glob('*.pth'):
                 path.unlink()
-        current = Config(cfg.to_dict())
-        if begun:  # or MMEngine would resume from load_from
-            current.load_from = find_latest_checkpoint(str(folder))
-        current.dump(folder / 'config.py')
+        cfg.dump(folder / 'config.py')
         words = [folder / 'config.py', '--work-dir', folder]
         tools('train.py', folder / 'log.txt', *words, *(['--resume'] if begun else []))
 

@@ -53,6 +53,19 @@ class TestLoadConfig:
         monkeypatch.delenv('LOCAL_RANK')
 
 
+class TestResumeLast:
+    def test_the_last_checkpoint_goes_before_the_start_weights(self, tmp_path):
+        (tmp_path / 'last_checkpoint').write_text('work/iter_3.pth')
+        cfg = Config(dict(work_dir=str(tmp_path), load_from='start.pth'))
+        launch.resume_last(cfg)
+        assert cfg.resume and cfg.load_from == 'work/iter_3.pth'
+
+    def test_a_run_that_has_not_begun_begins(self, tmp_path):
+        cfg = Config(dict(work_dir=str(tmp_path), load_from='start.pth'))
+        launch.resume_last(cfg)
+        assert not cfg.resume and cfg.load_from == 'start.pth'
+
+
 class TestPrepare:
     def test_one_process_is_left_alone(self, no_gpu):
         cfg = Config(dict(model=dict(norm_cfg=dict(type='SyncBN')), launcher='none'))
