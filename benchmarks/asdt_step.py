@@ -99,7 +99,6 @@ def parts(model: ASDT, repeats: int) -> dict[str, float]:
     tags, valid = model.tags(samples), model.valid(samples, inputs)
     img = model.denormalize(inputs)
     with torch.no_grad():
-        feats = model.extract_feat(inputs)
         cam = torch.rand(8, 20, *inputs.shape[2:]) * tags[:, :, None, None]
         label, _ = model.refine_cam(cam, tags, img)
     logits = [
@@ -155,7 +154,8 @@ def main() -> None:
         args.repeats,
     )
     ratios = {
-        use: cam[f'{use}, naive'] / cam[f'{use}, ours'] for use in ('export', 'training')
+        use: cam[f'{use}, naive'] / cam[f'{use}, ours']
+        for use in ('export', 'training')
     }
     result = {
         'machine': machine(),

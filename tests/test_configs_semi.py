@@ -42,7 +42,7 @@ DATA = {
     'voc12classic': ('PascalVOCDataset', 'ImageSets/Segmentation/voc-classic_'),
     'voc-mini': ('PascalVOCDataset', 'ImageSets/Segmentation/semi_'),
     'cityscapes': ('CityscapesDataset', 'splits/cityscapes-cps_'),
-    'coco': ('BaseSegDataset', 'splits/coco-unimatch_'),
+    'coco': ('COCOObjectsDataset', 'splits/coco-unimatch_'),
 }
 PUBLISHED = 'mkd-released_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 

@@ -164,7 +164,8 @@ fresh = snapshot()
 import mmseg_wsss, pkgutil
 both = snapshot()
 for module in pkgutil.walk_packages(mmseg_wsss.__path__, 'mmseg_wsss.'):
-    if not module.name.startswith('mmseg_wsss.testing'):
+    # Triton is there with CUDA only, and its module registers nothing.
+    if not module.name.startswith('mmseg_wsss.testing') and 'triton' not in module.name:
         importlib.import_module(module.name)
 late = {n for k, v in snapshot().items() for n in v.keys() - both[k].keys()}
 assert not late, f'import mmseg_wsss does not register {late}'
