@@ -45,6 +45,7 @@ def main() -> None:
     say('[bold]2/4[/] a classifier, from image tags: plain CAM')
     cam = run(CAM, out / 'cam', ['cam'])
     say('[bold]3/4[/] ASDT, from that classifier and the same tags')
+    say('    (its heads are new, so they are named as missing from the checkpoint)')
     start = {'load_from': str(out / 'cam' / 'iter_400.pth')}
     asdt = run(ASDT, out / 'asdt', SOURCES, start)
     say('[bold]4/4[/] the same network with the distillation off')
