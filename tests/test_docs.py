@@ -27,7 +27,8 @@ from mmengine.config import Config, ConfigDict
 from mmseg_wsss.datasets import ImageTags
 from mmseg_wsss.models.segmentors import ASDT, RRM, WSSSBase
 from mmseg_wsss.registry import DATASETS, MODELS
-from mmseg_wsss.testing.tiny import METHODS, Method, tiny_batch, tiny_model
+from mmseg_wsss.testing.methods import METHODS, Method
+from mmseg_wsss.testing.tiny import tiny_batch, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {

@@ -3,14 +3,8 @@
 import pytest
 import torch
 
-from mmseg_wsss.testing.tiny import (
-    METHODS,
-    WEAK,
-    batch_of,
-    set_phase,
-    tiny_batch,
-    tiny_network,
-)
+from mmseg_wsss.testing.methods import METHODS, WEAK
+from mmseg_wsss.testing.tiny import batch_of, set_phase, tiny_batch, tiny_network
 
 BATCHES = {
     'two pictures': {},

@@ -7,12 +7,9 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import load_checkpoint
 
+from mmseg_wsss.testing.methods import BACKBONE, METHODS, SEMI, WEAK
 from mmseg_wsss.testing.tiny import (
-    BACKBONE,
     CROP,
-    METHODS,
-    SEMI,
-    WEAK,
     batch_of,
     set_phase,
     tiny_batch,

@@ -7,11 +7,9 @@ import pytest
 import torch
 
 from mmseg_wsss.models.utils import compiled_ops
+from mmseg_wsss.testing.methods import HEAD, METHODS, NUM_TAGS
 from mmseg_wsss.testing.tiny import (
     CROP,
-    HEAD,
-    METHODS,
-    NUM_TAGS,
     set_phase,
     tiny_batch,
     tiny_model,

@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmseg_wsss.testing.tiny import METHODS, tiny_config
+from mmseg_wsss.testing.methods import METHODS
+from mmseg_wsss.testing.tiny import tiny_config
 from mmseg_wsss.testing.training import train
 
 

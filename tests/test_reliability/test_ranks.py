@@ -8,13 +8,8 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 
 from mmseg_wsss.testing import run_processes
-from mmseg_wsss.testing.tiny import (
-    BACKBONE,
-    METHODS,
-    batch_of,
-    set_phase,
-    tiny_network,
-)
+from mmseg_wsss.testing.methods import BACKBONE, METHODS
+from mmseg_wsss.testing.tiny import batch_of, set_phase, tiny_network
 
 # Which of both pictures are padding all over: nothing on them is reliable.
 CASES = {'two pictures': (), 'nothing on rank 0': (0,), 'nothing on rank 1': (1,)}

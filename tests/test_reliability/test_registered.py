@@ -2,7 +2,7 @@
 
 import mmseg_wsss.models.segmentors as segmentors
 from mmseg_wsss.models.segmentors import SemiBaseSegmentor, WSSSBase
-from mmseg_wsss.testing.tiny import METHODS
+from mmseg_wsss.testing.methods import METHODS
 
 
 def test_every_segmentor_of_the_package_runs_through_the_battery():

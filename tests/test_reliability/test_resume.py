@@ -12,7 +12,8 @@ from mmengine.fileio import LocalBackend
 from torch.multiprocessing.spawn import ProcessExitedException
 
 from mmseg_wsss.testing import run_processes
-from mmseg_wsss.testing.tiny import METHODS, tiny_config
+from mmseg_wsss.testing.methods import METHODS
+from mmseg_wsss.testing.tiny import tiny_config
 from mmseg_wsss.testing.training import Run, train
 
 HALF, END = 2, 4

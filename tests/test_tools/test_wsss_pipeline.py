@@ -12,7 +12,8 @@ from rich.console import Console
 
 from mmseg_wsss.engine.stages import run_stages
 from mmseg_wsss.engine.wsss_stages import Tools, build_stages
-from mmseg_wsss.testing.tiny import FCN_HEAD, tiny_config, tiny_model, write_tiny_voc
+from mmseg_wsss.testing.methods import FCN_HEAD
+from mmseg_wsss.testing.tiny import tiny_config, tiny_model, write_tiny_voc
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 STAGES = [

@@ -15,7 +15,8 @@ from mmseg_wsss.models.losses import (
 from mmseg_wsss.models.pseudo_labels import cam_to_label, merge_backgrounds
 from mmseg_wsss.models.segmentors import AFA, TSCD, CAMSeg
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.testing.tiny import NUM_TAGS, TAGS, tiny_batch, tiny_model
+from mmseg_wsss.testing.methods import NUM_TAGS
+from mmseg_wsss.testing.tiny import TAGS, tiny_batch, tiny_model
 
 
 def build(name: str, **settings) -> CAMSeg:

@@ -10,7 +10,8 @@ from mmseg_wsss.models.losses import pair_affinity_loss
 from mmseg_wsss.models.pseudo_labels import affinity_labels
 from mmseg_wsss.models.utils import pair_affinity
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.testing.tiny import NUM_TAGS, tiny_batch, tiny_model
+from mmseg_wsss.testing.methods import NUM_TAGS
+from mmseg_wsss.testing.tiny import tiny_batch, tiny_model
 
 
 def build(**settings):

@@ -8,7 +8,8 @@ from mmengine.structures import PixelData
 from mmseg_wsss.models.losses import balanced_cross_entropy, dense_energy_loss
 from mmseg_wsss.models.segmentors import ASDT
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.testing.tiny import NUM_TAGS, tiny_batch, tiny_model
+from mmseg_wsss.testing.methods import NUM_TAGS
+from mmseg_wsss.testing.tiny import tiny_batch, tiny_model
 
 
 def build(**settings) -> ASDT:

@@ -8,14 +8,8 @@ import torch.nn.functional as F
 
 from mmseg_wsss.models.segmentors.mkd import ramp
 from mmseg_wsss.models.utils import mix
-from mmseg_wsss.testing.tiny import (
-    BACKBONE,
-    CROP,
-    FCN_HEAD,
-    HEAD,
-    batch_of,
-    tiny_network,
-)
+from mmseg_wsss.testing.methods import BACKBONE, FCN_HEAD, HEAD
+from mmseg_wsss.testing.tiny import CROP, batch_of, tiny_network
 
 FROZEN = BACKBONE | {'norm_eval': True}
 RATIO = 1.5 * 0.5  # in the middle of the training

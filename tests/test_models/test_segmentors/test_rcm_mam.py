@@ -14,8 +14,8 @@ from mmseg_wsss.models.pseudo_labels import (
 )
 from mmseg_wsss.models.segmentors import RCMMAM
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.testing.methods import NUM_TAGS
 from mmseg_wsss.testing.tiny import (
-    NUM_TAGS,
     tiny_batch,
     tiny_config,
     tiny_model,

@@ -9,14 +9,8 @@ from mmengine.runner import load_checkpoint
 
 from mmseg_wsss.models.segmentors.dense import Dense, input_of, resized_labels
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.testing.tiny import (
-    FCN_HEAD,
-    SEMI,
-    batch_of,
-    tiny_batch,
-    tiny_model,
-    tiny_network,
-)
+from mmseg_wsss.testing.methods import FCN_HEAD, SEMI
+from mmseg_wsss.testing.tiny import batch_of, tiny_batch, tiny_model, tiny_network
 
 AUXILIARY = FCN_HEAD | {'in_channels': 8, 'in_index': 0}
 

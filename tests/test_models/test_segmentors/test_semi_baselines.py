@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmseg_wsss.testing.tiny import BACKBONE, CROP, batch_of, tiny_network
+from mmseg_wsss.testing.methods import BACKBONE
+from mmseg_wsss.testing.tiny import CROP, batch_of, tiny_network
 
 FROZEN = BACKBONE | {'norm_eval': True}
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from mmseg_wsss.models.segmentors import WSSSBase
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.testing.tiny import NUM_TAGS, tiny_batch, tiny_model
+from mmseg_wsss.testing.methods import NUM_TAGS
+from mmseg_wsss.testing.tiny import tiny_batch, tiny_model
 
 
 def build(name: str = 'WSSSBase', **settings) -> WSSSBase:

@@ -1,0 +1,78 @@
+"""The check of data sets, run as its users run it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from tool_files import save_png, words, write_list
+
+
+def test_check_of_real_pictures_from_a_config(tool, shared, tmp_path, capsys):
+    config = tmp_path / 'config.py'
+    voc = (
+        "dict(type='PascalVOCDataset', "
+        f"data_root='{shared / 'data/voc-mini/VOC2012'}', "
+        "data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), "
+        "ann_file='ImageSets/Segmentation/{}.txt', indices=20)"
+    )
+    weak = f"dict(type='WeakDataset', dataset={voc}, tags=dict(source='masks'))"
+    config.write_text(
+        f'train_dataloader = dict(dataset={weak.format("train")})\n'
+        f'val_dataloader = dict(dataset={voc.format("val")})\n'
+    )
+    main = tool('misc/check_dataset').main
+    assert main(words(config)) == 0
+    assert 'Nothing is wrong' in capsys.readouterr().out
+    key = 'val_dataloader.dataset.ann_file'
+    options = words(config, '--cfg-options', f'{key}=ImageSets/Segmentation/train.txt')
+    assert main(options) == 1
+    shown = capsys.readouterr().out
+    assert '20 problem(s): 20 x overlap of splits' in shown
+    assert '2007_000032.jpg' in shown
+
+
+def test_check_of_folders(tool, tmp_path, capsys):
+    (tmp_path / 'pictures').mkdir()
+    for name in 'abc':
+        Image.effect_noise((8, 8), 50).save(tmp_path / f'pictures/{name}.jpg')
+        save_png(tmp_path / f'masks/{name}.png', np.ones((8, 8)))
+    (tmp_path / 'tags.csv').write_text('a,dog\nb,dog\nc,dog\n')
+    write_list(tmp_path / 'train.txt', 'a', 'b')
+    write_list(tmp_path / 'val.txt', 'c')
+    main = tool('misc/check_dataset').main
+    command = words('--pictures', tmp_path / 'pictures', '--masks', tmp_path / 'masks')
+    command += words('--tags', tmp_path / 'tags.csv', '--classes', 'dog,cat', '--split')
+    command += [f'{name}={tmp_path / name}.txt' for name in ('train', 'val')]
+    assert main(command) == 0
+    capsys.readouterr()
+    write_list(tmp_path / 'val.txt', 'c', '../../etc/x')
+    (tmp_path / 'pictures/b.jpg').write_bytes(b'\xff\xd8\xff')
+    save_png(tmp_path / 'masks/a.png', np.full((8, 9), 3))
+    (tmp_path / 'tags.csv').write_text('a,dog\nb,dog\nz,dog\n')
+    assert main(command) == 1
+    shown = ' '.join(capsys.readouterr().out.split())
+    for text in (
+        'unreadable picture',
+        'mask 9x8, picture 8x8',
+        'labels [3] outside [0, 2] and not 255 (ignored)',
+        'path leaves the data root',
+        'picture without tags',
+        'tags without picture',
+    ):
+        assert text in shown
+    (tmp_path / 'tags.csv').write_text('a,unicorn\n')
+    assert main(command) == 1
+    shown = capsys.readouterr().out
+    line = next(line for line in shown.splitlines() if 'unicorn' in line)
+    assert 'tags.csv:1 ' in line and "picture 'a': unknown tag 'unicorn'" in line
+
+
+def test_check_needs_a_config_or_folders(tool, capsys):
+    main = tool('misc/check_dataset').main
+    for command in (
+        [],
+        ['a.py', '--pictures', 'x'],
+        ['--pictures', 'x', '--tags', 'y'],
+    ):
+        with pytest.raises(SystemExit):
+            main(command)
+    assert 'expected either a config or --pictures' in capsys.readouterr().err
