@@ -30,7 +30,7 @@ from mmseg_wsss.engine.measure import machine
 from mmseg_wsss.models.segmentors import ASDT
 from mmseg_wsss.registry import MODELS
 
-CONFIG = config_path('asdt/asdt_mobilenet-v2_1xb8-400_wsss-voc-mini-225.py')
+CONFIG = config_path('asdt/asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py')
 RESULT = Path(__file__).parent / 'results' / 'asdt_step.json'
 SCALES = (1.0, 0.5, 1.5)
 

@@ -123,7 +123,7 @@ def test_ablations_differ_from_the_recipe_in_little():
 
 
 def test_runs_on_voc_mini_share_budget_and_start():
-    paths = ROOT.glob('configs/*/*_mobilenet-v2_1xb8-400_wsss-voc-mini-225.py')
+    paths = ROOT.glob('configs/*/*_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py')
     runs = {path.stem.split('_')[0]: load(path) for path in paths}
     camseg, afa, tscd = (runs[name] for name in ('camseg', 'afa', 'tscd'))
     for cfg in (afa, tscd):

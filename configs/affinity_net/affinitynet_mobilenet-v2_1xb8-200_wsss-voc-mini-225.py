@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/cam_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_weak.py',
-    '../_base_/schedules/mini_400.py',
+    '../_base_/schedules/mini_600.py',
     '../_base_/default_runtime.py',
 ]
 max_iters = 200
@@ -25,7 +25,7 @@ train_pipeline = [
         folder=f'{pipeline_dir}/affinity_labels/masks',
         num_classes=21,
     ),
-    dict(type='RandomRescale', ratio_range=(0.45, 0.9)),
+    dict(type='RandomRescale', ratio_range=(0.5, 1.2)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=_base_.crop_size),
     dict(type='PhotoMetricDistortion'),

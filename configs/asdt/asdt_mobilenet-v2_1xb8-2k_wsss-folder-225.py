@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/rrm_mobilenet-v2.py',
     '../_base_/datasets/picture_folder_weak.py',
-    '../_base_/schedules/mini_400.py',
+    '../_base_/schedules/mini_600.py',
     '../_base_/default_runtime.py',
 ]
 num_tags = len(_base_.classes)
@@ -14,7 +14,7 @@ model = dict(
     # ImageNet weights, downloaded on the first run.
     backbone=dict(init_cfg=dict(checkpoint='mmcls://mobilenet_v2')),
     cam_head=dict(num_classes=num_tags),
-    teacher_head={**_base_.head, 'num_classes': num_classes},
+    teacher_head={**_base_.model.decode_head, 'num_classes': num_classes},
     decode_head=dict(num_classes=num_classes),
     distill_weight=1.0,
     tag_filter=True,

@@ -1,7 +1,7 @@
 # Two-step weak supervision on voc-mini: seeds of RCM + MAM.
 #   python tools/wsss_pipeline.py configs/pipelines/rcmmam_voc-mini.py
 seeds = dict(
-    config='configs/rcm_mam/rcmmam_mobilenet-v2_1xb8-400_wsss-voc-mini-225.py',
+    config='configs/rcm_mam/rcmmam_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py',
     source='cam',
 )
 labels = dict(alphas=(4.0, 32.0), crf=dict(scale_factor=0.5))
@@ -10,6 +10,6 @@ affinity = dict(
 )
 network = dict(
     config='configs/asdt/retrain/'
-    'deeplabv3plus_mobilenet-v2_1xb8-400_sup-asdtmasks-voc-mini-225.py'
+    'deeplabv3plus_mobilenet-v2_1xb8-600_sup-asdtmasks-voc-mini-225.py'
 )
 evaluation = {'plain': {}, 'crf': {'crf': True}}

@@ -1,7 +1,7 @@
 # The 205 training pictures of voc-mini with exported pseudo-masks for masks:
 #   tools/export_pseudo_labels.py CONFIG CHECKPOINT --source fused --out PSEUDO_MASKS
 voc = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
-pseudo_masks = 'work_dirs/asdt_mobilenet-v2_1xb8-400_wsss-voc-mini-225/masks'
+pseudo_masks = 'work_dirs/asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225/masks'
 crop_size = (225, 225)
 
 train_pipeline = [
@@ -9,7 +9,7 @@ train_pipeline = [
     dict(type='LoadAnnotations'),
     # The pictures' own longer side is 500.
     dict(
-        type='RandomResize', scale=(500, 500), ratio_range=(0.45, 0.9), keep_ratio=True
+        type='RandomResize', scale=(500, 500), ratio_range=(0.5, 1.2), keep_ratio=True
     ),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),

@@ -5,7 +5,7 @@ crop_size = (225, 225)
 
 train_pipeline = [
     dict(type='LoadPicture'),
-    dict(type='RandomRescale', ratio_range=(0.45, 0.9)),
+    dict(type='RandomRescale', ratio_range=(0.5, 1.2)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PhotoMetricDistortion'),

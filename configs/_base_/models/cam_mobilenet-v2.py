@@ -1,31 +1,22 @@
-# Classifier on MobileNetV2 at output stride 16, for CPUs: batch norm frozen, and
-# nothing of the stem and the first two stages trained.
+# Classifier on the light network of deeplabv3plus_mobilenet-v2.py, whose decode head
+# idles until a method trains it.
 num_classes = 21
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-    size_divisor=1,
-)
-head = dict(
-    type='LargeFOVHead',
-    in_channels=320,
-    channels=256,
-    dilation=4,
-    num_classes=num_classes,
-    align_corners=False,
-)
 model = dict(
     type='WSSSBase',
-    data_preprocessor=data_preprocessor,
+    data_preprocessor=dict(
+        type='SegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size_divisor=1,
+    ),
     backbone=dict(
         type='MobileNetV2',
         strides=(1, 2, 2, 2, 1, 1, 1),
         dilations=(1, 1, 1, 1, 1, 2, 2),
-        out_indices=(6,),
+        out_indices=(2, 6),
         frozen_stages=2,
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
@@ -36,9 +27,26 @@ model = dict(
         ),
     ),
     cam_head=dict(type='CAMHead', in_channels=320, num_classes=num_classes - 1),
-    decode_head=head,
+    decode_head=dict(
+        type='DepthwiseSeparableASPPHead',
+        in_channels=320,
+        in_index=-1,
+        channels=128,
+        dilations=(1, 3, 6, 9),
+        c1_in_channels=32,
+        c1_channels=48,
+        dropout_ratio=0.1,
+        num_classes=num_classes,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(
+            type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True
+        ),
+    ),
+    train_cfg=dict(),
     test_cfg=dict(
-        mode='whole', cam=dict(scales=(0.5, 1.0, 1.5), flip=True, merge='sum')
+        mode='whole',
+        cam=dict(scales=(0.5, 1.0, 1.5, 2.0), flip=True, merge='sum'),
     ),
 )
 tta_model = dict(

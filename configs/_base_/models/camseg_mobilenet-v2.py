@@ -4,7 +4,7 @@ _base_ = './cam_mobilenet-v2.py'
 _cam = dict(scales=(1.0, 0.5, 1.5), flip=True, merge='sum', paired=True)
 model = dict(
     type='CAMSeg',
-    # The published 0.1 would hardly reach the trunk in 400 steps.
+    # The published 0.1 would hardly reach the trunk in 600 steps.
     loss_seg=dict(type='BalancedCrossEntropyLoss', loss_weight=1.0),
     train_cfg=dict(cam=_cam),
     test_cfg=dict(cam=_cam),

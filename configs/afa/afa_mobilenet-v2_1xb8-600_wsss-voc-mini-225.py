@@ -1,11 +1,11 @@
 _base_ = [
     '../_base_/models/afa_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_weak.py',
-    '../_base_/schedules/mini_400.py',
+    '../_base_/schedules/mini_600.py',
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'affinity_head': dict(lr_mult=10.0)})
 )
-custom_hooks = [*_base_.custom_hooks, dict(type='AffinityLabelHook', begin=200)]
+custom_hooks = [*_base_.custom_hooks, dict(type='AffinityLabelHook', begin=300)]

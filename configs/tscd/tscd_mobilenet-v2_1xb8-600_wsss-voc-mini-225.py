@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/afa_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_weak.py',
-    '../_base_/schedules/mini_400.py',
+    '../_base_/schedules/mini_600.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(type='TSCD')

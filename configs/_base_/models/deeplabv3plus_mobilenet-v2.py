@@ -1,5 +1,5 @@
 # A light network for CPUs: MobileNetV2 at output stride 16, batch norm frozen, nothing
-# of the stem and the first two stages trained; an FCN head without batch norm.
+# of the stem and the first two stages trained; the decoder adds the map of stride 8.
 num_classes = 21
 model = dict(
     type='EncoderDecoder',
@@ -16,7 +16,7 @@ model = dict(
         type='MobileNetV2',
         strides=(1, 2, 2, 2, 1, 1, 1),
         dilations=(1, 1, 1, 1, 1, 2, 2),
-        out_indices=(1, 6),  # mmseg's MobileNetV2 gives no list of one map
+        out_indices=(2, 6),
         frozen_stages=2,
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
@@ -27,16 +27,16 @@ model = dict(
         ),
     ),
     decode_head=dict(
-        type='FCNHead',
+        type='DepthwiseSeparableASPPHead',
         in_channels=320,
         in_index=-1,
-        channels=256,
-        num_convs=1,
-        dilation=4,
-        concat_input=False,
+        channels=128,
+        dilations=(1, 3, 6, 9),
+        c1_in_channels=32,
+        c1_channels=48,
         dropout_ratio=0.1,
         num_classes=num_classes,
-        norm_cfg=None,
+        norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
         loss_decode=dict(
             type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True

@@ -1,14 +1,14 @@
 _base_ = [
     '../_base_/models/rrm_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_weak.py',
-    '../_base_/schedules/mini_400.py',
+    '../_base_/schedules/mini_600.py',
     '../_base_/default_runtime.py',
 ]
-# In 400 steps the published weight 0.1 in a sixth of the iterations would hardly be
+# In 600 steps the published weight 0.1 in a sixth of the iterations would hardly be
 # felt: teacher B speaks in half of them, with weight 1 and limited to the tags.
 model = dict(
     type='ASDT',
-    teacher_head=_base_.head,
+    teacher_head=_base_.model.decode_head,
     distill_weight=1.0,
     tag_filter=True,
     crf_b=dict(
@@ -22,5 +22,5 @@ model = dict(
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='PWMDistillationHook', period=20, divisor=2, begin=100),
+    dict(type='PWMDistillationHook', period=20, divisor=2, begin=150),
 ]

@@ -1,8 +1,8 @@
 # The start of all runs on voc-mini: 51 masks, mmseg's own data set and segmentor.
 _base_ = [
-    '../_base_/models/fcn_mobilenet-v2.py',
+    '../_base_/models/deeplabv3plus_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_masks.py',
-    '../_base_/schedules/mini_400.py',
+    '../_base_/schedules/mini_600.py',
     '../_base_/plain_runtime.py',
 ]
 train_dataloader = dict(

@@ -1,5 +1,5 @@
 # Short schedule for CPUs: AdamW, poly, new heads at ten times the rate.
-max_iters = 400
+max_iters = 600
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-2),

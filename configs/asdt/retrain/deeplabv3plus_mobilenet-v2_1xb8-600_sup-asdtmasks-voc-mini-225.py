@@ -1,0 +1,9 @@
+# Stage 2 on a CPU: the light network on the masks of stage 1.
+_base_ = [
+    '../../_base_/models/deeplabv3plus_mobilenet-v2.py',
+    '../../_base_/datasets/voc_mini_masks.py',
+    '../../_base_/schedules/mini_600.py',
+    '../../_base_/plain_runtime.py',
+]
+model = dict(data_preprocessor=dict(size=_base_.crop_size, size_divisor=None))
+default_hooks = dict(checkpoint=dict(type='CheckpointHook'))
