@@ -10,7 +10,7 @@ from mmseg_wsss.registry import MODELS
 
 from ..losses import valid_cross_entropy
 from ..utils import inference_behaviour, mix
-from .dense import IGNORED
+from .dense import IGNORED, effective_classes
 from .semi_base import SemiBaseSegmentor
 
 
@@ -75,7 +75,10 @@ class CPS(SemiBaseSegmentor):
             logits.append(found)
             labels.append(label)
         crossed = sum(map(valid_cross_entropy, logits, reversed(labels)))
-        return losses | {'loss_cps': self.train_cfg['cps_weight'] * crossed}
+        return losses | {
+            'loss_cps': self.train_cfg['cps_weight'] * crossed,
+            'classes': effective_classes(torch.cat(labels), self.num_classes),
+        }
 
     def labelled_pixels(self, logits: Tensor, data_samples: list) -> Tensor:
         """Label (N, H, W) of logits of labelled pictures, where they have a truth."""

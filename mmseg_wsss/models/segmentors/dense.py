@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -60,3 +61,24 @@ def resized_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
     """Labels or a bool map (N, H, W) at another size, by nearest neighbour."""
     resized = F.interpolate(labels[:, None].float(), tuple(size), mode='nearest')
     return resized[:, 0].to(labels.dtype)
+
+
+@torch.no_grad()
+def effective_classes(labels: Tensor, num_classes: int) -> Tensor:
+    """Number of equally frequent classes with the entropy of the labels' histogram.
+
+    It falls to 1 where pseudo-labels collapse into one class.
+
+    Args:
+        labels: Labels of any shape, int64 in [0, C), or 255.
+        num_classes: Number C of classes, below 256.
+
+    Returns:
+        Scalar in [1, C]; 0 where no pixel has a label.
+    """
+    labels = labels.flatten().clamp(max=num_classes)  # the last bin is not counted
+    counts = labels.new_zeros(num_classes + 1)
+    counts = counts.scatter_add_(0, labels, torch.ones_like(labels))[:-1]
+    share = counts / counts.sum().clamp(min=1)
+    spread = torch.special.entr(share).sum().exp()
+    return spread * (counts.sum() > 0)

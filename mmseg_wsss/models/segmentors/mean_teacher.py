@@ -10,6 +10,7 @@ from mmseg_wsss.registry import MODELS
 
 from ..losses import confident_cross_entropy
 from ..utils import inference_behaviour, mix
+from .dense import IGNORED, effective_classes
 from .semi_base import SemiBaseSegmentor
 
 Labels = tuple[Tensor, Tensor]
@@ -98,9 +99,12 @@ class WeakToStrong(SemiBaseSegmentor):
             )
             terms.append(term)
             shares.append(share)
+        label, conf = own
+        confident = label.masked_fill(conf < self.train_cfg['pseudo_thr'], IGNORED)
         return {
             'loss_unsup': self.train_cfg['unsup_weight'] * sum(terms) / len(terms),
             'ratio_confident': sum(shares) / len(shares),
+            'classes': effective_classes(confident, self.num_classes),
         }
 
     def strong_logits(self, views: list[Tensor]) -> list[Tensor]:

@@ -12,7 +12,7 @@ from mmseg_wsss.registry import MODELS
 
 from ..losses import valid_cross_entropy
 from ..utils import ImplicitSemanticAugmentation, at_least_float32, mix, valid_maps
-from .dense import IGNORED, Dense, resized_labels
+from .dense import IGNORED, Dense, effective_classes, resized_labels
 from .semi_base import SemiBaseSegmentor
 
 # Teacher and student that teach each student: those of the other branch.
@@ -252,7 +252,12 @@ class MKD(SemiBaseSegmentor):
             losses[f'loss_{key}'] = cfg[weight] * sum(terms)
         count = known.sum().clamp(min=1)
         shares = [(targets[name] != IGNORED).sum() / count for name in self.pairs]
-        return losses | {'ratio_confident': sum(shares) / 2, 'isda': self.isda_ratio}
+        labels = torch.cat([targets[name] for name in self.pairs])
+        return losses | {
+            'ratio_confident': sum(shares) / 2,
+            'classes': effective_classes(labels, self.num_classes),
+            'isda': self.isda_ratio,
+        }
 
     def shifted(
         self,

@@ -7,7 +7,12 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.runner import load_checkpoint
 
-from mmseg_wsss.models.segmentors.dense import Dense, input_of, resized_labels
+from mmseg_wsss.models.segmentors.dense import (
+    Dense,
+    effective_classes,
+    input_of,
+    resized_labels,
+)
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.testing.methods import FCN_HEAD, SEMI
 from mmseg_wsss.testing.tiny import batch_of, tiny_batch, tiny_model, tiny_network
@@ -272,3 +277,19 @@ def test_labels_are_resized_by_nearest_neighbour():
         labels.repeat_interleave(2, 1).repeat_interleave(2, 2),
     )
     assert resized_labels(labels == 255, (2, 2)).dtype == torch.bool
+
+
+@pytest.mark.parametrize(
+    ('labels', 'expected'),
+    [
+        ([0, 1, 2, 255], 3.0),
+        ([2, 2, 2, 255], 1.0),
+        ([0, 0, 0, 1], 4 / 3**0.75),
+        ([255, 255], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_effective_classes(labels, expected):
+    labels = torch.tensor(labels, dtype=torch.int64)
+    found = effective_classes(labels.view(1, 1, -1), 3)
+    assert found.item() == pytest.approx(expected)

@@ -93,6 +93,7 @@ def test_strong_views_learn_the_labels_of_weak_ones(
     losses = model.loss(inputs, samples)
     torch.testing.assert_close(losses['loss_unsup'], weight * sum(terms) / len(terms))
     assert 0 < losses['ratio_confident'] < 1
+    assert 1 <= losses['classes'] <= model.num_classes
     plain = model.student.loss(inputs['sup'], samples['sup'])['decode.loss_ce']
     share = 1.0 if kind == 'MeanTeacherSegmentor' else 0.5
     torch.testing.assert_close(losses['sup_student.decode.loss_ce'], share * plain)
