@@ -57,6 +57,7 @@ METHODS = {
     'tscd': {'type': 'TSCD'},
     'rcmmam': {'type': 'RCMMAM'},
     'affinitynet': {'type': 'AffinityNet'},
+    'irnet': {'type': 'IRNet'},
     'pspnet': {'decode_head.type': 'PSPHead'},
     'deeplabv3plus': {'decode_head.type': 'DepthwiseSeparableASPPHead'},
 }

@@ -394,7 +394,7 @@ def test_the_table_of_sources_has_those_of_the_methods():
     for name, title in (
         ('WSSSBase', 'all'),
         *((name, name) for name in ('RRM', 'ASDT', 'CAMSeg', 'AFA', 'TSCD')),
-        *((name, name) for name in ('RCMMAM', 'AffinityNet')),
+        *((name, name) for name in ('RCMMAM', 'AffinityNet', 'IRNet')),
     ):
         listed = {
             source for source, who in table.items() if who == 'all' or title in who

@@ -189,6 +189,22 @@ METHODS = {
         phases=({'warmup': True}, {'warmup': False}),
         pseudo_sources=('cam', 'prediction', 'affinity'),
     ),
+    'IRNet': Method(
+        {
+            'type': 'IRNet',
+            'affinity_head': {
+                'in_channels': (8, 16),
+                'channels': 4,
+                'in_index': (0, 1),
+                'num_groups': 2,
+            },
+            'walk': {'radius': 3, 'steps': 4},
+            'crf': {'num_iters': 2},
+        },
+        hooks=(WARMUP,),
+        phases=({'warmup': True}, {'warmup': False}),
+        pseudo_sources=('cam', 'prediction', 'affinity'),
+    ),
     'SemiBaseSegmentor': _semi('SemiBaseSegmentor'),
     'MeanTeacherSegmentor': _semi(
         'MeanTeacherSegmentor', 0.9, {'pseudo_thr': 1.1}, cutmix={'num_boxes': 2}

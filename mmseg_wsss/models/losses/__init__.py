@@ -13,6 +13,7 @@ from .dense_energy_loss import (
     dense_energy_loss,
     dense_energy_losses,
 )
+from .displacement import DisplacementLoss, displacement_loss
 from .equivariant import equivariant_loss
 from .multi_scale_attentive import MultiScaleAttentiveLoss, multi_scale_attentive_loss
 from .multilabel_soft_margin import MultiLabelSoftMarginLoss, multilabel_soft_margin
@@ -25,6 +26,7 @@ __all__ = [
     'AffinityLoss',
     'BalancedCrossEntropyLoss',
     'DenseEnergyLoss',
+    'DisplacementLoss',
     'MultiLabelSoftMarginLoss',
     'MultiScaleAttentiveLoss',
     'PairAffinityLoss',
@@ -36,6 +38,7 @@ __all__ = [
     'confident_cross_entropy',
     'dense_energy_loss',
     'dense_energy_losses',
+    'displacement_loss',
     'equivariant_loss',
     'mean_over_ranks',
     'multi_scale_attentive_loss',

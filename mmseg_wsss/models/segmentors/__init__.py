@@ -3,6 +3,7 @@ from .affinity_net import AffinityNet
 from .asdt import ASDT
 from .cam_seg import CAMSeg
 from .cps import CPS
+from .irnet import IRNet
 from .mean_teacher import MeanTeacherSegmentor
 from .mkd import MKD
 from .rcm_mam import RCMMAM
@@ -24,6 +25,7 @@ __all__ = [
     'AffinityNet',
     'CAMSeg',
     'FixMatch',
+    'IRNet',
     'MeanTeacherSegmentor',
     'SemiBaseSegmentor',
     'UniMatch',

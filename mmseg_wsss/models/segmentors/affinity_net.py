@@ -83,20 +83,29 @@ class AffinityNet(WSSSBase):
         data_samples: list,
     ) -> dict[str, Tensor]:
         """Loss of the affinities."""
-        feat = self.affinity_head(feats)
-        affinity = pair_affinity(feat, self.walk.radius)
         valid = self.valid(data_samples, inputs)
         if 'pseudo_label' in data_samples[0]:
             label = torch.cat([s.pseudo_label.data for s in data_samples])
         else:
             label = self.own_label(inputs, feats, tags, valid)
         label = label.masked_fill(~valid, 255)
-        small = resized_labels(label, feat.shape[2:])
         return {
             'loss_idle': self.idle_loss(),
-            'loss_affinity': self.loss_affinity(affinity, small, self.walk.radius),
+            **self.relation_losses(feats, label),
             'ratio_sure': self.label_shares(label, valid)['ratio_labelled'],
         }
+
+    def relation_losses(
+        self, feats: Sequence[Tensor], label: Tensor
+    ) -> dict[str, Tensor]:
+        """Losses of the relations of pixels on sure regions (N, H, W)."""
+        affinity = self.affinity(feats)
+        small = resized_labels(label, affinity.shape[2:])
+        return {'loss_affinity': self.loss_affinity(affinity, small, self.walk.radius)}
+
+    def affinity(self, feats: Sequence[Tensor]) -> Tensor:
+        """Affinities (N, P, h, w) of near pixels, see :func:`pair_affinity`."""
+        return pair_affinity(self.affinity_head(feats), self.walk.radius)
 
     @torch.no_grad()
     @torch.compiler.disable
@@ -122,11 +131,10 @@ class AffinityNet(WSSSBase):
     def label_from_walk(self, picture: Picture) -> PseudoLabel:
         """Dense label: the seed after the random walk and the CRF."""
         cam = picture.cam if picture.seed is None else picture.seed
-        feat = self.affinity_head(picture.feats)
-        small = merge_cams([cam], feat.shape[2:])
+        affinity = self.affinity(picture.feats)
+        small = merge_cams([cam], affinity.shape[2:])
         scores = torch.cat([background_score(small, self.walk_alpha), small], 1)
         present = present_classes(picture.tags)[0]
-        affinity = pair_affinity(feat, self.walk.radius)
         walked = torch.zeros_like(scores)
         walked[:, present] = self.walk(scores[:, present], affinity)
         prob = picture.resize(walked)

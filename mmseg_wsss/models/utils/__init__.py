@@ -6,7 +6,13 @@ from .ema import update_ema
 from .isda import ImplicitSemanticAugmentation
 from .mix import cutmix_masks, mix
 from .near_pairs import near_pairs
-from .pixel_pairs import half_disk, pair_affinity, partners, windows
+from .pixel_pairs import (
+    boundary_affinity,
+    half_disk,
+    pair_affinity,
+    partners,
+    windows,
+)
 from .precision import at_least_float32
 from .prototype_memory import PrototypeMemory
 from .pwm import pwm_signal
@@ -24,6 +30,7 @@ __all__ = [
     'ImplicitSemanticAugmentation',
     'PrototypeMemory',
     'at_least_float32',
+    'boundary_affinity',
     'check_state',
     'cutmix_masks',
     'half_disk',
