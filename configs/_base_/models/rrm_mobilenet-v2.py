@@ -4,7 +4,7 @@ model = dict(
     # Half the size in the CRFs: a quarter of the time.
     crf=dict(type='DenseCRF', scale_factor=0.5),
     # The CAMs of this classifier are wide: under the published powers (4, 32) and
-    # threshold 0.8, four of five labelled pixels were foreground, here one of two.
+    # threshold 0.8, four of five labelled pixels were foreground, here two of five.
     alphas=(1.5, 8.0),
     reliable=dict(bg_thr=0.5),
     # Few labelled pixels are background: halves of equal weight would favour the
