@@ -16,7 +16,7 @@ class InterPixelHead(BaseModule):
 
     Two branches of one form: each map goes through a 1x1 convolution, GroupNorm and
     ReLU; the results are joined at the size of the ``size_of`` map and go through a 1x1
-    convolution. Source: Ahn, Cho and Kwak 2019, section 3.
+    convolution. Source: Ahn, Cho and Kwak 2019.
 
     Args:
         in_channels: Channels of the maps that are read.

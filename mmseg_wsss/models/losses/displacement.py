@@ -15,7 +15,7 @@ def displacement_loss(
     ``1/2 mean_fg |D(i) - D(j) - (j - i)| + 1/2 mean_bg |D(i) - D(j)|`` over the pairs
     of near pixels of the same class, and of the background; the distance is the mean
     over both components, the means are over the batch and all ranks. Source: Ahn, Cho
-    and Kwak 2019 (IRN), eq. 6 and 7.
+    and Kwak 2019 (IRN).
 
     Args:
         field: Displacements (N, 2, h, w) in cells, rows first; computed in float32.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
-from ..pseudo_labels import cam_to_label, merge_cams
+from ..pseudo_labels import cam_to_label, merge_cams, present_classes
 from ..utils import boundary_affinity
 from .affinity_net import AffinityNet
 from .dense import resized_labels
@@ -20,7 +20,7 @@ from .wsss_base import PseudoLabel
 class IRNet(AffinityNet):
     """Boundaries and displacements, learnt from the sure regions of seeds (IRN).
 
-    ``L = L_cls + L_aff + weight * L_dp``: the affinity of two pixels is 1 - the
+    ``L = L_cls + L_aff + L_dp``: the affinity of two pixels is 1 - the
     strongest boundary between them, and is taught as in :class:`AffinityNet`; the
     displacements are taught beside it and shape the features. For masks of classes the
     seeds, weakened on boundaries, walk along the affinities; a class holds where its
@@ -87,6 +87,6 @@ class IRNet(AffinityNet):
         prob = torch.cat([torch.full_like(walked[:, :1], self.bg_thr), walked], 1)
         if not self.crf_iters:
             return cam_to_label(walked, picture.tags, bg_thr=self.bg_thr), prob
-        tagged = torch.cat([torch.ones_like(picture.tags[:, :1]), picture.tags], 1)
-        prob = self.last_crf(picture.img, prob, class_mask=tagged > 0)
+        present = present_classes(picture.tags)
+        prob = self.last_crf(picture.img, prob, class_mask=present)
         return prob.argmax(1), prob

@@ -95,7 +95,7 @@ def boundary_affinity(boundary: Tensor, radius: int) -> Tensor:
     """Affinity of near pixels: 1 - the strongest boundary on the line between them.
 
     Source: Ahn, Cho and Kwak, "Weakly Supervised Learning of Instance Segmentation with
-    Inter-pixel Relations", 2019, eq. 4. Both ends are on the line.
+    Inter-pixel Relations", 2019. Both ends are on the line.
 
     Args:
         boundary: Boundaries (N, h, w) in [0, 1]; computed in float32.

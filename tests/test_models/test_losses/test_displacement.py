@@ -1,4 +1,4 @@
-"""The loss of displacements against a loop over pairs (IRN, eq. 6 and 7)."""
+"""The loss of displacements against a loop over pairs (IRN)."""
 
 import itertools
 
