@@ -26,6 +26,7 @@ from mmseg_wsss.registry import (
     MODELS,
     TRANSFORMS,
 )
+from mmseg_wsss.testing.torchvision_stub import stub_torchvision
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
@@ -149,13 +150,9 @@ def built(model: str) -> nn.Module:
 
 def build(cfg: Config, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     monkeypatch.syspath_prepend(ROOT / 'projects/own_network')
+    stub_torchvision(monkeypatch)
     for module in cfg.get('custom_imports', {}).get('imports', []):
-        try:
-            importlib.import_module(module)
-        except (ImportError, RuntimeError) as error:
-            if 'torchvision' not in str(error):
-                raise
-            pytest.skip(f'{module} needs torchvision: {error}')
+        importlib.import_module(module)
     return built(json.dumps(cfg.model.to_dict(), sort_keys=True))
 
 

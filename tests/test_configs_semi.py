@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.model.utils import revert_sync_batchnorm
+from mmseg.structures import SegDataSample
 from test_configs import (
     CONFIGS,
     NAME,
@@ -18,6 +21,7 @@ from test_configs import (
 )
 
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.testing.tiny import batch_of
 
 SEMI = sorted(set(CONFIGS) - set(WEAK))
 MIXED = [path for path in SEMI if '_semi-' in path.stem]
@@ -196,6 +200,27 @@ def test_the_start_of_the_runs_on_voc_mini_needs_mmseg_alone():
             assert start.model.segmentor.decode_head == cfg.model.decode_head
             of_start = cfg.train_dataloader.dataset.ann_file
             assert of_start.endswith(parts(start)[0].ann_file)
+
+
+def test_dinov2_trains_and_predicts(monkeypatch):
+    cfg = config('unimatch-v2_dinov2-small_4xb4+4-30k-amp_semi-732-voc12classic-518.py')
+    cfg.model.segmentor.backbone.init_cfg = None
+    build(cfg, monkeypatch)
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    # Two patches of 14 by three, of a picture that is no multiple of them.
+    inputs, samples = batch_of('UniMatchV2', size=(28, 42))
+    losses = model.loss(inputs, samples)
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    for name, parameter in model.student.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    assert all(p.grad is None for p in model.teacher.parameters())
+    model.eval()
+    picture = torch.zeros(3, 30, 40, dtype=torch.uint8)
+    sample = SegDataSample(metainfo={'ori_shape': (30, 40), 'img_shape': (30, 40)})
+    data = {'inputs': [picture], 'data_samples': [sample]}
+    (result,) = model.test_step(data)
+    assert result.pred_sem_seg.data.shape == (1, 30, 40)
 
 
 class TestPublishedRecipe:

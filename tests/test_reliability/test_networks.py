@@ -1,8 +1,5 @@
 """Networks of users' configs, as the network of a method."""
 
-import sys
-from types import ModuleType
-
 import pytest
 import torch
 
@@ -15,6 +12,7 @@ from mmseg_wsss.testing.tiny import (
     tiny_model,
     tiny_network,
 )
+from mmseg_wsss.testing.torchvision_stub import stub_torchvision
 
 BOTTLENECKS = {
     'type': 'ResNetV1c',
@@ -169,13 +167,7 @@ def test_missing_ops_are_named_with_the_remedy(network, part, monkeypatch):
 
 def test_a_backbone_of_mmpretrain(monkeypatch):
     pytest.importorskip('mmpretrain', reason='mmpretrain is not installed')
-    try:
-        import torchvision.ops.boxes  # noqa: F401
-    except (ImportError, RuntimeError):
-        # mmpretrain asks for it though the backbones do not use it, and the build
-        # that pip finds does not import beside a torch for CPUs.
-        for name in ('torchvision', 'torchvision.ops', 'torchvision.ops.boxes'):
-            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    stub_torchvision(monkeypatch)
     try:
         import mmpretrain.models  # noqa: F401
     except (ImportError, AssertionError) as error:
