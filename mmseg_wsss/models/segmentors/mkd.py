@@ -95,7 +95,7 @@ class MKD(SemiBaseSegmentor):
     def _isda_settings(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         default = self.defaults['isda']
         if given is None:
-            return {**default, 'on': ()}
+            return {**default, 'on': (), 'end_ratio': 0.0}
         unknown = set(given) - set(default)
         settings = {**default, **given}
         if unknown or settings['schedule'] not in SCHEDULES:
