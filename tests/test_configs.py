@@ -143,8 +143,9 @@ def holds(cfg: dict, settings: dict) -> bool:
 def built(model: str) -> nn.Module:
     """Model of a JSON config, without memory for its parameters."""
     init_default_scope('mmseg')
-    # mmseg's Mix Transformer reads numbers off a tensor while it is built.
-    with torch.device('cpu' if 'AttentionMiT' in model else 'meta'):
+    # These read numbers off a tensor while they are built.
+    needs_memory = any(name in model for name in ('AttentionMiT', 'Res2Net'))
+    with torch.device('cpu' if needs_memory else 'meta'):
         return revert_sync_batchnorm(MODELS.build(json.loads(model))).to('meta')
 
 

@@ -7,7 +7,7 @@ from test_configs import ROOT, build, hook, load, optimizer_groups
 FOLDER = ROOT / 'configs/rcm_mam'
 FIRST = FOLDER / 'rcmmam-rcm_wrn38_1xb8-19830_wsss-voc12aug-384.py'
 SECOND = FOLDER / 'rcmmam_wrn38_1xb8-13220_wsss-voc12aug-384.py'
-MINI = 'rcmmam{}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
+MINI = 'rcmmam{}_mobilenet-v2_1xb8-300_wsss-voc-mini-225.py'
 
 
 def test_the_network(monkeypatch):

@@ -1,7 +1,7 @@
 # Two-step weak supervision on voc-mini: seeds of RCM + MAM.
 #   python tools/wsss_pipeline.py configs/pipelines/rcmmam_voc-mini.py
 seeds = dict(
-    config='configs/rcm_mam/rcmmam_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py',
+    config='configs/rcm_mam/rcmmam_mobilenet-v2_1xb8-300_wsss-voc-mini-225.py',
     source='cam',
 )
 # On every eighth training picture 29 % of the labelled object pixels are background, and

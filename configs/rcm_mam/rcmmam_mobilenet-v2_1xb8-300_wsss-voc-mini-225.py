@@ -6,6 +6,13 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
+# A plain classifier's CAMs get worse beyond its 350 steps.
+max_iters = 300
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
+]
+default_hooks = dict(checkpoint=dict(interval=max_iters))
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='MeanTeacherHook', decay=0.99, schedule='constant'),
