@@ -4,9 +4,9 @@ seeds = dict(
     config='configs/rcm_mam/rcmmam_mobilenet-v2_1xb8-300_wsss-voc-mini-225.py',
     source='cam',
 )
-# On every eighth training picture 29 % of the labelled object pixels are background, and
-# 3 % of the labelled background is object; the CAMs are too wide for the published
-# (4, 32).
+# With these, 29 % of the pixels labelled as objects are background and 3 % of those
+# labelled as background are objects (every fourth training picture); the CAMs are too
+# wide for the published (4, 32).
 labels = dict(alphas=(0.7, 16.0), crf=dict(scale_factor=0.5))
 affinity = dict(
     config='configs/affinity_net/affinitynet_mobilenet-v2_1xb8-200_wsss-voc-mini-225.py'
