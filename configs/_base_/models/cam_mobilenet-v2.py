@@ -1,5 +1,5 @@
-# Classifier on the light network of deeplabv3plus_mobilenet-v2.py. The decode head,
-# here with batch norm, idles until a method trains it.
+# Classifier on the light network of deeplabv3plus_mobilenet-v2.py, whose decode head
+# idles until a method trains it.
 num_classes = 21
 model = dict(
     type='WSSSBase',

@@ -36,9 +36,7 @@ model = dict(
         c1_channels=48,
         dropout_ratio=0.1,
         num_classes=num_classes,
-        # With batch norm and batches of 4, a teacher (running statistics) is not its
-        # student (those of the batch): MKD's labels drifted from background to objects.
-        norm_cfg=None,
+        norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
         # PyTorch's own. With mmseg's Normal(0.01) of the last layer AdamW starts badly:
         # on the same batches, 150 steps lead to a loss of 1.45 in place of 1.05.
