@@ -137,6 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--out', type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     model = build()
@@ -163,8 +164,8 @@ def main() -> None:
         'multi_scale_cam_ratio': ratios,
         'step_seconds': parts(model, args.repeats),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + '\n')
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + '\n')
     table = Table('part', 'seconds', title=result['machine'])
     rows = {f'multi-scale CAM, {name}': value for name, value in cam.items()}
     for name, value in (rows | result['step_seconds']).items():

@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument('--repeats', type=int, default=10)
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
+    parser.add_argument('--out', type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     init_default_scope('mmseg')
@@ -73,8 +74,8 @@ def main() -> None:
         },
         'largest_difference': max(gaps),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + '\n')
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + '\n')
     table = Table('run', 'wall, ms', 'CPU, ms', title=result['machine'])
     for name, row in best.items():
         table.add_row(name, *(f'{1e3 * row[key]:.1f}' for key in ('wall', 'cpu')))

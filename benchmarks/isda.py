@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument('--cases', nargs='+', default=['21x16384', '150x16384'])
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--out', type=Path, default=RESULT)
     parser.add_argument('--memory-of', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -133,8 +134,8 @@ def main() -> None:
         'channels': CHANNELS,
         'cases': {case: measure(case, args) for case in args.cases},
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + '\n')
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + '\n')
     table = Table('classes x pixels', 'part', 'formula', 'ours', 'CPU time', 'memory')
     for case, rows in result['cases'].items():
         for part in PARTS:

@@ -40,7 +40,7 @@ HEAD = {
     'type': 'DepthwiseSeparableASPPHead',
     'channels': 256,
     'dilations': (1, 6, 12, 18),
-    'c1_in_channels': 24,
+    'c1_in_channels': 32,
     'c1_channels': 48,
     'dropout_ratio': -1,
     'norm_cfg': {'type': 'BN', 'requires_grad': True},
@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--batch', type=int, default=4)
     parser.add_argument('--size', type=int, default=225)
+    parser.add_argument('--out', type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     model = build()
@@ -177,8 +178,8 @@ def main() -> None:
         'seconds': best,
         'times_faster': {k: best['naive'][k] / best['ours'][k] for k in best['ours']},
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + '\n')
+    args.out.parent.mkdir(exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + '\n')
     table = Table('step', 'wall, s', 'CPU, s', title=result['machine'])
     for name, row in best.items():
         table.add_row(name, *(f'{row[key]:.2f}' for key in ('wall', 'cpu')))
