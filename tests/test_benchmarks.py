@@ -10,6 +10,6 @@ SCRIPT = Path(__file__).resolve().parents[1] / 'benchmarks/mkd_step.py'
 
 def test_mkd_step(tmp_path):
     out = tmp_path / 'result.json'
-    small = '--size 65 --batch 2 --repeats 1 --threads 1'.split()
+    small = ['--size', '65', '--batch', '2', '--repeats', '1', '--threads', '1']
     subprocess.run([sys.executable, SCRIPT, *small, '--out', out], check=True)
     assert json.loads(out.read_text())['times_faster']['cpu'] > 0
