@@ -17,6 +17,9 @@ model = dict(
     ),
     # Half the size in the CRF: a quarter of the time.
     crf=dict(scale_factor=0.5),
+    # Seeds are wide: under PSA's 16, 61 % of 41 pictures is background, under 8 it is
+    # 73 %, in truth 77 %.
+    walk_alpha=8.0,
 )
 train_pipeline = [
     dict(type='LoadPicture'),
