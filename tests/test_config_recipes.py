@@ -4,9 +4,7 @@ import pytest
 from test_configs import ONLY_ASDT, ROOT, build, hook, load, optimizer_groups, published
 from torch import nn
 
-from mmseg_wsss.registry import (
-    HOOKS,
-)
+from mmseg_wsss.registry import HOOKS
 
 
 class TestPublishedRecipe:
