@@ -11,7 +11,7 @@ from mmengine.dist import is_main_process
 
 import mmseg_wsss  # noqa: F401  (registers the methods)
 from mmseg_wsss.evaluation.export import export_from_config
-from mmseg_wsss.utils.launch import init_processes
+from mmseg_wsss.utils.launch import init_processes, leave_processes
 
 
 def parse_args() -> argparse.Namespace:
@@ -70,6 +70,7 @@ def main() -> None:
     )
     if is_main_process():
         print(f'{count} pictures: pseudo-labels ({args.source}) in {args.out}')
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
 from mmseg_wsss.evaluation.setting import SCALES, apply_setting, drop_truth, record
+from mmseg_wsss.utils.launch import leave_processes
 
 
 def parse_args() -> argparse.Namespace:
@@ -99,6 +100,7 @@ def main() -> None:
         path = Path(cfg.work_dir, 'test_settings.json')
         table = record(path, args.checkpoint, setting, metrics)
         print_log(f'{args.checkpoint} ({path})\n{table}', logger='current')
+    leave_processes()
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from mmseg_wsss.engine.launch import (
     load_config,
     resume_last,
 )
+from mmseg_wsss.utils.launch import leave_processes
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,6 +37,7 @@ def main() -> None:
     if args.resume:
         resume_last(cfg)
     build_runner(cfg).train()
+    leave_processes()
 
 
 if __name__ == '__main__':

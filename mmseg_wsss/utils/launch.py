@@ -1,4 +1,4 @@
-"""Start of a process group, on GPUs and on machines without one."""
+"""Start and end of a process group, on GPUs and on machines without one."""
 
 import torch
 from mmengine.dist import init_dist, is_distributed
@@ -26,3 +26,13 @@ def init_processes(launcher: str) -> None:
         raise ValueError(
             f"expected the launcher 'none' or 'pytorch' without a GPU, got {launcher!r}"
         )
+
+
+def leave_processes() -> None:
+    """Leave the process group, if there is one, at the end of a tool.
+
+    Threads of a group that is still there when Python exits may abort the process, and
+    the launcher then reports a finished training as failed.
+    """
+    if is_distributed():
+        torch.distributed.destroy_process_group()

@@ -2,11 +2,23 @@ import pytest
 import torch
 from mmengine.dist import is_distributed
 
-from mmseg_wsss.utils.launch import init_processes
+from mmseg_wsss.utils.launch import init_processes, leave_processes
 
 
 def test_one_process_needs_no_group() -> None:
     init_processes('none')
+    assert not is_distributed()
+    leave_processes()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
+def test_a_group_is_left_at_the_end(monkeypatch) -> None:
+    host = dict(RANK='0', WORLD_SIZE='1', MASTER_ADDR='127.0.0.1', MASTER_PORT='0')
+    for name, value in host.items():
+        monkeypatch.setenv(name, value)
+    init_processes('pytorch')
+    assert is_distributed()
+    leave_processes()
     assert not is_distributed()
 
 
