@@ -184,6 +184,23 @@ class TestFormula:
                 alone = refine(img[one], mask[one, part])
                 assert alone.equal(stacked[one, part])
 
+    def test_empty_maps_of_padded_classes(self, kind):
+        """Maps of zeros stay so, beside others and alone in a picture."""
+        img, mask = pictures(num=3)
+        mask[0, 1:3] = 0
+        mask[1] = 0
+        refined = LocalAffinityRefiner(kind)(img, mask)
+        assert largest_error(refined, slow_refine(img, mask, kind)) < 5e-6
+        assert not refined[0, 1:3].any()
+        assert not refined[1].any()
+
+    def test_map_that_is_not_finite_shows(self, kind):
+        img, mask = pictures()
+        mask[0, 2, 7, 9] = torch.nan
+        refined = LocalAffinityRefiner(kind)(img, mask)
+        assert refined[0, 2].isnan().any()
+        assert refined[0, :2].isfinite().all()
+
     def test_graph_as_a_compiler_sees_it(self, kind, monkeypatch):
         """The compiled functions' own path, traced whole, without code generation."""
 

@@ -15,10 +15,13 @@ from mmseg_wsss.registry import MODELS
 
 from .local_affinity_ops import (
     affinity_weights,
+    frame,
     neighbour_offsets,
-    neighbour_sum,
     pad_replicate,
     position_weights,
+    propagate_once,
+    repeat_border_,
+    unframed,
 )
 
 Backend = Literal['auto', 'eager', 'compile', 'triton']
@@ -28,6 +31,7 @@ _BACKENDS = get_args(Backend)
 _DEFAULTS = {'par': (0.3, 0.01, 0.0), 'varm': (0.25, 0.0, 0.01)}
 # Below this many mask values a run never wins back the seconds that compiling takes.
 _COMPILE_FROM = 2**20
+_BAND = 16  # rows whose weights are computed at a time on a CPU, in the cache
 _NAMES = {'compile': 'torch.compile', 'triton': 'its Triton kernel'}
 _failed_devices: set[str] = set()
 
@@ -62,9 +66,10 @@ class LocalAffinityRefiner:
             ``'auto'``: the kernel on CUDA where Triton is installed; else compiled
             where a compiler is found and a call has at least 2**20 mask values, else
             eager. The choice depends on shapes and device alone, so that runs repeat.
-            Where it fails, ``'auto'`` warns once and stays eager. The first size
-            compiles in some 20 s of a CPU core, the second anew and longer, for any
-            size.
+            Where it fails, ``'auto'`` warns once and stays eager. The first size of
+            pictures and number of maps compile in some 20 s of a CPU core, the second
+            anew and longer, for any. On a CPU, maps that are zero everywhere (those of
+            classes that a picture lacks) cost nothing.
     """
 
     def __init__(
@@ -149,31 +154,63 @@ class LocalAffinityRefiner:
     def _propagate(self, img: Tensor, mask: Tensor, way: str) -> Tensor:
         if self.num_iters == 0:
             return mask.clone()
-        weights_of, sum_of = affinity_weights, neighbour_sum
-        if way == 'compile':
-            weights_of, sum_of = _compiled(weights_of), _compiled(sum_of)
-        position = var_weight = None
-        if self.pos_weight:
-            position = self.pos_weight * position_weights(self.offsets)
-            position = position.to(img)[:, None, None]
-        if self.var_weight:
-            var_weight = img.new_full((), self.var_weight)
-        weights = weights_of(
-            pad_replicate(img, self.reach),
-            img,
-            self.offsets,
-            img.new_full((), self.bandwidth),
-            position,
-            var_weight,
-            lean=way != 'compile',
-        )
         if way == 'triton':
             from .local_affinity_triton import propagate  # only where triton is
 
+            weights = self._weights(img, affinity_weights)
             return propagate(mask, weights, self.offsets, self.num_iters)
+        weights_of, step = affinity_weights, propagate_once
+        if way == 'compile':
+            weights_of, step = _compiled(weights_of), _compiled(step)
+        if img.device.type != 'cpu':
+            weights = self._weights(img, weights_of)
+            return self._iterate(frame(mask, self.reach), weights, step)
+        # One picture at a time, for the cache. A map of zeros stays one.
+        refined = torch.zeros_like(mask)
+        for colours, maps, out in zip(img.split(1), mask.split(1), refined):
+            live = maps[0].flatten(1).any(1)
+            if live.any():
+                weights = self._weights(colours, weights_of)
+                state = frame(maps[:, live], self.reach)
+                out[live] = self._iterate(state, weights, step)[0]
+        return refined
+
+    def _weights(self, img: Tensor, weights_of: Callable[..., Tensor]) -> Tensor:
+        position = variation = None
+        if self.pos_weight:
+            position = self.pos_weight * position_weights(self.offsets)
+            position = position.to(img)[:, None, None]
+        bandwidth = img.new_full((), self.bandwidth)
+        inner_rows = img.new_ones(img.shape[2], 1)
+        inner_rows[-1] = 0
+        padded = pad_replicate(img, self.reach)
+        weights = img.new_empty(len(img), len(self.offsets), *img.shape[2:])
+        height = img.shape[2]
+        rows = min(_BAND, height) if img.device.type == 'cpu' else height
+        for end in range(rows, height + rows, rows):
+            end = min(end, height)  # the last band overlaps: all have one shape
+            band = slice(end - rows, end)
+            if self.var_weight:
+                variation = img.new_full((), self.var_weight), inner_rows[band]
+            weights[:, :, band] = weights_of(
+                padded[:, :, end - rows : end + 2 * self.reach],
+                img[:, :, band],
+                self.offsets,
+                bandwidth,
+                position,
+                variation,
+            )
+        return weights
+
+    def _iterate(
+        self, state: Tensor, weights: Tensor, step: Callable[..., None]
+    ) -> Tensor:
+        other = torch.empty_like(state)
         for _ in range(self.num_iters):
-            mask = sum_of(pad_replicate(mask, self.reach), weights, self.offsets)
-        return mask
+            step(state, weights, self.offsets, other)
+            repeat_border_(other, self.reach)
+            state, other = other, state
+        return unframed(state, self.reach)
 
     def _way(self, mask: Tensor) -> str:
         if self.backend == 'triton' and mask.dtype != torch.float32:

@@ -1,10 +1,10 @@
 """Weights and propagation of the local refiners PAR and VARM, in plain torch.
 
-The functions hold one picture-sized map at a time, never a copy of the masks for each
-neighbour, and ``torch.compile`` fuses each of them into a few loops.
+The functions never hold a copy of the masks for each neighbour, and ``torch.compile``
+fuses each of them into a few loops.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -40,53 +40,82 @@ def affinity_weights(
     offsets: Sequence[Offset],
     bandwidth: Tensor,
     position: Tensor | None,
-    var_weight: Tensor | None,
-    lean: bool = True,
+    variation: tuple[Tensor, Tensor] | None,
 ) -> Tensor:
     """Weight of every neighbour of every pixel.
 
     Args:
         padded: ``img`` after :func:`pad_replicate`.
-        img: Pictures of shape (N, 3, H, W) in [0, 1].
+        img: Pictures of shape (N, 3, H, W) in [0, 1], or some of their rows.
         offsets: Neighbours, see :func:`neighbour_offsets`.
         bandwidth: Width of the colour term in standard deviations, a scalar (a tensor,
             so that compiled code serves every value).
         position: Weighted position term of shape (len(offsets), 1, 1), or None.
-        var_weight: Weight of the variation term, a scalar, or None.
-        lean: Write the neighbours' maps one by one into the result. False collects them
-            first, which only a compiler fuses away.
+        variation: Weight of the variation term, a scalar, and for each row whether it
+            is no picture's last one, of shape (H, 1) in {0, 1}; or None.
 
     Returns:
         Weights of shape (N, len(offsets), H, W).
     """
-    collect = _collect if lean else _stack
-    size = img.shape[-2:]
-    views = _neighbours(padded, offsets, size)
-    weights = _softmax_(collect(_colour_logits(views, img, bandwidth), len(offsets)))
+    views = _neighbours(padded, offsets, img.shape[-2:])
+    logits = torch.stack(list(_colour_logits(views, img, bandwidth)), 1)
+    weights = _softmax_(logits)
     if position is not None:
         weights += position
-    if var_weight is not None:
-        variation = collect(_variations(padded, offsets, size), len(offsets))
-        weights -= _softmax_(variation).mul_(var_weight)
+    if variation is not None:
+        weight, inner_rows = variation
+        maps = _variations(padded, offsets, img.shape[-2:], inner_rows)
+        weights -= _softmax_(torch.stack(list(maps), 1)).mul_(weight)
     return weights
 
 
-def neighbour_sum(padded: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> Tensor:
-    """One step of propagation: the weighted sum over the neighbours.
+def frame(maps: Tensor, reach: int) -> Tensor:
+    """Maps (N, C, H, W) with their border repeated, as (N, H + 2r, C, W + 2r).
+
+    In this order all maps of a row lie side by side, so that the row's weights are read
+    from memory once for all of them.
+    """
+    num, channels, height, width = maps.shape
+    state = maps.new_empty(num, height + 2 * reach, channels, width + 2 * reach)
+    unframed(state, reach).copy_(maps)
+    repeat_border_(state, reach)
+    return state
+
+
+def unframed(state: Tensor, reach: int) -> Tensor:
+    """View (N, C, H, W) of the inner part of :func:`frame`'s result."""
+    inner = slice(reach, -reach)
+    return state[:, inner, :, inner].transpose(1, 2)
+
+
+def repeat_border_(state: Tensor, reach: int) -> None:
+    """Fill the border of :func:`frame`'s result from its inner part."""
+    state[..., :reach] = state[..., reach : reach + 1]
+    state[..., -reach:] = state[..., -reach - 1 : -reach]
+    state[:, :reach] = state[:, reach : reach + 1]
+    state[:, -reach:] = state[:, -reach - 1 : -reach]
+
+
+def propagate_once(
+    state: Tensor, weights: Tensor, offsets: Sequence[Offset], out: Tensor
+) -> None:
+    """Replace every value by the weighted sum over its neighbours.
 
     Args:
-        padded: Maps of shape (N, C, H + 2 * reach, W + 2 * reach).
+        state: Maps of shape (N, H + 2 * reach, C, W + 2 * reach), see :func:`frame`.
         weights: Weights of shape (N, len(offsets), H, W), shared by all C maps.
         offsets: Neighbours in the order of ``weights``.
-
-    Returns:
-        Maps of shape (N, C, H, W).
+        out: Like ``state``; the sums are written to its inner part.
     """
-    views = _neighbours(padded, offsets, weights.shape[-2:])
-    total = views[0] * weights[:, :1]
+    size = weights.shape[-2:]
+    maps = state.transpose(1, 2)
+    views = [view.transpose(1, 2) for view in _neighbours(maps, offsets, size)]
+    by_row = weights.unsqueeze(3)
+    total = views[0] * by_row[:, 0]
     for k in range(1, len(offsets)):
-        total.addcmul_(views[k], weights[:, k : k + 1])
-    return total
+        total.addcmul_(views[k], by_row[:, k])
+    (inner,) = _neighbours(out.transpose(1, 2), [(0, 0)], size)
+    inner.copy_(total.transpose(1, 2))
 
 
 def _neighbours(
@@ -136,40 +165,23 @@ def _colour_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Te
 
 
 def _variations(
-    padded: Tensor, offsets: Sequence[Offset], size: Sequence[int]
+    padded: Tensor, offsets: Sequence[Offset], size: Sequence[int], inner_rows: Tensor
 ) -> Iterator[Tensor]:
     """Mean over channels of the squared forward differences at every neighbour.
 
-    The difference across the last row (column) of the output counts as 0, whatever
+    The difference across the last row (column) of the picture counts as 0, whatever
     the neighbour, as in the released code.
     """
     down = (padded[..., :-1, :] - padded[..., 1:, :]).square().mean(1)
     right = (padded[..., :-1] - padded[..., 1:]).square().mean(1)
     down = F.pad(down, (0, 0, 0, 1))
     right = F.pad(right, (0, 1))
-    inner_rows = padded.new_ones(size[0], 1)
-    inner_rows[-1] = 0
     inner_columns = padded.new_ones(size[1])
     inner_columns[-1] = 0
     rows = _neighbours(down, offsets, size)
     columns = _neighbours(right, offsets, size)
     for row, column in zip(rows, columns):
         yield row * inner_rows + column * inner_columns
-
-
-def _collect(maps: Iterable[Tensor], count: int) -> Tensor:
-    """Stack ``count`` maps (N, H, W) to (N, count, H, W), one alive at a time."""
-    iterator = iter(maps)
-    first = next(iterator)
-    stacked = first.new_empty(first.shape[0], count, *first.shape[1:])
-    stacked[:, 0] = first
-    for k, item in enumerate(iterator, start=1):
-        stacked[:, k] = item
-    return stacked
-
-
-def _stack(maps: Iterable[Tensor], count: int) -> Tensor:
-    return torch.stack(list(maps), dim=1)
 
 
 def _softmax_(logits: Tensor) -> Tensor:
