@@ -17,10 +17,9 @@ model = dict(
     ),
     # Half the size in the CRF: a quarter of the time.
     crf=dict(scale_factor=0.5),
-    # On every fifth training picture, seeds of RCM with a CRF have 32, after PSA's 256
-    # steps 31, after 32 steps with a stronger background 38.
+    # PSA's 256 steps go too far for affinities of 200 iterations (docs/results.md).
     walk_alpha=4.0,
-    walk=dict(steps=32),
+    walk=dict(beta=12.0, steps=32),
 )
 train_pipeline = [
     dict(type='LoadPicture'),

@@ -1,5 +1,4 @@
-# The 10 toy pictures with masks alone; the start of the MKD run, which has half as many
-# steps.
+# The 10 toy pictures with masks alone; the start of the MKD run.
 _base_ = [
     '../_base_/models/toy_fcn.py',
     '../_base_/datasets/toy_voc_semi_10.py',

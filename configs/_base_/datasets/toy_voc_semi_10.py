@@ -1,27 +1,38 @@
 # Generated pictures (python -m mmseg_wsss.datasets.toy_voc data/toy_voc): 10 of the 400
 # have masks, those of the other 390 are never opened.
-_base_ = '../strong_views.py'
-
 data_root = 'data/toy_voc'
 crop_size = (128, 128)
 batch_size = 16  # 8 + 8
 
-geometry = [
-    dict(type='RandomRescale', ratio_range=(0.75, 1.25)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomCropPad', crop_size=crop_size),
+# Ten pictures are soon known by heart: sizes, turns and colours vary widely.
+size_and_side = [
+    dict(type='RandomRescale', ratio_range=(0.6, 1.6)),
+    dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
 ]
-sup_view = weak_view = [dict(type='PackWeakInputs')]
-strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
+crop = dict(type='RandomCropPad', crop_size=crop_size)
+weak_view = [dict(type='PackWeakInputs')]
+sup_view = strong_view = [
+    dict(
+        type='PhotoMetricDistortion',
+        brightness_delta=48,
+        contrast_range=(0.4, 1.6),
+        saturation_range=(0.0, 2.0),
+        hue_delta=90,
+    ),
+    *weak_view,
+]
 labelled_pipeline = [
     dict(type='LoadPicture'),
     dict(type='LoadLabelMap', num_classes=7),
-    *geometry,
+    *size_and_side,
+    dict(type='RandomRotate', prob=0.8, degree=45, seg_pad_val=255),
+    crop,
     dict(type='SemiMultiBranch', sup=sup_view),
 ]
 unlabelled_pipeline = [
     dict(type='LoadPicture'),
-    *geometry,
+    *size_and_side,
+    crop,
     dict(
         type='SemiMultiBranch',
         unsup_weak=weak_view,

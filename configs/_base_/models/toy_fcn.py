@@ -38,9 +38,8 @@ model = dict(
         num_classes=num_classes,
         norm_cfg=norm_cfg,
         align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True
-        ),
+        # Objects and background weigh the same, however small the objects are.
+        loss_decode=dict(type='BalancedCrossEntropyLoss'),
     ),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
