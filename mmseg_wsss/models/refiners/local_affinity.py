@@ -163,17 +163,30 @@ class LocalAffinityRefiner:
         if way == 'compile':
             weights_of, step = _compiled(weights_of), _compiled(step)
         if img.device.type != 'cpu':
-            weights = self._weights(img, weights_of)
-            return self._iterate(frame(mask, self.reach), weights, step)
+            return self._iterate(img, mask, weights_of, step)
         # One picture at a time, for the cache. A map of zeros stays one.
         refined = torch.zeros_like(mask)
         for colours, maps, out in zip(img.split(1), mask.split(1), refined):
             live = maps[0].flatten(1).any(1)
             if live.any():
-                weights = self._weights(colours, weights_of)
-                state = frame(maps[:, live], self.reach)
-                out[live] = self._iterate(state, weights, step)[0]
+                out[live] = self._iterate(colours, maps[:, live], weights_of, step)[0]
         return refined
+
+    def _iterate(
+        self,
+        img: Tensor,
+        mask: Tensor,
+        weights_of: Callable[..., Tensor],
+        step: Callable[..., None],
+    ) -> Tensor:
+        weights = self._weights(img, weights_of)
+        state = frame(mask, self.reach)
+        other = torch.empty_like(state)
+        for _ in range(self.num_iters):
+            step(state, weights, self.offsets, other)
+            repeat_border_(other, self.reach)
+            state, other = other, state
+        return unframed(state, self.reach)
 
     def _weights(self, img: Tensor, weights_of: Callable[..., Tensor]) -> Tensor:
         position = variation = None
@@ -201,16 +214,6 @@ class LocalAffinityRefiner:
                 variation,
             )
         return weights
-
-    def _iterate(
-        self, state: Tensor, weights: Tensor, step: Callable[..., None]
-    ) -> Tensor:
-        other = torch.empty_like(state)
-        for _ in range(self.num_iters):
-            step(state, weights, self.offsets, other)
-            repeat_border_(other, self.reach)
-            state, other = other, state
-        return unframed(state, self.reach)
 
     def _way(self, mask: Tensor) -> str:
         if self.backend == 'triton' and mask.dtype != torch.float32:
