@@ -14,7 +14,7 @@ from mmseg_wsss.datasets.toy_voc import generate
 from mmseg_wsss.engine.measure import machine, measure
 from mmseg_wsss.utils import atomic_write
 
-SUPERVISED = config_path('mkd/supervised_r18_1xb8+8-400_semi-10-toy-voc-128.py')
+SUPERVISED = config_path('mkd/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py')
 MKD = config_path('mkd/mkd_r18_1xb8+8-300_semi-10-toy-voc-128.py')
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     say('[bold]2/3[/] 10 pictures with masks alone')
     supervised = run(SUPERVISED, out / 'supervised')
     say('[bold]3/3[/] MKD: the same 10, and 390 bare pictures')
-    start = {'load_from': str(out / 'supervised' / 'iter_400.pth')}
+    start = {'load_from': str(out / 'supervised' / 'iter_700.pth')}
     mkd = run(MKD, out / 'mkd', start)
     summary = {
         'machine': machine(),

@@ -20,7 +20,7 @@ model = dict(
         loss_scale_factor=1.0,
     ),
 )
-load_from = 'work_dirs/supervised_r18_1xb8+8-400_semi-10-toy-voc-128/iter_400.pth'
+load_from = 'work_dirs/supervised_r18_1xb8+8-700_semi-10-toy-voc-128/iter_700.pth'
 param_scheduler = [
     dict(type='PolyLR', power=0.9, begin=0, end=max_iters, by_epoch=False)
 ]

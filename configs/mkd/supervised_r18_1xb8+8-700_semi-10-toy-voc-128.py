@@ -5,5 +5,11 @@ _base_ = [
     '../_base_/schedules/toy.py',
     '../_base_/default_runtime.py',
 ]
+max_iters = 700
 model = dict(_delete_=True, type='SemiBaseSegmentor', segmentor=_base_.model)
 val_cfg = dict(type='TeacherStudentValLoop')
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
+    dict(type='PolyLR', power=0.9, begin=50, end=max_iters, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
