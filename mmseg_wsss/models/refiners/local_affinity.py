@@ -17,9 +17,9 @@ from .local_affinity_ops import (
     affinity_weights,
     frame,
     neighbour_offsets,
+    neighbour_sum,
     pad_replicate,
     position_weights,
-    propagate_once,
     repeat_border_,
     unframed,
 )
@@ -159,17 +159,18 @@ class LocalAffinityRefiner:
 
             weights = self._weights(img, affinity_weights)
             return propagate(mask, weights, self.offsets, self.num_iters)
-        weights_of, step = affinity_weights, propagate_once
+        weights_of, sum_of = affinity_weights, neighbour_sum
         if way == 'compile':
-            weights_of, step = _compiled(weights_of), _compiled(step)
+            weights_of, sum_of = _compiled(weights_of), _compiled(sum_of)
         if img.device.type != 'cpu':
-            return self._iterate(img, mask, weights_of, step)
+            return self._iterate(img, mask, weights_of, sum_of)
         # One picture at a time, for the cache. A map of zeros stays one.
         refined = torch.zeros_like(mask)
         for colours, maps, out in zip(img.split(1), mask.split(1), refined):
             live = maps[0].flatten(1).any(1)
             if live.any():
-                out[live] = self._iterate(colours, maps[:, live], weights_of, step)[0]
+                maps = maps[:, live]
+                out[live] = self._iterate(colours, maps, weights_of, sum_of)[0]
         return refined
 
     def _iterate(
@@ -177,15 +178,13 @@ class LocalAffinityRefiner:
         img: Tensor,
         mask: Tensor,
         weights_of: Callable[..., Tensor],
-        step: Callable[..., None],
+        sum_of: Callable[..., Tensor],
     ) -> Tensor:
         weights = self._weights(img, weights_of)
         state = frame(mask, self.reach)
-        other = torch.empty_like(state)
         for _ in range(self.num_iters):
-            step(state, weights, self.offsets, other)
-            repeat_border_(other, self.reach)
-            state, other = other, state
+            unframed(state, self.reach).copy_(sum_of(state, weights, self.offsets))
+            repeat_border_(state, self.reach)
         return unframed(state, self.reach)
 
     def _weights(self, img: Tensor, weights_of: Callable[..., Tensor]) -> Tensor:

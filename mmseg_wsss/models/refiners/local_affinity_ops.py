@@ -96,26 +96,24 @@ def repeat_border_(state: Tensor, reach: int) -> None:
     state[:, -reach:] = state[:, -reach - 1 : -reach]
 
 
-def propagate_once(
-    state: Tensor, weights: Tensor, offsets: Sequence[Offset], out: Tensor
-) -> None:
-    """Replace every value by the weighted sum over its neighbours.
+def neighbour_sum(state: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> Tensor:
+    """One step of propagation: the weighted sum over the neighbours.
 
     Args:
         state: Maps of shape (N, H + 2 * reach, C, W + 2 * reach), see :func:`frame`.
         weights: Weights of shape (N, len(offsets), H, W), shared by all C maps.
         offsets: Neighbours in the order of ``weights``.
-        out: Like ``state``; the sums are written to its inner part.
+
+    Returns:
+        Maps of shape (N, C, H, W), a view of (N, H, C, W).
     """
-    size = weights.shape[-2:]
     maps = state.transpose(1, 2)
-    views = [view.transpose(1, 2) for view in _neighbours(maps, offsets, size)]
+    views = _neighbours(maps, offsets, weights.shape[-2:])
     by_row = weights.unsqueeze(3)
-    total = views[0] * by_row[:, 0]
+    total = views[0].transpose(1, 2) * by_row[:, 0]
     for k in range(1, len(offsets)):
-        total.addcmul_(views[k], by_row[:, k])
-    (inner,) = _neighbours(out.transpose(1, 2), [(0, 0)], size)
-    inner.copy_(total.transpose(1, 2))
+        total.addcmul_(views[k].transpose(1, 2), by_row[:, k])
+    return total.transpose(1, 2)
 
 
 def _neighbours(
