@@ -97,6 +97,8 @@ def _unpack_zip(archive: StrPath, folder: Path) -> None:
 
 def _unpack_tar(archive: StrPath, folder: Path) -> None:
     with tarfile.open(archive) as file:
+        # Before 3.10.12 and 3.11.4 there is no filter; the checks below do without.
+        file.extraction_filter = getattr(tarfile, 'data_filter', None)
         for member in file:
             # Stricter than the filter, which lets links through whose targets it
             # deems inside; the data sets have none.
@@ -106,7 +108,7 @@ def _unpack_tar(archive: StrPath, folder: Path) -> None:
                     'archive yourself if you trust it, and give its folder'
                 )
             inside(folder, member.name)
-            file.extract(member, folder, filter='data')
+            file.extract(member, folder)
         # The check sum of a compressed file lies behind the last member.
         while file.fileobj is not None and file.fileobj.read(1 << 20):
             pass
