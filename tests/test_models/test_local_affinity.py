@@ -102,6 +102,12 @@ class TestFormula:
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-12
 
+    def test_taller_than_bands_and_reach(self, kind):
+        """Bands of rows in the middle of the picture see beyond their own rows."""
+        img, mask = (x.double() for x in pictures(num=1, height=101, width=31))
+        refined = LocalAffinityRefiner(kind)(img, mask)
+        assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-12
+
     @pytest.mark.parametrize('size', [(1, 1), (1, 9), (7, 1), (2, 3), (23, 5)])
     def test_pictures_smaller_than_the_largest_dilation(self, kind, size):
         img, mask = (x[..., : size[0], : size[1]] for x in pictures(seed=1))

@@ -14,7 +14,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from .local_affinity_ops import (
-    affinity_weights,
+    affinity_weights_,
     frame,
     neighbour_offsets,
     neighbour_sum,
@@ -22,6 +22,7 @@ from .local_affinity_ops import (
     position_weights,
     repeat_border_,
     unframed,
+    variation_terms,
 )
 
 Backend = Literal['auto', 'eager', 'compile', 'triton']
@@ -157,55 +158,61 @@ class LocalAffinityRefiner:
         if way == 'triton':
             from .local_affinity_triton import propagate  # only where triton is
 
-            weights = self._weights(img, affinity_weights)
+            weights = self._weights(img, affinity_weights_)
             return propagate(mask, weights, self.offsets, self.num_iters)
-        weights_of, sum_of = affinity_weights, neighbour_sum
+        fill, sum_of = affinity_weights_, neighbour_sum
         if way == 'compile':
-            weights_of, sum_of = _compiled(weights_of), _compiled(sum_of)
+            fill, sum_of = _compiled(fill), _compiled(sum_of)
         if img.device.type != 'cpu':
-            return self._iterate(img, mask, weights_of, sum_of)
+            return self._iterate(img, mask, fill, sum_of)
         # One picture at a time, for the cache. A map of zeros stays one.
         refined = torch.zeros_like(mask)
         for colours, maps, out in zip(img.split(1), mask.split(1), refined):
             live = maps[0].flatten(1).any(1)
             if live.any():
                 maps = maps[:, live]
-                out[live] = self._iterate(colours, maps, weights_of, sum_of)[0]
+                out[live] = self._iterate(colours, maps, fill, sum_of)[0]
         return refined
 
     def _iterate(
         self,
         img: Tensor,
         mask: Tensor,
-        weights_of: Callable[..., Tensor],
+        fill: Callable[..., None],
         sum_of: Callable[..., Tensor],
     ) -> Tensor:
-        weights = self._weights(img, weights_of)
+        weights = self._weights(img, fill)
         state = frame(mask, self.reach)
         for _ in range(self.num_iters):
             unframed(state, self.reach).copy_(sum_of(state, weights, self.offsets))
             repeat_border_(state, self.reach)
         return unframed(state, self.reach)
 
-    def _weights(self, img: Tensor, weights_of: Callable[..., Tensor]) -> Tensor:
+    def _weights(self, img: Tensor, fill: Callable[..., None]) -> Tensor:
         position = variation = None
         if self.pos_weight:
             position = self.pos_weight * position_weights(self.offsets)
             position = position.to(img)[:, None, None]
         bandwidth = img.new_full((), self.bandwidth)
-        inner_rows = img.new_ones(img.shape[2], 1)
-        inner_rows[-1] = 0
         padded = pad_replicate(img, self.reach)
+        if self.var_weight:
+            var_weight, terms = (
+                img.new_full((), self.var_weight),
+                variation_terms(padded),
+            )
+            inner_rows = img.new_ones(img.shape[2], 1)
+            inner_rows[-1] = 0
         weights = img.new_empty(len(img), len(self.offsets), *img.shape[2:])
         height = img.shape[2]
         rows = min(_BAND, height) if img.device.type == 'cpu' else height
         for end in range(rows, height + rows, rows):
             end = min(end, height)  # the last band overlaps: all have one shape
-            band = slice(end - rows, end)
+            band, wide = slice(end - rows, end), slice(end - rows, end + 2 * self.reach)
             if self.var_weight:
-                variation = img.new_full((), self.var_weight), inner_rows[band]
-            weights[:, :, band] = weights_of(
-                padded[:, :, end - rows : end + 2 * self.reach],
+                variation = var_weight, terms[:, :, wide], inner_rows[band]
+            fill(
+                weights[:, :, band],
+                padded[:, :, wide],
                 img[:, :, band],
                 self.offsets,
                 bandwidth,

@@ -34,39 +34,56 @@ def pad_replicate(maps: Tensor, reach: int) -> Tensor:
     return F.pad(maps, (reach,) * 4, mode='replicate')
 
 
-def affinity_weights(
+def variation_terms(padded: Tensor) -> Tensor:
+    """exp(v) - 1 with v the mean over channels of the squared forward differences.
+
+    Args:
+        padded: Pictures (N, 3, H, W) after :func:`pad_replicate`.
+
+    Returns:
+        Differences down and right, stacked, of shape (2, N, H, W).
+    """
+    down = (padded[..., :-1, :] - padded[..., 1:, :]).square().mean(1)
+    right = (padded[..., :-1] - padded[..., 1:]).square().mean(1)
+    return torch.stack([F.pad(down, (0, 0, 0, 1)), F.pad(right, (0, 1))]).expm1_()
+
+
+def affinity_weights_(
+    weights: Tensor,
     padded: Tensor,
     img: Tensor,
     offsets: Sequence[Offset],
     bandwidth: Tensor,
     position: Tensor | None,
-    variation: tuple[Tensor, Tensor] | None,
-) -> Tensor:
-    """Weight of every neighbour of every pixel.
+    variation: tuple[Tensor, Tensor, Tensor] | None,
+) -> None:
+    """Fill in the weight of every neighbour of every pixel.
 
     Args:
+        weights: Where they go, of shape (N, len(offsets), H, W).
         padded: ``img`` after :func:`pad_replicate`.
         img: Pictures of shape (N, 3, H, W) in [0, 1], or some of their rows.
         offsets: Neighbours, see :func:`neighbour_offsets`.
         bandwidth: Width of the colour term in standard deviations, a scalar (a tensor,
             so that compiled code serves every value).
         position: Weighted position term of shape (len(offsets), 1, 1), or None.
-        variation: Weight of the variation term, a scalar, and for each row whether it
-            is no picture's last one, of shape (H, 1) in {0, 1}; or None.
-
-    Returns:
-        Weights of shape (N, len(offsets), H, W).
+        variation: Weight of the variation term, a scalar; :func:`variation_terms` of
+            ``padded``; and for each row whether it is no picture's last one, of shape
+            (H, 1) in {0, 1}; or None.
     """
     views = _neighbours(padded, offsets, img.shape[-2:])
     logits = torch.stack(list(_colour_logits(views, img, bandwidth)), 1)
-    weights = _softmax_(logits)
+    logits -= logits.amax(1, keepdim=True)
+    result = logits.exp_()
+    result /= result.sum(1, keepdim=True)
     if position is not None:
-        weights += position
+        result += position
     if variation is not None:
-        weight, inner_rows = variation
-        maps = _variations(padded, offsets, img.shape[-2:], inner_rows)
-        weights -= _softmax_(torch.stack(list(maps), 1)).mul_(weight)
-    return weights
+        weight, terms, inner_rows = variation
+        factors = _variations(terms, offsets, img.shape[-2:], inner_rows)
+        share = torch.stack(list(factors), 1)
+        result -= share.mul_(weight / share.sum(1, keepdim=True))
+    weights.copy_(result)
 
 
 def frame(maps: Tensor, reach: int) -> Tensor:
@@ -163,28 +180,15 @@ def _colour_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Te
 
 
 def _variations(
-    padded: Tensor, offsets: Sequence[Offset], size: Sequence[int], inner_rows: Tensor
+    terms: Tensor, offsets: Sequence[Offset], size: Sequence[int], inner_rows: Tensor
 ) -> Iterator[Tensor]:
-    """Mean over channels of the squared forward differences at every neighbour.
+    """exp(v) with v the variation at every neighbour, of shape (N, H, W).
 
     The difference across the last row (column) of the picture counts as 0, whatever
     the neighbour, as in the released code.
     """
-    down = (padded[..., :-1, :] - padded[..., 1:, :]).square().mean(1)
-    right = (padded[..., :-1] - padded[..., 1:]).square().mean(1)
-    down = F.pad(down, (0, 0, 0, 1))
-    right = F.pad(right, (0, 1))
-    inner_columns = padded.new_ones(size[1])
+    inner_columns = terms.new_ones(size[1])
     inner_columns[-1] = 0
-    rows = _neighbours(down, offsets, size)
-    columns = _neighbours(right, offsets, size)
+    rows, columns = (_neighbours(term, offsets, size) for term in terms)
     for row, column in zip(rows, columns):
-        yield row * inner_rows + column * inner_columns
-
-
-def _softmax_(logits: Tensor) -> Tensor:
-    """Softmax over dimension 1 in place."""
-    logits -= logits.amax(1, keepdim=True)
-    logits.exp_()
-    logits /= logits.sum(1, keepdim=True)
-    return logits
+        yield (row * inner_rows + 1) * (column * inner_columns + 1)
