@@ -1,7 +1,7 @@
 # `make help` lists the targets. Every target does its own set-up from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env env-ops env-crf demo test lint bench clean
+.PHONY: help env env-ops env-crf env-triton demo test lint bench clean
 
 PINS := $(shell cat requirements/*.txt setup.py tools/misc/make_env.sh | cksum | cut -d' ' -f1)
 STAMP := .venv/.env-$(PINS)
@@ -31,6 +31,11 @@ env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
 	@$(PY) -m pip install -c requirements/constraints.txt -r requirements/optional.txt \
 		>>.venv/install.log 2>&1 || { tail -n 20 .venv/install.log; exit 1; }
 	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
+
+env-triton: env  ## add Triton, whose interpreter tests the GPU kernel without a GPU
+	@$(PY) -m pip install -r requirements/triton.txt >>.venv/install.log 2>&1 \
+		|| { tail -n 20 .venv/install.log; exit 1; }
+	@echo 'env-triton: done'
 
 demo: env  ## train ASDT (METHOD=mkd: MKD with 10 masks) on the toy set, in about 10 minutes
 	@env -u OMP_NUM_THREADS $(PY) tools/demo$(if $(filter mkd,$(METHOD)),_mkd).py
