@@ -113,7 +113,14 @@ def parts(model: ASDT, repeats: int) -> dict[str, float]:
         model.zero_grad()
 
     def features() -> None:
-        model.extract_feat(inputs)[0].sum().backward()
+        model.extract_feat(inputs)[-1].sum().backward()
+        model.zero_grad()
+
+    feats = [feat.detach().requires_grad_() for feat in model.extract_feat(inputs)]
+
+    def decoders() -> None:
+        heads = model.decode_head, model.teacher_head
+        sum(head(feats).sum() for head in heads).backward()
         model.zero_grad()
 
     def losses() -> None:
@@ -126,6 +133,7 @@ def parts(model: ASDT, repeats: int) -> dict[str, float]:
         'step, teacher B': lambda: step(True),
         'features at scale 1, forward': lambda: model.extract_feat(inputs),
         'features at scale 1, both ways': features,
+        'decoders of two heads, both ways': decoders,
         'sparse label (CRF and selection)': lambda: model.refine_cam(cam, tags, img),
         'dense label (CRF)': lambda: model.dense_label(prob, tags, img),
         'losses of two heads, both ways': losses,

@@ -83,7 +83,7 @@ def _collect(
         split.masks_optional = not (from_masks or weak.get('test_mode', False))
         if not from_masks:
             classes = dataset.metainfo['classes']
-            split.tags = _load_tags(weak['tags'], classes, findings)
+            split.tags = _load_tags(weak['tags'], split, classes, findings)
     splits.append(split)
 
 
@@ -144,12 +144,13 @@ def _name(path: StrPath, folder: StrPath | None) -> str:
 
 
 def _load_tags(
-    tags: dict, classes: Sequence[str], findings: list[Finding]
+    tags: dict, split: Split, classes: Sequence[str], findings: list[Finding]
 ) -> ImageTags | None:
     options = {key: value for key, value in tags.items() if key != 'source'}
     names = classes[1:] if classes[0] == 'background' else classes
     try:
-        return ImageTags.load(classes=names, **options)
+        pictures = [picture.name for picture in split.pictures]
+        return ImageTags.load_for(pictures, classes=names, **options)
     except TagError as error:
         findings += tag_findings(error)
     except (OSError, ValueError, TypeError) as error:

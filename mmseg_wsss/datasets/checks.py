@@ -91,6 +91,9 @@ def check_splits(
     report = Report()
     digests: dict[str, dict[str, str]] = {}
     for split in splits:
+        if not split.pictures:
+            what = f'no picture (*{split.img_suffix}) in {split.name}'
+            report.findings.append(Finding('empty split', str(split.folder), what))
         report.findings += _repeated(split)
         look = partial(_look_at, split=_without_pictures(split))
         pictures = list({picture.path: picture for picture in split.pictures}.values())

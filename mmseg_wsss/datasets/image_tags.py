@@ -208,6 +208,32 @@ class ImageTags:
         )
 
     @classmethod
+    def load_for(
+        cls,
+        pictures: Iterable[str],
+        path: StrPath,
+        classes: Sequence[str],
+        format: str | None = None,
+        **options: Any,
+    ) -> 'ImageTags':
+        """Read the tags of a data set's pictures from a source that may hold more.
+
+        What a COCO file, or a folder of XML files or label maps, says of other
+        pictures is not looked at; the lines of a tag file are all validated.
+
+        Args:
+            pictures: Pictures of the data set.
+            path: As in :meth:`load`, like all further arguments and errors.
+            classes: Foreground classes.
+            format: As in :meth:`load`.
+            **options: As in :meth:`load`.
+        """
+        refuse_pickles(path)
+        if (format or _guess_format(path)) not in TEXT_READERS:
+            options.setdefault('pictures', list(pictures))
+        return cls.load(path, classes, format, **options)
+
+    @classmethod
     def from_coco(
         cls,
         path: StrPath,

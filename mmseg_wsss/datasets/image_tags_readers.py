@@ -183,13 +183,15 @@ def read_csv(path: StrPath) -> TagFile:
     """
     rows = csv.reader(io.StringIO(read_utf8(path), newline=''), strict=True)
     file = TagFile()
+    first = True
     try:
         for row in rows:
             where = f'{path}:{rows.line_num}'
             cells = [cell.strip() for cell in row]
             if not any(cells):
                 continue
-            if rows.line_num == 1 and _is_header(cells):
+            header, first = first and _is_header(cells), False
+            if header:
                 continue
             if len(cells) > 2:
                 file.problems.append(

@@ -68,7 +68,8 @@ class WeakDataset(SeededDataset):
         classes = foreground_classes(self._metainfo)
         options = dict(tags)
         if options.pop('source', 'file') != 'masks':
-            return ImageTags.load(classes=classes, **options)
+            names = [self.name(i) for i in range(len(self))]
+            return ImageTags.load_for(names, classes=classes, **options)
         if self.dataset.label_map is not None:
             raise ValueError(
                 'tags cannot be derived from the masks of a subset of the classes of '
@@ -94,9 +95,10 @@ class WeakDataset(SeededDataset):
         return path.with_suffix('').as_posix()
 
     def get_data_info(self, idx: int) -> dict:
-        """Paths and tags of a picture; no path of a mask while training."""
+        """Paths, name and tags of a picture; no path of a mask while training."""
         info = super().get_data_info(idx)
-        info['gt_tags'] = self.tags.vector(self.name(int(idx)))
+        info['picture_name'] = self.name(int(idx))
+        info['gt_tags'] = self.tags.vector(info['picture_name'])
         return info
 
 

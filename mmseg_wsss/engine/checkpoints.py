@@ -27,14 +27,19 @@ def statistic(owner: type, name: str) -> Callable:
 
 
 NUMPY_CORE = np._core if hasattr(np, '_core') else np.core
+# NumPy 2 renamed the module, and files of either go by its name in theirs.
+NUMPY_NAMES = [
+    (function, f'numpy.{core}.multiarray.{function.__name__}')
+    for function in (NUMPY_CORE.multiarray._reconstruct, NUMPY_CORE.multiarray.scalar)
+    for core in ('core', '_core')
+]
 # What MMEngine puts into a checkpoint besides what torch reads by default.
 SAFE_GLOBALS = [
     HistoryBuffer,
     (statistic, 'builtins.getattr'),
     np.ndarray,
     np.dtype,
-    NUMPY_CORE.multiarray._reconstruct,
-    NUMPY_CORE.multiarray.scalar,
+    *NUMPY_NAMES,
     *{type(np.dtype(code)) for code in '?bBhHiIlLqQefd'},
 ]
 

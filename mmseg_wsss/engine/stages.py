@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from rich.console import Console
 
-from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.utils import atomic_write, sha256_of
 
 RECORD = 'stage.json'
 
@@ -97,8 +97,7 @@ def digest(path: Path) -> str | None:
         files = sorted(file for file in path.rglob('[!.]*') if file.is_file())
     total = hashlib.sha256()
     for file in files:
-        with file.open('rb') as stream:
-            content = hashlib.file_digest(stream, 'sha256').digest()
+        content = bytes.fromhex(sha256_of(file))
         total.update(str(file.relative_to(path)).encode() + b'\0' + content)
     return total.hexdigest() if files else None
 

@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.utils import sha256_of
 
 from .export_files import (
     ExportFormat,
@@ -83,7 +84,7 @@ def export_from_config(
         manifest = {
             'source': source,
             'bg_thr': bg_thr,
-            'checkpoint_sha256': _sha256(checkpoint),
+            'checkpoint_sha256': sha256_of(checkpoint),
             'config_sha256': _config_sha256(cfg, loader_cfg),
         }
         prepare_folder(out_dir, manifest, names, overwrite)
@@ -223,14 +224,6 @@ def _on_first_rank(function: Callable[[], list[int]]) -> list[int]:
     result = [function() if get_dist_info()[0] == 0 else []]
     broadcast_object_list(result)
     return result[0]
-
-
-def _sha256(path: PathLike) -> str:
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _config_sha256(cfg: Config, loader_cfg: dict) -> str:

@@ -68,10 +68,12 @@ def prepare_folder(
         FileExistsError: If the folder holds files of another export.
     """
     folder = Path(out_dir)
-    for part in folder.rglob('.*.tmp'):  # of a run that was killed while it wrote
-        part.unlink()
     path = folder / MANIFEST
     found = json.loads(path.read_text()) if path.exists() else {}
+    if found:  # an export; what it was killed while writing is of no use
+        for suffix in SUFFIXES:
+            for part in folder.rglob(f'.*{suffix}.????????.tmp'):
+                part.unlink()
     if found == manifest:
         return
     existing = [file for file in folder.rglob('*') if file.suffix in SUFFIXES]
@@ -115,7 +117,7 @@ def write_pseudo_label(
         name: Name of the picture.
         label: Label map (H, W), integers in ``[0, C)`` or 255.
         prob: Soft map (C, H, W); it goes to ``NAME.npz`` in float16, channels that are
-            zero everywhere left out (see ``read_soft_map``).
+            zero everywhere left out (see ``mmseg_wsss.datasets.soft_maps``).
         options: What to write.
 
     Raises:

@@ -1,5 +1,5 @@
 """Helpers for files and processes; imports no other part of the package."""
 
-from .files import atomic_write, inside
+from .files import atomic_write, inside, sha256_of
 
-__all__ = ['atomic_write', 'inside']
+__all__ = ['atomic_write', 'inside', 'sha256_of']

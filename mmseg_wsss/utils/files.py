@@ -1,5 +1,6 @@
 """Writing files whole or not at all, and keeping paths inside their folder."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -47,6 +48,15 @@ def atomic_write(
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def sha256_of(path: StrPath) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def inside(root: StrPath, path: StrPath, follow_links: bool = False) -> Path:

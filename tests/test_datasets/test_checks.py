@@ -222,7 +222,8 @@ def test_split_without_masks_or_rules(root):
         {'all': 4},
         {'all': 0},
     )
-    assert check_splits([Split('none', [])]).findings == []
+    (finding,) = check_splits([Split('none', [])]).findings
+    assert finding.kind == 'empty split'
     with pytest.raises(FileNotFoundError, match='nowhere'):
         split_from_folder('all', root / 'nowhere')
 

@@ -32,6 +32,7 @@ def save_mask(path, labels, mode='L'):
         ('t.csv', 'image,tags\na.jpg,dog;person\nb,traffic light\n'),
         ('t.csv', 'a, dog ; person;dog\r\n\r\n"b","traffic light"\r\n'),
         ('t.csv', '\ufeffa,dog;person\nb,traffic light'),
+        ('t.csv', '\nimage,tags\na,dog;person\nb,traffic light\n'),
         ('t.txt', 'a dog person\n\nb.PNG\ttraffic light\n'),
         ('t.lst', 'a.jpg\tdog\tperson\r\nb\ttraffic light\r\n'),
     ],

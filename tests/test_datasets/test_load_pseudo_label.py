@@ -37,6 +37,13 @@ def test_a_label_goes_along_but_is_no_mask(folder):
     assert sample.pseudo_label.data[0, 0].tolist() == [0, 1, 2, 255, 0]
 
 
+def test_files_of_sub_folders_are_found_by_the_name_of_the_data_set(folder):
+    (folder / 's').mkdir()
+    (folder / 'a.png').rename(folder / 's/a.png')
+    loaded = LoadPseudoLabel(str(folder), 3)(results() | {'picture_name': 's/a'})
+    assert loaded['pseudo_label'][0].tolist() == [0, 1, 2, 255, 0]
+
+
 def test_a_soft_map_becomes_the_seed(folder):
     loaded = LoadPseudoLabel(str(folder), 3, soft=True)(results())
     seed = PackWeakInputs()(loaded)['data_samples'].seed.data

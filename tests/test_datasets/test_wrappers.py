@@ -1,5 +1,6 @@
 """WeakDataset: tags in, and no mask anywhere near a training sample."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,34 @@ def test_a_picture_without_an_entry_is_named(inner):
     tags = ImageTags({'0': [3], '1': [0]}, voc_tags().classes)
     with pytest.raises(ValueError, match="'2'"):
         WeakDataset(inner, PIPELINE, tags)
+
+
+@pytest.mark.parametrize('kind', ['xml', 'coco'])
+def test_pictures_of_other_splits_may_lack_tags(inner, folder, kind):
+    if kind == 'coco':
+        path = folder / 'instances.json'
+        images = [{'id': i, 'file_name': f'{i}.jpg'} for i in range(4)]
+        found = [{'image_id': i, 'category_id': 8} for i in range(3)]
+        categories = [{'id': 8, 'name': 'cat'}]
+        coco = {'images': images, 'annotations': found, 'categories': categories}
+        path.write_text(json.dumps(coco))
+    else:
+        path = folder / 'Annotations'
+        path.mkdir()
+        for name in '0123':
+            hard = int(name == '3')
+            text = f'<object><name>cat</name><difficult>{hard}</difficult></object>'
+            (path / f'{name}.xml').write_text(f'<annotation>{text}</annotation>')
+    options = {'drop_unknown': True} if kind == 'coco' else {'keep_difficult': False}
+    dataset = WeakDataset(inner, PIPELINE, {'path': str(path), **options})
+    assert [
+        np.flatnonzero(dataset[i]['data_samples'].gt_tags.label).tolist()
+        for i in range(3)
+    ] == [[7]] * 3
+    Image.new('RGB', (20, 24)).save(folder / 'JPEGImages' / '3.jpg')
+    (folder / 'list.txt').write_text('0\n3\n')
+    with pytest.raises(ValueError, match="'3'"):
+        WeakDataset(inner, PIPELINE, {'path': str(path), **options})
 
 
 def test_a_sample_depends_on_its_draw_alone(inner):

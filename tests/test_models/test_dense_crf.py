@@ -295,6 +295,13 @@ def test_bad_settings_name_themselves(name, value):
         DenseCRF(**{name: value})
 
 
+@pytest.mark.parametrize('value', ['a', None, True])
+@pytest.mark.parametrize('name', ['bilateral_srgb', 'gauss_compat', 'num_iters'])
+def test_settings_that_are_no_numbers_name_themselves(name, value):
+    with pytest.raises(TypeError, match=f'^{name}: expected a number, found {value!r}'):
+        DenseCRF(**{name: value})
+
+
 def test_bad_inputs_name_themselves():
     img, prob = make_scene(num=2)
     crf = DenseCRF()

@@ -28,7 +28,7 @@ def pictures(num=2, channels=5, size=(13, 11)):
 
 @pytest.mark.parametrize('kind', ['par', 'varm'])
 @pytest.mark.parametrize('num_iters', [1, 2, 3])
-@pytest.mark.parametrize('size', [(13, 11), (1, 1), (2, 30)])
+@pytest.mark.parametrize('size', [(13, 11), (1, 1), (2, 30), (70, 5)])
 def test_kernel_equals_eager(kernel, kind, num_iters, size):
     img, mask = pictures(size=size)
     found, expected = (

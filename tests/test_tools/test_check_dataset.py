@@ -30,6 +30,17 @@ def test_check_of_real_pictures_from_a_config(tool, shared, tmp_path, capsys):
     assert '2007_000032.jpg' in shown
 
 
+def test_a_split_without_a_picture_is_wrong(tool, tmp_path, capsys):
+    (tmp_path / 'pictures').mkdir()
+    Image.new('RGB', (8, 8)).save(tmp_path / 'pictures/a.png')
+    main = tool('misc/check_dataset').main
+    assert main(words('--pictures', tmp_path / 'pictures')) == 1
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert 'no picture (*.jpg) in all' in shown
+    command = words('--pictures', tmp_path / 'pictures', '--img-suffix', '.png')
+    assert main(command) == 0
+
+
 def test_check_of_folders(tool, tmp_path, capsys):
     (tmp_path / 'pictures').mkdir()
     for name in 'abc':

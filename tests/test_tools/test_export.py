@@ -150,7 +150,10 @@ def test_a_killed_run_goes_on_where_it_stopped(job: tuple, tmp_path: Path) -> No
     assert export(job) == ['2007_0', '2007_4']
     check_labels(job, tmp_path / 'img')
     assert not left.exists()
+    other = job[2] / '.notes.txt.12345678.tmp'
+    other.write_bytes(b'of another program')
     assert export(job) == []
+    assert other.exists()
 
 
 def test_damaged_files_are_made_again(job: tuple, tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ UNREADABLE = (OSError, ValueError, KeyError, IndexError, BadZipFile)
 class LoadPseudoLabel(BaseTransform):
     """Load what ``tools/export_pseudo_labels.py`` or the pipeline wrote of a picture.
 
-    Files are found by the stem of the picture's path. A label (``STEM.png``) becomes
-    ``pseudo_label``, which geometric transforms carry along; it is no mask, so
-    ``WeakDataset`` lets it pass in training. A soft map (``STEM.npz``) becomes
-    ``seed``.
+    Files bear the picture's name in ``WeakDataset``: its path below the picture folder
+    without the suffix (with another data set: the stem of its path). A label
+    (``NAME.png``) becomes ``pseudo_label``, which geometric transforms carry along; it
+    is no mask, so ``WeakDataset`` lets it pass in training. A soft map (``NAME.npz``)
+    becomes ``seed``.
 
     Args:
         folder: Folder of the files.
@@ -38,8 +39,8 @@ class LoadPseudoLabel(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``pseudo_label`` (H, W) uint8, or ``seed`` (C, H, W) float32."""
-        stem = Path(results['img_path']).stem
-        path = Path(self.folder, f'{stem}.npz' if self.soft else f'{stem}.png')
+        name = results.get('picture_name') or Path(results['img_path']).stem
+        path = Path(self.folder, f'{name}.npz' if self.soft else f'{name}.png')
         size = tuple(results['ori_shape'])
         if self.soft:
             try:

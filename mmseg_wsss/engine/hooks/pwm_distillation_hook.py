@@ -1,4 +1,5 @@
 import numpy as np
+from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -37,20 +38,24 @@ class PWMDistillationHook(Hook):
         pwm_signal(0, period, divisor, begin)  # names a bad argument at once
         self.period, self.divisor, self.begin = period, divisor, begin
         self.mode = mode
+        self._seed = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Check that the segmentor listens to the signal."""
+        """Check that the segmentor listens to the signal; agree on a seed."""
         if not hasattr(unwrap(runner.model), 'pwm_high'):
             raise TypeError(
                 'PWMDistillationHook needs a segmentor with the attribute pwm_high, '
                 f'such as ASDT, got {type(unwrap(runner.model)).__name__}'
             )
+        seed = [runner.seed or 0]  # with diff_rank_seed each rank has its own
+        broadcast_object_list(seed)
+        self._seed = seed[0]
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         """Set the teacher of this iteration."""
-        unwrap(runner.model).pwm_high = self.signal(runner.iter, runner.seed or 0)
+        unwrap(runner.model).pwm_high = self.signal(runner.iter, self._seed)
 
     def signal(self, iteration: int, seed: int = 0) -> bool:
         """Whether teacher B speaks in the 0-based ``iteration``."""

@@ -130,7 +130,7 @@ class WideResNet38(BaseModule):
     Names of parameters are those of PSA's ``res38_cls.pth``. With
     ``init_cfg=dict(type='Pretrained', checkpoint=FILE)``, ``FILE`` is a PyTorch file
     with these names, with or without the prefix ``backbone.``, or the MXNet
-    ``.params`` file of the authors; nothing is unpickled.
+    ``.params`` file of the authors; of a path nothing is unpickled.
 
     Args:
         out_indices: Ascending indices of the returned maps, ending with 5.

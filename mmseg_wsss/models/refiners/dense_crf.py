@@ -269,6 +269,9 @@ def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def _check_settings(
     positive: dict[str, float], not_negative: dict[str, float], counts: dict[str, int]
 ) -> None:
+    for name, value in (positive | not_negative | counts).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f'{name}: expected a number, found {value!r}')
     for name, value in positive.items():
         if not 0 < value < math.inf:
             raise ValueError(f'{name}: expected a positive number, found {value!r}')

@@ -165,16 +165,22 @@ def _colour_logits(
 
 
 def _colour_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Tensor]:
-    """Neighbours' value nearest to the centre's, and their unbiased deviation."""
-    low = high = total = views[0]
+    """Neighbours' value nearest to the centre's, and their unbiased deviation.
+
+    Sums are of differences from one of the neighbours: these are exact where all are
+    close together, as in flat regions that differ by a rounding error, for which the
+    sum of the values themselves is too coarse.
+    """
+    first = low = high = views[0]
+    total = torch.zeros_like(img)
     for view in views[1:]:
         low = torch.minimum(low, view)
         high = torch.maximum(high, view)
-        total = total + view
+        total = total + (view - first)
     mean = total / len(views)
     squares = torch.zeros_like(img)
     for view in views:
-        squares = squares + (view - mean).square()
+        squares = squares + (view - first - mean).square()
     nearest = torch.minimum(torch.maximum(img, low), high)
     return nearest, (squares / (len(views) - 1)).sqrt()
 

@@ -37,7 +37,8 @@ class AFA(CAMSeg):
 
     Args:
         affinity_head: Config of the affinity; what the backbone tells about itself
-            (``affinity_inputs``) is filled in.
+            (``affinity_inputs``) is filled in, or where it tells nothing, an embedding
+            of 256 channels of the features that the CAM is made of.
         refiner: Config of the refiner of CAMs; PAR by default.
         loss_affinity: Config of the affinity loss.
         refine_scale: Size of the picture that the refiner sees, relative to the crop.
@@ -59,10 +60,15 @@ class AFA(CAMSeg):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        embedding = {
+            'in_channels': self.cam_head.in_channels,
+            'in_index': self.cam_head.in_index,
+            'embed_channels': 256,
+        }
         self.affinity_head = MODELS.build(
             {
                 'type': 'AttentionAffinityHead',
-                **getattr(self.backbone, 'affinity_inputs', {}),
+                **getattr(self.backbone, 'affinity_inputs', embedding),
                 **(affinity_head or {}),
             }
         )
@@ -90,7 +96,7 @@ class AFA(CAMSeg):
         affinity = self.affinity_head(feats)
         img, valid = self.denormalize(inputs), self.valid(data_samples, inputs)
 
-        known: dict[float, Sequence[Tensor]] = {1.0: [feat.detach() for feat in feats]}
+        known = self.known_feats(feats)
         if self.use_affinity:
             known[self.walk_scale] = self.inference_feats(inputs, self.walk_scale)
         cam = self.train_cams(inputs, known)
@@ -143,7 +149,8 @@ class AFA(CAMSeg):
             valid: Pixels (N, H, W) that show the picture; all by default.
             walk: Features whose affinity spreads the CAM first; None leaves this out.
         """
-        maps, labels = self.refine(cam, tags, img, (self.high_thr, self.low_thr), walk)
+        scores = self.high_thr, self.low_thr
+        maps, labels = self.refine(cam, tags, img, scores, walk, valid)
         high, low = strongest_labels(maps, labels).unbind(1)
         label = merge_backgrounds(high, low)
         return label if valid is None else label.masked_fill(~valid, 255)
@@ -155,8 +162,12 @@ class AFA(CAMSeg):
         img: Tensor,
         backgrounds: Sequence[float],
         walk: Sequence[Tensor] | None = None,
+        valid: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Refined maps (N, T, M, H, W) for T background scores, and labels (N, M)."""
+        """Refined maps (N, T, M, H, W) for T background scores, and labels (N, M).
+
+        After a random walk the refiner does not see padding (``valid`` (N, H, W)).
+        """
         if walk is None:
             small = merge_cams([cam], scaled_size(img.shape[2:], self.refine_scale))
             prob, labels = tagged_probs(small, tags, backgrounds)
@@ -164,7 +175,25 @@ class AFA(CAMSeg):
             prob, labels = self.walk(cam, tags, backgrounds, walk)
             flat = merge_cams([prob.flatten(1, 2)], img.shape[2:])
             prob = flat.unflatten(1, prob.shape[1:3])
+            if valid is not None and not bool(valid.all()):
+                return self._refine_inside(prob, img, valid), labels
         return refine_probs(prob, img, self.refiner, self.refine_scale), labels
+
+    def _refine_inside(self, prob: Tensor, img: Tensor, valid: Tensor) -> Tensor:
+        """Maps refined in the box of each picture, as they were in padding."""
+        refined = prob.clone()
+        for i, inside in enumerate(valid):
+            if not bool(inside.any()):
+                continue
+            lines = [inside.any(dim).nonzero()[:, 0] for dim in (1, 0)]
+            box = ..., *(slice(int(at[0]), int(at[-1]) + 1) for at in lines)
+            refined[i : i + 1][box] = refine_probs(
+                prob[i : i + 1][box],
+                img[i : i + 1][box],
+                self.refiner,
+                self.refine_scale,
+            )
+        return refined
 
     def walk(
         self,

@@ -96,9 +96,9 @@ class ASDT(RRM):
             guide = self.dense_label_guide(img, data_samples)
             prob_b = teacher.detach().softmax(1).nan_to_num(0.0)  # a loss will tell
             prob_b = self.dense_label(prob_b, tags, guide)
-            label = prob_b.argmax(1).masked_fill(~valid, 255)
+            label = self.label_of(prob_b, tags).masked_fill(~valid, 255)
             if self.distill_mode == 'soft':
-                ce_student = soft_cross_entropy(student, prob_b, valid)
+                ce_student = soft_cross_entropy(student, prob_b, label != 255)
             else:
                 ce_student = valid_cross_entropy(student, label)
             ce_student = self.distill_weight * ce_student
@@ -119,13 +119,22 @@ class ASDT(RRM):
 
     @torch.no_grad()
     @torch.compiler.disable
-    def dense_label(self, prob: Tensor, tags: Tensor, img: Tensor) -> Tensor:
-        """CRF marginals (N, C, H, W) of teacher B's probabilities, no gradient."""
+    def dense_label(self, prob: Tensor, tags: Tensor | None, img: Tensor) -> Tensor:
+        """CRF marginals (N, C, H, W) of teacher B's probabilities, no gradient.
+
+        Without ``tag_filter`` the tags are not looked at and may be None.
+        """
         present = None
-        if self.tag_filter:
+        if self.tag_filter and tags is not None:
             present = present_classes(tags, self.has_background)
             prob = tag_filter(prob, tags)
         return self.crf_b(img, prob, class_mask=present)
+
+    def label_of(self, prob: Tensor, tags: Tensor | None) -> Tensor:
+        """Label (N, H, W) of the CRF marginals of :meth:`dense_label`."""
+        if self.tag_filter and tags is not None:
+            return self.hard_label(prob, tags)
+        return prob.argmax(1)
 
     def dense_label_guide(self, img: Tensor, data_samples: list) -> Tensor:
         """Picture that guides the CRF of the dense label."""
@@ -157,6 +166,10 @@ class ASDT(RRM):
         tiny = torch.finfo(torch.float32).tiny
         return self.encode_probs(inputs, batch_img_metas).clamp(min=tiny).log()
 
+    def probs_of(self, logits: Tensor) -> Tensor:
+        """Joined probabilities of their logarithm."""
+        return logits.float().exp()
+
     def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
         """Teacher A's sources, teacher B's dense label and the joined mask."""
         return super().pseudo_sources() | {
@@ -174,8 +187,9 @@ class ASDT(RRM):
         return self._refined(picture, picture.prob)
 
     def _refined(self, picture: Picture, prob: Tensor) -> PseudoLabel:
-        prob = self.dense_label(prob, picture.tags, picture.img)
-        return prob.argmax(1), prob
+        tags = picture.tags if self.tag_filter else None
+        prob = self.dense_label(prob, tags, picture.img)
+        return self.label_of(prob, tags), prob
 
 
 CRF_B = {

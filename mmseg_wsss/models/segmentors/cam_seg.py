@@ -10,6 +10,7 @@ from mmseg_wsss.registry import MODELS
 
 from ..losses import dense_energy_losses
 from ..pseudo_labels import cam_to_label, normalize_cam
+from ..utils import acts_as_in_inference
 from .picture import Picture
 from .wsss_base import PseudoLabel, WSSSBase
 
@@ -81,7 +82,7 @@ class CAMSeg(WSSSBase):
         coarse = self.decode_head(feats)
         logits = self.upsample(coarse, inputs)
         img, valid = self.denormalize(inputs), self.valid(data_samples, inputs)
-        cam = self.train_cams(inputs, {1.0: [feat.detach() for feat in feats]})
+        cam = self.train_cams(inputs, self.known_feats(feats))
         label = self.merged_label(cam, tags, img, valid)
         return self.seg_losses(feats, coarse, logits, label, img, valid)
 
@@ -102,6 +103,19 @@ class CAMSeg(WSSSBase):
             )
         losses |= self.mmseg_head_losses(feats, coarse, label)
         return losses | self.label_shares(label, valid)
+
+    def known_feats(self, feats: Sequence[Tensor]) -> dict[float, Sequence[Tensor]]:
+        """Features that the CAM at scale 1 can do with, out of those that are trained.
+
+        None where training makes them differ from those of inference, by drop path for
+        example, or where the CAM takes part in the batch statistics.
+        """
+        trunk = [self.backbone, *([self.neck] if self.with_neck else [])]
+        if self.train_cam.get('train_mode') or not all(
+            map(acts_as_in_inference, trunk)
+        ):
+            return {}
+        return {1.0: [feat.detach() for feat in feats]}
 
     @torch.no_grad()
     def train_cams(

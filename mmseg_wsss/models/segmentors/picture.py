@@ -19,8 +19,9 @@ class Picture:
     Args:
         model: Segmentor.
         inputs: Normalised picture (1, 3, h, w), possibly padded right and below.
-        data_sample: Data sample with ``gt_tags``, ``ori_shape`` and ``img_shape``, and
-            with a soft map ``seed`` (C, ...), where another method gave one.
+        data_sample: Data sample with ``ori_shape`` and ``img_shape``; with ``gt_tags``,
+            unless nothing asks for tags; and with a soft map ``seed`` (C, ...), where
+            another method gave one.
     """
 
     def __init__(self, model: 'WSSSBase', inputs: Tensor, data_sample: Any) -> None:
@@ -30,7 +31,11 @@ class Picture:
         self.inputs = inputs[..., :height, :width]
         self.size = tuple(meta.get('ori_shape', (height, width))[:2])
         self.data_sample = data_sample
-        self.tags = model.tags([data_sample]).to(inputs)
+
+    @cached_property
+    def tags(self) -> Tensor:
+        """Tags (1, K); an error where the data sample has none."""
+        return self.model.tags([self.data_sample]).to(self.inputs)
 
     def resize(self, maps: Tensor) -> Tensor:
         """Maps (1, C, ...) at the original size (1, C, H, W)."""
@@ -69,4 +74,7 @@ class Picture:
     def prob(self) -> Tensor:
         """Probabilities (1, C, H, W) of the network's prediction."""
         meta = {'img_shape': self.inputs.shape[2:], 'ori_shape': self.size}
+        if self.model.test_cfg.get('mode') == 'slide':
+            logits = self.model.slide_inference(self.inputs, [meta])
+            return self.resize(self.model.probs_of(logits))
         return self.resize(self.model.encode_probs(self.inputs, [meta]))

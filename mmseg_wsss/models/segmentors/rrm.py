@@ -159,4 +159,4 @@ class RRM(WSSSBase):
     def label_from_cam_crf(self, picture: Picture) -> PseudoLabel:
         """Dense label: the CRF-refined CAM with the weak background."""
         _, low = self.refine_cam(picture.cam, picture.tags, picture.img)
-        return low.argmax(1), low
+        return self.hard_label(low, picture.tags), low

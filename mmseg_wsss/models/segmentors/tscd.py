@@ -91,8 +91,7 @@ class TSCD(AFA):
         view = F.interpolate(inputs, size, mode='bilinear', align_corners=True)
         view_feats = self.extract_feat(view)
         if self.loss_scd is not None:
-            known = {1.0: [feat.detach() for feat in view_feats]}
-            cams = [cam, self.train_cams(view, known)]
+            cams = [cam, self.train_cams(view, self.known_feats(view_feats))]
             if self.mask_by_label:
                 cams = [item * tags[:, :, None, None] for item in cams]
             view_logits = self.upsample(self.decode_head(view_feats), view)

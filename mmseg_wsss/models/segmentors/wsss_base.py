@@ -17,6 +17,7 @@ from ..pseudo_labels import (
     background_score,
     cam_to_label,
     merge_cams,
+    present_classes,
     scaled_size,
 )
 from ..utils import inference_behaviour, require_ops, valid_maps
@@ -44,9 +45,10 @@ class WSSSBase(EncoderDecoder):
         loss_cls: Config of the classification loss, called with (logits, tags).
         train_cfg: ``cam`` holds the arguments of :meth:`multi_scale_cam` in training.
         test_cfg: As in mmseg, and: ``cam`` (arguments of :meth:`multi_scale_cam`),
-            ``bg_thr`` (background threshold of the source ``cam``), ``pseudo_sources``
-            (pseudo-labels to attach to each prediction, for metrics and pictures) and
-            ``predict_tags`` (attach ``pred_tags``).
+            ``bg_thr`` (background threshold of the source ``cam``, of no effect without
+            a background class), ``pseudo_sources`` (pseudo-labels to attach to each
+            prediction, for metrics and pictures) and ``predict_tags`` (attach
+            ``pred_tags``).
         **kwargs: Arguments of mmseg's ``EncoderDecoder``.
     """
 
@@ -166,7 +168,8 @@ class WSSSBase(EncoderDecoder):
             train_mode: As released by AFA: the network stays in the mode that it is
                 in, and the decode head runs too, so that these pictures enter the
                 batch statistics.
-            size: Size of the result; that of the features at scale 1 by default.
+            size: Size of the result; by default that of the features at scale 1, or at
+                the first scale where 1 is none of them.
             feats: Features of ``inputs`` where they are known, which saves forwards:
                 those at scale 1, or a mapping from scales to features.
 
@@ -195,9 +198,11 @@ class WSSSBase(EncoderDecoder):
                     cam = self._cam(views, cam_of)
                 plain, *mirrored = cam.float().chunk(2) if flip else [cam.float()]
                 cams.append([plain, *(cam.flip(-1) for cam in mirrored)])
-        in_index = self.cam_head.in_index
-        reference = known[1.0][in_index] if 1.0 in known else cams[0][0]
-        size = reference.shape[2:] if size is None else size
+        if size is None:
+            reference = cams[scales.index(1) if 1 in scales else 0][0]
+            if 1 in known:
+                reference = known[1][self.cam_head.in_index]
+            size = reference.shape[2:]
         if paired:
             pairs = [merge_cams(pair, size, 'max').relu() for pair in cams]
             return merge_cams(pairs, size, merge)
@@ -261,7 +266,24 @@ class WSSSBase(EncoderDecoder):
 
     def encode_probs(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Class probabilities (N, C, H, W) at the size of ``inputs``."""
-        return self.encode_decode(inputs, batch_img_metas).float().softmax(1)
+        return self.probs_of(self.encode_decode(inputs, batch_img_metas))
+
+    def probs_of(self, logits: Tensor) -> Tensor:
+        """Class probabilities (N, C, H, W) of what :meth:`encode_decode` gives."""
+        return logits.float().softmax(1)
+
+    def hard_label(self, prob: Tensor, tags: Tensor) -> Tensor:
+        """Classes (N, H, W) of highest score among those of the tags.
+
+        Args:
+            prob: Scores (N, C, H, W), 0 for absent classes.
+            tags: Tags (N, K).
+
+        Returns:
+            Label int64; 255 in pictures that show no class at all, not even background.
+        """
+        nothing = ~present_classes(tags, self.has_background).any(1)
+        return prob.argmax(1).masked_fill(nothing[:, None, None], 255)
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """mmseg's prediction, with pseudo-labels and tags where ``test_cfg`` asks."""
@@ -324,10 +346,10 @@ class WSSSBase(EncoderDecoder):
         return results
 
     def label_from_cam(self, picture: Picture) -> PseudoLabel:
-        """CAM cut at the background threshold ``test_cfg.bg_thr``."""
+        """CAM; cut at ``test_cfg.bg_thr`` where there is a background class."""
         bg_thr = self.test_cfg.get('bg_thr', 0.45)
         if not self.has_background:
-            return picture.cam.argmax(1), picture.cam
+            return self.hard_label(picture.cam, picture.tags), picture.cam
         label = cam_to_label(picture.cam, picture.tags, bg_thr=bg_thr)
         return label, torch.cat([background_score(picture.cam, 1), picture.cam], 1)
 

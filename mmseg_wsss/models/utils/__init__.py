@@ -1,6 +1,6 @@
 """Small parts that several models use."""
 
-from .behaviour import inference_behaviour
+from .behaviour import acts_as_in_inference, inference_behaviour
 from .compiled_ops import ops_available, require_ops
 from .ema import update_ema
 from .isda import ImplicitSemanticAugmentation
@@ -29,6 +29,7 @@ from .valid_map import valid_maps
 __all__ = [
     'ImplicitSemanticAugmentation',
     'PrototypeMemory',
+    'acts_as_in_inference',
     'at_least_float32',
     'boundary_affinity',
     'check_state',

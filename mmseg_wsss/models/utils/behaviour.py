@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 
@@ -22,3 +23,20 @@ def inference_behaviour(model: nn.Module, keep_dropout: bool = False) -> Iterato
     finally:
         for module, training in states:
             module.training = training
+
+
+def acts_as_in_inference(module: nn.Module) -> bool:
+    """Whether a forward now gives what inference gives.
+
+    It does not while batch norm takes the statistics of the batch, or while dropout or
+    stochastic depth is at work.
+    """
+    return not any(
+        part.training
+        and (
+            isinstance(part, _BatchNorm)
+            or (isinstance(part, _DropoutNd) and part.p > 0)
+            or getattr(part, 'drop_prob', None)
+        )
+        for part in module.modules()
+    )

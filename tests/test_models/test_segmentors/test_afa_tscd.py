@@ -3,7 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmcv.cnn.bricks import DropPath
 from mmengine.config import ConfigDict
+from torch import nn
 
 from mmseg_wsss.engine.hooks import AffinityLabelHook
 from mmseg_wsss.models.losses import (
@@ -14,6 +16,7 @@ from mmseg_wsss.models.losses import (
 )
 from mmseg_wsss.models.pseudo_labels import cam_to_label, merge_backgrounds
 from mmseg_wsss.models.segmentors import AFA, TSCD, CAMSeg
+from mmseg_wsss.models.utils import acts_as_in_inference
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.testing.methods import NUM_TAGS
 from mmseg_wsss.testing.tiny import TAGS, tiny_batch, tiny_model
@@ -56,8 +59,11 @@ def slow_cam(model, inputs):
 
 
 @torch.no_grad()
-def slow_label(model, cam, tags, img, walk=None):
-    """Section 6, and 12 with a walk: one picture and one threshold at a time."""
+def slow_label(model, cam, tags, img, walk=None, widths=None):
+    """Section 6, and 12 with a walk: one picture and one threshold at a time.
+
+    After a walk only the first ``widths[n]`` columns are refined, the rest is padding.
+    """
     labels = []
     size = img.shape[2:]
     half = [side // 2 for side in size]
@@ -77,9 +83,11 @@ def slow_label(model, cam, tags, img, walk=None):
                 step = (affinity[n] * (far <= 8)) ** 2
                 step = step / (step.sum(0) + 0.1)
                 prob = (prob.flatten(2) @ step).view_as(prob)
-                prob = resize(prob, size)
-            guide = resize(img[n : n + 1] / 255, half)
-            maps = resize(model.refiner(guide, prob), size)
+                prob = resize(prob, size)[..., : widths[n]]
+            view = img[n : n + 1, :, :, : prob.shape[3] if walk else None] / 255
+            guide = resize(view, [side // 2 for side in view.shape[2:]])
+            maps = resize(model.refiner(guide, prob), view.shape[2:])
+            maps = F.pad(maps, (0, size[1] - maps.shape[3]))
             pair.append(torch.tensor([0, *(k + 1 for k in classes)])[maps[0].argmax(0)])
         labels.append(merge_backgrounds(*pair))
     return torch.stack(labels)
@@ -109,7 +117,8 @@ def test_a_step_of_afa_is_the_formula(use_affinity):
         with torch.no_grad():
             big = model.extract_feat(resize(inputs, (49, 49)))
             walk = model.affinity_head(big), big[-1].shape[2:]
-        walked = slow_label(model, cam, tags, img, walk).masked_fill(~valid, 255)
+        walked = slow_label(model, cam, tags, img, walk, (33, 20, 33))
+        walked = walked.masked_fill(~valid, 255)
         assert not torch.equal(walked, label)
         label = walked
     torch.testing.assert_close(
@@ -309,6 +318,52 @@ def test_pseudo_labels_of_a_picture():
 class FakeRunner:
     def __init__(self, model, iteration):
         self.model, self.iter = model, iteration
+
+
+@pytest.mark.parametrize('name', ['CAMSeg', 'AFA', 'TSCD'])
+@pytest.mark.parametrize('noise', [DropPath(0.5), nn.Dropout(0.5)])
+def test_cams_are_those_of_inference(name, noise, monkeypatch):
+    """Whatever training does to the features (tscd.md, quirk 2)."""
+    model = build(name)
+    assert set(model.known_feats([torch.zeros(1)])) == {1.0}
+    model.backbone.noise = noise
+    extract = model.extract_feat
+    monkeypatch.setattr(model, 'extract_feat', lambda img: extract(noise(img)))
+    seen = []
+    train_cams = model.train_cams
+
+    def spy(inputs, known):
+        seen.append(train_cams(inputs, known))
+        return seen[-1]
+
+    monkeypatch.setattr(model, 'train_cams', spy)
+    inputs, samples = tiny_batch(2)
+    model.train().loss(inputs, samples)
+    model.eval()
+    torch.testing.assert_close(seen[0], train_cams(inputs, {}), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ('module', 'same'),
+    [
+        (nn.BatchNorm2d(2), False),
+        (nn.Dropout(0.1), False),
+        (DropPath(0.1), False),
+        (nn.Dropout(0.0), True),
+        (DropPath(0.0), True),
+        (nn.GroupNorm(1, 2), True),
+    ],
+)
+def test_what_training_changes(module, same):
+    model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Sequential(module))
+    assert acts_as_in_inference(model.train()) == same
+    assert acts_as_in_inference(model.eval())
+
+
+@pytest.mark.parametrize('name', ['AFA', 'TSCD'])
+def test_affinity_head_has_defaults_for_any_backbone(name):
+    model = build(name, affinity_head={})
+    assert torch.isfinite(losses_of(model)['loss_affinity'])
 
 
 def test_hook_switches_the_affinity_on():

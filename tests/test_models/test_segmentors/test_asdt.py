@@ -203,6 +203,23 @@ def test_without_background_class_labels_begin_with_the_first_tag():
             assert set(label.unique().tolist()) <= {*tags, 255}
 
 
+@pytest.mark.parametrize('mode', ['hard', 'soft'])
+def test_without_background_class_and_tags_there_is_no_label(mode):
+    head = tiny_model('ASDT')['decode_head'] | {'num_classes': NUM_TAGS}
+    model = build(
+        decode_head=head, teacher_head=head, tag_filter=True, distill_mode=mode
+    )
+    inputs, samples = tiny_batch(2)
+    for sample in samples:
+        sample.gt_tags.label.zero_()
+    model.pwm_high = True
+    losses = model.loss(inputs, samples)
+    assert losses['loss_student_ce'] == losses['loss_teacher_ce'] == 0
+    sources = ('cam', 'cam_crf', 'teacher_a', 'teacher_b', 'fused')
+    for result in model.eval().pseudo_labels(inputs, samples, sources):
+        assert all((label == 255).all() for label, _ in result.values())
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [

@@ -61,6 +61,38 @@ def test_multi_scale_cam_equals_one_forward_a_view(flip, merge, reuse):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('scales', [(1.0, 0.5), (0.5, 1.0), (2.0, 1, 0.5)])
+def test_multi_scale_cam_has_the_size_of_scale_1(scales):
+    model = build().eval()
+    inputs, _ = tiny_batch(2, (33, 37))
+    size = model.extract_feat(inputs)[-1].shape[2:]
+    assert model.multi_scale_cam(inputs, scales).shape[2:] == size
+
+
+@pytest.mark.parametrize('name', ['WSSSBase', 'ASDT'])
+def test_labels_from_the_prediction_slide_as_the_prediction_does(name):
+    slide = {'mode': 'slide', 'crop_size': (24, 24), 'stride': (12, 12)}
+    model = build(name, test_cfg=slide).eval()
+    inputs, samples = tiny_batch(1, (40, 48))
+    (result,) = model.predict(inputs, samples)
+    (labels,) = model.pseudo_labels(inputs, samples, ['prediction'])
+    assert labels['prediction'][0].equal(result.pred_sem_seg.data[0])
+
+
+@pytest.mark.parametrize('name', ['WSSSBase', 'ASDT'])
+def test_labels_from_the_prediction_need_no_tags(name):
+    model = build(name).eval()
+    inputs, samples = tiny_batch(1)
+    sources = {'prediction', 'fused'} & set(model.pseudo_sources())
+    expected = model.pseudo_labels(inputs, samples, sources)
+    del samples[0].gt_tags
+    found = model.pseudo_labels(inputs, samples, sources)
+    for source in sources:
+        assert found[0][source][0].equal(expected[0][source][0])
+    with pytest.raises(KeyError, match='has no gt_tags'):
+        model.pseudo_labels(inputs, samples, ['cam'])
+
+
 def test_multi_scale_cam_runs_no_decoder_updates_nothing_and_has_no_graph():
     model = build('ASDT').train()
     inputs, _ = tiny_batch(2)

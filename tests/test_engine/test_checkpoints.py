@@ -1,0 +1,44 @@
+"""What the restricted loading of checkpoints lets through."""
+
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+
+import mmseg_wsss  # noqa: F401  registers the loader
+
+
+@pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
+def test_statistics_written_under_either_numpy_are_read(tmp_path, core):
+    """NumPy 2 renamed the module that pickled arrays go by."""
+    buffer = HistoryBuffer([1.0, 2.0], [1, 1])
+    buffer.update(np.float64(3.0))
+    path, other = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    torch.save({'loss': buffer}, path, pickle_protocol=2)
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(other, 'w') as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.endswith('data.pkl'):
+                for known in (b'cnumpy._core.', b'cnumpy.core.'):
+                    content = content.replace(known, b'c' + core + b'.')
+                assert b'c' + core + b'.multiarray\n' in content
+            target.writestr(name, content)
+    loaded = CheckpointLoader.load_checkpoint(str(other))['loss']
+    assert loaded.data[0].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_other_functions_of_numpy_are_refused(tmp_path):
+    class Call:
+        def __reduce__(self):
+            return np.save, (str(tmp_path / 'written.npy'), 1)
+
+    path = tmp_path / 'a.pth'
+    with open(path, 'wb') as file:
+        pickle.dump({'loss': Call()}, file, protocol=2)
+    with pytest.raises(ValueError, match=r'a\.pth'):
+        CheckpointLoader.load_checkpoint(str(path))
+    assert not (tmp_path / 'written.npy').exists()
