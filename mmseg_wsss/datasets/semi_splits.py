@@ -159,7 +159,7 @@ def draw_split(
 
 def _count(size: str, total: int) -> int:
     """Number of labelled pictures that a size means."""
-    if not re.fullmatch(r'\d+(/\d+)?', size) or size.endswith('/0'):
+    if not re.fullmatch(r'\d+(/0*[1-9]\d*)?', size):
         raise ValueError(f"a size is a share such as '1/16' or a number, got {size!r}")
     count = math.ceil(Fraction(size) * total) if '/' in size else int(size)
     if not 0 < count < total:

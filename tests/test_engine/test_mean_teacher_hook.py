@@ -140,6 +140,23 @@ def test_no_update_where_mixed_precision_skipped_the_step():
     assert second == first
 
 
+@pytest.mark.parametrize('gradient', [1.0, math.inf])
+def test_no_update_where_a_static_loss_scale_skipped_the_step(gradient):
+    state, hook = runner(Pair()), MeanTeacherHook(0.5, 'constant')
+    student = state.model.networks['student1'].x
+    scaler = torch.amp.GradScaler('cpu', init_scale=512.0)
+    state.optim_wrapper.optimizer = torch.optim.SGD([student], 1.0)
+    state.optim_wrapper.loss_scaler = scaler
+    hook.before_train(state)
+    hook.before_train_iter(state, 0)
+    student.grad = 512 * torch.tensor([gradient])
+    scaler.scale(torch.ones(1))  # begins to scale
+    scaler.step(state.optim_wrapper.optimizer)
+    scaler.update(512.0)
+    hook.after_train_iter(state, 0, outputs={'loss': torch.ones(1)})
+    assert state.model.values() == ([-0.5, 0.0] if gradient == 1 else [0.0, 0.0])
+
+
 def test_updates_are_those_of_the_optimizer():
     """Two iterations an update: the first one is number 1, whose decay is a half."""
     values = run(MeanTeacherHook(0.6), runner(Pair(), counts=2), [1.0] * 4)

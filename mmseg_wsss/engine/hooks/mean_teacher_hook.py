@@ -48,9 +48,15 @@ class MeanTeacherHook(Hook):
             raise ValueError(f'schedule must be out of {SCHEDULES}, got {schedule}')
         self.decay = decay
         self.schedule = schedule
+        self._stepped = True
 
     def before_train(self, runner: Runner) -> None:
         """Check that the segmentor has teachers, and that each has its settings."""
+        optimizer: Any = getattr(runner.optim_wrapper, 'optimizer', None)
+        self._watched = hasattr(optimizer, 'register_step_post_hook')
+        if self._watched:
+            optimizer.register_step_post_hook(self._note_step)
+
         segmentor = unwrap(runner.model)
         teachers = set(getattr(segmentor, 'pairs', ()))
         if not teachers:
@@ -72,6 +78,11 @@ class MeanTeacherHook(Hook):
         """Tell the segmentor how far the training is."""
         unwrap(runner.model).progress = (runner.iter + 1) / runner.max_iters
         self._scale = _loss_scale(runner)
+        self._stepped = not self._watched
+
+    def _note_step(self, *_: Any) -> None:
+        """Called by the optimizer, not where mixed precision skips a step."""
+        self._stepped = True
 
     def after_train_iter(
         self,
@@ -83,8 +94,8 @@ class MeanTeacherHook(Hook):
         """Move every teacher towards its student."""
         if not runner.optim_wrapper.should_update() or not _all_finite(outputs or {}):
             return
-        if _loss_scale(runner) < self._scale:
-            return
+        if not self._stepped or _loss_scale(runner) < self._scale:
+            return  # the latter for optimizers that skip a step by themselves
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         segmentor = unwrap(runner.model)
         settings = segmentor.train_cfg or {}

@@ -185,11 +185,11 @@ class AFA(CAMSeg):
         for i, inside in enumerate(valid):
             if not bool(inside.any()):
                 continue
-            lines = [inside.any(dim).nonzero()[:, 0] for dim in (1, 0)]
-            box = ..., *(slice(int(at[0]), int(at[-1]) + 1) for at in lines)
-            refined[i : i + 1][box] = refine_probs(
-                prob[i : i + 1][box],
-                img[i : i + 1][box],
+            rows, columns = (inside.any(dim).nonzero()[:, 0] for dim in (1, 0))
+            y, x = (slice(int(at[0]), int(at[-1]) + 1) for at in (rows, columns))
+            refined[i : i + 1, ..., y, x] = refine_probs(
+                prob[i : i + 1, ..., y, x],
+                img[i : i + 1, ..., y, x],
                 self.refiner,
                 self.refine_scale,
             )

@@ -18,13 +18,13 @@ class Dense(NamedTuple):
 
     Args:
         feats: Maps of the backbone and neck.
-        out: What the decode head gives, for its own losses.
+        outs: What each decode head gives, for its own losses.
         logits: Logits (N, C, h, w).
         feat: Input (N, A, h, w) of ``conv_seg``, where it was asked for.
     """
 
     feats: Sequence[Tensor]
-    out: Any
+    outs: list[Any]
     logits: Tensor
     feat: Tensor | None = None
 

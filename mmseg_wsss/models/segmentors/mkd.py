@@ -111,7 +111,7 @@ class MKD(SemiBaseSegmentor):
         return settings
 
     def _estimator(self, name: str) -> ImplicitSemanticAugmentation:
-        head = self.networks[name].decode_head
+        head = self.heads(name)[-1]
         conv = getattr(head, 'conv_seg', None)
         if not isinstance(conv, nn.Conv2d) or conv.kernel_size != (1, 1):
             raise ValueError(
@@ -273,7 +273,7 @@ class MKD(SemiBaseSegmentor):
         own = logits[len(truth) :].argmax(1)
         own = own.masked_fill(~known[len(truth) :], IGNORED)
         isda: Any = self.isda[name]
-        weight = self.networks[name].decode_head.conv_seg.weight.flatten(1)
+        weight = self.heads(name)[-1].conv_seg.weight.flatten(1)
         offsets = []
         for part, label in zip(feat.split([len(truth), len(own)]), (truth, own)):
             isda.update(part.permute(0, 2, 3, 1).flatten(0, 2), label.flatten())

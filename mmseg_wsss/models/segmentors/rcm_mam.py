@@ -249,9 +249,14 @@ class RCMMAM(WSSSBase):
         with torch.autocast(embedding.device.type, enabled=False):
             own = regional_prototypes(embedding, region, self.num_classes)
             # Every rank has as many pictures; their order is that of one process.
-            others = leave_one_out(torch.cat(all_gather(own)))
+            everyone = torch.cat(all_gather(own))
+            others = leave_one_out(everyone)
         if self.memory is None:
             return others[get_rank() * len(own) :][: len(own)]
+        if len(everyone) == 1:  # earlier pictures are the others
+            earlier = self.memory()
+            self.memory.push(everyone)
+            return earlier
         self.memory.push(others)
         return self.memory()
 

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from mmseg.models.decode_heads import PointHead
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import add_prefix
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
@@ -40,7 +41,8 @@ class SemiBaseSegmentor(BaseSegmentor):
     teachers.
 
     Args:
-        segmentor: Config of any mmseg ``EncoderDecoder``, built once for each network.
+        segmentor: Config of any mmseg ``EncoderDecoder`` or ``CascadeEncoderDecoder``
+            (but ``PointHead``, which learns at points), built once for each network.
             Its ``data_preprocessor`` serves all of them.
         semi_train_cfg: Settings over ``defaults``.
         semi_test_cfg: ``predict_on`` names the network that predicts: a student, a
@@ -91,6 +93,12 @@ class SemiBaseSegmentor(BaseSegmentor):
         for teacher in self.pairs:
             self.networks[teacher].requires_grad_(False)
         first = self.networks[self.students[0]]
+        for head in self.heads(self.students[0]):
+            if isinstance(head, PointHead):
+                raise TypeError(
+                    'PointHead learns at points and gives no map of logits, which '
+                    'semi-supervised training needs; leave it out of the cascade'
+                )
         if first.out_channels == 1:
             raise ValueError(
                 'semi-supervised training needs a score of each class: set '
@@ -165,6 +173,11 @@ class SemiBaseSegmentor(BaseSegmentor):
             )
         return batch[name]
 
+    def heads(self, name: str) -> list[Any]:
+        """Decode heads of a network, several in a cascade; the last one predicts."""
+        head = self.networks[name].decode_head
+        return list(head) if isinstance(head, nn.ModuleList) else [head]
+
     def dense(self, name: str, inputs: Tensor, with_feat: bool = False) -> Dense:
         """Let a network look at pictures.
 
@@ -184,20 +197,23 @@ class SemiBaseSegmentor(BaseSegmentor):
         self, name: str, feats: Sequence[Tensor], with_feat: bool = False
     ) -> Dense:
         """Let the decode head of a network look at features."""
-        head = self.networks[name].decode_head
+        *earlier, head = self.heads(name)
+        outs: list[Any] = []
+        for stage in earlier:  # each sees what the one before it gave
+            outs.append(stage.forward(feats, *outs[-1:]))
         if with_feat:
             with input_of(head.conv_seg) as caught:
-                out = head.forward(feats)
+                out = head.forward(feats, *outs[-1:])
             feat = caught[-1]
         else:
-            out, feat = head.forward(feats), None
+            out, feat = head.forward(feats, *outs[-1:]), None
         logits = out[0] if isinstance(out, tuple) else out
         if not isinstance(logits, Tensor):
             raise TypeError(
                 f'{type(head).__name__} gives no map of logits (N, C, h, w), which '
                 'semi-supervised training needs'
             )
-        return Dense(feats, out, logits, feat)
+        return Dense(feats, [*outs, out], logits, feat)
 
     def supervised_losses(
         self, name: str, dense: Dense, data_samples: list
@@ -210,8 +226,11 @@ class SemiBaseSegmentor(BaseSegmentor):
             data_samples: Their data samples, with ``gt_sem_seg``.
         """
         net = self.networks[name]
-        head = net.decode_head.loss_by_feat(dense.out, data_samples)
-        losses = add_prefix(head, 'decode')
+        heads = self.heads(name)
+        losses: dict[str, Tensor] = {}
+        for i, (head, out) in enumerate(zip(heads, dense.outs)):
+            prefix = 'decode' if len(heads) == 1 else f'decode_{i}'
+            losses |= add_prefix(head.loss_by_feat(out, data_samples), prefix)
         if net.with_auxiliary_head:
             losses |= net._auxiliary_head_forward_train(dense.feats, data_samples)
         weight = self.train_cfg['sup_weight']

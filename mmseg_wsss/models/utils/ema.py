@@ -39,7 +39,10 @@ def update_ema(
         targets.append(old)
         sources.append(new.to(old.device, old.dtype))
     for targets, sources in averaged.values():
-        torch._foreach_lerp_(targets, sources, 1 - decay)
+        if decay == 0:  # a teacher that is not finite would stay so
+            torch._foreach_copy_(targets, sources)
+        else:
+            torch._foreach_lerp_(targets, sources, 1 - decay)
 
 
 def _pairs(

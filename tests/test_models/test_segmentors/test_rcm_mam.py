@@ -1,5 +1,7 @@
 """RCM + MAM: the step against the specification, and every option."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -231,6 +233,19 @@ def test_a_checkpoint_of_phase_1_fills_each_network_with_its_own(tmp_path):
     for key, value in first.state_dict().items():
         assert torch.equal(second.state_dict()[key], value), key
     assert second.memory.queue.abs().sum() > 0
+
+
+def test_a_lone_picture_learns_from_those_before_it():
+    """On one device and with one picture a step, the memory holds the others."""
+    model = build()
+    inputs, samples = tiny_batch(1)
+    first = model.loss(inputs, samples)['loss_rcm']
+    assert model.memory.queue.abs().sum() > 0
+    second = model.loss(inputs, samples)['loss_rcm']
+    assert first.item() == pytest.approx(math.log(NUM_TAGS + 1))
+    assert second < first
+    second.backward()
+    assert model.cam_head.embedding.weight.grad.abs().sum() > 0
 
 
 def test_regions_are_exported_with_the_background_first():

@@ -37,6 +37,55 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
 
 
+def cascade() -> dict:
+    """A network that ends as OCRNet does."""
+    cfg = tiny_model('MKD', drop=False)['segmentor']
+    second = {
+        'type': 'OCRHead',
+        'in_channels': 16,
+        'in_index': -1,
+        'channels': 8,
+        'ocr_channels': 4,
+        'num_classes': FCN_HEAD['num_classes'],
+    }
+    return cfg | {
+        'type': 'CascadeEncoderDecoder',
+        'num_stages': 2,
+        'decode_head': [cfg['decode_head'], second],
+    }
+
+
+@pytest.mark.parametrize('name', ['MKD', 'FixMatch', 'UniMatch'])
+def test_a_cascade_trains_as_in_mmseg(name):
+    torch.manual_seed(0)
+    model = MODELS.build(ConfigDict(type=name, segmentor=cascade()))
+    model.init_weights()
+    student = model.networks[model.students[0]]
+    inputs, samples = batch_of(name)
+    model.progress = 0.5  # as MeanTeacherHook does
+    found = model.train().loss(inputs, samples)
+    model.eval()
+    prefix = f'sup_{model.students[0]}'
+    dense = model.dense(model.students[0], inputs['sup'])
+    losses = model.supervised_losses(model.students[0], dense, samples['sup'])
+    expected = student.loss(inputs['sup'], samples['sup'])
+    for key in ('decode_0.loss_ce', 'decode_1.loss_ce'):
+        assert torch.isfinite(found[f'{prefix}.{key}'])
+        weighted = model.train_cfg['sup_weight'] * expected[key]
+        torch.testing.assert_close(losses[f'{prefix}.{key}'], weighted)
+    logits = student.encode_decode(inputs['sup'], [{'img_shape': (33, 33)}] * 2)
+    at_crop = model.at_crop_size(dense.logits, inputs['sup'])
+    torch.testing.assert_close(at_crop, logits)
+
+
+def test_a_head_that_learns_at_points_is_refused():
+    segmentor = cascade()
+    point = {'type': 'PointHead', 'in_channels': [16], 'in_index': [1], 'channels': 4}
+    segmentor['decode_head'][1] = point | {'num_classes': FCN_HEAD['num_classes']}
+    with pytest.raises(TypeError, match='PointHead'):
+        MODELS.build(ConfigDict(type='FixMatch', segmentor=segmentor))
+
+
 class TestNetworks:
     def test_students_differ_and_teachers_begin_as_their_students(self):
         model = tiny_network('MKD')
@@ -253,7 +302,7 @@ class TestErrors:
 
 def test_dense_is_split_into_pictures():
     maps = torch.arange(3.0).view(3, 1, 1, 1)
-    first, rest = Dense([maps], maps, maps, None).split(1)
+    first, rest = Dense([maps], [maps], maps, None).split(1)
     assert first.logits.flatten().tolist() == [0]
     assert rest.feats[0].flatten().tolist() == [1, 2]
     assert rest.feat is None
