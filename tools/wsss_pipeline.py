@@ -36,8 +36,8 @@ def main() -> None:
             Config.fromfile(cfg.seeds.config),
             Config.fromfile(cfg.network.config),
             {
-                'seeds + random walk, train': work_dir / 'refined_seeds/masks',
-                'pseudo-masks (with CRF), train': work_dir / 'pseudo_masks/masks',
+                'seeds + random walk, no CRF, train': work_dir / 'refined_seeds/masks',
+                'pseudo-masks, train': work_dir / 'pseudo_masks/masks',
             },
             {
                 f'network ({name}), test': prediction_folder(work_dir, name)

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
+from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils.files import StrPath, atomic_write
 
 KEPT = (
@@ -25,10 +27,11 @@ KEPT = (
 )
 # Steps of our test pipelines, and mmseg's steps that do the same for a sound data set.
 MMSEG_STEPS = {
-    'LoadPicture': {'type': 'LoadImageFromFile'},
-    'LoadLabelMap': {'type': 'LoadAnnotations'},
-    'PackWeakInputs': {'type': 'PackSegInputs'},
+    'LoadPicture': 'LoadImageFromFile',
+    'LoadLabelMap': 'LoadAnnotations',
+    'PackWeakInputs': 'PackSegInputs',
 }
+CHECKS = ('num_classes', 'ignore_index')  # arguments that mmseg's steps do not have
 
 
 def export_segmentor(
@@ -124,10 +127,38 @@ def plain_config(cfg: Config) -> Config:
     plain |= {'model': model, 'load_from': None, 'resume': False}
     loader = source.get('test_dataloader')
     if loader is not None:
-        pipeline = loader['dataset']['pipeline']
-        steps = [MMSEG_STEPS.get(step['type'], step) for step in pipeline]
+        steps = [_plain_step(step) for step in loader['dataset']['pipeline']]
         plain['test_pipeline'] = steps
-        loader = {**loader, 'dataset': {**loader['dataset'], 'pipeline': steps}}
+        dataset = _plain_dataset(loader['dataset'], source.get('default_scope'))
+        loader = {**loader, 'dataset': {**dataset, 'pipeline': steps}}
         plain |= {'test_dataloader': loader, 'val_dataloader': loader}
         plain['val_cfg'] = {'type': 'ValLoop'}
     return Config(deepcopy(plain))
+
+
+def _plain_step(step: dict) -> dict:
+    if step['type'] not in MMSEG_STEPS:
+        return step
+    kept = {key: value for key, value in step.items() if key not in CHECKS}
+    return {**kept, 'type': MMSEG_STEPS[step['type']]}
+
+
+def _plain_dataset(dataset: dict, scope: str | None) -> dict:
+    """A data set of this package, written out as mmseg's ``BaseSegDataset``."""
+    if 'dataset' in dataset:  # the tags around it play no part in a test
+        dataset = dataset['dataset']
+    with DefaultScope.overwrite_default_scope(scope or 'mmseg'):
+        kind = DATASETS.get(dataset['type'])
+        if kind is None or kind.__module__.split('.')[0] != __name__.split('.')[0]:
+            return dataset
+        built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
+    return {
+        'type': 'BaseSegDataset',
+        'metainfo': {key: built.metainfo[key] for key in ('classes', 'palette')},
+        'ann_file': built.ann_file,
+        'data_prefix': dict(built.data_prefix),
+        'img_suffix': built.img_suffix,
+        'seg_map_suffix': built.seg_map_suffix,
+        'reduce_zero_label': built.reduce_zero_label,
+        'test_mode': True,
+    }

@@ -26,7 +26,8 @@ class Stage:
 
     Args:
         name: Name, also of its folder.
-        settings: Whatever decides about the result, as JSON can hold it.
+        settings: Whatever decides about the result, as JSON can hold it. Files that it
+            names (checkpoints, lists, tags) count with their content.
         needs: Names of the stages whose outputs it reads.
         run: Does the work, in the stage's folder. Where it finds the rests of a run of
             the same settings and inputs, it may go on with them.
@@ -45,10 +46,10 @@ def run_stages(
 ) -> dict[str, dict]:
     """Run what is not done yet.
 
-    ``stage.json`` in the folder of a stage holds its key, a digest of its settings and
-    of the outputs that it needs, from its beginning on, and the digest of its output
-    once that is whole. A stage is done where both agree with what is there now; it
-    begins in an empty folder where its key has changed.
+    ``stage.json`` in the folder of a stage holds its key, a digest of its settings, of
+    the files that they name and of the outputs that it needs, from its beginning on,
+    and the digest of its output once that is whole. A stage is done where both agree
+    with what is there now; it begins in an empty folder where its key has changed.
 
     Args:
         stages: Stages in their order; each needs earlier ones only.
@@ -63,7 +64,8 @@ def run_stages(
         folder = work_dir / stage.name
         title = f'{number}/{len(stages)} {stage.name}'
         inputs = {name: records[name]['output'] for name in stage.needs}
-        text = json.dumps([stage.settings, inputs], sort_keys=True, default=str)
+        parts = [stage.settings, named_files(stage.settings), inputs]
+        text = json.dumps(parts, sort_keys=True, default=str)
         key = hashlib.sha256(text.encode()).hexdigest()
         record = _read(folder / RECORD)
         if record.get('key') != key:
@@ -100,6 +102,21 @@ def digest(path: Path) -> str | None:
         content = bytes.fromhex(sha256_of(file))
         total.update(str(file.relative_to(path)).encode() + b'\0' + content)
     return total.hexdigest() if files else None
+
+
+def named_files(settings: Any, root: str = '') -> dict[str, str]:
+    """SHA-256 of every file that stands in settings, also below a ``data_root``."""
+    found: dict[str, str] = {}
+    if isinstance(settings, Mapping):
+        root = settings.get('data_root') or root
+        settings = list(settings.values())
+    if isinstance(settings, list | tuple):
+        for part in settings:
+            found |= named_files(part, root)
+    elif isinstance(settings, str):
+        paths = {settings, os.path.join(root, settings)}
+        found = {path: sha256_of(path) for path in paths if os.path.isfile(path)}
+    return found
 
 
 @contextmanager

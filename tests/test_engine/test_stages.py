@@ -56,6 +56,26 @@ def kitchen(tmp_path):
     return Kitchen(tmp_path)
 
 
+def test_files_that_the_settings_name_count(tmp_path):
+    weights, names = tmp_path / 'start.pth', tmp_path / 'data/list.txt'
+    names.parent.mkdir()
+    data = {'data_root': str(names.parent), 'ann_file': 'list.txt'}
+    settings = {'load_from': str(weights), 'train': [{'dataset': data}], 'max_iters': 3}
+    ran = []
+
+    def train():
+        ran.append(weights.read_text() + names.read_text())
+        (tmp_path / 'work/network/out.txt').write_text(ran[-1])
+
+    out = tmp_path / 'work/network/out.txt'
+    stage = Stage('network', settings, (), train, out)
+    for first, second in ('aa', 'aa', 'ba', 'bb', 'bb'):
+        weights.write_text(first)
+        names.write_text(second)
+        run_stages([stage], tmp_path / 'work', QUIET)
+    assert ran == ['aa', 'ba', 'bb']
+
+
 def test_finished_stages_are_not_run_again(kitchen):
     assert kitchen.run() == ['first', 'second']
     assert kitchen.run() == []

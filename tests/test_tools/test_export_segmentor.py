@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
+from mmseg.datasets import BaseSegDataset
 
 from mmseg_wsss.engine.export_segmentor import (
     averaged_state,
     export_segmentor,
     plain_config,
 )
-from mmseg_wsss.registry import MODELS
+from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.testing.tiny import tiny_batch, tiny_config
 from mmseg_wsss.testing.training import train
 
@@ -138,3 +140,25 @@ def test_errors(trained, tmp_path):
     with pytest.raises(ValueError, match=r"model.segmentor; found .*'WSSSBase'"):
         plain_config(Config({'model': {'type': 'WSSSBase'}}))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name', ['mkd_r50*coco-513', 'mkd_r18*toy-voc-128'])
+def test_data_sets_of_this_package_are_written_out(name):
+    (path,) = (ROOT / 'configs/mkd').glob(f'{name}.py')
+    cfg = Config.fromfile(path)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        ours = cfg.test_dataloader.dataset
+        expected = DATASETS.build({**ours, 'pipeline': [], 'lazy_init': True})
+        plain = plain_config(cfg).test_dataloader.dataset
+        assert plain.type == 'BaseSegDataset'
+        types = [step.type for step in plain.pipeline]
+        assert types[0] == 'LoadImageFromFile' and types[-1] == 'PackSegInputs'
+        found = BaseSegDataset(
+            **{k: v for k, v in plain.items() if k not in ('type', 'pipeline')},
+            pipeline=[],
+            lazy_init=True,
+        )
+    for key in ('ann_file', 'data_prefix', 'img_suffix', 'seg_map_suffix'):
+        assert getattr(found, key) == getattr(expected, key)
+    for key in ('classes', 'palette'):
+        assert list(found.metainfo[key]) == list(expected.metainfo[key])
