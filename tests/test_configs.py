@@ -80,7 +80,7 @@ VOC = 'PascalVOCDataset'
 DATA = {
     'voc12aug': {'type': VOC, 'ann_file': 'ImageSets/Segmentation/train_aug.txt'},
     'cocostuff10k': {'type': 'COCOStuffDataset', 'reduce_zero_label': True},
-    'coco14': {'type': 'COCOObjectsDataset', 'ann_file': 'train2014.txt'},
+    'coco14': {'type': 'COCOObjectsDataset', 'ann_file': 'train2014_objects.txt'},
     'folder': {'type': 'PictureFolder'},
     'toy-voc': {'type': 'ToyVOCDataset'},
     'voc-mini': {'type': VOC},

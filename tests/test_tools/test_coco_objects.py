@@ -74,6 +74,7 @@ def test_smaller_objects_are_seen_and_ids_have_no_gaps(tool, coco):
         == [[0] * 2] * 3
     )
     assert read_list(coco / 'val2017.txt') == ['000000000007', '000000000008']
+    assert read_list(coco / 'val2017_objects.txt') == ['000000000007']
 
 
 def test_outlines_are_filled_where_the_middle_of_a_pixel_is_inside(tool):

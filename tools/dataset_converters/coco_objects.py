@@ -3,7 +3,8 @@
     python tools/dataset_converters/coco_objects.py data/coco
 
 Reads ``annotations/instances_{train,val}2017.json`` and writes ``masks/PART/*.png`` and
-``PART.txt``, the names of all pictures. Labels count the categories in the order of
+``PART.txt``, the names of all pictures, and ``PART_objects.txt``, of those that show an
+object. Labels count the categories in the order of
 their ids. Where objects overlap, the smaller one is seen. A pixel belongs to an outline
 where its middle does, to a quarter of a pixel; COCO's own tools may differ by a pixel
 along outlines. Crowds are labelled as their class. A run that was stopped goes on where
@@ -142,9 +143,11 @@ def run(args: argparse.Namespace) -> None:
         problems = [problem for problem in results if problem]
         if problems:
             raise ValueError('\n'.join([f'{len(problems)} unusable masks:', *problems]))
-        path = args.coco / f'{part}.txt'
-        write_list(path, [picture.name for picture in pictures])
-        print(f'{path}: {len(pictures)} pictures')
+        shown = [picture for picture in pictures if picture.objects]
+        for name, listed in ((part, pictures), (f'{part}_objects', shown)):
+            path = args.coco / f'{name}.txt'
+            write_list(path, [picture.name for picture in listed])
+            print(f'{path}: {len(listed)} pictures')
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-# COCO 2014: 82,783 pictures labelled by their tags alone, 40,504 to validate, with 80
+# COCO 2014: 82,081 pictures labelled by their tags alone, 40,137 to validate, with 80
 # classes of objects and the background. tools/dataset_converters/coco_objects.py makes
 # the masks and lists, tools/dataset_converters/image_tags.py the tag files.
 data_root = 'data/coco'
@@ -27,9 +27,9 @@ train_dataloader = dict(
             type='COCOObjectsDataset',
             data_root=data_root,
             data_prefix=dict(img_path='train2014'),
-            ann_file='train2014.txt',
+            ann_file='train2014_objects.txt',
         ),
-        # 702 pictures have no object, and so no tag.
+        # The file also knows the 702 pictures that show no object and are not listed.
         tags=dict(path=f'{data_root}/tags_train2014.json', allow_empty=True),
         pipeline=train_pipeline,
     ),
@@ -43,7 +43,7 @@ val_dataloader = dict(
         type='COCOObjectsDataset',
         data_root=data_root,
         data_prefix=dict(img_path='val2014', seg_map_path='masks/val2014'),
-        ann_file='val2014.txt',
+        ann_file='val2014_objects.txt',
         pipeline=test_pipeline,
     ),
 )

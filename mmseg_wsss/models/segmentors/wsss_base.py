@@ -46,7 +46,8 @@ class WSSSBase(EncoderDecoder):
         train_cfg: ``cam`` holds the arguments of :meth:`multi_scale_cam` in training.
         test_cfg: As in mmseg, and: ``cam`` (arguments of :meth:`multi_scale_cam`),
             ``bg_thr`` (background threshold of the source ``cam``, of no effect without
-            a background class), ``pseudo_sources`` (pseudo-labels to attach to each
+            a background class), ``cam_normalization`` (``'max'`` or ``'minmax'``, see
+            ``normalize_cam``; the method's own by default), ``pseudo_sources`` (pseudo-labels to attach to each
             prediction, for metrics and pictures) and ``predict_tags`` (attach
             ``pred_tags``).
         **kwargs: Arguments of mmseg's ``EncoderDecoder``.
@@ -69,6 +70,9 @@ class WSSSBase(EncoderDecoder):
             backbone, decode_head, train_cfg=train_cfg, test_cfg=test_cfg, **kwargs
         )
         self.cam_head = MODELS.build(cam_head)
+        self.cam_normalization = (test_cfg or {}).get(
+            'cam_normalization', self.cam_normalization
+        )
         self.loss_cls = MODELS.build(loss_cls or {'type': 'MultiLabelSoftMarginLoss'})
         self.has_background = self.num_classes > self.cam_head.num_classes
         self.warmup = False  # set by WeakWarmupHook
