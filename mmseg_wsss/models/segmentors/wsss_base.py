@@ -47,9 +47,9 @@ class WSSSBase(EncoderDecoder):
         test_cfg: As in mmseg, and: ``cam`` (arguments of :meth:`multi_scale_cam`),
             ``bg_thr`` (background threshold of the source ``cam``, of no effect without
             a background class), ``cam_normalization`` (``'max'`` or ``'minmax'``, see
-            ``normalize_cam``; the method's own by default), ``pseudo_sources`` (pseudo-labels to attach to each
-            prediction, for metrics and pictures) and ``predict_tags`` (attach
-            ``pred_tags``).
+            ``normalize_cam``; the method's own by default), ``pseudo_sources``
+            (pseudo-labels to attach to each prediction, for metrics and pictures) and
+            ``predict_tags`` (attach ``pred_tags``).
         **kwargs: Arguments of mmseg's ``EncoderDecoder``.
     """
 
