@@ -102,8 +102,9 @@ class TestFormula:
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-12
 
-    def test_taller_than_bands_and_reach(self, kind):
+    def test_taller_than_bands_and_reach(self, kind, monkeypatch):
         """Bands of rows in the middle of the picture see beyond their own rows."""
+        monkeypatch.setattr(module, '_BAND', 16 * 31)
         img, mask = (x.double() for x in pictures(num=1, height=101, width=31))
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-12
@@ -234,8 +235,9 @@ class TestFormula:
 
 @pytest.mark.skipif(not module._has_compiler('cpu'), reason='no C++ compiler')
 @pytest.mark.parametrize('kind', ['par', 'varm'])
-def test_compiled_equals_the_formula(kind):
+def test_compiled_equals_the_formula(kind, monkeypatch):
     """Also in the middle of pictures that are taller than bands and reach."""
+    monkeypatch.setattr(module, '_BAND', 16 * 31)
     img, mask = pictures(num=1, height=101, width=31)
     refined = LocalAffinityRefiner(kind, (2, 24), backend='compile')(img, mask)
     expected = slow_refine(img, mask, kind, dilations=(2, 24))

@@ -32,7 +32,7 @@ _BACKENDS = get_args(Backend)
 _DEFAULTS = {'par': (0.3, 0.01, 0.0), 'varm': (0.25, 0.0, 0.01)}
 # Below this many mask values a run never wins back the seconds that compiling takes.
 _COMPILE_FROM = 2**20
-_BAND = 16  # rows whose weights are computed at a time on a CPU, in the cache
+_BAND = 2**14  # pixels whose weights are computed at a time on a CPU, in the cache
 _NAMES = {'compile': 'torch.compile', 'triton': 'its Triton kernel'}
 _failed_devices: set[str] = set()
 
@@ -204,7 +204,9 @@ class LocalAffinityRefiner:
             inner_rows[-1] = 0
         weights = img.new_empty(len(img), len(self.offsets), *img.shape[2:])
         height = img.shape[2]
-        rows = min(_BAND, height) if img.device.type == 'cpu' else height
+        rows = height
+        if img.device.type == 'cpu':
+            rows = min(height, max(1, _BAND // img.shape[3]))
         for end in range(rows, height + rows, rows):
             end = min(end, height)  # the last band overlaps: all have one shape
             band, wide = slice(end - rows, end), slice(end - rows, end + 2 * self.reach)
