@@ -99,7 +99,8 @@ class Naive:
                 parts = []
                 for branch, view in (('sup', inputs['sup']), ('unsup_weak', img)):
                     dense = self.model.dense(name, view, with_feat=True)
-                    losses = net.decode_head.loss_by_feat(dense.outs[0], samples[branch])
+                    (out,) = dense.outs
+                    losses = net.decode_head.loss_by_feat(out, samples[branch])
                     parts.append(dense)
                     if branch == 'sup' and not teacher:
                         total = total + losses['loss_ce']
