@@ -31,6 +31,7 @@ MMSEG_STEPS = {
     'LoadLabelMap': 'LoadAnnotations',
     'PackWeakInputs': 'PackSegInputs',
 }
+KEPT_OF_DATASETS = ('indices', 'ignore_index', 'backend_args')
 CHECKS = ('num_classes', 'ignore_index')  # arguments that mmseg's steps do not have
 
 
@@ -161,4 +162,5 @@ def _plain_dataset(dataset: dict, scope: str | None) -> dict:
         'seg_map_suffix': built.seg_map_suffix,
         'reduce_zero_label': built.reduce_zero_label,
         'test_mode': True,
+        **{key: dataset[key] for key in KEPT_OF_DATASETS if key in dataset},
     }

@@ -148,9 +148,10 @@ def test_data_sets_of_this_package_are_written_out(name):
     cfg = Config.fromfile(path)
     with DefaultScope.overwrite_default_scope('mmseg'):
         ours = cfg.test_dataloader.dataset
+        ours.indices = 3
         expected = DATASETS.build({**ours, 'pipeline': [], 'lazy_init': True})
         plain = plain_config(cfg).test_dataloader.dataset
-        assert plain.type == 'BaseSegDataset'
+        assert (plain.type, plain.indices) == ('BaseSegDataset', 3)
         types = [step.type for step in plain.pipeline]
         assert types[0] == 'LoadImageFromFile' and types[-1] == 'PackSegInputs'
         found = BaseSegDataset(
