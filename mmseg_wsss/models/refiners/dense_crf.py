@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
@@ -270,7 +271,7 @@ def _check_settings(
     positive: dict[str, float], not_negative: dict[str, float], counts: dict[str, int]
 ) -> None:
     for name, value in (positive | not_negative | counts).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f'{name}: expected a number, found {value!r}')
     for name, value in positive.items():
         if not 0 < value < math.inf:
