@@ -109,14 +109,14 @@ class TestFormula:
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-12
 
-    @pytest.mark.parametrize('side', [45, 75])
-    def test_flat_regions_that_were_resized(self, kind, side):
+    def test_flat_regions_that_were_resized(self, kind):
         """They differ by rounding errors, as their standard deviation does."""
+        side = 75
         img = torch.full((1, 3, side, side), 0.3)
         img[..., side // 4 : side // 2, side // 5 :] = 0.7
         img[:, 1, side // 2 :] = 0.51
         img = F.interpolate(img, (side // 2, side // 2), mode='bilinear')
-        assert len(img[0, 0, : side // 9].unique()) > 2 or side == 45
+        assert len(img[0, 0, : side // 9].unique()) > 2
         mask = pictures(num=1, height=side // 2, width=side // 2)[1]
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-5
