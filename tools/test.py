@@ -100,6 +100,7 @@ def main() -> None:
         path = Path(cfg.work_dir, 'test_settings.json')
         table = record(path, args.checkpoint, setting, metrics)
         print_log(f'{args.checkpoint} ({path})\n{table}', logger='current')
+    del runner
     leave_processes()
 
 

@@ -1,5 +1,7 @@
 """Start and end of a process group, on GPUs and on machines without one."""
 
+import gc
+
 import torch
 from mmengine.dist import init_dist, is_distributed
 
@@ -29,10 +31,13 @@ def init_processes(launcher: str) -> None:
 
 
 def leave_processes() -> None:
-    """Leave the process group, if there is one, at the end of a tool.
+    """Leave the process group, if there is one, and end its threads.
 
-    Threads of a group that is still there when Python exits may abort the process, and
-    the launcher then reports a finished training as failed.
+    Called at the end of a tool, by which no variable may hold the runner any more.
+    Threads that still run when Python exits may abort the process, and the launcher
+    then reports a finished training as failed. A Runner lies in reference cycles and
+    its wrapped model holds the group: they are collected, so that the threads end here.
     """
     if is_distributed():
         torch.distributed.destroy_process_group()
+        gc.collect()

@@ -1,8 +1,14 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.dist import is_distributed
+from torch.nn.parallel import DistributedDataParallel
 
 from mmseg_wsss.utils.launch import init_processes, leave_processes
+
+TASKS = Path('/proc/self/task')
 
 
 def test_one_process_needs_no_group() -> None:
@@ -12,14 +18,20 @@ def test_one_process_needs_no_group() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
-def test_a_group_is_left_at_the_end(monkeypatch) -> None:
+def test_a_group_is_left_and_its_threads_end(monkeypatch) -> None:
     host = dict(RANK='0', WORLD_SIZE='1', MASTER_ADDR='127.0.0.1', MASTER_PORT='0')
     for name, value in host.items():
         monkeypatch.setenv(name, value)
     init_processes('pytorch')
     assert is_distributed()
+    holder = SimpleNamespace(model=DistributedDataParallel(torch.nn.Linear(1, 1)))
+    holder.itself = holder  # as a Runner and its loops hold each other
+    del holder
     leave_processes()
     assert not is_distributed()
+    if TASKS.exists():
+        names = [(task / 'comm').read_text() for task in TASKS.iterdir()]
+        assert not [name for name in names if 'gloo' in name]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')

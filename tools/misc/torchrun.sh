@@ -3,7 +3,7 @@
 #
 # GPUS counts the processes of this machine. The usual variables describe several
 # machines: NNODES, NODE_RANK, MASTER_ADDR, PORT. On one machine without PORT a free
-# port is found, so that jobs do not meet. PYTHON names the interpreter.
+# port of the loopback is found: jobs do not meet, and the host's name need not resolve. PYTHON names the interpreter.
 set -euo pipefail
 
 gpus=$1
@@ -11,7 +11,7 @@ tool=$2
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 nnodes=${NNODES:-1}
 if [[ $nnodes == 1 && -z ${PORT:-} ]]; then
-    where=(--standalone)
+    where=(--standalone --local_addr 127.0.0.1)
 else
     where=(
         --nnodes "$nnodes"
