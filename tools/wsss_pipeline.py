@@ -5,6 +5,8 @@ recognised by what they were made of.
 """
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 from mmengine.config import Config
@@ -26,6 +28,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # As an exception, so that the command of the stage is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended by SIGTERM'))
     cfg = Config.fromfile(args.config)
     work_dir = Path(args.work_dir or Path('work_dirs', Path(args.config).stem))
     console = Console()

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -139,26 +140,30 @@ def only_one(work_dir: Path) -> Iterator[IO]:
 
 
 def call(command: Sequence[str], log: Path, lock: IO) -> None:
-    """Run a command whose output goes to a file.
+    """Run a command whose output goes to a file; it ends with this process.
 
     Raises:
         RuntimeError: If it fails; the message has the end of its output.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open('ab') as stream:
-        result = subprocess.run(  # noqa: S603  (our own tools)
+    with (
+        log.open('ab') as stream,
+        subprocess.Popen(  # noqa: S603  (our own tools)
             command,
             stdout=stream,
             stderr=subprocess.STDOUT,
             pass_fds=(lock.fileno(),),
-            env={**os.environ, 'PYTHONUNBUFFERED': '1'},
-            check=False,
-        )
-    if result.returncode:
+            env={**os.environ, 'PYTHON': sys.executable, 'PYTHONUNBUFFERED': '1'},
+        ) as process,
+    ):
+        try:
+            code = process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+    if code:
         end = '\n'.join(log.read_text(errors='replace').splitlines()[-15:])
-        raise RuntimeError(
-            f'{" ".join(command)} ended with {result.returncode}; {log} ends:\n{end}'
-        )
+        raise RuntimeError(f'{" ".join(command)} ended with {code}; {log} ends:\n{end}')
 
 
 def _read(path: Path) -> dict:

@@ -34,13 +34,11 @@ class Tools:
         self, tool: str, log: Path, *args: object, alone: bool = False
     ) -> None:
         """Run a tool, its output in ``log``."""
-        command = [sys.executable]
-        words = [str(arg) for arg in args]
         if self.gpus > 1 and not alone:
-            command += ['-m', 'torch.distributed.run', '--standalone']
-            command += ['--nproc_per_node', str(self.gpus)]
-            words += ['--launcher', 'pytorch']
-        call([*command, str(self.folder / tool), *words], log, self.lock)
+            command = ['bash', self.folder / 'misc/torchrun.sh', self.gpus, tool]
+        else:
+            command = [sys.executable, self.folder / tool]
+        call([str(word) for word in (*command, *args)], log, self.lock)
 
 
 def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
@@ -153,7 +151,8 @@ def _training(
         tools('train.py', folder / 'log.txt', *words, *(['--resume'] if begun else []))
 
     checkpoint = folder / f'iter_{cfg.train_cfg.max_iters}.pth'
-    return Stage(name, {'config': cfg.to_dict()}, needs, run, checkpoint)
+    settings = {'config': cfg.to_dict(), 'gpus': tools.gpus}
+    return Stage(name, settings, needs, run, checkpoint)
 
 
 def _export(

@@ -1,8 +1,10 @@
 """Stages: what is done is not done again, and nothing half-done is trusted."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,23 @@ def test_a_failing_command_shows_how_it_ended(tmp_path):
             call(
                 [sys.executable, '-c', 'print("burnt"); raise SystemExit(3)'], log, lock
             )
+
+
+def test_a_command_ends_with_the_pipeline(tmp_path):
+    log = tmp_path / 'log.txt'
+    command = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'
+    code = (
+        'import signal, sys; from pathlib import Path\n'
+        'from mmseg_wsss.engine.stages import call, only_one\n'
+        'signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n'
+        f'with only_one(Path({str(tmp_path)!r})) as lock:\n'
+        f'    call([sys.executable, "-c", {command!r}], Path({str(log)!r}), lock)'
+    )
+    with subprocess.Popen([sys.executable, '-c', code]) as pipeline:
+        while not (log.exists() and log.read_text().endswith('\n')):
+            assert pipeline.poll() is None
+            time.sleep(0.1)
+        pipeline.terminate()
+        assert pipeline.wait(60) == 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(log.read_text()), 0)

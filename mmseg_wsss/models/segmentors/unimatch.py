@@ -49,7 +49,7 @@ class UniMatch(FixMatch):
         *args: Arguments of :class:`SemiBaseSegmentor`.
         **kwargs: Arguments of :class:`WeakToStrong`; ``semi_train_cfg`` knows
             ``fp_weight`` and ``fp_dropout``, weight and rate of the channels that are
-            dropped from all maps of the backbone.
+            dropped from all maps that the decode head gets.
     """
 
     strong_views = ('unsup_strong_0', 'unsup_strong_1')
@@ -85,8 +85,8 @@ class UniMatchV2(WeakToStrong):
     """Mean teacher, and two strong views with complementary features (mkd.md, 14).
 
     ``L = (L_x + (L_s1 + L_s2) / 2) / 2``. Of half of the pictures, each channel of the
-    backbone's maps is kept, doubled, in one of both views only. ``MeanTeacherHook``
-    has a decay of 0.996.
+    maps that the decode head gets is kept, doubled, in one of both views only.
+    ``MeanTeacherHook`` has a decay of 0.996.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.

@@ -68,6 +68,7 @@ class ImplicitSemanticAugmentation(nn.Module):
 
         Raises:
             ValueError: If the shapes do not fit.
+            IndexError: If there is another label (on a GPU, a failed assertion).
         """
         if feat.shape != (len(label), self.channels) or label.dim() != 1:
             raise ValueError(
@@ -102,6 +103,7 @@ class ImplicitSemanticAugmentation(nn.Module):
 
         Raises:
             ValueError: If the shape of ``weight`` does not fit.
+            IndexError: If there is another label (on a GPU, a failed assertion).
         """
         if weight.shape != self.mean.shape:
             raise ValueError(
@@ -125,7 +127,7 @@ class ImplicitSemanticAugmentation(nn.Module):
         """Count (C,), mean and biased variance (C, A) over all ranks, in float64."""
         valid, index = self._index(label)
         classes = torch.arange(self.num_classes, device=label.device)
-        index = classes[index]  # an IndexError for labels outside [0, C)
+        index = classes[index]  # fails for labels outside [0, C)
         # Near a mean of the past, one pass in float64 loses nothing to cancellation.
         weight = self.count.double()[:, None] / self.count.sum().clamp(min=1)
         centre = (self.mean * weight).sum(0)
@@ -146,7 +148,9 @@ class ImplicitSemanticAugmentation(nn.Module):
 
     def _index(self, label: Tensor) -> tuple[Tensor, Tensor]:
         valid = label != self.ignore_index
-        return valid, label.where(valid, 0)
+        # No index of a table: without this, -1 would mean the last class.
+        index = label.masked_fill(label < 0, self.num_classes)
+        return valid, index.where(valid, 0)
 
     def _apply(
         self, fn: Callable[[Tensor], Tensor], recurse: bool = True

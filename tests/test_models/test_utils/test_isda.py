@@ -158,8 +158,11 @@ class TestUpdate:
             isda.update(torch.rand(3, 6), torch.zeros(3, dtype=torch.int64))
         with pytest.raises(ValueError, match=r'labels \(P,\)'):
             isda.update(torch.rand(3, A), torch.zeros(2, dtype=torch.int64))
-        with pytest.raises(IndexError):
-            isda.update(torch.rand(3, A), torch.full((3,), C))
+        for label in (torch.full((3,), C), torch.full((3,), -1)):
+            with pytest.raises(IndexError):
+                isda.update(torch.rand(3, A), label)
+            with pytest.raises(IndexError):
+                isda.shift(torch.rand(C, A), label, 1.0)
 
 
 class TestShift:
