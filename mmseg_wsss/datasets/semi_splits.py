@@ -140,7 +140,7 @@ def draw_split(
     """
     pool = sorted(names)
     count = _count(size, len(pool))
-    key = (seed,) if fold is None else (seed, fold)
+    key = (seed,) if fold is None else (seed, fold + 1)  # (n, 0) is NumPy's (n,)
     order = np.random.default_rng(key).permutation(len(pool))
     shuffled = [pool[index] for index in order]
     if tags is not None:

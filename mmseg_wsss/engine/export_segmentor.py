@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
-from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils.files import StrPath, atomic_write
 
 KEPT = (
@@ -121,6 +121,10 @@ def plain_config(cfg: Config) -> Config:
         )
     source = cfg.to_dict()
     model = deepcopy(source['model']['segmentor'])
+    for key in ('decode_head', 'auxiliary_head'):
+        for head in _listed(model.get(key)):
+            if 'loss_decode' in head:
+                head['loss_decode'] = _plain_loss(head['loss_decode'])
     outer = source['model'].get('data_preprocessor')
     if outer is not None:
         model['data_preprocessor'] = outer['data_preprocessor']
@@ -137,6 +141,25 @@ def plain_config(cfg: Config) -> Config:
     return Config(deepcopy(plain))
 
 
+def _listed(item: Any) -> list:
+    if item is None:
+        return []
+    return item if isinstance(item, list) else [item]
+
+
+def _plain_loss(loss: Any) -> Any:
+    """A loss of this package as mmseg's cross entropy: it plays no part in a test."""
+    if isinstance(loss, list | tuple):
+        return [_plain_loss(part) for part in loss]
+    if not _is_ours(MODELS.get(loss['type'])):
+        return loss
+    return {'type': 'CrossEntropyLoss', 'loss_weight': loss.get('loss_weight', 1.0)}
+
+
+def _is_ours(kind: Any) -> bool:
+    return kind is not None and kind.__module__.startswith('mmseg_wsss.')
+
+
 def _plain_step(step: dict) -> dict:
     if step['type'] not in MMSEG_STEPS:
         return step
@@ -150,7 +173,7 @@ def _plain_dataset(dataset: dict, scope: str | None) -> dict:
         dataset = dataset['dataset']
     with DefaultScope.overwrite_default_scope(scope or 'mmseg'):
         kind = DATASETS.get(dataset['type'])
-        if kind is None or kind.__module__.split('.')[0] != __name__.split('.')[0]:
+        if not _is_ours(kind):
             return dataset
         built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
     return {

@@ -53,6 +53,8 @@ class TestDraw:
         folds = [draw_split(NAMES, '10', 0, fold) for fold in (0, 1, 0)]
         assert folds[0] == folds[2]
         assert folds[0].labelled != folds[1].labelled
+        plain = draw_split(NAMES, '10', 0)
+        assert plain.labelled not in [fold.labelled for fold in folds]
         assert [fold.name for fold in folds[:2]] == ['seed0-fold0_10', 'seed0-fold1_10']
 
     def test_a_rare_class_comes_as_often_as_a_common_one(self):

@@ -1,11 +1,16 @@
 """Crops that carry their valid area, rescaling, packing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmcv.transforms import Compose
+from mmengine.registry import DefaultScope
 from mmseg.datasets.transforms import RandomFlip
+from PIL import Image
 
 from mmseg_wsss.datasets.transforms import (
     KeepFullPicture,
@@ -62,6 +67,42 @@ def test_a_later_flip_carries_the_valid_area():
     np.testing.assert_array_equal(
         flipped['valid_map'] == 1, (flipped['img'] != 255).all(2)
     )
+
+
+ADDED = {
+    'rotated': [{'type': 'RandomRotate', 'prob': 1.0, 'degree': (45, 45)}],
+    'rotated and cut': [
+        {'type': 'RandomRotate', 'prob': 1.0, 'degree': (45, 45)},
+        {'type': 'RandomCropPad', 'crop_size': (32, 32), 'pad_val': (0, 0, 0)},
+    ],
+}
+
+
+def white_picture(steps: list[dict], folder: Path) -> dict:
+    file = folder / 'white.png'
+    Image.fromarray(np.full((24, 32, 3), 255, np.uint8)).save(file)
+    kinds = [{'type': 'LoadPicture'}, *steps, {'type': 'PackWeakInputs'}]
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return Compose(kinds)({'img_path': str(file)})
+
+
+def test_padding_that_leaves_the_valid_area_behind_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"white\.png: .*mmcv's Pad.*RandomCropPad"):
+        white_picture([{'type': 'Pad', 'size': (40, 60)}], tmp_path)
+
+
+@pytest.mark.parametrize('steps', ADDED.values(), ids=list(ADDED))
+def test_what_mmsegs_transforms_add_is_no_picture(steps, tmp_path):
+    packed = white_picture(steps, tmp_path)
+    valid = packed['data_samples'].valid_map.data[0]
+    img = packed['inputs']
+    assert 0 < valid.sum() < valid.numel()
+    assert (img[:, ~valid].float().mean() < 128).all()
+    white = (img == 255).all(0)
+    assert white[valid].float().mean() > 0.9  # a rotation blends along the border
+    assert not white[~valid].any()
+    top, bottom, left, right = packed['data_samples'].img_box
+    assert valid[top:bottom, left:right].sum() == valid.sum()
 
 
 def test_packing_gives_tags_valid_map_and_its_box():

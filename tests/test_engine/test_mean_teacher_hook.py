@@ -140,12 +140,13 @@ def test_no_update_where_mixed_precision_skipped_the_step():
     assert second == first
 
 
+@pytest.mark.parametrize('fused', [False, True])
 @pytest.mark.parametrize('gradient', [1.0, math.inf])
-def test_no_update_where_a_static_loss_scale_skipped_the_step(gradient):
+def test_no_update_where_a_static_loss_scale_skipped_the_step(gradient, fused):
     state, hook = runner(Pair()), MeanTeacherHook(0.5, 'constant')
     student = state.model.networks['student1'].x
     scaler = torch.amp.GradScaler('cpu', init_scale=512.0)
-    state.optim_wrapper.optimizer = torch.optim.SGD([student], 1.0)
+    state.optim_wrapper.optimizer = torch.optim.SGD([student], 1.0, fused=fused)
     state.optim_wrapper.loss_scaler = scaler
     hook.before_train(state)
     hook.before_train_iter(state, 0)

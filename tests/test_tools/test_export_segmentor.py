@@ -35,10 +35,10 @@ assert not [name for name in sys.modules if name.startswith('mmseg_wsss')]
 
 @pytest.fixture(scope='module')
 def trained(tiny_voc, tmp_path_factory) -> tuple[Config, Path]:
-    """A config whose loss mmseg has, and its checkpoint of two iterations."""
+    """A config with a loss of ours, and its checkpoint of two iterations."""
     folder = tmp_path_factory.mktemp('trained')
     cfg = tiny_config('MKD', tiny_voc, folder, 2)
-    loss = {'type': 'CrossEntropyLoss', 'avg_non_ignore': True}
+    loss = {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.5}
     cfg.model.segmentor.decode_head.loss_decode = loss
     data = cfg.test_dataloader.dataset.dataset
     data.pipeline = cfg.test_dataloader.dataset.pipeline
@@ -109,6 +109,8 @@ def test_config_is_that_of_the_network_and_of_its_test(trained):
     assert kinds == ['LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs']
     assert plain.test_dataloader.dataset.pipeline == plain.test_pipeline
     assert plain.model.data_preprocessor.type == 'SegDataPreProcessor'
+    loss = {'type': 'CrossEntropyLoss', 'loss_weight': 0.5}
+    assert plain.model.decode_head.loss_decode == loss
     assert 'custom_hooks' not in plain
     outer = {
         'type': 'MultiBranchDataPreprocessor',

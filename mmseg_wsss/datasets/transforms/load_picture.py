@@ -1,6 +1,7 @@
 import io
 
 import mmcv
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from PIL import Image
@@ -56,7 +57,10 @@ class LoadPicture(LoadImageFromFile):
         )
 
     def transform(self, results: dict) -> dict:
-        """Add ``img`` (H, W, 3), ``img_shape`` and ``ori_shape``.
+        """Add ``img`` (H, W, 3), ``img_shape``, ``ori_shape`` and ``valid_map`` (H, W).
+
+        ``valid_map`` is 1 where there is a picture. It is listed in ``seg_fields``, so
+        that mmseg's geometric transforms carry it along, and what they add is not 1.
 
         Raises:
             FileNotFoundError: There is no file ``img_path``.
@@ -75,4 +79,6 @@ class LoadPicture(LoadImageFromFile):
             raise ValueError(f'{path}: unreadable picture')
         results['img'] = img.astype('float32') if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        results['valid_map'] = np.ones(img.shape[:2], dtype=np.uint8)
+        results.setdefault('seg_fields', []).append('valid_map')
         return results

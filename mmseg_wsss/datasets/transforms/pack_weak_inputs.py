@@ -9,8 +9,12 @@ from mmseg_wsss.registry import TRANSFORMS
 
 
 def bounding_box(valid_map: np.ndarray) -> tuple[int, int, int, int]:
-    """Smallest (row0, row1, col0, col1), ends exclusive, that holds every True."""
-    rows, cols = np.flatnonzero(valid_map.any(1)), np.flatnonzero(valid_map.any(0))
+    """Smallest (row0, row1, col0, col1), ends exclusive, that holds every 1 (or True).
+
+    mmseg's transforms fill what they add to a map with 255.
+    """
+    shown = valid_map == 1
+    rows, cols = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
     if rows.size == 0:
         return 0, 0, 0, 0
     return int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
@@ -69,9 +73,10 @@ class PackWeakInputs(PackSegInputs):
             raise ValueError(
                 f'{results.get("img_path")}: the valid area has shape '
                 f'{valid_map.shape}, the picture {results["img"].shape[:2]}; a '
-                'transform after RandomCropPad changed the size without it'
+                "transform changed the size without it, as mmcv's Pad does; take "
+                'RandomCropPad, or the size of the data preprocessor'
             )
-        valid_map = valid_map == 1
-        data_sample.valid_map = PixelData(data=torch.from_numpy(valid_map)[None])
+        shown = torch.from_numpy(valid_map == 1)
+        data_sample.valid_map = PixelData(data=shown[None])
         data_sample.set_metainfo({'img_box': bounding_box(valid_map)})
         return packed

@@ -11,9 +11,9 @@ class RandomCropPad(BaseTransform):
     """Cut a random window of fixed size, padded where the picture is smaller.
 
     Along a side that is longer than the crop the window is drawn uniformly; along a
-    shorter one the picture lies at a random place in the crop. ``valid_map`` is True
-    where the crop shows the picture. It is listed in ``seg_fields``, so that mmseg's
-    geometric transforms carry it further. Source: asdt.md, section 8; tscd.md,
+    shorter one the picture lies at a random place in the crop. ``valid_map`` is 1
+    where the crop shows the picture; it begins here where ``LoadPicture`` did not begin
+    it. Source: asdt.md, section 8; tscd.md,
     section 10.
 
     Args:

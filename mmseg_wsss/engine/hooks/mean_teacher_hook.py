@@ -80,9 +80,13 @@ class MeanTeacherHook(Hook):
         self._scale = _loss_scale(runner)
         self._stepped = not self._watched
 
-    def _note_step(self, *_: Any) -> None:
-        """Called by the optimizer, not where mixed precision skips a step."""
-        self._stepped = True
+    def _note_step(self, optimizer: Any, *_: Any) -> None:
+        """Called by the optimizer, not where mixed precision skips a step.
+
+        A fused optimizer is called all the same, and skips it by itself.
+        """
+        overflow = getattr(optimizer, 'found_inf', None)
+        self._stepped = overflow is None or not bool(overflow)
 
     def after_train_iter(
         self,
@@ -95,7 +99,7 @@ class MeanTeacherHook(Hook):
         if not runner.optim_wrapper.should_update() or not _all_finite(outputs or {}):
             return
         if not self._stepped or _loss_scale(runner) < self._scale:
-            return  # the latter for optimizers that skip a step by themselves
+            return
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         segmentor = unwrap(runner.model)
         settings = segmentor.train_cfg or {}

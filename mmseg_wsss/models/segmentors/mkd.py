@@ -42,12 +42,15 @@ class MKD(SemiBaseSegmentor):
               teachers in the paper, 0 in the released code.
             * ``loss_scale_factor``: size of the maps of L_st and L_ss, relative to
               that of the head's logits.
-            * ``semi_on_labeled``: whether labelled pictures take part in L_st and L_ss.
+            * ``semi_on_labeled``: whether labelled pictures take part in L_st, L_ss and
+              the statistics of the offset.
             * ``mask_padding``: whether padding, and labelled pixels without ground
               truth, are left out of L_st, L_ss and the statistics (quirk 6).
             * ``targets_from``: ``'shifted'`` or ``'raw'`` logits (quirk 8).
-            * ``isda``: ``end_ratio``, ``schedule`` (``'cosine'`` or ``'line'``) and
-              ``on``, the networks with an offset; None switches it off.
+            * ``isda``: ``end_ratio``; ``schedule``, ``'cosine'`` or ``'line'``; ``on``,
+              the networks with an offset (teachers only where their labels are of
+              shifted logits); ``max_count``, pixels that a class remembers (Q10). None
+              switches it off.
             * ``cutmix``: arguments of :meth:`draw_masks`; None switches it off.
             * ``concat_forward``: whether a student sees labelled and mixed pictures in
               one batch: faster, with common batch statistics (quirk 20).
@@ -73,7 +76,12 @@ class MKD(SemiBaseSegmentor):
         'semi_on_labeled': True,
         'mask_padding': True,
         'targets_from': 'shifted',
-        'isda': {'end_ratio': 1.5, 'schedule': 'cosine', 'on': NETWORKS},
+        'isda': {
+            'end_ratio': 1.5,
+            'schedule': 'cosine',
+            'on': NETWORKS,
+            'max_count': None,
+        },
         'cutmix': {'num_boxes': 3, 'prop_range': (0.25, 0.5)},
         'concat_forward': False,
     }
@@ -108,6 +116,8 @@ class MKD(SemiBaseSegmentor):
                 f'semi_train_cfg.isda.on must be out of {NETWORKS}, got '
                 f'{settings["on"]}'
             )
+        if self.train_cfg['targets_from'] == 'raw':  # a teacher's offset has no use
+            settings['on'] = [name for name in settings['on'] if name in self.students]
         return settings
 
     def _estimator(self, name: str) -> ImplicitSemanticAugmentation:
@@ -118,7 +128,9 @@ class MKD(SemiBaseSegmentor):
                 'isda needs a decode head with a 1 x 1 convolution conv_seg, got '
                 f'{conv} in {type(head).__name__}; set semi_train_cfg.isda = None'
             )
-        return ImplicitSemanticAugmentation(conv.out_channels, conv.in_channels)
+        return ImplicitSemanticAugmentation(
+            conv.out_channels, conv.in_channels, max_count=self.isda_cfg['max_count']
+        )
 
     @property
     def progress(self) -> float | None:

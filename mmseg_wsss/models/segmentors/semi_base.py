@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from mmseg.models.decode_heads import PointHead
+from mmseg.models.decode_heads import PIDHead, PointHead
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
@@ -38,7 +38,8 @@ class SemiBaseSegmentor(BaseSegmentor):
 
     A plain checkpoint of the network fills all students and teachers, and so does the
     (first) student of a method with other names; a checkpoint of students fills their
-    teachers.
+    teachers. Two students that begin with the same weights see the same pictures, and
+    are told apart by dropout alone; ``init_cfg`` can give each a checkpoint of its own.
 
     Args:
         segmentor: Config of any mmseg ``EncoderDecoder`` or ``CascadeEncoderDecoder``
@@ -50,7 +51,10 @@ class SemiBaseSegmentor(BaseSegmentor):
             ``'ensemble'`` for all students. The first student by default.
         data_preprocessor: Config of a ``MultiBranchDataPreprocessor``; by default one
             around the preprocessor of ``segmentor``.
-        init_cfg: As in mmengine.
+        init_cfg: As in mmengine. ``dict(type='Pretrained', checkpoint=A,
+            override=dict(name='student2', type='Pretrained', checkpoint=B))`` starts
+            the second student from another checkpoint than the other networks, and
+            its teacher with it.
 
     Attributes:
         students: Names of the networks that are trained.
@@ -106,7 +110,13 @@ class SemiBaseSegmentor(BaseSegmentor):
             )
         self.num_classes, self.align_corners = first.num_classes, first.align_corners
         self.progress: float | None = None
-        self.predict_on = (semi_test_cfg or {}).get('predict_on', self.students[0])
+        test_cfg = {'predict_on': self.students[0], **(semi_test_cfg or {})}
+        if len(test_cfg) > 1:
+            raise KeyError(
+                f"semi_test_cfg of {type(self).__name__} has 'predict_on' alone, got "
+                f'{sorted(test_cfg)}'
+            )
+        self.predict_on = test_cfg['predict_on']
         self._register_load_state_dict_pre_hook(self._fill_networks)
 
     def _settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +127,9 @@ class SemiBaseSegmentor(BaseSegmentor):
                 f'has {sorted(self.defaults)}'
             )
         settings = {**self.defaults, **given}
+        default, cutmix = self.defaults.get('cutmix'), given.get('cutmix')
+        if default is not None and cutmix is not None:
+            settings['cutmix'] = {**default, **cutmix}
         if settings['teacher_mode'] not in TEACHER_MODES:
             raise ValueError(
                 f'semi_train_cfg.teacher_mode must be one of {TEACHER_MODES}, got '
@@ -207,7 +220,9 @@ class SemiBaseSegmentor(BaseSegmentor):
             feat = caught[-1]
         else:
             out, feat = head.forward(feats, *outs[-1:]), None
-        logits = out[0] if isinstance(out, tuple) else out
+        logits = out
+        if isinstance(out, tuple):  # with auxiliary maps; PIDHead's own one is second
+            logits = out[isinstance(head, PIDHead)]
         if not isinstance(logits, Tensor):
             raise TypeError(
                 f'{type(head).__name__} gives no map of logits (N, C, h, w), which '
@@ -302,8 +317,8 @@ class SemiBaseSegmentor(BaseSegmentor):
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """mmseg's prediction by the networks of ``predict_on``.
 
-        Where there are several, ``seg_logits`` of the result holds the mean of their
-        probabilities.
+        Where there are several, ``seg_logits`` of the result holds the logarithms of
+        the mean of their probabilities.
         """
         networks = [self.networks[name] for name in self._predicting]
         if len(networks) == 1:
@@ -318,7 +333,12 @@ class SemiBaseSegmentor(BaseSegmentor):
             for net in networks
         ]
         mean = torch.stack(probs).mean(0)
-        return networks[0].postprocess_result(mean, data_samples)
+        results = networks[0].postprocess_result(mean, data_samples)
+        for sample in results:  # so that their softmax is the mean again, as TTA does
+            prob = sample.seg_logits.data
+            tiny = torch.finfo(prob.dtype).tiny
+            sample.seg_logits.data = prob.clamp(min=tiny).log()
+        return results
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """Features of the (first) network that predicts."""

@@ -101,15 +101,23 @@ class UniMatchV2(WeakToStrong):
     def strong_logits(self, views: list[Tensor]) -> list[Tensor]:
         """Student's logits of both views, of complementary channels."""
         feats = self.networks['student'].extract_feat(torch.cat(views))
-        pairs = [self.complementary(*feat.chunk(2)) for feat in feats]
+        whole = torch.rand(len(views[0]), 1, 1, 1, device=views[0].device)
+        whole = whole >= self.train_cfg['drop_prob']
+        pairs = [self.complementary(*feat.chunk(2), whole) for feat in feats]
         halves = [[pair[view] for pair in pairs] for view in range(2)]
         return [self.decode('student', half).logits for half in halves]
 
-    def complementary(self, first: Tensor, second: Tensor) -> Sequence[Tensor]:
-        """Maps (N, D, h, w) of both views, of some pictures with channels in turns."""
+    def complementary(
+        self, first: Tensor, second: Tensor, whole: Tensor
+    ) -> Sequence[Tensor]:
+        """Maps of both views, each channel in one of them only.
+
+        Args:
+            first: Maps (N, D, h, w) of one view.
+            second: Those of the other one.
+            whole: Pictures (N, 1, 1, 1) bool that keep all channels in both.
+        """
         shape = (len(first), first.shape[1], 1, 1)
         twice = 2.0 * (torch.rand(shape, device=first.device) < 0.5)
-        whole = torch.rand(len(first), 1, 1, 1, device=first.device)
-        whole = whole >= self.train_cfg['drop_prob']
         keep = torch.where(whole, 1.0, twice).to(first.dtype)
         return first * keep, second * (2 - keep)

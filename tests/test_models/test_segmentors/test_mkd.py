@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmseg_wsss.models.segmentors.mkd import ramp
+from mmseg_wsss.models.segmentors.mkd import NETWORKS, ramp
 from mmseg_wsss.models.utils import mix
 from mmseg_wsss.testing.methods import BACKBONE, FCN_HEAD, HEAD
 from mmseg_wsss.testing.tiny import CROP, batch_of, tiny_network
@@ -177,6 +177,15 @@ def test_isda_on_some_networks_only():
     model.loss(*batch())
     assert list(model.isda) == ['student1']
     assert model.isda['student1'].count.sum() > 0
+
+
+def test_teachers_have_offsets_where_labels_are_of_shifted_logits():
+    isda = {'max_count': 7}
+    assert list(network(isda=isda).isda) == list(NETWORKS)
+    model = network(isda=isda, targets_from='raw')
+    assert list(model.isda) == ['student1', 'student2']
+    assert {part.max_count for part in model.isda.values()} == {7}
+    assert network().isda['student1'].max_count is None
 
 
 def test_weights():

@@ -13,6 +13,8 @@ from mmseg_wsss.models.segmentors.dense import (
     input_of,
     resized_labels,
 )
+from mmseg_wsss.models.segmentors.unimatch import CUTMIX
+from mmseg_wsss.models.segmentors.wsss_tta import WSSSTTAModel
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.testing.methods import FCN_HEAD, SEMI
 from mmseg_wsss.testing.tiny import batch_of, tiny_batch, tiny_model, tiny_network
@@ -78,6 +80,22 @@ def test_a_cascade_trains_as_in_mmseg(name):
     torch.testing.assert_close(at_crop, logits)
 
 
+def test_the_branch_of_pidnet_that_predicts_is_the_one_that_learns():
+    head = {
+        'type': 'PIDHead',
+        'in_channels': 16,
+        'channels': 8,
+        'num_classes': FCN_HEAD['num_classes'],
+        'loss_decode': [{'type': 'CrossEntropyLoss'}] * 4,
+    }
+    model = tiny_network('MKD', decode_head=head)
+    feats = [torch.rand(2, channels, 4, 4) for channels in (8, 16, 8)]
+    own = model.student1.decode_head
+    dense = model.decode('student1', feats, with_feat=True)
+    torch.testing.assert_close(dense.logits, own.conv_seg(dense.feat))
+    assert dense.logits is dense.outs[0][1]
+
+
 def test_a_head_that_learns_at_points_is_refused():
     segmentor = cascade()
     point = {'type': 'PointHead', 'in_channels': [16], 'in_index': [1], 'channels': 4}
@@ -130,6 +148,18 @@ class TestCheckpoints:
         model = tiny_network('MKD')
         load_checkpoint(model, str(tmp_path / 'plain.pth'))
         assert all(same(other, net) for other in model.networks.values())
+
+    def test_each_student_can_have_its_own(self, tmp_path):
+        nets = [plain_network(seed) for seed in (1, 2)]
+        files = [str(tmp_path / f'{i}.pth') for i in range(2)]
+        for net, file in zip(nets, files):
+            torch.save({'state_dict': net.state_dict()}, file)
+        first, second = ({'type': 'Pretrained', 'checkpoint': file} for file in files)
+        init_cfg = first | {'override': {'name': 'student2', **second}}
+        model = MODELS.build(ConfigDict(tiny_model('MKD') | {'init_cfg': init_cfg}))
+        model.init_weights()
+        for name, network in model.networks.items():
+            assert same(network, nets[name.endswith('2')]), name
 
     def test_a_plain_one_fits_to_the_last_key(self):
         model = tiny_network('CPS')
@@ -191,7 +221,9 @@ class TestPrediction:
         for row, sample in enumerate(found):
             logits = [pictures[row].seg_logits.data for pictures in expected]
             if len(parts) > 1:
-                logits = [torch.stack([x.softmax(0) for x in logits]).mean(0)]
+                prob = torch.stack([x.softmax(0) for x in logits]).mean(0)
+                torch.testing.assert_close(sample.seg_logits.data.softmax(0), prob)
+                logits = [prob.log()]
             torch.testing.assert_close(sample.seg_logits.data, logits[0])
             assert sample.pred_sem_seg.data.shape == (1, 37, 51)
 
@@ -207,6 +239,23 @@ class TestPrediction:
         assert tiny_network('MKD').predict_on == 'student1'
         model = tiny_network('MKD', semi_test_cfg={'predict_on': 'teacher2'})
         assert model.predict_on == 'teacher2'
+
+    def test_test_time_augmentation_sees_the_probabilities(self, model):
+        inputs, samples = tiny_batch(1)
+        model.predict_on = 'ensemble'
+        with torch.no_grad():
+            views = [model.predict(inputs, deepcopy(samples))[0] for _ in range(2)]
+            (merged,) = WSSSTTAModel(module=model).merge_preds([views])
+            logits = [
+                net.predict(inputs, deepcopy(samples))[0].seg_logits.data
+                for net in (model.student1, model.student2)
+            ]
+        expected = sum(x.softmax(0) for x in logits) / 2
+        torch.testing.assert_close(merged.seg_logits.data, expected)
+
+    def test_unknown_settings_are_named(self):
+        with pytest.raises(KeyError, match=r"has 'predict_on' alone, .*'predict_one'"):
+            tiny_network('MKD', semi_test_cfg={'predict_one': 'teacher1'})
 
     def test_unknown_networks_are_named(self, model):
         with pytest.raises(KeyError, match=r"knows no \['student3'\].*teacher1"):
@@ -273,6 +322,13 @@ class TestErrors:
             KeyError, match=r'semi_train_cfg of CPS has no .*typo.*cps_'
         ):
             tiny_network('CPS', semi_train_cfg={'typo': 1})
+
+    def test_settings_of_cutmix_are_added_to_the_methods_own(self):
+        model = tiny_network('FixMatch', semi_train_cfg={'cutmix': {'prob': 1.0}})
+        assert model.train_cfg['cutmix'] == {**CUTMIX, 'prob': 1.0}
+        assert tiny_network('CPS', semi_train_cfg={'cutmix': {}}).train_cfg['cutmix']
+        off = tiny_network('FixMatch', semi_train_cfg={'cutmix': None})
+        assert off.train_cfg['cutmix'] is None
 
     def test_unknown_teacher_mode(self):
         with pytest.raises(ValueError, match=r"teacher_mode must be .* got 'sleep'"):

@@ -1,5 +1,7 @@
 """MeanTeacher, CPS, FixMatch and both versions of UniMatch, term by term."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -167,20 +169,27 @@ class TestUniMatchV2:
     def test_channels_are_in_one_of_both_views(self):
         model = network('UniMatchV2', drop_prob=1.0)
         maps = torch.ones(50, 8, 2, 2)
-        first, second = model.complementary(maps, maps)
+        none = torch.zeros(50, 1, 1, 1, dtype=torch.bool)
+        first, second = model.complementary(maps, maps, none)
         assert set(first.unique().tolist()) == {0.0, 2.0}
         assert torch.equal(first + second, 2 * maps)
         assert first[:, :, 0, 0].std(0).min() > 0  # each picture has its own channels
         assert torch.equal(first, first[:, :, :1, :1].expand_as(first))
 
-    def test_half_of_the_pictures_stay_whole(self):
+    def test_half_of_the_pictures_stay_whole_in_every_map(self, monkeypatch):
         model = network('UniMatchV2', drop_prob=0.5)
         torch.manual_seed(0)
-        maps = torch.ones(400, 8, 1, 1)
-        first, second = model.complementary(maps, maps)
-        whole = (first == 1).flatten(1).all(1)
+        maps = [torch.ones(800, 8, 1, 1), torch.ones(800, 4, 1, 1)]  # of two levels
+        monkeypatch.setattr(model.student, 'extract_feat', lambda _: maps)
+        monkeypatch.setattr(
+            model, 'decode', lambda _, feats: SimpleNamespace(logits=feats)
+        )
+        views = model.strong_logits([torch.ones(400, 3, 8, 8)] * 2)
+        whole = (views[0][0] == 1).flatten(1).all(1)
         assert 0.4 < whole.double().mean() < 0.6
-        assert (second[whole] == 1).all()
+        for view in views:
+            for feat in view:
+                assert torch.equal((feat == 1).flatten(1).all(1), whole)
 
 
 class TestCPS:
