@@ -103,9 +103,9 @@ class UniMatchV2(WeakToStrong):
         feats = self.networks['student'].extract_feat(torch.cat(views))
         whole = torch.rand(len(views[0]), 1, 1, 1, device=views[0].device)
         whole = whole >= self.train_cfg['drop_prob']
-        pairs = [self.complementary(*feat.chunk(2), whole) for feat in feats]
-        halves = [[pair[view] for pair in pairs] for view in range(2)]
-        return [self.decode('student', half).logits for half in halves]
+        halves = [feat.chunk(2) for feat in feats]
+        pairs = [self.complementary(one, two, whole) for one, two in halves]
+        return [self.decode('student', maps).logits for maps in zip(*pairs)]
 
     def complementary(
         self, first: Tensor, second: Tensor, whole: Tensor

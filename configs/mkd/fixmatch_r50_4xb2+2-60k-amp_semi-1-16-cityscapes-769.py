@@ -1,0 +1,22 @@
+# A student taught by itself, without a threshold on Cityscapes; UniMatch's strong
+# views, data and budget are those of the MKD run.
+_base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
+strong_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
+unlabelled_pipeline = [
+    dict(type='LoadPicture'),
+    *_base_.geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=[dict(type='PackWeakInputs')],
+        unsup_strong=strong_view,
+    ),
+]
+train_dataloader = dict(dataset=dict(unlabelled=dict(pipeline=unlabelled_pipeline)))
+model = dict(
+    _delete_=True,
+    type='FixMatch',
+    segmentor=_base_.model.segmentor,
+    semi_train_cfg=dict(pseudo_thr=0.0),
+)
+default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
+custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']
