@@ -1,5 +1,5 @@
-# A student taught by itself, without a threshold on Cityscapes; UniMatch's strong
-# views, data and budget are those of the MKD run.
+# A student taught by itself, with UniMatch's strong views, without a threshold on
+# Cityscapes; data and budget are those of the MKD run.
 _base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
 strong_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 unlabelled_pipeline = [
