@@ -97,8 +97,7 @@ def test_views_share_loading_and_geometry(path):
     assert data.type == 'SemiDataset'
     labelled, unlabelled = data.labelled.pipeline, data.unlabelled.pipeline
     assert labelled[0] == unlabelled[0]
-    # A rotation is for masks alone: its empty corners are 255 there, while bare
-    # pictures would be trained on them.
+    # Some turn the few labelled pictures, and no bare ones.
     geometry = [step for step in labelled[2:-1] if step.type != 'RandomRotate']
     assert geometry == unlabelled[1:-1]
     assert all(s.seg_pad_val == 255 for s in labelled if s.type == 'RandomRotate')

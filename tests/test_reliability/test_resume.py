@@ -1,6 +1,7 @@
 """Every way through a training leads to the same bits."""
 
 import os
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -46,6 +47,25 @@ def test_every_phase_of_a_method_is_reached(method, whole):
 def test_nothing_is_random_but_by_the_seed(method, whole, tiny_voc, tmp_path):
     other = train(tiny_config(method, tiny_voc, tmp_path, END, randomness={'seed': 4}))
     assert other.difference(whole)
+
+
+@pytest.mark.parametrize('kind', [name for name in METHODS if METHODS[name].semi])
+def test_a_folder_of_bare_pictures_trains_alike(kind, tiny_voc, tmp_path):
+    expected = train(tiny_config(kind, tiny_voc, tmp_path / 'a', HALF))
+    root, bare = tmp_path / 'voc', tmp_path / 'bare'
+    shutil.copytree(tiny_voc, root)
+    bare.mkdir()
+    names = (root / 'ImageSets/Segmentation/train.txt').read_text().split()[-4:]
+    for name in names:
+        (root / f'JPEGImages/{name}.png').rename(bare / f'{name}.png')
+        (root / f'SegmentationClass/{name}.png').unlink()
+    cfg = tiny_config(kind, root, tmp_path / 'b', HALF)
+    data = cfg.train_dataloader.dataset
+    plain = {'type': 'PictureFolder', 'data_root': str(bare)}
+    data.unlabelled = plain | {'pipeline': data.unlabelled.pipeline}
+    found = train(cfg)
+    assert found.losses == expected.losses
+    assert not found.difference(expected)
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
