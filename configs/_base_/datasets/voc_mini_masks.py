@@ -7,13 +7,21 @@ crop_size = (225, 225)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    # The pictures' own longer side is 500.
+    # Few masks, or masks with errors, want wide augmentation. The pictures' own longer
+    # side is 500.
     dict(
-        type='RandomResize', scale=(500, 500), ratio_range=(0.5, 1.2), keep_ratio=True
+        type='RandomResize', scale=(500, 500), ratio_range=(0.4, 1.1), keep_ratio=True
     ),
+    dict(type='RandomRotate', prob=0.5, degree=20, seg_pad_val=255),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    dict(
+        type='PhotoMetricDistortion',
+        brightness_delta=48,
+        contrast_range=(0.4, 1.6),
+        saturation_range=(0.0, 2.0),
+        hue_delta=36,
+    ),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [

@@ -36,7 +36,9 @@ model = dict(
         c1_channels=48,
         dropout_ratio=0.1,
         num_classes=num_classes,
-        norm_cfg=dict(type='GN', num_groups=8, requires_grad=True),
+        # Learns faster than group norm: after 600 steps on pseudo-masks 29.9 on val in
+        # place of 26.8.
+        norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
         # PyTorch's own. With mmseg's Normal(0.01) of the last layer AdamW starts badly:
         # on the same batches, 150 steps lead to a loss of 1.45 in place of 1.05.

@@ -12,4 +12,9 @@ train_dataloader = dict(
     )
 )
 model = dict(data_preprocessor=dict(size=_base_.crop_size, size_divisor=None))
-default_hooks = dict(checkpoint=dict(type='CheckpointHook'))
+max_iters = 2000
+param_scheduler = [
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
+]
+train_cfg = dict(max_iters=max_iters, val_interval=500)
+default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=max_iters))
