@@ -32,7 +32,8 @@ def measure(
     """Train a config, or go on with it, and measure it.
 
     What is finished is not done again: the result of each part is kept in
-    ``measure.json`` of the work folder under a digest of the config.
+    ``measure.json`` of the work folder under a digest of the config. Another config in
+    the same folder begins anew.
 
     Args:
         config: Config file.
@@ -51,13 +52,16 @@ def measure(
     digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
     path = Path(work_dir, 'measure.json')
     result = json.loads(path.read_text()) if path.is_file() else {}
-    if result.get('digest') != digest:
-        result = {'digest': digest, 'config': Path(config).name, 'machine': machine()}
 
     def save() -> None:
         with atomic_write(path, 'w') as file:
             json.dump(result, file, indent=1)
 
+    if result.get('digest') != digest:
+        if result:  # of another config: begin anew
+            Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
+        result = {'digest': digest, 'config': Path(config).name, 'machine': machine()}
+        save()
     checkpoint = _final_checkpoint(cfg)
     if 'seconds' not in result or not checkpoint.is_file():
         result['seconds'] = result.get('seconds', 0) + _train(deepcopy(cfg))
