@@ -228,7 +228,9 @@ def show(results: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--cases', nargs='+', choices=CASES, default=CASES)
-    parser.add_argument('--kinds', nargs='+', choices=('par', 'varm'), default=['par'])
+    parser.add_argument(
+        '--kinds', nargs='+', choices=('par', 'varm'), default=['par', 'varm']
+    )
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)

@@ -1,7 +1,7 @@
-# Two-step weak supervision on VOC 2012: seeds of RCM + MAM's phase 2 (which starts
-# from phase 1), AffinityNet, PSPNet. Scored are the 1,464 pictures of train.
+# Two-step weak supervision on VOC 2012: seeds of RCM + MAM, whose phases are one run
+# here, AffinityNet, PSPNet. Scored are the 1,464 pictures of train.
 seeds = dict(
-    config='configs/rcm_mam/rcmmam_wrn38_1xb8-13220_wsss-voc12aug-384.py',
+    config='configs/rcm_mam/rcmmam-single_wrn38_1xb8-19830_wsss-voc12aug-384.py',
     source='cam',
     truth='val',
 )

@@ -1,5 +1,6 @@
 """Stages from seeds to a segmentation network, each an ordinary config."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,28 @@ def point_to(node: Any, folder: Path, kind: str) -> None:
             point_to(value, folder, kind)
 
 
+def shared_batch(cfg: Config, gpus: int) -> int:
+    """Pictures a GPU and step, so that all see together what the config is made for.
+
+    A config that is named like those of this package, ``..._8xb2-20k_...``, is made for
+    8 GPUs; others keep their batch size.
+
+    Raises:
+        ValueError: If ``gpus`` cannot share the pictures of a step.
+    """
+    batch_size = cfg.train_dataloader.batch_size
+    named = re.search(r'_(\d+)xb\d+[-_]', Path(cfg.filename or '').stem)
+    if named is None:
+        return batch_size
+    share, rest = divmod(int(named[1]) * batch_size, gpus)
+    if rest:
+        raise ValueError(
+            f'{cfg.filename}: {int(named[1]) * batch_size} pictures a step cannot be '
+            f'shared by {gpus} GPUs'
+        )
+    return share
+
+
 def prediction_folder(work_dir: Path, setting: str) -> Path:
     """Where the predictions of a setting lie."""
     return work_dir / f'predictions_{setting}/masks'
@@ -135,7 +158,9 @@ def _training(
     name: str, cfg: Config, needs: Sequence[str], folder: Path, tools: Tools
 ) -> Stage:
     """A training up to its last checkpoint, without validation."""
+    batch_size = shared_batch(cfg, tools.gpus)
     cfg = Config(cfg.to_dict())
+    cfg.train_dataloader.batch_size = batch_size
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     cfg.setdefault('randomness', dict(seed=0))
     hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmseg_wsss.engine.stages import run_stages
-from mmseg_wsss.engine.wsss_stages import Tools, build_stages
+from mmseg_wsss.engine.wsss_stages import Tools, build_stages, shared_batch
 from mmseg_wsss.testing.methods import FCN_HEAD
 from mmseg_wsss.testing.tiny import tiny_config, tiny_model, write_tiny_voc
 
@@ -159,6 +159,19 @@ def test_stopped_in_a_stage_and_started_again(pipeline, whole, tmp_path, stage):
         output.mkdir(parents=True, exist_ok=True)
     run(pipeline, tmp_path)
     assert files(tmp_path) == whole
+
+
+def test_gpus_share_the_pictures_of_a_step(tmp_path):
+    def share(name: str, gpus: int) -> int:
+        path = tmp_path / f'{name}.py'
+        path.write_text('train_dataloader = dict(batch_size=2)')
+        return shared_batch(Config.fromfile(path), gpus)
+
+    assert [share('net_8xb2-20k_data', gpus) for gpus in (1, 4, 8, 16)] == [16, 4, 2, 1]
+    assert share('net_1xb2-20k_data', 1) == 2
+    assert share('my_config', 4) == 2
+    with pytest.raises(ValueError, match=r'net_1xb2.*: 2 pictures.* shared by 4 GPUs'):
+        share('net_1xb2-20k_data', 4)
 
 
 def test_a_config_with_other_keys(tmp_path):

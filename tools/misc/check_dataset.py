@@ -1,8 +1,9 @@
 """Look for everything in a data set that would break or falsify a training.
 
     python tools/misc/check_dataset.py configs/asdt/CONFIG.py --workers 8
-    python tools/misc/check_dataset.py --pictures data/my/pictures --tags tags.csv \
-        --classes dog,cat --split train=train.txt val=val.txt
+    python tools/misc/check_dataset.py --pictures data/my/pictures \
+        --tags data/my/tags.csv --classes dog,cat \
+        --split train=data/my/train.txt val=data/my/val.txt
 
 Reports unreadable pictures, masks of another size, labels outside the range, tags
 without pictures and pictures without tags, files missing from a split, pictures in more
