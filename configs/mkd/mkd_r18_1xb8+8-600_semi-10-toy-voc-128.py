@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/schedules/toy.py',
     '../_base_/default_runtime.py',
 ]
-max_iters = 300
+max_iters = 600
 model = dict(
     _delete_=True,
     type='MKD',
