@@ -140,13 +140,12 @@ def shared_batch(cfg: Config, gpus: int) -> int:
     named = re.search(r'_(\d+)xb\d+[-_]', Path(cfg.filename or '').stem)
     if named is None:
         return batch_size
-    share, rest = divmod(int(named[1]) * batch_size, gpus)
-    if rest:
+    total = int(named[1]) * batch_size
+    if total % gpus:
         raise ValueError(
-            f'{cfg.filename}: {int(named[1]) * batch_size} pictures a step cannot be '
-            f'shared by {gpus} GPUs'
+            f'{cfg.filename}: {total} pictures a step cannot be shared by {gpus} GPUs'
         )
-    return share
+    return total // gpus
 
 
 def prediction_folder(work_dir: Path, setting: str) -> Path:

@@ -3,7 +3,8 @@
 #
 # GPUS counts the processes of this machine. The usual variables describe several
 # machines: NNODES, NODE_RANK, MASTER_ADDR, PORT. On one machine without PORT a free
-# port of the loopback is found: jobs do not meet, and the host's name need not resolve. PYTHON names the interpreter.
+# port of the loopback is found: jobs do not meet, and the host's name need not resolve.
+# PYTHON names the interpreter.
 set -euo pipefail
 
 gpus=$1

@@ -9,11 +9,8 @@ from mmseg_wsss.registry import TRANSFORMS
 
 
 def bounding_box(valid_map: np.ndarray) -> tuple[int, int, int, int]:
-    """Smallest (row0, row1, col0, col1), ends exclusive, that holds every 1 (or True).
-
-    mmseg's transforms fill what they add to a map with 255.
-    """
-    shown = valid_map == 1
+    """Smallest (row0, row1, col0, col1), ends exclusive, that holds every 1 or True."""
+    shown = valid_map == 1  # mmseg's transforms fill what they add to a map with 255
     rows, cols = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
     if rows.size == 0:
         return 0, 0, 0, 0

@@ -13,8 +13,7 @@ class RandomCropPad(BaseTransform):
     Along a side that is longer than the crop the window is drawn uniformly; along a
     shorter one the picture lies at a random place in the crop. ``valid_map`` is 1
     where the crop shows the picture; it begins here where ``LoadPicture`` did not begin
-    it. Source: asdt.md, section 8; tscd.md,
-    section 10.
+    it. Source: asdt.md, section 8; tscd.md, section 10.
 
     Args:
         crop_size: (height, width) of the result in pixels.
