@@ -1,17 +1,9 @@
 # A student taught by itself, with UniMatch's strong views, without a threshold on
 # Cityscapes; data and budget are those of the MKD run.
 _base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
-strong_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
-    *_base_.geometry,
-    dict(
-        type='SemiMultiBranch',
-        unsup_weak=[dict(type='PackWeakInputs')],
-        unsup_strong=strong_view,
-    ),
-]
-train_dataloader = dict(dataset=dict(unlabelled=dict(pipeline=unlabelled_pipeline)))
+train_dataloader = dict(
+    dataset=dict(unlabelled=dict(pipeline=_base_.fixmatch_pipeline))
+)
 model = dict(
     _delete_=True,
     type='FixMatch',

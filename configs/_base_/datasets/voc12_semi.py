@@ -36,6 +36,27 @@ unlabelled_pipeline = [
         unsup_strong=strong_view,
     ),
 ]
+# Bare pictures for FixMatch, with one strong view, and for UniMatch, with two.
+unimatch_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
+fixmatch_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=[dict(type='PackWeakInputs')],
+        unsup_strong=unimatch_view,
+    ),
+]
+unimatch_pipeline = [
+    dict(type='LoadPicture'),
+    *geometry,
+    dict(
+        type='SemiMultiBranch',
+        unsup_weak=[dict(type='PackWeakInputs')],
+        unsup_strong_0=unimatch_view,
+        unsup_strong_1=unimatch_view,
+    ),
+]
 test_pipeline = [
     dict(type='LoadPicture'),
     dict(type='Resize', scale=(512, 512), keep_ratio=True),
