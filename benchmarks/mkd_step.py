@@ -4,8 +4,9 @@
 
 The naive step follows mkd.md, section 5, word by word: four teacher forwards, each with
 a supervised loss at full size that is thrown away, and statistics and offsets of the
-N x C x A formula. Both run forward and backward, and both move the teachers;
-MobileNetV2 with random weights under DeepLabV3+'s head. Times are the fastest of
+N x C x A formula. Both run forward and backward, and both move the teachers. Shapes are
+those of section 3, 4 + 4 pictures of 512 pixels with maps at stride 4; MobileNetV2 with
+random weights stands in for ResNet-50 under DeepLabV3+'s head. Times are the fastest of
 ``--repeats`` runs, in which both take turns; where other programs are running, the CPU
 time says more than wall time. Prints a table and writes
 ``benchmarks/results/mkd_step.json``.
@@ -40,7 +41,7 @@ HEAD = {
     'type': 'DepthwiseSeparableASPPHead',
     'channels': 256,
     'dilations': (1, 6, 12, 18),
-    'c1_in_channels': 32,
+    'c1_in_channels': 24,
     'c1_channels': 48,
     'dropout_ratio': -1,
     'norm_cfg': {'type': 'BN', 'requires_grad': True},
@@ -53,6 +54,7 @@ def build() -> MKD:
     cfg = Config.fromfile(CONFIG).model
     net = cfg.segmentor
     net.backbone.init_cfg = None
+    net.backbone.out_indices = (1, 6)  # logits at stride 4, as published
     keep = ('in_channels', 'in_index', 'num_classes', 'align_corners', 'loss_decode')
     net.decode_head = {**HEAD, **{key: net.decode_head[key] for key in keep}}
     cfg.semi_train_cfg = {'loss_scale_factor': 0.5, 'cutmix': None}
@@ -141,7 +143,7 @@ def main() -> None:
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--batch', type=int, default=4)
-    parser.add_argument('--size', type=int, default=225)
+    parser.add_argument('--size', type=int, default=512)
     parser.add_argument('--out', type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
