@@ -35,7 +35,7 @@ from mmseg_wsss.models.segmentors import MKD
 from mmseg_wsss.models.utils import mix, update_ema
 from mmseg_wsss.registry import MODELS
 
-CONFIG = config_path('mkd/mkd_mobilenet-v2_1xb4+4-600_semi-1-4-voc-mini-225.py')
+CONFIG = config_path('mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py')
 RESULT = Path(__file__).parent / 'results' / 'mkd_step.json'
 HEAD = {
     'type': 'DepthwiseSeparableASPPHead',

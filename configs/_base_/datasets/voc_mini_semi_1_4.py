@@ -8,7 +8,7 @@ crop_size = (225, 225)
 batch_size = 8  # 4 + 4
 
 geometry = [
-    dict(type='RandomRescale', ratio_range=(0.5, 1.2)),
+    dict(type='RandomRescale', ratio_range=(0.4, 1.1)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
 ]

@@ -1,6 +1,6 @@
 # A student taught by itself, with UniMatch's strong views;
 # data, start and budget are those of the MKD run.
-_base_ = './mkd_mobilenet-v2_1xb4+4-600_semi-1-4-voc-mini-225.py'
+_base_ = './mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
 train_dataloader = dict(
     dataset=dict(unlabelled=dict(pipeline=_base_.fixmatch_pipeline))
 )

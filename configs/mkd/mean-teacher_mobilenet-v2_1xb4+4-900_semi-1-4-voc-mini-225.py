@@ -1,5 +1,5 @@
 # A student and its mean teacher; data, start and budget are those of the MKD run.
-_base_ = './mkd_mobilenet-v2_1xb4+4-600_semi-1-4-voc-mini-225.py'
+_base_ = './mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
 model = dict(
     _delete_=True,
     type='MeanTeacherSegmentor',
@@ -7,7 +7,3 @@ model = dict(
     semi_train_cfg=dict(cutmix=dict(num_boxes=3, prop_range=(0.25, 0.5))),
 )
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
-custom_hooks = [
-    h if h.type != 'MeanTeacherHook' else {**h, 'decay': 0.99}
-    for h in _base_.custom_hooks
-]

@@ -1,6 +1,6 @@
 # The start of all runs on voc-mini: 51 masks, mmseg's own data set and segmentor.
 _base_ = [
-    '../_base_/models/deeplabv3plus_mobilenet-v2.py',
+    '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
     '../_base_/datasets/voc_mini_masks.py',
     '../_base_/schedules/mini_600.py',
     '../_base_/plain_runtime.py',
@@ -12,7 +12,7 @@ train_dataloader = dict(
     )
 )
 model = dict(data_preprocessor=dict(size=_base_.crop_size, size_divisor=None))
-max_iters = 2000
+max_iters = 1000
 param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
 ]
