@@ -1,7 +1,7 @@
 """Write a student, a teacher or an average of them as a plain mmseg checkpoint.
 
-The config beside it needs mmseg alone: its own tools/test.py, init_model and
-inference_model take both.
+The config beside it needs mmseg alone, unless the network has parts of this package or
+of your own: mmseg's tools/test.py, init_model and inference_model take both.
 """
 
 import argparse

@@ -25,6 +25,7 @@ KEPT = (
     'test_evaluator',
     'test_cfg',
 )
+PACKAGE = 'mmseg_wsss'
 # Steps of our test pipelines, and mmseg's steps that do the same for a sound data set.
 MMSEG_STEPS = {
     'LoadPicture': 'LoadImageFromFile',
@@ -106,7 +107,10 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def plain_config(cfg: Config) -> Config:
-    """Config of one network: its model, how it is tested, and nothing of this package.
+    """Config of one network: its model and how it is tested, for mmseg alone.
+
+    ``custom_imports`` stays for what a network takes from elsewhere, and names this
+    package where a part of the network, such as a backbone, is one of ours.
 
     Args:
         cfg: Config of a semi-supervised training.
@@ -127,9 +131,10 @@ def plain_config(cfg: Config) -> Config:
                 head['loss_decode'] = _plain_loss(head['loss_decode'])
     outer = source['model'].get('data_preprocessor')
     if outer is not None:
-        model['data_preprocessor'] = outer['data_preprocessor']
+        model['data_preprocessor'] = outer.get('data_preprocessor', outer)
     plain: dict[str, Any] = {key: source[key] for key in KEPT if key in source}
     plain |= {'model': model, 'load_from': None, 'resume': False}
+    plain |= _imports(source.get('custom_imports') or {}, model)
     loader = source.get('test_dataloader')
     if loader is not None:
         steps = [_plain_step(step) for step in loader['dataset']['pipeline']]
@@ -139,6 +144,24 @@ def plain_config(cfg: Config) -> Config:
         plain |= {'test_dataloader': loader, 'val_dataloader': loader}
         plain['val_cfg'] = {'type': 'ValLoop'}
     return Config(deepcopy(plain))
+
+
+def _imports(given: Mapping[str, Any], model: dict) -> dict[str, Any]:
+    """``custom_imports`` that a network needs, if any."""
+    names = [name for name in _listed(given.get('imports')) if name != PACKAGE]
+    if _has_ours(model):
+        names.append(PACKAGE)
+    return {'custom_imports': {**given, 'imports': names}} if names else {}
+
+
+def _has_ours(node: Any) -> bool:
+    if isinstance(node, list | tuple):
+        return any(_has_ours(item) for item in node)
+    if not isinstance(node, dict):
+        return False
+    kind = str(node.get('type', ''))
+    ours = kind in MODELS.module_dict and _is_ours(MODELS.module_dict[kind])
+    return ours or _has_ours(list(node.values()))
 
 
 def _listed(item: Any) -> list:
@@ -157,7 +180,7 @@ def _plain_loss(loss: Any) -> Any:
 
 
 def _is_ours(kind: Any) -> bool:
-    return kind is not None and kind.__module__.startswith('mmseg_wsss.')
+    return kind is not None and kind.__module__.startswith(f'{PACKAGE}.')
 
 
 def _plain_step(step: dict) -> dict:

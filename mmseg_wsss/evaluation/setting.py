@@ -43,7 +43,8 @@ def apply_setting(
         scales: Factors of the picture size that the test pipeline gives, > 0.
 
     Returns:
-        Name of the setting, such as ``'multi-scale + flip + CRF'``.
+        Name of the setting, such as ``'multi-scale + flip + CRF'``, and the networks
+        of ``semi_test_cfg.predict_on`` where the config names some.
 
     Raises:
         ValueError: If both ``tta`` and ``ms_flip`` are set, or a scale is not positive.
@@ -58,8 +59,10 @@ def apply_setting(
     views = 'tta of the config' if tta else 'single scale'
     views = 'multi-scale + flip' if ms_flip else views
     name = f'{views} + CRF' if crf else views
+    networks = (cfg.model.get('semi_test_cfg') or {}).get('predict_on')
+    shown = f'{name} ({networks})' if networks else name
     if not (tta or ms_flip or crf):
-        return name
+        return shown
     for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
         dataset['pipeline'] = (
             copy.deepcopy(cfg.tta_pipeline)
@@ -75,7 +78,7 @@ def apply_setting(
         wrapper |= {'type': 'WSSSTTAModel', 'crf': refiner}
     cfg.model = dict(**wrapper, module=cfg.model)
     _set_prefix(cfg, name.lower().replace(' + ', '+').replace(' ', '-'))
-    return name
+    return shown
 
 
 def make_tta_pipeline(

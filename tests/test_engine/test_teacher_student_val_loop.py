@@ -48,6 +48,14 @@ def test_all_networks_by_default(tiny_voc, tmp_path):
     }
 
 
+def test_an_unknown_network_is_refused_before_any_training(tiny_voc, tmp_path):
+    runner = build(tiny_voc, tmp_path, 'FixMatch', predict_on=['student', 'teacher'])
+    with pytest.raises(KeyError, match=r"FixMatch knows no \['teacher'\]"):
+        runner.train()
+    assert runner.iter == 0
+    assert runner.model.predict_on == 'student'
+
+
 def test_best_checkpoint_of_a_network_is_kept(tiny_voc, tmp_path):
     cfg = tiny_config('CPS', tiny_voc, tmp_path, 2)
     cfg.train_cfg.val_interval = 1

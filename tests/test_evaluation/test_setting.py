@@ -45,6 +45,14 @@ class TestApplySetting:
         assert apply_setting(cfg) == 'single scale'
         assert cfg.to_dict() == before
 
+    @pytest.mark.parametrize('crf', [False, True])
+    def test_the_network_is_a_part_of_the_name(self, crf):
+        cfg = make_config()
+        plain = apply_setting(make_config(), crf=crf)
+        cfg.model.semi_test_cfg = dict(predict_on='teacher1')
+        assert apply_setting(cfg, crf=crf) == f'{plain} (teacher1)'
+        assert cfg.test_evaluator.get('prefix') == ('single-scale+crf' if crf else None)
+
     def test_crf_alone_shows_one_view(self):
         cfg = make_config()
         assert apply_setting(cfg, crf=True) == 'single scale + CRF'

@@ -6,6 +6,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.testing.tiny import tiny_model
 
 FIELD = ('sup', 'unsup_weak', 'unsup_strong')
 INNER = {
@@ -95,3 +96,11 @@ def test_it_comes_back_to_the_cpu(preprocessor):
 
 def test_it_has_nothing_to_save(preprocessor):
     assert preprocessor.state_dict() == {}
+
+
+def test_a_plain_one_given_to_a_segmentor_serves_every_branch(preprocessor):
+    model = MODELS.build({**tiny_model('CPS'), 'data_preprocessor': INNER})
+    found = model.data_preprocessor(collated(2, 2), True)
+    expected = preprocessor(collated(2, 2), True)
+    for name in expected['inputs']:
+        assert torch.equal(found['inputs'][name], expected['inputs'][name])

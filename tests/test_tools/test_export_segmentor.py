@@ -144,6 +144,22 @@ def test_errors(trained, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ('backbone', 'given', 'expected'),
+    [
+        ('ResNetV1c', ['mmseg_wsss'], None),
+        ('ResNetV1c', ['mmseg_wsss', 'my_net'], ['my_net']),
+        ('WideResNet38', ['my_net'], ['my_net', 'mmseg_wsss']),
+    ],
+)
+def test_imports_that_the_network_needs_stay(trained, backbone, given, expected):
+    cfg = deepcopy(trained[0])
+    cfg.custom_imports = {'imports': given, 'allow_failed_imports': False}
+    cfg.model.segmentor.backbone.type = backbone
+    found = plain_config(cfg).get('custom_imports')
+    assert (found and found['imports']) == expected
+
+
 @pytest.mark.parametrize('name', ['mkd_r50*coco-513', 'mkd_r18*toy-voc-128'])
 def test_data_sets_of_this_package_are_written_out(name):
     (path,) = (ROOT / 'configs/mkd').glob(f'{name}.py')

@@ -19,6 +19,9 @@ class TeacherStudentValLoop(ValLoop):
         predict_on: Values of the segmentor's ``predict_on`` to validate, e.g.
             ``['student1', 'ensemble']``; by default every network.
         **kwargs: Arguments of MMEngine's ``ValLoop``.
+
+    Raises:
+        KeyError: If the segmentor has no such network.
     """
 
     def __init__(
@@ -26,6 +29,12 @@ class TeacherStudentValLoop(ValLoop):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.predict_on = predict_on
+        segmentor = unwrap(self.runner.model)
+        if hasattr(segmentor, 'predict_on'):  # FlexibleRunner builds its model later
+            before = segmentor.predict_on
+            for name in predict_on or ():  # rather now than at the first validation
+                segmentor.predict_on = name
+            segmentor.predict_on = before
 
     def run(self) -> dict[str, float]:
         """Validate each network; whatever happens, the segmentor is left as it was.

@@ -52,8 +52,9 @@ class MKD(SemiBaseSegmentor):
               shifted logits); ``max_count``, pixels that a class remembers (Q10). None
               switches it off.
             * ``cutmix``: arguments of :meth:`draw_masks`; None switches it off.
-            * ``concat_forward``: whether a student sees labelled and mixed pictures in
-              one batch: faster, with common batch statistics (quirk 20).
+            * ``concat_forward``: whether a student, and a teacher in train mode, sees
+              labelled and unlabelled pictures in one batch: faster, with common batch
+              statistics (quirk 20).
 
     Raises:
         KeyError: If a setting is unknown.
@@ -98,7 +99,6 @@ class MKD(SemiBaseSegmentor):
             {name: self._estimator(name) for name in self.isda_cfg['on']}
         )
         self.register_buffer('isda_ratio', torch.zeros(()), persistent=False)
-        self._knows_time = False
 
     def _isda_settings(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         default = self.defaults['isda']
@@ -132,18 +132,10 @@ class MKD(SemiBaseSegmentor):
             conv.out_channels, conv.in_channels, max_count=self.isda_cfg['max_count']
         )
 
-    @property
-    def progress(self) -> float | None:
-        """Share of the training that is done, from which the offset's ratio follows."""
-        return self._progress
-
-    @progress.setter
-    def progress(self, progress: float | None) -> None:
-        self._progress = progress
-        if progress is not None:
-            end, schedule = self.isda_cfg['end_ratio'], self.isda_cfg['schedule']
-            self.isda_ratio.fill_(end * ramp(progress, schedule))
-            self._knows_time = True
+    def follow(self, progress: float) -> None:
+        """Move the offset's ratio along its schedule."""
+        end, schedule = self.isda_cfg['end_ratio'], self.isda_cfg['schedule']
+        self.isda_ratio.fill_(end * ramp(progress, schedule))
 
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
@@ -158,11 +150,7 @@ class MKD(SemiBaseSegmentor):
         Raises:
             RuntimeError: If no ``MeanTeacherHook`` tells the time.
         """
-        if not self._knows_time:
-            raise RuntimeError(
-                f'{type(self).__name__} needs custom_hooks = '
-                "[dict(type='MeanTeacherHook', decay=...)], which moves its teachers"
-            )
+        self.require_time()
         sup, weak, strong = (
             self.branch(inputs, name) for name in ('sup', 'unsup_weak', 'unsup_strong')
         )

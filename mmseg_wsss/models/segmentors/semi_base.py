@@ -49,8 +49,8 @@ class SemiBaseSegmentor(BaseSegmentor):
         semi_test_cfg: ``predict_on`` names the network that predicts: a student, a
             teacher, several joined by ``+``, whose probabilities are averaged, or
             ``'ensemble'`` for all students. The first student by default.
-        data_preprocessor: Config of a ``MultiBranchDataPreprocessor``; by default one
-            around the preprocessor of ``segmentor``.
+        data_preprocessor: Config of a ``MultiBranchDataPreprocessor``, or of the one
+            that it is put around; by default that of ``segmentor``.
         init_cfg: As in mmengine. ``dict(type='Pretrained', checkpoint=A,
             override=dict(name='student2', type='Pretrained', checkpoint=B))`` starts
             the second student from another checkpoint than the other networks, and
@@ -84,10 +84,11 @@ class SemiBaseSegmentor(BaseSegmentor):
     ) -> None:
         segmentor = deepcopy(segmentor)
         inner = segmentor.pop('data_preprocessor', None)
-        if data_preprocessor is None and inner is not None:
+        data_preprocessor = data_preprocessor or inner
+        if data_preprocessor and 'data_preprocessor' not in data_preprocessor:
             data_preprocessor = {
                 'type': 'MultiBranchDataPreprocessor',
-                'data_preprocessor': inner,
+                'data_preprocessor': data_preprocessor,
             }
         require_ops(segmentor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -109,7 +110,7 @@ class SemiBaseSegmentor(BaseSegmentor):
                 'out_channels of the decode head to num_classes, found 1'
             )
         self.num_classes, self.align_corners = first.num_classes, first.align_corners
-        self.progress: float | None = None
+        self.progress = None
         test_cfg = {'predict_on': self.students[0], **(semi_test_cfg or {})}
         if len(test_cfg) > 1:
             raise KeyError(
@@ -166,12 +167,36 @@ class SemiBaseSegmentor(BaseSegmentor):
             data_samples: Data samples of each branch; those of ``sup`` have
                 ``gt_sem_seg``.
         """
+        self.require_time()
         sup = self.branch(inputs, 'sup')
         losses: dict[str, Tensor] = {}
         for student in self.students:
             dense = self.dense(student, sup)
             losses |= self.supervised_losses(student, dense, data_samples['sup'])
         return losses
+
+    @property
+    def progress(self) -> float | None:
+        """Share of the training that is done, which ``MeanTeacherHook`` tells."""
+        return self._progress
+
+    @progress.setter
+    def progress(self, progress: float | None) -> None:
+        self._progress = progress
+        self._knows_time = progress is not None  # unlike the share, known to compilers
+        if progress is not None:
+            self.follow(progress)
+
+    def follow(self, progress: float) -> None:
+        """Move what depends on the share of the training that is done."""
+
+    def require_time(self) -> None:
+        """Raise RuntimeError where teachers have no hook that moves them."""
+        if self.pairs and not self._knows_time:
+            raise RuntimeError(
+                f'{type(self).__name__} needs custom_hooks = '
+                "[dict(type='MeanTeacherHook', decay=...)], which moves its teachers"
+            )
 
     def branch(self, batch: Mapping[str, Any], name: str) -> Any:
         """The part of a batch that belongs to a branch.

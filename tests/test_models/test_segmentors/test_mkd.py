@@ -321,10 +321,11 @@ def test_ratio_follows_the_time():
 
 
 class TestErrors:
-    def test_time_is_needed(self):
-        model = tiny_network('MKD')
-        with pytest.raises(RuntimeError, match='MeanTeacherHook'):
-            model.loss(*batch_of('MKD'))
+    @pytest.mark.parametrize('kind', ['MKD', 'MeanTeacherSegmentor', 'UniMatchV2'])
+    def test_time_is_needed(self, kind):
+        model = tiny_network(kind)
+        with pytest.raises(RuntimeError, match=f'{kind} needs .*MeanTeacherHook'):
+            model.loss(*batch_of(kind))
 
     @pytest.mark.parametrize(
         ('settings', 'message'),
