@@ -85,10 +85,11 @@ class SemiBaseSegmentor(BaseSegmentor):
         segmentor = deepcopy(segmentor)
         inner = segmentor.pop('data_preprocessor', None)
         data_preprocessor = data_preprocessor or inner
-        if data_preprocessor and 'data_preprocessor' not in data_preprocessor:
+        given = data_preprocessor if isinstance(data_preprocessor, dict) else {}
+        if given and 'data_preprocessor' not in given:
             data_preprocessor = {
                 'type': 'MultiBranchDataPreprocessor',
-                'data_preprocessor': data_preprocessor,
+                'data_preprocessor': given,
             }
         require_ops(segmentor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -183,7 +184,7 @@ class SemiBaseSegmentor(BaseSegmentor):
     @progress.setter
     def progress(self, progress: float | None) -> None:
         self._progress = progress
-        self._knows_time = progress is not None  # unlike the share, known to compilers
+        self._knows_time = progress is not None  # compiled code shall not see shares
         if progress is not None:
             self.follow(progress)
 
