@@ -16,7 +16,7 @@ model = dict(
         # The head's logits are at stride 8 already, which the published 0.5 would
         # lead to.
         loss_scale_factor=1.0,
-        # The offset would turn 17 % of the labels into other classes.
+        # At the published ratio the offset turned 17 % of the labels into others.
         targets_from='raw',
         # The published 1.5 favours the background, see docs/results.md.
         isda=dict(end_ratio=0.3),
