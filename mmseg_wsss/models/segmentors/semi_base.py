@@ -91,6 +91,7 @@ class SemiBaseSegmentor(BaseSegmentor):
                 'type': 'MultiBranchDataPreprocessor',
                 'data_preprocessor': given,
             }
+        _refuse_point_heads(segmentor['decode_head'])
         require_ops(segmentor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.train_cfg = self._settings(semi_train_cfg or {})
@@ -99,12 +100,6 @@ class SemiBaseSegmentor(BaseSegmentor):
         for teacher in self.pairs:
             self.networks[teacher].requires_grad_(False)
         first = self.networks[self.students[0]]
-        for head in self.heads(self.students[0]):
-            if isinstance(head, PointHead):
-                raise TypeError(
-                    'PointHead learns at points and gives no map of logits, which '
-                    'semi-supervised training needs; leave it out of the cascade'
-                )
         if first.out_channels == 1:
             raise ValueError(
                 'semi-supervised training needs a score of each class: set '
@@ -398,3 +393,14 @@ class SemiBaseSegmentor(BaseSegmentor):
         if set(sources) == set(self.networks):
             for key in found:
                 del state[key]
+
+
+def _refuse_point_heads(decode_head: dict | list[dict]) -> None:
+    """Raise TypeError if a decode head predicts points instead of a map of logits."""
+    heads = decode_head if isinstance(decode_head, list) else [decode_head]
+    for head in heads:
+        if issubclass(MODELS.get(head['type']), PointHead):
+            raise TypeError(
+                f'{head["type"]} predicts points instead of a map of logits, which '
+                'semi-supervised training needs; leave it out of the cascade'
+            )
