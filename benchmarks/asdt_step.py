@@ -26,8 +26,8 @@ from rich.table import Table
 from torch import Tensor
 
 from mmseg_wsss import config_path
-from mmseg_wsss.engine.measure import machine
 from mmseg_wsss.models.segmentors import ASDT
+from mmseg_wsss.pipelines.measure import machine
 from mmseg_wsss.registry import MODELS
 
 CONFIG = config_path('asdt/asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py')

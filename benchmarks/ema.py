@@ -22,8 +22,8 @@ from rich.table import Table
 from torch import nn
 
 from mmseg_wsss import config_path
-from mmseg_wsss.engine.measure import machine
 from mmseg_wsss.models.utils import update_ema
+from mmseg_wsss.pipelines.measure import machine
 from mmseg_wsss.registry import MODELS
 
 CONFIG = config_path('mkd/mkd_r101_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py')

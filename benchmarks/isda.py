@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mmseg_wsss.engine.measure import machine
 from mmseg_wsss.models.utils import ImplicitSemanticAugmentation
+from mmseg_wsss.pipelines.measure import machine
 
 RESULT = Path(__file__).parent / 'results' / 'isda.json'
 CHANNELS = 256

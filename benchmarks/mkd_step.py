@@ -30,9 +30,9 @@ from rich.table import Table
 from torch import Tensor
 
 from mmseg_wsss import config_path
-from mmseg_wsss.engine.measure import machine
 from mmseg_wsss.models.segmentors import MKD
 from mmseg_wsss.models.utils import mix, update_ema
+from mmseg_wsss.pipelines.measure import machine
 from mmseg_wsss.registry import MODELS
 
 CONFIG = config_path('mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py')

@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mmseg_wsss.engine.measure import machine
 from mmseg_wsss.models.losses import regional_contrastive_loss
 from mmseg_wsss.models.pseudo_labels import leave_one_out, regional_prototypes
 from mmseg_wsss.models.refiners import RandomWalk
 from mmseg_wsss.models.utils import half_disk, pair_affinity, windows
+from mmseg_wsss.pipelines.measure import machine
 
 RESULT = Path(__file__).parent / 'results' / 'rcm_mam.json'
 CASES = ('contrast', 'walk')

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mmseg_wsss import config_path
-from mmseg_wsss.datasets.draws import seeded
-from mmseg_wsss.engine.measure import machine
+from mmseg_wsss.datasets.sample_key import seeded
+from mmseg_wsss.pipelines.measure import machine
 
 RESULT = Path(__file__).parent / 'results' / 'semi_loader.json'
 # Config, height, width and suffix of its pictures.

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers.tiny import write_tiny_voc
 from mmengine.registry import init_default_scope
 
 import mmseg_wsss  # noqa: F401  (registers everything)
-from mmseg_wsss.testing.tiny import write_tiny_voc
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from mmseg_wsss import config_path
-from mmseg_wsss.datasets.toy_voc import generate
+from mmseg_wsss.datasets.toy.toy_voc import generate
 from mmseg_wsss.engine.hooks import PWMDistillationHook
-from mmseg_wsss.engine.measure import measure
-from mmseg_wsss.evaluation.export import build_model
-from mmseg_wsss.evaluation.panels import label_row, legend_of, panel
-from mmseg_wsss.evaluation.plots import plot_losses
+from mmseg_wsss.pipelines.export import build_model
+from mmseg_wsss.pipelines.measure import measure
 from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.visualization.panels import label_row, legend_of, panel
+from mmseg_wsss.visualization.plots import plot_losses
 
 CAM = config_path('cam/cam_r18_1xb16-400_wsss-toy-voc-128.py')
 ASDT = config_path('asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py')

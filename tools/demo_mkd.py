@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mmseg_wsss import config_path
-from mmseg_wsss.datasets.toy_voc import generate
-from mmseg_wsss.engine.measure import machine, measure
+from mmseg_wsss.datasets.toy.toy_voc import generate
+from mmseg_wsss.pipelines.measure import machine, measure
 from mmseg_wsss.utils import atomic_write
 
 SUPERVISED = config_path('mkd/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py')

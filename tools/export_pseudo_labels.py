@@ -10,7 +10,7 @@ from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 
 import mmseg_wsss  # noqa: F401  (registers the methods)
-from mmseg_wsss.evaluation.export import export_from_config
+from mmseg_wsss.pipelines.export import export_from_config
 from mmseg_wsss.utils.launch import init_processes, leave_processes
 
 

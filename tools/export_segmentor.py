@@ -9,7 +9,7 @@ import argparse
 from mmengine.config import Config
 
 import mmseg_wsss  # noqa: F401  (loads checkpoints without running them)
-from mmseg_wsss.engine.export_segmentor import export_segmentor
+from mmseg_wsss.pipelines.export_segmentor import export_segmentor
 
 
 def parse_args() -> argparse.Namespace:

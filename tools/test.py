@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 
 import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
-from mmseg_wsss.evaluation.setting import SCALES, apply_setting, drop_truth, record
+from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_truth, record
 from mmseg_wsss.utils.launch import leave_processes
 
 

@@ -13,9 +13,9 @@ from mmengine.config import Config
 from rich.console import Console
 
 import mmseg_wsss  # noqa: F401  (registers the methods)
-from mmseg_wsss.engine.stages import only_one, run_stages
-from mmseg_wsss.engine.wsss_stages import Tools, build_stages, prediction_folder
-from mmseg_wsss.evaluation.pipeline_report import write_report
+from mmseg_wsss.pipelines.report import write_report
+from mmseg_wsss.pipelines.stages import only_one, run_stages
+from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages, prediction_folder
 
 
 def parse_args() -> argparse.Namespace:

@@ -2,10 +2,10 @@
 
 from . import samplers, transforms
 from .coco_objects_dataset import COCOObjectsDataset
-from .image_tags import ImageTags
-from .picture_folder import PictureFolder
-from .seeded_dataset import SeededDataset
-from .toy_voc_dataset import ToyVOCDataset
+from .deterministic_dataset import SeededDataset
+from .image_folder import PictureFolder
+from .tags import ImageTags
+from .toy import ToyVOCDataset
 from .wrappers import SemiDataset, WeakDataset, foreground_classes
 
 __all__ = [

@@ -11,9 +11,9 @@ from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
 
-from .draws import Draw
-from .image_tags import ImageTags
-from .seeded_dataset import SeededDataset, views
+from .deterministic_dataset import SeededDataset, views
+from .sample_key import Draw
+from .tags.image_tags import ImageTags
 
 
 def foreground_classes(metainfo: dict) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from mmseg_wsss.datasets.label_maps import write_label_map
-from mmseg_wsss.datasets.split_lists import write_list
+from mmseg_wsss.datasets.splits.split_lists import write_list
 from mmseg_wsss.utils.parallel import parallel_map
 
 PARTS = ('train2017', 'val2017')

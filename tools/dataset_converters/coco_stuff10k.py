@@ -21,9 +21,9 @@ import numpy as np
 from mmseg.datasets import COCOStuffDataset
 from scipy.io import loadmat
 
-from mmseg_wsss.datasets.image_tags import ImageTags
 from mmseg_wsss.datasets.label_maps import write_label_map
-from mmseg_wsss.datasets.split_lists import read_list, write_list
+from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
+from mmseg_wsss.datasets.tags.image_tags import ImageTags
 from mmseg_wsss.utils.archives import unpacked
 from mmseg_wsss.utils.files import atomic_write
 from mmseg_wsss.utils.parallel import parallel_map

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mmseg_wsss.datasets.class_names import class_names
-from mmseg_wsss.datasets.image_tags import ImageTags
-from mmseg_wsss.datasets.split_lists import read_list
+from mmseg_wsss.datasets.splits.split_lists import read_list
+from mmseg_wsss.datasets.tags.class_names import class_names
+from mmseg_wsss.datasets.tags.image_tags import ImageTags
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -21,11 +21,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mmseg_wsss.datasets.class_names import class_names
-from mmseg_wsss.datasets.image_tags import ImageTags
-from mmseg_wsss.datasets.published_splits import PUBLISHED, UPSTREAM
-from mmseg_wsss.datasets.semi_splits import SemiSplit, draw_split, import_split
-from mmseg_wsss.datasets.split_lists import read_list
+from mmseg_wsss.datasets.splits.published import PUBLISHED, UPSTREAM
+from mmseg_wsss.datasets.splits.semi_splits import SemiSplit, draw_split, import_split
+from mmseg_wsss.datasets.splits.split_lists import read_list
+from mmseg_wsss.datasets.tags.class_names import class_names
+from mmseg_wsss.datasets.tags.image_tags import ImageTags
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -23,7 +23,7 @@ from mmseg.datasets import PascalVOCDataset
 from scipy.io import loadmat
 
 from mmseg_wsss.datasets.label_maps import LabelRule, read_label_map, write_label_map
-from mmseg_wsss.datasets.split_lists import read_list, write_list
+from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
 from mmseg_wsss.utils.archives import unpacked
 from mmseg_wsss.utils.parallel import parallel_map
 

@@ -23,15 +23,20 @@ from rich.table import Table
 from rich.text import Text
 
 import mmseg_wsss  # noqa: F401  registers the data sets that configs name
-from mmseg_wsss.datasets.check_sources import (
+from mmseg_wsss.datasets.checks.check_splits import (
+    Finding,
+    Report,
+    Split,
+    check_splits,
+)
+from mmseg_wsss.datasets.checks.sources import (
     split_from_folder,
     splits_from_config,
     tag_findings,
 )
-from mmseg_wsss.datasets.checks import Finding, Report, Split, check_splits
-from mmseg_wsss.datasets.class_names import class_names
-from mmseg_wsss.datasets.image_tags import ImageTags, TagError
 from mmseg_wsss.datasets.label_maps import LabelRule
+from mmseg_wsss.datasets.tags.class_names import class_names
+from mmseg_wsss.datasets.tags.image_tags import ImageTags, TagError
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

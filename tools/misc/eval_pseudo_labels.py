@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from mmseg_wsss.evaluation import evaluate_label_files
 from mmseg_wsss.evaluation.tables import class_table, summary_table
+from mmseg_wsss.pipelines.label_files import evaluate_label_files
 from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils.files import atomic_write
 

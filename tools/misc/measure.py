@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import mmseg_wsss  # noqa: F401  (registers everything)
-from mmseg_wsss.engine.measure import measure
+from mmseg_wsss.pipelines.measure import measure
 
 SETTINGS = {
     'single scale': {},

@@ -21,7 +21,7 @@ from mmseg.datasets import PascalVOCDataset
 from PIL import Image
 
 from mmseg_wsss.datasets.label_maps import read_label_map
-from mmseg_wsss.datasets.split_lists import read_list
+from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.utils import atomic_write
 
 PALETTE = PascalVOCDataset.METAINFO['palette']

@@ -1,5 +1,5 @@
-# Generated pictures (python -m mmseg_wsss.datasets.toy_voc data/toy_voc): 10 of the 400
-# have masks, those of the other 390 are never opened.
+# Generated images (python -m mmseg_wsss.datasets.toy.toy_voc data/toy_voc): 10 of
+# the 400 have masks, those of the other 390 are never opened.
 data_root = 'data/toy_voc'
 crop_size = (128, 128)
 batch_size = 16  # 8 + 8

@@ -1,4 +1,4 @@
-# Generated pictures (python -m mmseg_wsss.datasets.toy_voc data/toy_voc).
+# Generated pictures (python -m mmseg_wsss.datasets.toy.toy_voc data/toy_voc).
 data_root = 'data/toy_voc'
 crop_size = (128, 128)
 

@@ -7,7 +7,7 @@ from torch.utils.data import Sampler
 
 from mmseg_wsss.registry import DATA_SAMPLERS
 
-from ..draws import Draw
+from ..sample_key import Draw
 
 
 def permutation(size: int, *key: int) -> list[int]:

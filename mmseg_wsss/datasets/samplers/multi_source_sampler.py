@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 
 from mmseg_wsss.registry import DATA_SAMPLERS
 
-from ..draws import Draw
+from ..sample_key import Draw
 from .endless_sampler import permutation
 
 

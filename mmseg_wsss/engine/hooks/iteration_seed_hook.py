@@ -2,7 +2,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_wsss.datasets.draws import seed_all
+from mmseg_wsss.datasets.sample_key import seed_all
 from mmseg_wsss.registry import HOOKS
 
 

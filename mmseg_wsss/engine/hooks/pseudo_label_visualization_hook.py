@@ -8,8 +8,8 @@ from mmengine.fileio import get
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_wsss.evaluation.panels import label_row, legend_of, panel
 from mmseg_wsss.registry import HOOKS
+from mmseg_wsss.visualization.panels import label_row, legend_of, panel
 
 PREFIX = 'pseudo_'
 

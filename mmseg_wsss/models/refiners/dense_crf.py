@@ -11,7 +11,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from .crf_guide import CRFGuide, PairwiseKernel, PairwiseTerm
-from .picture_threads import for_each_picture
+from .image_threads import for_each_picture
 from .pydensecrf_backend import PyDenseCRFPool
 
 BACKENDS = ('auto', 'torch', 'pydensecrf')

@@ -1,10 +1,10 @@
 """Small parts that several models use."""
 
-from .behaviour import acts_as_in_inference, inference_behaviour
 from .compiled_ops import ops_available, require_ops
+from .cutmix import cutmix_masks, mix
 from .ema import update_ema
+from .eval_mode import acts_as_in_inference, inference_behaviour
 from .isda import ImplicitSemanticAugmentation
-from .mix import cutmix_masks, mix
 from .near_pairs import near_pairs
 from .pixel_pairs import (
     boundary_affinity,

@@ -1,0 +1,139 @@
+"""Any mmseg dataset, with samples that depend on their draw alone."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from mmcv.transforms import BaseTransform, LoadAnnotations
+from mmengine.dataset import BaseDataset, Compose
+from torch.utils.data import Dataset
+
+from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.utils.files import inside
+
+from .sample_key import Draw, seeded
+
+
+@DATASETS.register_module()
+class SeededDataset(Dataset):
+    """An mmseg dataset whose augmentation is seeded from (seed, number of the draw).
+
+    Args:
+        dataset: Any mmseg dataset, or its config.
+        pipeline: Transforms; by default those of the dataset.
+        hide_masks: Keep the masks out of every sample: their path is taken out before
+            the pipeline runs, so that no transform can load them.
+        max_refetch: How many other pictures are tried where the pipeline rejects one.
+
+    Raises:
+        ValueError: If a file lies outside the data root, or masks shall be hidden and
+            the pipeline loads them.
+    """
+
+    def __init__(
+        self,
+        dataset: BaseDataset | dict,
+        pipeline: Sequence[Any] | None = None,
+        hide_masks: bool = False,
+        max_refetch: int = 100,
+    ) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.pipeline = self.dataset.pipeline if pipeline is None else Compose(pipeline)
+        self.hide_masks = hide_masks
+        self.max_refetch = max_refetch
+        if hide_masks:
+            self._refuse_mask_loaders()
+        self.dataset.full_init()
+        self._metainfo = dict(self.dataset.metainfo)
+        self._refuse_foreign_files()
+
+    def _refuse_mask_loaders(self) -> None:
+        for step in _steps(self.pipeline):
+            if isinstance(step, LoadAnnotations):
+                raise ValueError(
+                    f'the training pipeline of a {type(self).__name__} of '
+                    f'{type(self.dataset).__name__} contains {type(step).__name__}: '
+                    'masks must not reach training; remove that step'
+                )
+
+    def _refuse_foreign_files(self) -> None:
+        """Check that no line of a split list leads out of the data root."""
+        infos = [self.dataset.get_data_info(i) for i in range(len(self))]
+        for key, folder in self.dataset.data_prefix.items():
+            root = self.dataset.data_root
+            if not root or (folder and not _is_inside(root, folder)):
+                root = folder
+            for path in [info.get(key) for info in infos] if root else ():
+                if path and not _is_inside(root, path):
+                    raise ValueError(
+                        f'{path} leaves the data root {root}; correct its line in '
+                        f'{self.dataset.ann_file or "the data set"}'
+                    )
+
+    @property
+    def metainfo(self) -> dict:
+        """Meta information of the wrapped dataset."""
+        return dict(self._metainfo)
+
+    def full_init(self) -> None:
+        """Nothing to do: the wrapped dataset is initialised on construction."""
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def get_data_info(self, idx: int) -> dict:
+        """Paths of a picture; no path of a mask where masks are hidden."""
+        info = self.dataset.get_data_info(int(idx))
+        if self.hide_masks:
+            info.pop('seg_map_path', None)
+        info['sample_idx'] = int(idx)
+        return info
+
+    def __getitem__(self, idx: int) -> Any:
+        key = (idx.seed, idx.number) if isinstance(idx, Draw) else ()
+        with seeded(*key) if key else nullcontext():
+            return self._sample(int(idx), key)
+
+    def _sample(self, idx: int, draw: tuple[int, ...]) -> Any:
+        for shift in range(self.max_refetch + 1):
+            info = self.get_data_info((idx + shift) % len(self))
+            path = info['img_path']
+            sample = self.pipeline(info | {'draw': draw})
+            if sample is None:
+                continue
+            if self.hide_masks and any('gt_sem_seg' in s for s in views(sample)):
+                raise RuntimeError(f'{path}: a mask reached a sample without labels')
+            return sample
+        path = self.get_data_info(idx)['img_path']
+        raise RuntimeError(f'the pipeline rejected {path} and what was tried next')
+
+
+def _steps(step: Any) -> Iterator[Any]:
+    """A transform and all that it holds: branches, alternatives, lists."""
+    yield step
+    inner: Iterable[Any] = ()
+    if isinstance(step, BaseTransform | Compose):
+        inner = vars(step).values()
+    elif isinstance(step, dict):
+        inner = step.values()
+    elif isinstance(step, list | tuple):
+        inner = step
+    for part in inner:
+        yield from _steps(part)
+
+
+def views(sample: dict) -> list[Any]:
+    """Data samples of a sample, one of each branch where it has branches."""
+    found = sample['data_samples']
+    if isinstance(found, dict):
+        return [part for part in found.values() if part is not None]
+    return [found]
+
+
+def _is_inside(root: str, path: str) -> bool:
+    try:
+        inside(root, os.path.abspath(path))
+    except ValueError:
+        return False
+    return True

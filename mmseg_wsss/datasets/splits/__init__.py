@@ -1,0 +1,1 @@
+"""Lists of labeled and unlabeled images: draw, import, read."""

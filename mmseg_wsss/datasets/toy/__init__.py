@@ -1,0 +1,5 @@
+"""The generated data set of the demo and the tests."""
+
+from .toy_voc_dataset import ToyVOCDataset
+
+__all__ = ['ToyVOCDataset']

@@ -1,0 +1,186 @@
+"""Generate a toy data set in the layout of PASCAL VOC.
+
+``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` writes::
+
+    OUT_DIR/JPEGImages/*.png                pictures (PNG: no loss, and the same bytes)
+    OUT_DIR/SegmentationClass/*.png         palette masks
+    OUT_DIR/ImageSets/Segmentation/*.txt    train and val lists
+    OUT_DIR/tags_train.json, tags_val.json  image tags, as ImageTags reads them
+    OUT_DIR/toy_voc.json                    the arguments; written last
+
+Picture ``i`` depends on the seed and on ``i`` alone, to the byte.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.utils.parallel import parallel_map
+
+from .toy_scene import OBJECT_CLASSES, draw_scene
+from .toy_voc_dataset import ToyVOCDataset
+
+VERSION = 1  # of the generator; another one draws other pictures
+CLASSES = ToyVOCDataset.METAINFO['classes']
+PALETTE = np.array(ToyVOCDataset.METAINFO['palette'], np.uint8)
+
+
+def generate(
+    out_dir: str | os.PathLike,
+    num_train: int = 400,
+    num_val: int = 100,
+    size: int = 128,
+    seed: int = 0,
+    workers: int = 0,
+) -> Path:
+    """Write the data set, or complete one that was interrupted or lacks files.
+
+    A complete one made with the same arguments is left as it is.
+
+    Args:
+        out_dir: Folder, made if need be.
+        num_train: Pictures of the training split, at least 1.
+        num_val: Pictures of the validation split, at least 1.
+        size: Side of a picture in pixels, at least 32.
+        seed: Non-negative seed.
+        workers: Processes that draw; 0 draws in this one.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: If an argument is out of range, or the folder holds a data set made
+            with other arguments, or anything else.
+    """
+    for name, value, least in (
+        ('num_train', num_train, 1),
+        ('num_val', num_val, 1),
+        ('size', size, 32),
+        ('seed', seed, 0),
+    ):
+        if value < least:
+            raise ValueError(f'{name} must be at least {least}, got {value}')
+    out_dir = Path(out_dir)
+    manifest = {
+        'version': VERSION,
+        'num_train': num_train,
+        'num_val': num_val,
+        'size': size,
+        'seed': seed,
+    }
+    if _is_complete(out_dir, manifest):
+        return out_dir
+    # The arguments are noted first, so that only the same call completes the folder.
+    with atomic_write(out_dir / 'toy_voc.json', 'w') as file:
+        json.dump(manifest | {'complete': False}, file)
+
+    total = num_train + num_val
+    jobs = [(out_dir, index, size, seed) for index in range(total)]
+    labels = list(
+        parallel_map(_write_picture, jobs, workers, 'drawing pictures', progress=True)
+    )
+    names = [_name(index) for index in range(total)]
+    for split, part in (('train', slice(num_train)), ('val', slice(num_train, None))):
+        _write_split(out_dir, split, names[part], labels[part])
+    with atomic_write(out_dir / 'toy_voc.json', 'w') as file:
+        json.dump(manifest | {'complete': True}, file)
+    return out_dir
+
+
+def _name(index: int) -> str:
+    return f'toy_{index:06d}'
+
+
+def _is_complete(out_dir: Path, manifest: dict) -> bool:
+    """Whether nothing is left to write; raises where something else is in the way."""
+    path = out_dir / 'toy_voc.json'
+    if not path.is_file():
+        if out_dir.exists() and not out_dir.is_dir():
+            raise ValueError(f'{out_dir} is a file, expected a folder to write to')
+        # A first write that was killed leaves no more than its hidden file.
+        others = out_dir.iterdir() if out_dir.is_dir() else ()
+        if any(not other.name.startswith('.') for other in others):
+            raise ValueError(
+                f'{out_dir} holds other files and no toy_voc.json; give a new or an '
+                'empty folder'
+            )
+        return False
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        complete = found.pop('complete')
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path} does not tell how the pictures were made ({error!r}); delete the '
+            'folder or choose another one'
+        ) from error
+    if found != manifest:
+        raise ValueError(
+            f'{out_dir} holds toy pictures made with {found}, asked for {manifest}; '
+            'choose another folder or delete this one'
+        )
+    total = manifest['num_train'] + manifest['num_val']
+    return complete is True and all(file.is_file() for file in _files(out_dir, total))
+
+
+def _files(out_dir: Path, total: int) -> Iterator[Path]:
+    """All files of the data set but the manifest."""
+    for split in ('train', 'val'):
+        yield out_dir / 'ImageSets' / 'Segmentation' / f'{split}.txt'
+        yield out_dir / f'tags_{split}.json'
+    for index in range(total):
+        yield out_dir / 'JPEGImages' / f'{_name(index)}.png'
+        yield out_dir / 'SegmentationClass' / f'{_name(index)}.png'
+
+
+def _write_picture(job: tuple[Path, int, int, int]) -> list[str]:
+    """Draw one picture and its mask; gives its tags."""
+    out_dir, index, size, seed = job
+    rng = np.random.default_rng((seed, index))
+    scene = draw_scene(rng, size, index % len(OBJECT_CLASSES) + 1)
+    mask = Image.fromarray(scene.seg, mode='P')
+    mask.putpalette(PALETTE.ravel().tolist())
+    for folder, picture in (
+        ('JPEGImages', Image.fromarray(scene.img)),
+        ('SegmentationClass', mask),
+    ):
+        with atomic_write(out_dir / folder / f'{_name(index)}.png') as file:
+            picture.save(file, format='PNG')
+    return [CLASSES[label] for label in np.unique(scene.seg) if label]
+
+
+def _write_split(
+    out_dir: Path, split: str, names: Sequence[str], labels: Sequence[list[str]]
+) -> None:
+    path = out_dir / 'ImageSets' / 'Segmentation' / f'{split}.txt'
+    with atomic_write(path, 'w') as file:
+        file.write('\n'.join(names) + '\n')
+    with atomic_write(out_dir / f'tags_{split}.json', 'w') as file:
+        json.dump(dict(zip(names, labels)), file, indent=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description='Generate a toy data set in the layout of PASCAL VOC.'
+    )
+    parser.add_argument('out_dir', help='folder to write')
+    parser.add_argument('--num-train', type=int, default=400)
+    parser.add_argument('--num-val', type=int, default=100)
+    parser.add_argument('--size', type=int, default=128, help='side in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--workers', type=int, default=0, help='processes')
+    args = parser.parse_args()
+    try:
+        out_dir = generate(**vars(args))
+    except ValueError as error:
+        parser.error(str(error))
+    print(f'{args.num_train} + {args.num_val} pictures with masks and tags: {out_dir}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,50 @@
+"""The data set class of the generated toy pictures (see ``toy_voc.py``)."""
+
+from typing import Any
+
+from mmseg.datasets import BaseSegDataset
+
+from mmseg_wsss.registry import DATASETS
+
+
+@DATASETS.register_module()
+class ToyVOCDataset(BaseSegDataset):
+    """Generated pictures in VOC layout; pictures and masks are PNG files.
+
+    Make the files with ``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` and set
+    ``data_root=OUT_DIR``; the other arguments have the defaults of the training split.
+
+    Args:
+        ann_file: Split list relative to ``data_root``.
+        data_prefix: Folders of pictures and masks relative to ``data_root``.
+        **kwargs: Arguments of mmseg's ``BaseSegDataset``.
+    """
+
+    METAINFO = dict(
+        classes=('background', 'beetle', 'bottle', 'kite', 'bell', 'bone', 'star'),
+        palette=[
+            [0, 0, 0],
+            [128, 0, 0],
+            [0, 128, 0],
+            [128, 128, 0],
+            [0, 0, 128],
+            [128, 0, 128],
+            [0, 128, 128],
+        ],
+    )
+
+    def __init__(
+        self,
+        ann_file: str = 'ImageSets/Segmentation/train.txt',
+        data_prefix: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if data_prefix is None:
+            data_prefix = dict(img_path='JPEGImages', seg_map_path='SegmentationClass')
+        super().__init__(
+            ann_file=ann_file,
+            data_prefix=data_prefix,
+            img_suffix='.png',
+            seg_map_suffix='.png',
+            **kwargs,
+        )

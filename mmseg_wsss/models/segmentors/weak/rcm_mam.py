@@ -1,0 +1,299 @@
+"""RCM + MAM: pixel-level self-supervision of class activation maps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import reduce
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_rank
+from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
+
+from ...pseudo_labels import (
+    background_score,
+    leave_one_out,
+    merge_cams,
+    normalize_cam,
+    region_labels,
+    regional_prototypes,
+)
+from ...utils import PrototypeMemory, update_ema
+from .inference_context import Picture
+from .wsss_base import PseudoLabel, WSSSBase, in_parts, rescale
+
+
+@MODELS.register_module()
+class RCMMAM(WSSSBase):
+    """A classifier taught by its mean teacher, pixel by pixel (rcm_mam.md).
+
+    ``L = L_cls + L_RCM + L_MAM``. SupportNet, the mean teacher of MainNet, gives CAMs
+    at several scales. RCM: their regions label the pixels, SupportNet's features in
+    them give prototypes, and MainNet's features are classified against these. MAM:
+    MainNet's CAMs at several scales are pulled to a mean of SupportNet's. The result
+    are MainNet's CAMs; the decode head idles.
+
+    ``MeanTeacherHook`` moves SupportNet (``decay=0.996``, ``schedule='constant'``);
+    a checkpoint without it, such as a classifier's, fills both networks.
+
+    Args:
+        backbone: Config of the backbone, of both networks.
+        decode_head: As in :class:`WSSSBase`, with a background class.
+        cam_head: Config of the classifier, of both networks; its embedding is what RCM
+            classifies.
+        neck: Config of the neck, of both networks.
+        loss_rcm: Config of the contrastive loss, called with (features, prototypes,
+            region); a ``loss_weight`` of 0 leaves RCM out.
+        loss_mam: Config of the loss between CAMs of both networks; a ``loss_weight`` of
+            0 leaves MAM out.
+        region_thr: TH, the CAM below which a region is background.
+        memory_size: MEM, prototypes that are kept of each class; 0 takes those of the
+            other pictures of the batch alone.
+        main_scales: S, scales of MainNet in MAM.
+        support_scales: R, scales of SupportNet, 1 among them.
+        mam_ratio: Share of the batch, from its beginning, that MAM takes part with.
+        mam_own_forward: Whether MAM has a forward of its own at scale 1, with another
+            dropout, in place of the one of the classification.
+        mam_normalize: Whether CAMs are divided by their maximum in MAM (ablation).
+        ignore_bg: Whether RCM leaves the background out.
+        ignore_padding: Whether RCM and MAM leave padding out; in the specification it
+            is background.
+        **kwargs: Arguments of :class:`WSSSBase`.
+
+    Raises:
+        ValueError: If there is no background class, a scale 1 is missing in
+            ``support_scales``, or ``mam_ratio`` is not in (0, 1].
+    """
+
+    pairs: ClassVar[Mapping[str, str]] = {'support': 'main'}
+
+    def __init__(
+        self,
+        backbone: dict,
+        decode_head: dict,
+        cam_head: dict,
+        neck: dict | None = None,
+        *,
+        loss_rcm: dict | None = None,
+        loss_mam: dict | None = None,
+        region_thr: float = 0.3,
+        memory_size: int = 5,
+        main_scales: Sequence[float] = (0.5, 1.0, 2.0),
+        support_scales: Sequence[float] = (0.5, 1.0, 1.5, 2.0),
+        mam_ratio: float = 0.5,
+        mam_own_forward: bool = False,
+        mam_normalize: bool = False,
+        ignore_bg: bool = False,
+        ignore_padding: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        parts = {'backbone': backbone, 'neck': neck, 'cam_head': cam_head}
+        parts = deepcopy({name: cfg for name, cfg in parts.items() if cfg is not None})
+        super().__init__(backbone, decode_head, cam_head, neck=neck, **kwargs)
+        if not self.has_background:
+            raise ValueError(
+                f'RCMMAM tells objects from the background: decode_head needs '
+                f'{self.cam_head.num_classes + 1} classes, got {self.num_classes}'
+            )
+        if 1 not in support_scales:
+            raise ValueError(f'support_scales must hold 1, got {support_scales}')
+        if not 0 < mam_ratio <= 1:
+            raise ValueError(f'mam_ratio must be in (0, 1], got {mam_ratio}')
+        self.support = nn.ModuleDict({k: MODELS.build(v) for k, v in parts.items()})
+        self.support.requires_grad_(False)
+        self.loss_rcm = MODELS.build(loss_rcm or {'type': 'RegionalContrastiveLoss'})
+        self.loss_mam = MODELS.build(loss_mam or {'type': 'MultiScaleAttentiveLoss'})
+        self.region_thr = region_thr
+        channels = self.cam_head.classifier.in_channels
+        self.memory = (
+            PrototypeMemory(self.num_classes, channels, memory_size)
+            if memory_size
+            else None
+        )
+        self.main_scales = tuple(main_scales)
+        self.support_scales = tuple(support_scales)
+        self.mam_ratio = mam_ratio
+        self.mam_own_forward = mam_own_forward
+        self.mam_normalize = mam_normalize
+        self.ignore_bg = ignore_bg
+        self.ignore_padding = ignore_padding
+        self.use_mam = True  # set by MultiScaleAttentionHook
+        self._register_load_state_dict_pre_hook(self._fill_support)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """MainNet and SupportNet, as modules of one structure."""
+        main = nn.ModuleDict({name: getattr(self, name) for name in self.support})
+        return {'main': main, 'support': self.support}
+
+    def init_weights(self) -> None:
+        """Initialise MainNet; SupportNet begins as its copy."""
+        super().init_weights()
+        update_ema(self.support, self.networks['main'], decay=0)
+
+    def train(self, mode: bool = True) -> 'RCMMAM':
+        """Switch MainNet; SupportNet stays in eval mode."""
+        super().train(mode)
+        self.support.eval()
+        return self
+
+    def segmentation_losses(
+        self,
+        inputs: Tensor,
+        feats: Sequence[Tensor],
+        tags: Tensor,
+        data_samples: list,
+    ) -> dict[str, Tensor]:
+        """Losses of both modules."""
+        with_rcm = self.loss_rcm.loss_weight > 0
+        with_mam = self.loss_mam.loss_weight > 0 and self.use_mam
+        if not (with_rcm or with_mam):
+            return {'loss_idle': self.idle_loss()}
+        valid = self.valid(data_samples, inputs)
+        shown = valid if self.ignore_padding else torch.ones_like(valid)
+        embedding = self.cam_head.embed(feats)
+        support_embedding, support_cams = self.support_maps(inputs, tags)
+        support_cams = {r: cam * shown[:, None] for r, cam in support_cams.items()}
+        losses = {
+            'loss_idle': self.idle_loss(),
+            'cam_max': self.cam_head.classifier(embedding).amax().detach().float(),
+        }
+        if with_rcm:
+            region = self.region(_sum(support_cams), tags, shown)
+            label = region if not self.ignore_bg else self.without_background(region)
+            near = self.region(support_cams[1.0], tags, shown)
+            prototypes = self.prototypes(support_embedding, near)
+            losses['loss_rcm'] = self.loss_rcm(embedding, prototypes, label)
+            losses |= self.label_shares(self.background_first(label), valid)
+        if with_mam:
+            num = max(int(len(inputs) * self.mam_ratio), 1)
+            cams = self.main_cams(inputs[:num], embedding[:num], tags[:num])
+            cams = [cam * shown[:num, None] for cam in cams]
+            supports = [cam[:num] for cam in support_cams.values()]
+            if self.mam_normalize:
+                cams, supports = ([_relative(c) for c in m] for m in (cams, supports))
+            losses['loss_mam'] = self.loss_mam(cams, supports)
+        return losses
+
+    @torch.no_grad()
+    def support_maps(
+        self, inputs: Tensor, tags: Tensor, size: Sequence[int] | None = None
+    ) -> tuple[Tensor, dict[float, Tensor]]:
+        """What SupportNet makes of pictures, for both modules.
+
+        Args:
+            inputs: Normalised pictures (N, 3, H, W).
+            tags: Image tags (N, K).
+            size: Size of the CAMs; that of the pictures by default.
+
+        Returns:
+            Embedding (N, D, h, w) at scale 1, and of every scale the CAM (N, K, H, W),
+            float32, at least 0, 0 for absent classes.
+        """
+        head: Any = self.support['cam_head']
+        cams = {}
+        for scale in self.support_scales:
+            img = inputs if scale == 1 else rescale(inputs, scale, align_corners=True)
+            maps = in_parts(lambda part: head.embed(self.support_feats(part)), img)
+            cam = merge_cams([head.classifier(maps)], size or inputs.shape[2:])
+            cams[float(scale)] = cam.relu() * tags[:, :, None, None]
+            if scale == 1:
+                embedding = maps
+        return embedding, cams
+
+    def support_feats(self, inputs: Tensor) -> Sequence[Tensor]:
+        """Maps of SupportNet's backbone and neck, also where there is only one."""
+        feats = self.support['backbone'](inputs)
+        if 'neck' in self.support:
+            feats = self.support['neck'](feats)
+        return (feats,) if isinstance(feats, Tensor) else feats
+
+    def main_cams(
+        self, inputs: Tensor, embedding: Tensor, tags: Tensor
+    ) -> list[Tensor]:
+        """MainNet's CAMs (N, K, H, W) at each of its scales, with gradient.
+
+        Args:
+            inputs: Normalised pictures (N, 3, H, W).
+            embedding: Embedding (N, D, h, w) of the forward at scale 1.
+            tags: Image tags (N, K).
+        """
+        cams = []
+        for scale in self.main_scales:
+            maps = embedding
+            if scale != 1 or self.mam_own_forward:
+                img = rescale(inputs, scale, align_corners=True)
+                maps = self.cam_head.embed(self.extract_feat(img))
+            cam = self.cam_head.classifier(maps).relu()
+            cam = F.interpolate(
+                cam.float(), inputs.shape[2:], mode='bilinear', align_corners=False
+            )
+            cams.append(cam * tags[:, :, None, None])
+        return cams
+
+    @torch.no_grad()
+    def region(self, cam: Tensor, tags: Tensor, shown: Tensor) -> Tensor:
+        """Region (N, H, W), K for the background, 255 where nothing is shown."""
+        return region_labels(cam, tags, self.region_thr).masked_fill(~shown, 255)
+
+    @torch.no_grad()
+    def prototypes(self, embedding: Tensor, region: Tensor) -> Tensor:
+        """Prototypes (C, D) of the memory, or (N, C, D) of each picture without it.
+
+        Args:
+            embedding: SupportNet's embedding (N, D, h, w).
+            region: Region (N, H, W) that each pixel is pooled into.
+        """
+        with torch.autocast(embedding.device.type, enabled=False):
+            own = regional_prototypes(embedding, region, self.num_classes)
+            # Every rank has as many pictures; their order is that of one process.
+            everyone = torch.cat(all_gather(own))
+            others = leave_one_out(everyone)
+        if self.memory is None:
+            return others[get_rank() * len(own) :][: len(own)]
+        if len(everyone) == 1:  # earlier pictures are the others
+            earlier = self.memory()
+            self.memory.push(everyone)
+            return earlier
+        self.memory.push(others)
+        return self.memory()
+
+    def without_background(self, region: Tensor) -> Tensor:
+        """Region with 255 for the background."""
+        return region.masked_fill(region == self.num_classes - 1, 255)
+
+    def background_first(self, region: Tensor) -> Tensor:
+        """Region in mmseg's order: 0 for the background, k + 1 for class k."""
+        order = (region + 1).remainder(self.num_classes)
+        return torch.where(region == 255, region, order)
+
+    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+        """MainNet's CAM, and the region that SupportNet sees."""
+        return super().pseudo_sources() | {'region': self.label_from_region}
+
+    def label_from_region(self, picture: Picture) -> PseudoLabel:
+        """Region of the training, of the whole picture."""
+        _, cams = self.support_maps(picture.inputs, picture.tags, picture.size)
+        cam = _sum(cams)
+        label = self.background_first(region_labels(cam, picture.tags, self.region_thr))
+        cam = normalize_cam(cam, picture.tags)
+        return label, torch.cat([background_score(cam, 1), cam], 1)
+
+    def _fill_support(self, state: dict, prefix: str, *_: Any) -> None:
+        """Give SupportNet the weights of MainNet where a checkpoint has none."""
+        if any(key.startswith(f'{prefix}support.') for key in state):
+            return
+        for key in list(state):
+            name = key[len(prefix) :]
+            if key.startswith(prefix) and name.split('.')[0] in self.support:
+                state[f'{prefix}support.{name}'] = state[key]
+
+
+def _sum(cams: Mapping[float, Tensor]) -> Tensor:
+    return reduce(torch.add, cams.values())
+
+
+def _relative(cam: Tensor) -> Tensor:
+    return cam / (cam.amax((2, 3), keepdim=True).detach() + 1e-5)

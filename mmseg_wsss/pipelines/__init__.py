@@ -1,0 +1,1 @@
+"""Work over whole data sets: stages, pseudo-label export, reports, measuring."""

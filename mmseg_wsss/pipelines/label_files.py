@@ -1,0 +1,103 @@
+"""Evaluation of label files, such as exported pseudo-labels."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmseg_wsss.datasets.label_maps import read_label_map
+from mmseg_wsss.evaluation.confusion import (
+    LabelScores,
+    SparseCounts,
+    confusion_matrix,
+    label_scores,
+    pack_counts,
+    sum_counts,
+)
+from mmseg_wsss.utils.files import inside
+from mmseg_wsss.utils.parallel import parallel_map
+
+PathLike = str | os.PathLike[str]
+
+
+def evaluate_label_files(
+    pred_dir: PathLike,
+    gt_dir: PathLike,
+    names: Sequence[str],
+    num_classes: int,
+    *,
+    background: bool = True,
+    ignore_index: int = 255,
+    reduce_zero_label: bool = False,
+    pred_suffix: str = '.png',
+    gt_suffix: str = '.png',
+    num_workers: int = 0,
+    progress: bool = False,
+) -> LabelScores:
+    """Score label files against files with the truth.
+
+    Args:
+        pred_dir: Folder of the label files.
+        gt_dir: Folder of the true label files.
+        names: Pictures to score: paths below the two folders, without suffix.
+        num_classes: Number of classes C.
+        background: Whether class 0 is the background.
+        ignore_index: Label of unlabelled pixels in both kinds of files.
+        reduce_zero_label: Whether the truth counts classes from 1, with 0 for
+            unlabelled pixels, as in mmseg.
+        pred_suffix: Suffix of the label files.
+        gt_suffix: Suffix of the true label files.
+        num_workers: Processes that read files; 0 reads in this one.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The scores over all pixels of all pictures.
+
+    Raises:
+        ValueError: If a file is missing or cannot be read as labels, or a name leaves
+            the folders; the message names it.
+    """
+    count = partial(
+        _count_files,
+        num_classes=num_classes,
+        ignore_index=ignore_index,
+        reduce_zero_label=reduce_zero_label,
+    )
+    pairs = [
+        (inside(pred_dir, name + pred_suffix), inside(gt_dir, name + gt_suffix))
+        for name in names
+    ]
+    packed = parallel_map(count, pairs, num_workers, 'Evaluating', progress)
+    total = sum_counts(packed, (num_classes, num_classes + 1))
+    return label_scores(total, background)
+
+
+def _count_files(
+    pair: tuple[Path, Path],
+    num_classes: int,
+    ignore_index: int,
+    reduce_zero_label: bool,
+) -> SparseCounts:
+    pred, gt = (read_label_map(path).astype(np.int64) for path in pair)
+    if reduce_zero_label:
+        gt = np.where((gt == 0) | (gt == ignore_index), ignore_index, gt - 1)
+    try:
+        with _single_thread():
+            return pack_counts(confusion_matrix(pred, gt, num_classes, ignore_index))
+    except ValueError as error:
+        raise ValueError(f'{pair[0]} against {pair[1]}: {error}') from error
+
+
+@contextmanager
+def _single_thread() -> Iterator[None]:
+    """Keep torch from starting threads: OpenMP does not survive a fork."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

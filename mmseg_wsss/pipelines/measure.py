@@ -1,0 +1,135 @@
+"""Train a config and measure what it reaches, as the README's tables do."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmseg_wsss.engine.launch import build_runner, resume_last
+from mmseg_wsss.utils import atomic_write
+
+from .setting import apply_setting
+
+Setting = Mapping[str, Any]
+
+
+def measure(
+    config: str | os.PathLike,
+    work_dir: str | os.PathLike,
+    sources: Sequence[str] = (),
+    settings: Mapping[str, Setting] | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Train a config, or go on with it, and measure it.
+
+    What is finished is not done again: the result of each part is kept in
+    ``measure.json`` of the work folder under a digest of the config. Another config in
+    the same folder begins anew.
+
+    Args:
+        config: Config file.
+        work_dir: Folder of checkpoints, logs and the result.
+        sources: Pseudo-labels to judge on ``export_dataloader``; see
+            ``WSSSBase.pseudo_sources``.
+        settings: Ways of testing on ``test_dataloader``, by name: arguments of
+            :func:`apply_setting`. One plain test by default.
+        cfg_options: Values over those of the config.
+
+    Returns:
+        ``config``, ``seconds`` of training, ``machine``, ``train`` (scores of the
+        pseudo-labels) and ``val`` (scores of each setting), in per cent.
+    """
+    cfg = _load(config, work_dir, cfg_options)
+    digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
+    path = Path(work_dir, 'measure.json')
+    result = json.loads(path.read_text()) if path.is_file() else {}
+
+    def save() -> None:
+        with atomic_write(path, 'w') as file:
+            json.dump(result, file, indent=1)
+
+    if result.get('digest') != digest:
+        if result:  # of another config: begin anew
+            Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
+        result = {'digest': digest, 'config': Path(config).name, 'machine': machine()}
+        save()
+    checkpoint = _final_checkpoint(cfg)
+    if 'seconds' not in result or not checkpoint.is_file():
+        result['seconds'] = result.get('seconds', 0) + _train(deepcopy(cfg))
+        save()
+    if sources and set(result.get('sources', ())) != set(sources):
+        result['train'] = _judge(deepcopy(cfg), checkpoint, sources)
+        result['sources'] = list(sources)
+        save()
+    val = result.setdefault('val', {})
+    for name, setting in (settings or {'single scale': {}}).items():
+        if name not in val:
+            test_cfg = deepcopy(cfg)
+            apply_setting(test_cfg, **setting)
+            val[name] = _test(test_cfg, checkpoint)
+            save()
+    return result
+
+
+def machine() -> str:
+    """What a figure was measured on: processor, threads, GPU, torch."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    threads = f'{torch.get_num_threads()} of {os.cpu_count()} cores'
+    return f'{platform.machine()}, {threads}, {gpu}, torch {torch.__version__}'
+
+
+def _load(
+    config: str | os.PathLike,
+    work_dir: str | os.PathLike,
+    cfg_options: Mapping[str, Any] | None,
+) -> Config:
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(dict(cfg_options or {}))
+    cfg.work_dir = str(work_dir)
+    return cfg
+
+
+def _final_checkpoint(cfg: Config) -> Path:
+    return Path(cfg.work_dir, f'iter_{cfg.train_cfg.max_iters}.pth')
+
+
+def _train(cfg: Config) -> float:
+    """Train, going on from the last checkpoint; gives the seconds it took."""
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested afterwards
+    resume_last(cfg)
+    runner = _runner(cfg)
+    begin = time.monotonic()
+    runner.train()
+    return time.monotonic() - begin
+
+
+def _judge(cfg: Config, checkpoint: Path, sources: Sequence[str]) -> dict:
+    """Scores of pseudo-labels on the training pictures."""
+    cfg.test_dataloader = cfg.export_dataloader
+    cfg.model.test_cfg.pseudo_sources = list(sources)
+    cfg.test_evaluator = dict(type='PseudoLabelMetric', sources=list(sources))
+    return _test(cfg, checkpoint)
+
+
+def _test(cfg: Config, checkpoint: Path) -> dict:
+    cfg.load_from = str(checkpoint)
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
+    cfg.param_scheduler = None
+    return {key: float(value) for key, value in _runner(cfg).test().items()}
+
+
+def _runner(cfg: Config) -> Runner:
+    """A Runner of its own name, since several live in one process."""
+    cfg.experiment_name = f'{Path(cfg.work_dir).name}_{time.monotonic_ns()}'
+    if cfg.get('visualizer') is not None:
+        cfg.visualizer.name = cfg.experiment_name  # or it would log to the first run's
+    return build_runner(cfg)

@@ -1,0 +1,210 @@
+"""The setting of an evaluation: at several scales, mirrored, with a CRF.
+
+A setting changes only the config: pictures are shown through mmseg's ``TestTimeAug``
+to a ``WSSSTTAModel`` around the model.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmseg_wsss.evaluation.tables import summary_table
+from mmseg_wsss.utils import atomic_write
+
+PICTURE_LOADERS = ('LoadPicture', 'LoadImage')
+TRUTH_LOADERS = ('LoadLabelMap', 'LoadAnnotations')
+SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+
+
+def apply_setting(
+    cfg: Config,
+    tta: bool = False,
+    ms_flip: bool = False,
+    crf: bool = False,
+    scales: Sequence[float] = SCALES,
+) -> str:
+    """Set a config up for one way of testing, and give that way's name.
+
+    The CRF is ``cfg.tta_model.crf`` where the config has one, else ``DenseCRF`` with
+    its defaults. Any setting but the plain one becomes the prefix of every metric.
+
+    Args:
+        cfg: Config with ``model``, ``test_dataloader`` and ``test_evaluator``; changed
+            in place.
+        tta: Show pictures as ``cfg.tta_pipeline`` says.
+        ms_flip: Show pictures at ``scales``, each also mirrored.
+        crf: Refine the mean probabilities with a dense CRF.
+        scales: Factors of the picture size that the test pipeline gives, > 0.
+
+    Returns:
+        Name of the setting, such as ``'multi-scale + flip + CRF'``, and the networks
+        of ``semi_test_cfg.predict_on`` where the config names some.
+
+    Raises:
+        ValueError: If both ``tta`` and ``ms_flip`` are set, or a scale is not positive.
+        KeyError: If ``tta`` is set and the config has no ``tta_pipeline``.
+    """
+    if tta and ms_flip:
+        raise ValueError('expected one of tta and ms_flip, found both')
+    if tta and 'tta_pipeline' not in cfg:
+        raise KeyError('tta needs a tta_pipeline in the config; ms_flip makes its own')
+    if min(scales, default=0) <= 0:
+        raise ValueError(f'expected scales > 0, found {list(scales)}')
+    views = 'tta of the config' if tta else 'single scale'
+    views = 'multi-scale + flip' if ms_flip else views
+    name = f'{views} + CRF' if crf else views
+    networks = (cfg.model.get('semi_test_cfg') or {}).get('predict_on')
+    shown = f'{name} ({networks})' if networks else name
+    if not (tta or ms_flip or crf):
+        return shown
+    for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
+        dataset['pipeline'] = (
+            copy.deepcopy(cfg.tta_pipeline)
+            if tta
+            else make_tta_pipeline(
+                dataset['pipeline'], scales if ms_flip else [1.0], flip=ms_flip
+            )
+        )
+    wrapper = {'type': 'WSSSTTAModel', **(cfg.get('tta_model') or {})}
+    # A CRF of the config is used where it is asked for, and then only.
+    refiner = wrapper.pop('crf', None) or dict(type='DenseCRF')
+    if crf:
+        wrapper |= {'type': 'WSSSTTAModel', 'crf': refiner}
+    cfg.model = dict(**wrapper, module=cfg.model)
+    _set_prefix(cfg, name.lower().replace(' + ', '+').replace(' ', '-'))
+    return shown
+
+
+def make_tta_pipeline(
+    pipeline: Sequence[dict], scales: Sequence[float], flip: bool
+) -> list[dict]:
+    """Turn a test pipeline into one that gives several views of each picture.
+
+    Views differ at the ``Resize`` of the pipeline, or, where it has none, at one put
+    behind the loading of the picture. The truth is loaded behind the last geometric
+    step and so keeps its own size.
+
+    Args:
+        pipeline: Test pipeline with at least a transform ``LoadImage...``.
+        scales: Factors of the size that the pipeline gives.
+        flip: Whether each view is also mirrored.
+
+    Raises:
+        ValueError: If the pipeline loads no picture.
+    """
+    types = [str(step['type']).rpartition('.')[2] for step in pipeline]
+    if 'Resize' in types:
+        at = types.index('Resize')
+        resize, rest = pipeline[at], pipeline[at + 1 :]
+    else:
+        loads = [i for i, kind in enumerate(types) if kind.startswith(PICTURE_LOADERS)]
+        if not loads:
+            raise ValueError(f'expected a transform LoadPicture or Resize in {types}')
+        at = loads[-1] + 1
+        resize = dict(type='Resize', scale_factor=1.0, keep_ratio=True)
+        rest = pipeline[at:]
+    head = [step for step in pipeline[:at] if not _loads_truth(step)]
+    truth = [step for step in pipeline if _loads_truth(step)]
+    tail = [step for step in rest if not _loads_truth(step)]
+    steps = [[_scaled(resize, scale) for scale in scales]]
+    if flip:
+        steps += [[dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]]
+    steps += [[copy.deepcopy(step)] for step in (*truth, *tail)]
+    return [*copy.deepcopy(head), dict(type='TestTimeAug', transforms=steps)]
+
+
+def drop_truth(cfg: Config) -> None:
+    """Set a config up for pictures without masks, whose predictions are written.
+
+    Args:
+        cfg: Config with ``test_dataloader`` and ``test_evaluator``, and perhaps a
+            ``tta_pipeline``; changed in place. What loads masks leaves the pipelines,
+            also a step of its own in ``TestTimeAug``, and IoU is not computed.
+    """
+    for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
+        dataset['pipeline'] = _without_truth(dataset['pipeline'])
+    if cfg.get('tta_pipeline'):
+        cfg.tta_pipeline = _without_truth(cfg.tta_pipeline)
+    evaluators = cfg.test_evaluator
+    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+        metric['format_only'] = True
+
+
+def record(
+    path: str | Path, checkpoint: str, setting: str, metrics: Mapping[str, Any]
+) -> str:
+    """Add the metrics of a setting to a JSON file and draw all of a checkpoint's.
+
+    Args:
+        path: JSON file: checkpoint -> setting -> metric -> value. Created if absent.
+        checkpoint: Path of the checkpoint that was tested.
+        setting: Name of the setting, see :func:`apply_setting`.
+        metrics: Values by name; a prefix before the last ``/`` is left out.
+
+    Returns:
+        Table with one line a setting.
+    """
+    path = Path(path)
+    results = json.loads(path.read_text('utf-8')) if path.exists() else {}
+    rows = results.setdefault(str(Path(checkpoint).resolve()), {})
+    rows[setting] = {
+        name.rpartition('/')[2]: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, Real)
+    }
+    with atomic_write(path, 'w') as file:
+        json.dump(results, file, indent=2)
+    return summary_table(rows)
+
+
+def _pipeline_owners(dataset: dict) -> Iterator[dict]:
+    """Dataset configs whose pipeline the pictures go through, below any wrappers."""
+    if dataset.get('pipeline'):
+        yield dataset
+    elif 'dataset' in dataset:
+        yield from _pipeline_owners(dataset['dataset'])
+    elif dataset.get('datasets'):
+        for part in dataset['datasets']:
+            yield from _pipeline_owners(part)
+    else:
+        raise ValueError(f'expected a pipeline in test_dataloader, found {dataset}')
+
+
+def _loads_truth(step: dict) -> bool:
+    return str(step['type']).rpartition('.')[2] in TRUTH_LOADERS
+
+
+def _without_truth(pipeline: Sequence[dict]) -> list[dict]:
+    kept = [dict(step) for step in pipeline if not _loads_truth(step)]
+    for step in kept:
+        if str(step['type']).endswith('TestTimeAug'):
+            groups = [_without_truth(group) for group in step['transforms']]
+            step['transforms'] = [group for group in groups if group]
+    return kept
+
+
+def _scaled(resize: dict, scale: float) -> dict:
+    resize = copy.deepcopy(resize)
+    size = resize.get('scale')
+    if size is None:
+        factor = resize.get('scale_factor', 1.0)
+        pair = isinstance(factor, list | tuple)
+        resize['scale_factor'] = (
+            tuple(f * scale for f in factor) if pair else factor * scale
+        )
+    else:
+        sides = (size, size) if isinstance(size, int) else size
+        resize['scale'] = tuple(max(1, round(side * scale)) for side in sides)
+    return resize
+
+
+def _set_prefix(cfg: Config, setting: str) -> None:
+    evaluators = cfg.test_evaluator
+    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+        prefix = metric.get('prefix')
+        metric['prefix'] = f'{prefix}/{setting}' if prefix else setting

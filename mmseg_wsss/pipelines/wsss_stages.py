@@ -1,0 +1,230 @@
+"""Stages from seeds to a segmentation network, each an ordinary config."""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from mmengine.config import Config
+
+from .affinity_files import write_affinity_labels
+from .stages import Stage, call
+
+KEYS = ('seeds', 'labels', 'affinity', 'network', 'evaluation')
+FLAGS = {'crf': '--crf', 'ms_flip': '--ms-flip'}
+
+
+@dataclass
+class Tools:
+    """How a pipeline calls the tools of this repository.
+
+    Args:
+        folder: Folder of the tools.
+        lock: File that holds the work folder; commands inherit it.
+        gpus: Number of processes of a training or export.
+    """
+
+    folder: Path
+    lock: IO
+    gpus: int = 1
+
+    def __call__(
+        self, tool: str, log: Path, *args: object, alone: bool = False
+    ) -> None:
+        """Run a tool, its output in ``log``."""
+        if self.gpus > 1 and not alone:
+            command = ['bash', self.folder / 'misc/torchrun.sh', self.gpus, tool]
+        else:
+            command = [sys.executable, self.folder / tool]
+        call([str(word) for word in (*command, *args)], log, self.lock)
+
+
+def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
+    """Stages of a pipeline's config.
+
+    ``seeds``, ``affinity`` and ``network`` name a ``config`` each; ``seeds`` also the
+    pseudo-label ``source`` (``'cam'``), a ``checkpoint`` where there is one already,
+    and ``truth``, the split of the report. ``labels`` has the arguments of
+    :func:`write_affinity_labels`. ``evaluation`` has settings by name: ``crf``,
+    ``ms_flip``.
+
+    Args:
+        cfg: Config of the pipeline.
+        work_dir: Folder of the stages.
+        tools: How tools are called.
+
+    Raises:
+        KeyError: If a key is missing or unknown.
+    """
+    given = {key for key in cfg if key != 'custom_imports'}
+    if given != set(KEYS):
+        raise KeyError(f'a pipeline has the keys {KEYS}, got {sorted(given)}')
+    seeds, maps = work_dir / 'seeds_network', work_dir / 'seeds/maps'
+    labels, masks = work_dir / 'affinity_labels/masks', work_dir / 'pseudo_masks/masks'
+    walked = work_dir / 'refined_seeds/masks'
+    base = Config.fromfile(cfg.seeds.config)
+    affinity = Config.fromfile(cfg.affinity.config)
+    point_to(affinity.train_dataloader, labels, 'LoadPseudoLabel')
+    point_to(affinity.export_dataloader, maps, 'LoadPseudoLabel')
+    no_crf = Config(affinity.to_dict())
+    no_crf.model.crf_iters = 0
+    network = Config.fromfile(cfg.network.config)
+    prefix = network.train_dataloader.dataset.data_prefix
+    prefix.seg_map_path = str(masks)
+
+    if cfg.seeds.get('checkpoint'):
+        start = Path(cfg.seeds.checkpoint)
+        first = Stage('seeds_network', {}, (), lambda: _require(start), start)
+    else:
+        first = _training('seeds_network', base, (), seeds, tools)
+        start = first.output
+    affinity.load_from = str(start)
+    middle = _training(
+        'affinity_network',
+        affinity,
+        ('seeds_network', 'affinity_labels'),
+        work_dir / 'affinity_network',
+        tools,
+    )
+    needs = ('seeds', 'affinity_network')
+    last = _training('network', network, ('pseudo_masks',), work_dir / 'network', tools)
+    source = cfg.seeds.get('source', 'cam')
+
+    def make_labels() -> None:
+        write_affinity_labels(base, maps, labels, **cfg.labels)
+
+    return [
+        first,
+        _export('seeds', base, start, source, ('seeds_network',), maps, tools, True),
+        Stage('affinity_labels', dict(cfg.labels), ('seeds',), make_labels, labels),
+        middle,
+        _export(
+            'refined_seeds', no_crf, middle.output, 'affinity', needs, walked, tools
+        ),
+        _export(
+            'pseudo_masks', affinity, middle.output, 'affinity', needs, masks, tools
+        ),
+        last,
+        *(
+            _prediction(name, options, network, last, work_dir, tools)
+            for name, options in cfg.evaluation.items()
+        ),
+    ]
+
+
+def point_to(node: Any, folder: Path, kind: str) -> None:
+    """Let every transform of a kind read from a folder, in place."""
+    if isinstance(node, Mapping):
+        if node.get('type') == kind:
+            node['folder'] = str(folder)  # type: ignore[index]
+        for value in node.values():
+            point_to(value, folder, kind)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            point_to(value, folder, kind)
+
+
+def shared_batch(cfg: Config, gpus: int) -> int:
+    """Pictures a GPU and step, so that all see together what the config is made for.
+
+    A config that is named like those of this package, ``..._8xb2-20k_...``, is made for
+    8 GPUs; others keep their batch size.
+
+    Raises:
+        ValueError: If ``gpus`` cannot share the pictures of a step.
+    """
+    batch_size = cfg.train_dataloader.batch_size
+    named = re.search(r'_(\d+)xb\d+[-_]', Path(cfg.filename or '').stem)
+    if named is None:
+        return batch_size
+    total = int(named[1]) * batch_size
+    if total % gpus:
+        raise ValueError(
+            f'{cfg.filename}: {total} pictures a step cannot be shared by {gpus} GPUs'
+        )
+    return total // gpus
+
+
+def prediction_folder(work_dir: Path, setting: str) -> Path:
+    """Where the predictions of a setting lie."""
+    return work_dir / f'predictions_{setting}/masks'
+
+
+def _training(
+    name: str, cfg: Config, needs: Sequence[str], folder: Path, tools: Tools
+) -> Stage:
+    """A training up to its last checkpoint, without validation."""
+    batch_size = shared_batch(cfg, tools.gpus)
+    cfg = Config(cfg.to_dict())
+    cfg.train_dataloader.batch_size = batch_size
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg.setdefault('randomness', dict(seed=0))
+    hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
+    exact = 'IterationSeedHook' in hooks  # others resume, but not with the same result
+
+    def run() -> None:
+        begun = exact and (folder / 'last_checkpoint').is_file()
+        if not begun:
+            for path in folder.glob('*.pth'):
+                path.unlink()
+        cfg.dump(folder / 'config.py')
+        words = [folder / 'config.py', '--work-dir', folder]
+        tools('train.py', folder / 'log.txt', *words, *(['--resume'] if begun else []))
+
+    checkpoint = folder / f'iter_{cfg.train_cfg.max_iters}.pth'
+    settings = {'config': cfg.to_dict(), 'gpus': tools.gpus}
+    return Stage(name, settings, needs, run, checkpoint)
+
+
+def _export(
+    name: str,
+    cfg: Config,
+    checkpoint: Path,
+    source: str,
+    needs: Sequence[str],
+    out: Path,
+    tools: Tools,
+    soft: bool = False,
+) -> Stage:
+    def run() -> None:
+        path = out.parent / 'config.py'
+        cfg.dump(path)
+        words = [path, checkpoint, '--out', out, '--source', source, '--split', 'train']
+        words += ['--soft'] if soft else []
+        tools('export_pseudo_labels.py', out.parent / 'log.txt', *words)
+
+    settings = {'config': cfg.to_dict(), 'source': source}
+    return Stage(name, settings, needs, run, out)
+
+
+def _prediction(
+    name: str,
+    options: Mapping[str, bool],
+    network: Config,
+    trained: Stage,
+    work_dir: Path,
+    tools: Tools,
+) -> Stage:
+    unknown = set(options) - set(FLAGS)
+    if unknown:
+        raise KeyError(
+            f'evaluation.{name} knows {sorted(FLAGS)}, got {sorted(unknown)}'
+        )
+    out = prediction_folder(work_dir, name)
+    flags = [FLAGS[key] for key, value in options.items() if value]
+
+    def run() -> None:
+        path = out.parent / 'config.py'
+        network.dump(path)
+        words = [path, trained.output, '--out', out, '--work-dir', out.parent, *flags]
+        tools('test.py', out.parent / 'log.txt', *words, alone=True)
+
+    settings = {'config': network.to_dict(), 'options': dict(options)}
+    return Stage(out.parent.name, settings, (trained.name,), run, out)
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f'seeds.checkpoint: {path} does not exist')

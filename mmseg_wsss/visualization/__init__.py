@@ -1,0 +1,1 @@
+"""Panels of images and labels, and plots of training curves."""

@@ -1,0 +1,79 @@
+"""Pictures that give little or nothing to learn from."""
+
+import pytest
+import torch
+from helpers.methods import METHODS, WEAK
+from helpers.tiny import batch_of, set_phase, tiny_batch, tiny_network
+
+BATCHES = {
+    'two pictures': {},
+    'no tag at all': {'tags': ((), ())},
+    'one without tags': {'tags': ((2,), ())},
+    'most classes absent': {'tags': ((1,), (1,))},
+    'every class present': {'tags': (range(6), range(6))},
+    'all padding': {'valid': False},
+    'one picture': {'num': 1},
+    'one picture of padding': {'num': 1, 'valid': False},
+    'odd size': {'size': (37, 51)},
+    'tiny': {'size': (9, 7)},
+}
+
+
+def check_step(method: str, model: torch.nn.Module, phase: dict, batch: dict) -> dict:
+    """One step: finite losses, and a finite gradient for every trained parameter."""
+    set_phase(model, phase)
+    model.zero_grad(set_to_none=True)
+    losses = model.loss(*batch_of(method, **batch))
+    for name, value in losses.items():
+        assert torch.isfinite(value).all(), f'{phase}: {name} = {value}'
+    model.parse_losses(losses)[0].backward()
+    for name, parameter in model.named_parameters():
+        teachers = 'teacher' if METHODS[method].semi else 'support.'
+        if name.startswith(teachers):
+            assert parameter.grad is None, f'{phase}: {name} has a gradient'
+            continue
+        assert parameter.grad is not None, f'{phase}: {name} has no gradient'
+        assert torch.isfinite(parameter.grad).all(), f'{phase}: {name}'
+    return losses
+
+
+@pytest.mark.parametrize('batch', BATCHES)
+@pytest.mark.parametrize('method', METHODS)
+def test_every_step_is_finite_and_reaches_every_parameter(method, batch):
+    model = tiny_network(method)
+    for phase in METHODS[method].phases:
+        check_step(method, model, phase, BATCHES[batch])
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_labels_that_are_all_ignored(method):
+    model = tiny_network(method, **METHODS[method].nothing_sure)
+    for phase in METHODS[method].phases:
+        losses = check_step(method, model, phase, {})
+        for name in ('ratio_labelled', 'ratio_confident', 'loss_unsup', 'loss_st'):
+            assert losses.get(name, 0) == 0, name
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_padding_alone_trains_nothing_but_the_classifier(method):
+    model = tiny_network(method)
+    for phase in METHODS[method].phases:
+        losses = check_step(method, model, phase, {'valid': False})
+        rest = {k: float(v) for k, v in losses.items() if 'loss' in k}
+        rest.pop('loss_cls', None)
+        assert not any(rest.values()), rest
+
+
+@pytest.mark.parametrize('method', WEAK)
+@pytest.mark.parametrize('size', [(33, 33), (37, 51)])
+def test_pseudo_labels_of_any_picture(method, size):
+    model = tiny_network(method).eval()
+    sources = METHODS[method].pseudo_sources
+    assert set(sources) == set(model.pseudo_sources())
+    batch = tiny_batch(2, size, ((), (1, 4)))
+    for results in model.pseudo_labels(*batch, sources):
+        for source, (label, prob) in results.items():
+            assert label.shape == size, source
+            assert prob.shape[1:] == size, source
+            assert torch.isfinite(prob).all(), source
+            assert ((label >= 0) & (label < len(prob)) | (label == 255)).all(), source

@@ -1,0 +1,103 @@
+"""Two gloo processes with one picture each are one process with both."""
+
+from typing import Any
+
+import pytest
+import torch
+from helpers import run_processes
+from helpers.methods import BACKBONE, METHODS
+from helpers.tiny import batch_of, set_phase, tiny_network
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import init_default_scope
+
+# Which of both pictures are padding all over: nothing on them is reliable.
+CASES = {'two pictures': (), 'nothing on rank 0': (0,), 'nothing on rank 1': (1,)}
+TAGS = ((0, 3), (1,))
+STATISTICS = ('isda', 'memory')
+
+
+def build(method: str) -> torch.nn.Module:
+    """The same network in every process: no dropout, fixed batch statistics."""
+    init_default_scope('mmseg')
+    backbone = BACKBONE | {'norm_eval': True}
+    model = tiny_network(method, drop=False, backbone=backbone).double()
+    if hasattr(model, 'random_points'):  # drawn on each rank: give all the same
+        points = torch.rand(1, 30, 2, generator=torch.Generator().manual_seed(0))
+        model.random_points = lambda valid: points.expand(len(valid), -1, -1)
+    return model
+
+
+def pictures(node: Any, blank: tuple[int, ...], rank: int | None) -> Any:
+    """A batch in float64 with blank pictures, or the one of a rank."""
+    if isinstance(node, dict):
+        return {key: pictures(value, blank, rank) for key, value in node.items()}
+    if isinstance(node, tuple):
+        return tuple(pictures(value, blank, rank) for value in node)
+    part = slice(None) if rank is None else slice(rank, rank + 1)
+    if isinstance(node, torch.Tensor):
+        inputs = node.double()
+        inputs[list(blank)] = 0
+        return inputs[part]
+    for i in blank:
+        node[i].valid_map.data[:] = False
+        if 'gt_sem_seg' in node[i]:
+            node[i].gt_sem_seg.data[:] = 255
+    return node[part]
+
+
+def statistics(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What MKD and RCM have gathered of the features."""
+    return {
+        n: b.clone() for n, b in model.named_buffers() if n.split('.')[0] in STATISTICS
+    }
+
+
+def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tensor]]:
+    """Losses and gradients of every case and phase, of one picture or of both."""
+    model = build(method)
+    wrapped = model
+    if rank is not None:
+        wrapped = MMDistributedDataParallel(
+            model, find_unused_parameters=False, broadcast_buffers=False
+        )
+    results = {}
+    for case, blank in CASES.items():
+        inputs, samples = pictures(batch_of(method, num=2, tags=TAGS), blank, rank)
+        for number, phase in enumerate(METHODS[method].phases):
+            set_phase(model, phase)
+            model.zero_grad()
+            losses = wrapped(inputs, samples, mode='loss')
+            model.parse_losses(losses)[0].backward()
+            results[f'{case}, phase {number}'] = {
+                **{k: v.detach() for k, v in losses.items() if 'loss' in k},
+                **{
+                    name: p.grad.clone()
+                    for name, p in model.named_parameters()
+                    if p.requires_grad
+                },
+                **statistics(model),
+            }
+    return results
+
+
+def step_of_rank(rank: int, method: str) -> dict:
+    return step(method, rank)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_two_processes_equal_one(method):
+    expected = step(method)
+    first, second = run_processes(step_of_rank, 2, (method,), timeout=300)
+    assert expected.keys() == first.keys()
+    for case, values in expected.items():
+        assert any(value.abs().sum() > 0 for value in values.values()), case
+        for name, value in values.items():
+            # DDP has averaged the gradients already; losses are averaged here.
+            mean = (first[case][name] + second[case][name]) / 2
+            torch.testing.assert_close(
+                mean.to(value),
+                value,
+                rtol=1e-5,
+                atol=1e-5 * float(value.abs().max()),
+                msg=lambda text, at=f'{case}, {name}': f'{at}: {text}',
+            )

@@ -1,0 +1,76 @@
+"""The method that docs/adding_a_method.md adds works."""
+
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+import yaml
+from helpers.methods import METHODS, Method
+from helpers.tiny import tiny_batch
+from mmengine.config import Config
+from test_docs import EXAMPLE, ROOT, build, file_block
+
+from mmseg_wsss.registry import MODELS
+
+
+@pytest.fixture
+def bandcam(monkeypatch) -> Method:
+    """The method of docs/adding_a_method.md, among the others while a test runs."""
+    page = 'docs/adding_a_method.md'
+    module = ModuleType(EXAMPLE)
+    monkeypatch.setitem(sys.modules, EXAMPLE, module)
+    code = compile(file_block(page, 'bandcam.py'), page, 'exec')
+    entry = file_block(page, 'entry.py')
+    try:
+        exec(code, module.__dict__)
+        (method,) = eval(f'{{{entry}}}', {'Method': Method}).values()
+        monkeypatch.setitem(METHODS, 'BandCAM', method)
+        yield method
+    finally:
+        MODELS.module_dict.pop('BandCAM', None)
+
+
+def test_the_example_of_a_method_trains(bandcam):
+    model = build('BandCAM')
+    losses = model.loss(*tiny_batch(2))
+    assert 0 < losses['ratio_labelled'] < 1
+    total, _ = model.parse_losses(losses)
+    assert total > losses['loss_cls'] > 0
+    total.backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    assert model.decode_head.conv_seg.weight.grad.abs().sum() > 0
+
+
+def test_the_example_of_a_method_without_a_sure_pixel(bandcam):
+    model = build('BandCAM', **bandcam.nothing_sure)
+    losses = model.loss(*tiny_batch(2))
+    assert losses['ratio_labelled'] == losses['loss_ce'] == 0
+    model.parse_losses(losses)[0].backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_the_example_of_a_method_delivers_its_labels(bandcam):
+    model = build('BandCAM').eval()
+    inputs, samples = tiny_batch(2)
+    results = model.pseudo_labels(inputs, samples, bandcam.pseudo_sources)
+    for sample, result in zip(samples, results):
+        label, soft = result['band']
+        allowed = {0, 255, *(sample.gt_tags.label.nonzero()[:, 0] + 1).tolist()}
+        assert set(label.unique().tolist()) <= allowed
+        assert soft.shape == (len(sample.gt_tags.label) + 1, *label.shape)
+
+
+def test_the_config_and_the_metafile_of_the_example(bandcam, tmp_path):
+    page, name = 'docs/adding_a_method.md', 'bandcam_wrn38_1xb4-20k_wsss-voc12aug-321'
+    folder = tmp_path / 'configs' / EXAMPLE
+    folder.mkdir(parents=True)
+    (tmp_path / 'configs' / '_base_').symlink_to(ROOT / 'configs' / '_base_')
+    (folder / f'{name}.py').write_text(file_block(page, f'{name}.py'))
+    cfg = Config.fromfile(folder / f'{name}.py')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert type(model).__name__ == 'BandCAM'
+    assert model.has_background
+    (entry,) = yaml.safe_load(file_block(page, 'metafile.yml'))['Models']
+    assert (tmp_path / entry['Config']).is_file()

@@ -1,0 +1,124 @@
+"""Label maps of COCO's objects, of annotations that can be checked by hand."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmseg_wsss.datasets.label_maps import read_label_map
+from mmseg_wsss.datasets.splits.split_lists import read_list
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def tool():
+    path = ROOT / 'tools/dataset_converters/coco_objects.py'
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def box(top: int, left: int, bottom: int, right: int) -> list[float]:
+    return [left, top, right, top, right, bottom, left, bottom]
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    """A picture with three objects, one without any; ids with gaps."""
+    objects = [
+        (9, 24, [box(1, 1, 5, 7)]),
+        (2, 4, [box(2, 2, 4, 4)]),
+        # Column by column: 24 pixels of nothing, then the fifth column, and the rest.
+        (5, 6, {'size': [6, 10], 'counts': [48, 6, 6]}),
+    ]
+    content = {
+        'images': [
+            {'id': 7, 'file_name': '000000000007.jpg', 'height': 6, 'width': 10},
+            {'id': 8, 'file_name': '000000000008.jpg', 'height': 3, 'width': 2},
+        ],
+        'categories': [{'id': i, 'name': f'c{i}'} for i in (9, 2, 5)],
+        'annotations': [
+            {
+                'image_id': 7,
+                'category_id': c,
+                'area': area,
+                'segmentation': segmentation,
+            }
+            for c, area, segmentation in reversed(objects)
+        ],
+    }
+    (tmp_path / 'annotations').mkdir()
+    path = tmp_path / 'annotations/instances_val2017.json'
+    path.write_text(json.dumps(content))
+    return tmp_path
+
+
+def command(coco: Path, *more: str) -> list[str]:
+    return [str(coco), '--parts', 'val2017', '--workers', '0', *more]
+
+
+def test_smaller_objects_are_seen_and_ids_have_no_gaps(tool, coco):
+    assert tool.main(command(coco)) == 0
+    expected = np.zeros((6, 10), int)
+    expected[1:5, 1:7] = 3
+    expected[2:4, 2:4] = 1
+    expected[:, 8] = 2
+    found = read_label_map(coco / 'masks/val2017/000000000007.png')
+    np.testing.assert_array_equal(found, expected)
+    assert (
+        read_label_map(coco / 'masks/val2017/000000000008.png').tolist()
+        == [[0] * 2] * 3
+    )
+    assert read_list(coco / 'val2017.txt') == ['000000000007', '000000000008']
+    assert read_list(coco / 'val2017_objects.txt') == ['000000000007']
+
+
+def test_outlines_are_filled_where_the_middle_of_a_pixel_is_inside(tool):
+    """A circle of radius 20.3 that the picture cuts."""
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    outline = np.stack([8.3 + 20.3 * np.cos(angles), 30.1 + 20.3 * np.sin(angles)], 1)
+    found = tool.covered([outline.ravel().tolist()], 60, 50)
+    y, x = np.mgrid[:60, :50] + 0.5
+    distance = np.hypot(x - 8.3, y - 30.1)
+    assert (found[distance < 20] == 1).all()
+    assert (found[distance > 20.6] == 0).all()
+    outside = (outline + np.array([100, 0])).ravel().tolist()
+    assert not tool.covered([outside], 60, 50).any()
+
+
+def test_it_goes_on_where_it_stopped(tool, coco):
+    assert tool.main(command(coco)) == 0
+    path = coco / 'masks/val2017/000000000008.png'
+    path.write_bytes(b'kept')
+    assert tool.main(command(coco)) == 0
+    assert path.read_bytes() == b'kept'
+    assert tool.main(command(coco, '--overwrite')) == 0
+    assert path.read_bytes() != b'kept'
+
+
+@pytest.mark.parametrize(
+    ('counts', 'message'),
+    [('a;b', 'found compressed ones'), ([3, 4], 'of 6x10 pixels, found 7')],
+)
+def test_run_lengths_that_cannot_be_used_are_named(tool, coco, capsys, counts, message):
+    path = coco / 'annotations/instances_val2017.json'
+    content = json.loads(path.read_text())
+    content['annotations'][0]['segmentation'] = {'counts': counts}
+    path.write_text(json.dumps(content))
+    assert tool.main(command(coco)) == 1
+    shown = capsys.readouterr().err
+    assert '000000000007: expected plain run lengths' in shown
+    assert message in shown
+    assert not (coco / 'val2017.txt').exists()
+
+
+@pytest.mark.parametrize('text', ['{', '[]', '{"images": []}'])
+def test_other_files_are_named(tool, coco, capsys, text):
+    path = coco / 'annotations/instances_val2017.json'
+    path.write_text(text)
+    assert tool.main(command(coco)) == 1
+    assert f'{path}: no file of COCO instances' in capsys.readouterr().err

@@ -1,0 +1,183 @@
+"""The pipeline on eight small pictures, stopped in each of its stages."""
+
+import runpy
+import sys
+from copy import deepcopy
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from helpers.methods import FCN_HEAD
+from helpers.tiny import tiny_config, tiny_model, write_tiny_voc
+from mmengine.config import Config
+from rich.console import Console
+
+from mmseg_wsss.pipelines.stages import run_stages
+from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages, shared_batch
+
+STAGES = 'mmseg_wsss.pipelines.wsss_stages'
+TOOLS = Path(__file__).resolve().parents[3] / 'tools'
+STAGES = [
+    'seeds_network',
+    'seeds',
+    'affinity_labels',
+    'affinity_network',
+    'refined_seeds',
+    'pseudo_masks',
+    'network',
+    'predictions_crf',  # in the alphabetical order that dumping a config gives
+    'predictions_plain',
+]
+
+
+class StoppedError(Exception):
+    pass
+
+
+def tool_in_process(command, log, lock):
+    """Run a tool without starting Python anew."""
+    argv = command[command.index(next(w for w in command if w.endswith('.py'))) :]
+    with mock.patch.object(sys, 'argv', argv):
+        runpy.run_path(argv[0], run_name='__main__')
+
+
+def weak_config(method, voc, folder, **settings):
+    cfg = tiny_config(method, voc, folder, 2, **settings)
+    train = deepcopy(cfg.train_dataloader.to_dict())
+    evaluate = [dict(type='LoadPicture'), dict(type='LoadLabelMap', num_classes=7)]
+    train['dataset'].update(
+        pipeline=[*evaluate, dict(type='PackWeakInputs')], test_mode=True
+    )
+    train.update(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False))
+    cfg.export_dataloader = train
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def pipeline(tmp_path_factory) -> Path:
+    """Config of a pipeline, with the configs of its stages beside it."""
+    folder = tmp_path_factory.mktemp('pipeline')
+    voc = write_tiny_voc(folder / 'voc')
+    weak_config('RCMMAM', voc, folder).dump(folder / 'seeds.py')
+
+    affinity = weak_config('AffinityNet', voc, folder)
+    affinity.model.loss_cls = dict(type='MultiLabelSoftMarginLoss', loss_weight=0.0)
+    load = dict(type='LoadPseudoLabel', folder='', num_classes=7)
+    affinity.train_dataloader.dataset.pipeline.insert(1, load)
+    affinity.export_dataloader.dataset.pipeline[1] = load | {'soft': True}
+    affinity.dump(folder / 'affinity.py')
+
+    network = weak_config('WSSSBase', voc, folder)
+    network.model = tiny_model('WSSSBase') | {'type': 'EncoderDecoder'}
+    network.model.pop('cam_head')
+    network.model.update(decode_head=FCN_HEAD, train_cfg={})
+    steps = list(network.train_dataloader.dataset.pipeline)
+    steps.insert(1, dict(type='LoadAnnotations'))
+    network.train_dataloader.dataset = network.train_dataloader.dataset.dataset
+    network.train_dataloader.dataset.pipeline = steps
+    network.train_dataloader.sampler = dict(type='InfiniteSampler')
+    network.dump(folder / 'network.py')
+    Config(
+        dict(
+            seeds=dict(config=str(folder / 'seeds.py')),
+            labels=dict(alphas=(1.0, 8.0), crf=dict(num_iters=1)),
+            affinity=dict(config=str(folder / 'affinity.py')),
+            network=dict(config=str(folder / 'network.py')),
+            evaluation=dict(plain={}, crf=dict(crf=True)),
+        )
+    ).dump(folder / 'pipeline.py')
+    return folder / 'pipeline.py'
+
+
+def run(pipeline: Path, work_dir: Path) -> None:
+    """The tool's own main."""
+    argv = ['wsss_pipeline.py', str(pipeline), '--work-dir', str(work_dir)]
+    with (
+        mock.patch('mmseg_wsss.pipelines.wsss_stages.call', tool_in_process),
+        mock.patch.object(sys, 'argv', argv),
+    ):
+        runpy.run_path(str(TOOLS / 'wsss_pipeline.py'), run_name='__main__')
+
+
+def files(work_dir: Path) -> dict[str, bytes]:
+    """Everything that the result consists of."""
+    wanted = [*work_dir.glob('report.*'), *work_dir.rglob('masks/*.png')]
+    return {str(path.relative_to(work_dir)): path.read_bytes() for path in wanted}
+
+
+@pytest.fixture(scope='module')
+def whole(pipeline, tmp_path_factory) -> dict[str, bytes]:
+    work_dir = tmp_path_factory.mktemp('whole')
+    run(pipeline, work_dir)
+    return files(work_dir)
+
+
+def test_a_report_of_all_stages(whole):
+    assert {'report.md', 'report.html', 'report.png'} <= set(whole)
+    text = whole['report.md'].decode()
+    for title in (
+        'seeds, train',
+        'seeds + random walk',
+        'pseudo-masks',
+        'network (crf',
+    ):
+        assert f'| {title}' in text
+    assert '| pink |' in text
+    for folder in ('affinity_labels', 'refined_seeds', 'pseudo_masks'):
+        assert len([name for name in whole if name.startswith(folder)]) == 8
+    assert len([name for name in whole if name.startswith('predictions')]) == 6
+    assert b'base64' in whole['report.html']
+
+
+@pytest.mark.parametrize('stage', STAGES)
+def test_stopped_in_a_stage_and_started_again(pipeline, whole, tmp_path, stage):
+    cfg = Config.fromfile(pipeline)
+
+    def stages(tools):
+        built = build_stages(cfg, tmp_path, tools)
+        assert [one.name for one in built] == STAGES
+        return built
+
+    def die(*_, **__):
+        raise StoppedError
+
+    with open(tmp_path / 'lock', 'w') as lock:
+        tools = Tools(TOOLS, lock)
+        with mock.patch('mmseg_wsss.pipelines.wsss_stages.call', tool_in_process):
+            first = stages(tools)[: STAGES.index(stage)]
+            run_stages(first, tmp_path, Console(quiet=True))
+            rest = stages(tools)[: STAGES.index(stage) + 1]
+            output = rest[-1].output
+            with (
+                mock.patch(f'{STAGES}.call', die),
+                mock.patch(
+                    'mmseg_wsss.pipelines.wsss_stages.write_affinity_labels', die
+                ),
+                pytest.raises(StoppedError),
+            ):
+                run_stages(rest, tmp_path, Console(quiet=True))
+    if output.suffix == '.pth':
+        output.write_bytes(b'half')
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+    run(pipeline, tmp_path)
+    assert files(tmp_path) == whole
+
+
+def test_gpus_share_the_pictures_of_a_step(tmp_path):
+    def share(name: str, gpus: int) -> int:
+        path = tmp_path / f'{name}.py'
+        path.write_text('train_dataloader = dict(batch_size=2)')
+        return shared_batch(Config.fromfile(path), gpus)
+
+    assert [share('net_8xb2-20k_data', gpus) for gpus in (1, 4, 8, 16)] == [16, 4, 2, 1]
+    assert share('net_1xb2-20k_data', 1) == 2
+    assert share('my_config', 4) == 2
+    with pytest.raises(ValueError, match=r'net_1xb2.*: 2 pictures.* shared by 4 GPUs'):
+        share('net_1xb2-20k_data', 4)
+
+
+def test_a_config_with_other_keys(tmp_path):
+    cfg = Config(dict(seeds={}, masks={}))
+    with pytest.raises(KeyError, match=r"got \['masks', 'seeds'\]"):
+        build_stages(cfg, tmp_path, Tools(TOOLS, None))

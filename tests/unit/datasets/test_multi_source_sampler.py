@@ -1,0 +1,159 @@
+"""MultiSourceSampler: counts, passes, ranks, resuming."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmseg_wsss.datasets.sample_key import Draw
+from mmseg_wsss.datasets.samplers import MultiSourceSampler
+
+
+class Sources:
+    """Sources with these numbers of pictures."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.cumulative_sizes = np.cumsum(sizes).tolist()
+
+
+def take(sampler: MultiSourceSampler, count: int) -> list[Draw]:
+    stream = iter(sampler)
+    return [next(stream) for _ in range(count)]
+
+
+def at_rank(rank: int, world_size: int, *args, **kwargs) -> MultiSourceSampler:
+    sampler = MultiSourceSampler(*args, **kwargs)
+    sampler.rank, sampler.world_size = rank, world_size
+    return sampler
+
+
+class TestMultiSourceSampler:
+    @pytest.mark.parametrize(
+        ('batch_size', 'ratio', 'counts'),
+        [
+            (2, [1, 1], [1, 1]),
+            (8, [1, 1], [4, 4]),
+            (5, [1, 1], [3, 2]),
+            (5, [1, 4], [1, 4]),
+            (7, [1, 2], [3, 4]),
+            (10, [0.7, 0.3], [7, 3]),
+        ],
+    )
+    def test_every_batch_has_the_same_counts(self, batch_size, ratio, counts):
+        draws = take(MultiSourceSampler(Sources(3, 11), batch_size, ratio, seed=0), 280)
+        for start in range(0, 280, batch_size):
+            batch = draws[start : start + batch_size]
+            assert [d < 3 for d in batch] == [True] * counts[0] + [False] * counts[1]
+        assert [draw.number for draw in draws] == list(range(280))
+
+    def test_each_pass_of_a_source_holds_each_picture_once(self):
+        draws = take(MultiSourceSampler(Sources(3, 11), 4, [1, 3], seed=0), 132)
+        first = [d for d in draws if d < 3]
+        second = [d - 3 for d in draws if d >= 3]
+        assert all(
+            sorted(first[i : i + 3]) == [0, 1, 2] for i in range(0, len(first), 3)
+        )
+        laps = [second[i : i + 11] for i in range(0, len(second), 11)]
+        assert all(sorted(lap) == list(range(11)) for lap in laps)
+        assert len({tuple(lap) for lap in laps}) == len(laps) == 9
+
+    def test_equal_sources_have_orders_of_their_own(self):
+        draws = take(MultiSourceSampler(Sources(50, 50), 2, seed=0), 100)
+        assert draws[::2] != [d - 50 for d in draws[1::2]]
+
+    def test_seeds_differ_and_repeat(self):
+        runs = [
+            take(MultiSourceSampler(Sources(9, 9), 2, seed=s), 18) for s in (0, 1, 0)
+        ]
+        assert runs[0] == runs[2] != runs[1]
+
+    def test_without_shuffling_sources_keep_their_order(self):
+        sampler = MultiSourceSampler(Sources(2, 3), 2, shuffle=False, seed=0)
+        assert take(sampler, 8) == [0, 2, 1, 3, 0, 4, 1, 2]
+
+    @pytest.mark.parametrize('world_size', [2, 3])
+    def test_ranks_share_the_draws_of_one_process(self, world_size):
+        """Also where nothing divides anything: pictures, batches, processes."""
+        one = take(
+            MultiSourceSampler(Sources(5, 7), 3 * world_size, [2, 1], seed=3), 90
+        )
+        ranks = [
+            take(at_rank(r, world_size, Sources(5, 7), 3, [2, 1], seed=3), 30)
+            for r in range(world_size)
+        ]
+        for i in range(30 // 3):
+            mine = one[i * 3 * world_size : (i + 1) * 3 * world_size]
+            theirs = [d for rank in ranks for d in rank[3 * i : 3 * i + 3]]
+            keys = [sorted((d.number, int(d)) for d in part) for part in (mine, theirs)]
+            assert keys[0] == keys[1]
+
+    @pytest.mark.parametrize('taken', [1, 8, 41])
+    def test_skip_continues_the_stream(self, taken):
+        args = 1, 2, Sources(5, 7), 4, [3, 1]
+        whole = take(at_rank(*args, seed=3), 60)
+        rest = at_rank(*args, seed=3)
+        rest.skip(taken)
+        found = take(rest, 60 - taken)
+        assert found == whole[taken:]
+        assert [d.number for d in found] == [d.number for d in whole[taken:]]
+
+    def test_skipping_needs_no_walk(self):
+        sampler = MultiSourceSampler(Sources(5, 7), 4, seed=0)
+        sampler.skip(4 * 10**12)
+        (first,) = take(sampler, 1)
+        assert first.number == 4 * 10**12
+
+    @pytest.mark.parametrize(
+        ('dataset', 'batch_size', 'ratio', 'message'),
+        [
+            (Sources(3, 5), 1, [1, 1], 'source 1 no picture of a batch of 1'),
+            (Sources(3, 5), 4, [9, 1], r'\[9, 1\] gives source 1 no picture'),
+            (Sources(3, 5), 4, [1, 0], r'2 numbers above 0.*\[1, 0\]'),
+            (Sources(3, 5), 4, [1], r'2 numbers above 0.*\[1\]'),
+            (Sources(3, 0), 4, [1, 1], r'needs pictures.*\[3, 0\]'),
+            (range(8), 4, [1, 1], 'cumulative_sizes.*got range'),
+        ],
+    )
+    def test_bad_arguments_are_named(self, dataset, batch_size, ratio, message):
+        with pytest.raises(ValueError, match=message):
+            MultiSourceSampler(dataset, batch_size, ratio, seed=0)
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.integers(1, 9), st.sampled_from([0.5, 1, 2, 7])),
+            min_size=1,
+            max_size=3,
+        ),
+        st.integers(1, 9),
+        st.integers(1, 3),
+    )
+    def test_any_batch_and_ratio_works_or_is_refused(self, sources, batch, world_size):
+        """Counts are shares rounded down, each pass holds each picture once."""
+        sizes, ratio = zip(*sources)
+        shares = [Fraction(r) / Fraction(sum(ratio)) * batch for r in ratio]
+        args = world_size, Sources(*sizes), batch, ratio
+        if any(share < 1 for share in shares[1:]):
+            with pytest.raises(ValueError, match='no picture of a batch'):
+                at_rank(0, *args, seed=0)
+            return
+        samplers = [at_rank(rank, *args, seed=0) for rank in range(world_size)]
+        counts = [int(share) for share in shares[1:]]
+        counts.insert(0, batch - sum(counts))
+        iterations = 2 * max(sizes)
+        streams = [take(sampler, iterations * batch) for sampler in samplers]
+        draws = sorted((d for s in streams for d in s), key=lambda d: d.number)
+        assert [d.number for d in draws] == list(range(len(draws)))
+        start = 0
+        for size, count in zip(sizes, counts):
+            mine = [d - start for d in draws if start <= d < start + size]
+            assert len(mine) == count * iterations * world_size
+            laps = [mine[i : i + size] for i in range(0, len(mine), size)]
+            assert all(len(set(lap)) == len(lap) for lap in laps)
+            start += size
+
+    def test_a_negative_skip_is_refused(self):
+        with pytest.raises(ValueError, match='-1'):
+            MultiSourceSampler(Sources(3, 5), 2, seed=0).skip(-1)

@@ -1,0 +1,206 @@
+"""WeakDataset: tags in, and no mask anywhere near a training sample."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmseg_wsss.datasets import ImageTags, PictureFolder, WeakDataset
+from mmseg_wsss.datasets.sample_key import Draw
+from mmseg_wsss.registry import DATASETS
+
+CLASSES = ('cat', 'dog')
+PIPELINE = [
+    {'type': 'LoadImageFromFile'},
+    {'type': 'RandomRescale', 'ratio_range': (0.5, 1.5)},
+    {'type': 'RandomFlip', 'prob': 0.5},
+    {'type': 'RandomCropPad', 'crop_size': (16, 16)},
+    {'type': 'PackWeakInputs'},
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures in VOC layout, with masks."""
+    rng = np.random.default_rng(0)
+    for part in ('JPEGImages', 'SegmentationClass'):
+        (tmp_path / part).mkdir()
+    for i in range(3):
+        img = rng.integers(0, 255, (20, 24, 3), dtype=np.uint8)
+        mask = np.full((20, 24), i, dtype=np.uint8)
+        Image.fromarray(img).save(tmp_path / 'JPEGImages' / f'{i}.jpg')
+        Image.fromarray(mask).save(tmp_path / 'SegmentationClass' / f'{i}.png')
+    (tmp_path / 'list.txt').write_text('0\n1\n2\n')
+    return tmp_path
+
+
+@pytest.fixture
+def inner(folder: Path) -> dict:
+    return {
+        'type': 'PascalVOCDataset',
+        'data_root': str(folder),
+        'ann_file': 'list.txt',
+        'data_prefix': {
+            'img_path': 'JPEGImages',
+            'seg_map_path': 'SegmentationClass',
+        },
+    }
+
+
+def voc_tags() -> ImageTags:
+    from mmseg.datasets import PascalVOCDataset
+
+    classes = PascalVOCDataset.METAINFO['classes'][1:]
+    return ImageTags({'0': [3], '1': [0], '2': [1, 5]}, classes)
+
+
+def test_training_samples_carry_tags_and_never_a_mask(inner):
+    dataset = WeakDataset(inner, PIPELINE, voc_tags())
+    for i in range(3):
+        assert 'seg_map_path' not in dataset.get_data_info(i)
+        data = dataset[i]['data_samples']
+        assert 'gt_sem_seg' not in data
+        assert 'seg_map_path' not in data.metainfo
+    assert torch.nonzero(dataset[2]['data_samples'].gt_tags.label).ravel().tolist() == [
+        1,
+        5,
+    ]
+
+
+def test_training_reads_no_mask_file(inner, folder):
+    for path in (folder / 'SegmentationClass').iterdir():
+        path.unlink()
+    dataset = WeakDataset(inner, PIPELINE, voc_tags())
+    assert len([dataset[i] for i in range(3)]) == 3
+
+
+def test_a_pipeline_that_loads_masks_is_refused(inner):
+    pipeline = [PIPELINE[0], {'type': 'LoadAnnotations'}, PIPELINE[-1]]
+    with pytest.raises(ValueError, match='LoadAnnotations'):
+        WeakDataset(inner, pipeline, voc_tags())
+
+
+def test_a_mask_that_slips_through_is_noticed(inner):
+    class Smuggler:
+        def __call__(self, results):
+            results['gt_seg_map'] = np.zeros((16, 16), dtype=np.uint8)
+            return results
+
+    pipeline = [PIPELINE[0], PIPELINE[3], Smuggler(), PIPELINE[-1]]
+    dataset = WeakDataset(inner, pipeline, voc_tags())
+    with pytest.raises(RuntimeError, match=r'0\.jpg.*mask reached'):
+        dataset[0]
+
+
+def test_evaluation_keeps_masks_and_derives_tags_from_them(inner):
+    pipeline = [PIPELINE[0], {'type': 'LoadAnnotations'}, PIPELINE[-1]]
+    tags = {'source': 'masks', 'allow_empty': True}
+    with pytest.warns(UserWarning, match='no tag: 0'):
+        dataset = WeakDataset(inner, pipeline, tags, test_mode=True)
+    data = dataset[2]['data_samples']
+    assert data.gt_sem_seg.data.unique().tolist() == [2]
+    assert torch.nonzero(data.gt_tags.label).ravel().tolist() == [1]
+    assert dataset[0]['data_samples'].gt_tags.label.sum() == 0
+
+
+def test_a_picture_without_an_entry_is_named(inner):
+    tags = ImageTags({'0': [3], '1': [0]}, voc_tags().classes)
+    with pytest.raises(ValueError, match="'2'"):
+        WeakDataset(inner, PIPELINE, tags)
+
+
+@pytest.mark.parametrize('kind', ['xml', 'coco'])
+def test_pictures_of_other_splits_may_lack_tags(inner, folder, kind):
+    if kind == 'coco':
+        path = folder / 'instances.json'
+        images = [{'id': i, 'file_name': f'{i}.jpg'} for i in range(4)]
+        found = [{'image_id': i, 'category_id': 8} for i in range(3)]
+        categories = [{'id': 8, 'name': 'cat'}]
+        coco = {'images': images, 'annotations': found, 'categories': categories}
+        path.write_text(json.dumps(coco))
+    else:
+        path = folder / 'Annotations'
+        path.mkdir()
+        for name in '0123':
+            hard = int(name == '3')
+            text = f'<object><name>cat</name><difficult>{hard}</difficult></object>'
+            (path / f'{name}.xml').write_text(f'<annotation>{text}</annotation>')
+    options = {'drop_unknown': True} if kind == 'coco' else {'keep_difficult': False}
+    dataset = WeakDataset(inner, PIPELINE, {'path': str(path), **options})
+    assert [
+        np.flatnonzero(dataset[i]['data_samples'].gt_tags.label).tolist()
+        for i in range(3)
+    ] == [[7]] * 3
+    Image.new('RGB', (20, 24)).save(folder / 'JPEGImages' / '3.jpg')
+    (folder / 'list.txt').write_text('0\n3\n')
+    with pytest.raises(ValueError, match="'3'"):
+        WeakDataset(inner, PIPELINE, {'path': str(path), **options})
+
+
+def test_a_sample_depends_on_its_draw_alone(inner):
+    dataset = WeakDataset(inner, PIPELINE, voc_tags())
+    first = dataset[Draw(1, seed=0, number=9)]['inputs']
+    np.random.seed(123)
+    assert torch.equal(dataset[Draw(1, seed=0, number=9)]['inputs'], first)
+    others = [dataset[Draw(1, seed=0, number=n)]['inputs'] for n in range(5)]
+    assert not all(torch.equal(other, first) for other in others)
+
+
+def test_rejected_pictures_are_replaced_by_the_next(inner):
+    class Reject:
+        def __call__(self, results):
+            return None if results['sample_idx'] < 2 else results
+
+    pipeline = [PIPELINE[0], Reject(), *PIPELINE[3:]]
+    dataset = WeakDataset(inner, pipeline, voc_tags())
+    assert dataset[0]['data_samples'].img_path.endswith('2.jpg')
+
+
+def test_a_pipeline_that_rejects_everything_says_so(inner):
+    class Reject:
+        def __call__(self, results):
+            return None
+
+    dataset = WeakDataset(
+        inner, [PIPELINE[0], Reject(), PIPELINE[-1]], voc_tags(), max_refetch=4
+    )
+    with pytest.raises(RuntimeError, match=r'rejected .*0\.jpg'):
+        dataset[0]
+
+
+def test_a_plain_folder_and_a_csv_are_enough(folder, tmp_path):
+    csv = tmp_path / 'tags.csv'
+    csv.write_text('image,tags\n0,cat\n1,dog\n2,cat;dog\n')
+    dataset = DATASETS.build(
+        {
+            'type': 'WeakDataset',
+            'dataset': {
+                'type': 'PictureFolder',
+                'data_root': str(folder / 'JPEGImages'),
+                'classes': CLASSES,
+            },
+            'tags': {'path': str(csv)},
+            'pipeline': PIPELINE,
+        }
+    )
+    labels = [dataset[i]['data_samples'].gt_tags.label.tolist() for i in range(3)]
+    assert labels == [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    assert dataset.metainfo['classes'] == ('background', 'cat', 'dog')
+
+
+def test_names_keep_sub_folders(tmp_path):
+    for part in ('a', 'b'):
+        (tmp_path / part).mkdir()
+        Image.new('RGB', (4, 4)).save(tmp_path / part / 'same.PNG')
+    folder = PictureFolder(str(tmp_path), CLASSES)
+    tags = ImageTags({'a/same': [0], 'b/same': [1]}, CLASSES)
+    dataset = WeakDataset(folder, PIPELINE, tags)
+    assert [dataset.name(i) for i in range(2)] == ['a/same', 'b/same']
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        PictureFolder(str(tmp_path), CLASSES)

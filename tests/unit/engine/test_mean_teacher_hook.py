@@ -1,0 +1,244 @@
+"""Teachers move as the schedules say, and only when the student did."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers.tiny import tiny_config
+from helpers.training import train
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
+from torch import nn
+
+from mmseg_wsss.engine.hooks import MeanTeacherHook
+
+
+class Pair(nn.Module):
+    """Two students of one number each, and their teachers."""
+
+    def __init__(self, teacher_mode: str = 'eval') -> None:
+        super().__init__()
+        self.pairs = {'teacher1': 'student1', 'teacher2': 'student2'}
+        self.train_cfg = {'teacher_mode': teacher_mode}
+        self.networks = nn.ModuleDict()
+        for name in (*self.pairs, *self.pairs.values()):
+            net = nn.Module()
+            net.register_parameter('x', nn.Parameter(torch.zeros(1)))
+            net.register_buffer('mean', torch.zeros(1))
+            net.register_buffer('count', torch.zeros(1, dtype=torch.int64))
+            self.networks[name] = net
+
+    def set_students(self, value: float) -> None:
+        for name in self.pairs.values():
+            net = self.networks[name]
+            with torch.no_grad():
+                net.x.fill_(value)
+                net.mean.fill_(value)
+                net.count.fill_(int(value))
+
+    def values(self, key: str = 'x') -> list[float]:
+        return [float(getattr(self.networks[name], key)) for name in self.pairs]
+
+
+class Wrapper:
+    """Optimizer wrapper that steps every ``counts`` iterations."""
+
+    def __init__(self, counts: int = 1) -> None:
+        self._accumulative_counts = counts
+        self.done = 0
+
+    def should_update(self) -> bool:
+        return self.done % self._accumulative_counts == 0
+
+
+def runner(model: nn.Module, max_iters: int = 10, counts: int = 1) -> SimpleNamespace:
+    return SimpleNamespace(
+        model=model,
+        iter=0,
+        max_iters=max_iters,
+        optim_wrapper=Wrapper(counts),
+        message_hub=MessageHub.get_instance('mean_teacher'),
+    )
+
+
+def run(hook: MeanTeacherHook, run: SimpleNamespace, losses: list[float]) -> list:
+    """Iterations whose student is at 1, 2, ... afterwards; values of the teachers."""
+    values = []
+    hook.before_train(run)
+    for loss in losses:
+        hook.before_train_iter(run, run.iter)
+        run.optim_wrapper.done += 1
+        run.model.set_students(run.iter + 1.0)
+        outputs = {'loss': torch.tensor(loss), 'acc': torch.tensor(math.nan)}
+        hook.after_train_iter(run, run.iter, outputs=outputs)
+        values.append(run.model.values())
+        run.iter += 1
+    return values
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'expected'),
+    [
+        ('warmup', [0.5, 0.6, 0.6, 0.6]),
+        ('linear', [0.3, 0.4, 0.45, 0.48]),
+        ('constant', [0.6] * 4),
+        ('cosine', [0.6586, 0.8, 0.9414, 1.0]),
+    ],
+)
+def test_decays(schedule, expected):
+    hook = MeanTeacherHook(0.6, schedule)
+    decays = [hook.decay_at(update, 4) for update in range(1, 5)]
+    assert decays == pytest.approx(expected, abs=1e-4)
+
+
+def test_warm_up_lasts_until_the_decay_is_reached():
+    hook = MeanTeacherHook(0.99)
+    assert hook.decay_at(98, 1000) == pytest.approx(1 - 1 / 99)
+    assert hook.decay_at(99, 1000) == hook.decay_at(500, 1000) == 0.99
+
+
+def test_teachers_follow_by_hand():
+    model = Pair()
+    values = run(MeanTeacherHook(0.6), runner(model), [1.0] * 3)
+    # 0.5 * 0 + 0.5 * 1; 0.6 * 0.5 + 0.4 * 2; 0.6 * 1.1 + 0.4 * 3
+    for found, expected in zip(values, (0.5, 1.1, 1.86)):
+        assert found == pytest.approx([expected] * 2)
+    assert model.values('mean') == pytest.approx([1.86] * 2)
+    assert model.values('count') == [3, 3]
+
+
+def test_buffers_of_a_teacher_in_train_mode_are_its_own():
+    model = Pair('train')
+    run(MeanTeacherHook(0.6), runner(model), [1.0])
+    assert model.values() == [0.5, 0.5]
+    assert model.values('mean') == model.values('count') == [0, 0]
+
+
+def test_each_pair_may_have_its_own_decay_and_schedule():
+    hook = MeanTeacherHook(
+        {'teacher1': 0.0, 'teacher2': 0.9},
+        {'teacher1': 'warmup', 'teacher2': 'constant'},
+    )
+    values = run(hook, runner(Pair()), [1.0] * 2)
+    assert values[0] == pytest.approx([1.0, 0.1])
+    assert values[1] == pytest.approx([2.0, 0.29])
+
+
+@pytest.mark.parametrize('loss', [math.nan, math.inf])
+def test_no_update_after_a_loss_that_is_not_finite(loss):
+    values = run(MeanTeacherHook(0.6), runner(Pair()), [1.0, loss])
+    assert values[1] == values[0]
+
+
+def test_no_update_where_mixed_precision_skipped_the_step():
+    state = runner(Pair())
+    scales = iter([512.0, 512.0, 512.0, 256.0])
+    state.optim_wrapper.loss_scaler = SimpleNamespace(get_scale=lambda: next(scales))
+    first, second = run(MeanTeacherHook(0.6), state, [1.0] * 2)
+    assert first == [0.5, 0.5]
+    assert second == first
+
+
+@pytest.mark.parametrize('fused', [False, True])
+@pytest.mark.parametrize('gradient', [1.0, math.inf])
+def test_no_update_where_a_static_loss_scale_skipped_the_step(gradient, fused):
+    state, hook = runner(Pair()), MeanTeacherHook(0.5, 'constant')
+    student = state.model.networks['student1'].x
+    scaler = torch.amp.GradScaler('cpu', init_scale=512.0)
+    state.optim_wrapper.optimizer = torch.optim.SGD([student], 1.0, fused=fused)
+    state.optim_wrapper.loss_scaler = scaler
+    hook.before_train(state)
+    hook.before_train_iter(state, 0)
+    student.grad = 512 * torch.tensor([gradient])
+    scaler.scale(torch.ones(1))  # begins to scale
+    scaler.step(state.optim_wrapper.optimizer)
+    scaler.update(512.0)
+    hook.after_train_iter(state, 0, outputs={'loss': torch.ones(1)})
+    assert state.model.values() == ([-0.5, 0.0] if gradient == 1 else [0.0, 0.0])
+
+
+def test_updates_are_those_of_the_optimizer():
+    """Two iterations an update: the first one is number 1, whose decay is a half."""
+    values = run(MeanTeacherHook(0.6), runner(Pair(), counts=2), [1.0] * 4)
+    assert values == [
+        [0, 0],
+        pytest.approx([1.0] * 2),
+        pytest.approx([1.0] * 2),
+        pytest.approx([0.6 + 0.4 * 4] * 2),
+    ]
+
+
+def test_segmentor_knows_the_time():
+    state = runner(Pair(), max_iters=4)
+    run(MeanTeacherHook(), state, [1.0] * 3)
+    assert state.model.progress == 0.75
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'decay': 1.1}, r'decay must lie in \[0, 1\], got 1.1'),
+        ({'decay': {'teacher': -1}}, 'decay must lie'),
+        ({'schedule': 'odd'}, 'schedule must be out of .* got odd'),
+    ],
+)
+def test_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MeanTeacherHook(**arguments)
+
+
+def test_settings_must_name_the_teachers():
+    with pytest.raises(ValueError, match=r"must name the teachers .*got \['teacher'\]"):
+        run(MeanTeacherHook({'teacher': 0.5}), runner(Pair()), [])
+
+
+def test_a_segmentor_without_teachers_is_named():
+    with pytest.raises(TypeError, match='with teachers, such as MKD, got Linear'):
+        run(MeanTeacherHook(), runner(nn.Linear(1, 1)), [])
+
+
+class Copies(Hook):
+    """Notes students and teachers after each iteration, and before the first."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self) -> None:
+        self.states: list[dict] = []
+
+    def before_train(self, runner) -> None:
+        self.after_train_iter(runner, 0)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        state = runner.model.state_dict()
+        self.states.append({k: v.double().clone() for k, v in state.items()})
+
+
+def test_teachers_of_a_training_follow_parameters_and_statistics(tiny_voc, tmp_path):
+    copies = Copies()
+    train(tiny_config('MKD', tiny_voc, tmp_path, 3), copies)
+    for step, decay in ((1, 0.5), (2, 0.6), (3, 0.6)):
+        before, after = copies.states[step - 1 : step + 1]
+        for name, value in after.items():
+            if not name.startswith('teacher'):
+                continue
+            student = after[name.replace('teacher', 'student')]
+            expected = decay * before[name] + (1 - decay) * student
+            if name.endswith('num_batches_tracked'):
+                expected = student
+            torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-7)
+    moved = copies.states[-1]['teacher1.backbone.stem.1.running_mean']
+    assert not torch.equal(moved, torch.zeros_like(moved))
+
+
+def test_a_loaded_teacher_is_not_overwritten(tiny_voc, tmp_path):
+    cfg = tiny_config('MeanTeacherSegmentor', tiny_voc, tmp_path / 'first', 2)
+    train(cfg)
+    path = tmp_path / 'first/iter_2.pth'
+    saved = torch.load(path, weights_only=False)['state_dict']
+    copies = Copies()
+    cfg = tiny_config('MeanTeacherSegmentor', tiny_voc, tmp_path / 'second', 1)
+    cfg.load_from = str(path)
+    train(cfg, copies)
+    for name, value in saved.items():
+        assert torch.equal(copies.states[0][name], value.double()), name

@@ -1,0 +1,58 @@
+"""WSSSTTAModel: how the views of a picture are merged."""
+
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import nn
+
+from mmseg_wsss.evaluation import WSSSTTAModel
+
+
+class Plain(nn.Module):
+    data_preprocessor = None
+
+    def test_step(self, data):
+        raise NotImplementedError
+
+
+def view(size: tuple[int, int], logits: torch.Tensor) -> SegDataSample:
+    sample = SegDataSample(metainfo={'img_shape': size, 'img_path': 'none.png'})
+    sample.seg_logits = PixelData(data=logits)
+    return sample
+
+
+@pytest.fixture
+def views():
+    """Two scales, each with a mirror image, of a picture of 2 x 3 pixels."""
+    rng = torch.Generator().manual_seed(0)
+    sizes = [(8, 12), (8, 12), (4, 6), (4, 6)]
+    return [view(size, 3 * torch.randn(3, 2, 3, generator=rng)) for size in sizes]
+
+
+def test_mean_of_probabilities(views):
+    expected = sum(v.seg_logits.data.softmax(0) for v in views) / 4
+    (result,) = WSSSTTAModel(Plain()).merge_preds([views])
+    torch.testing.assert_close(result.seg_logits.data, expected)
+    assert torch.equal(result.pred_sem_seg.data[0], expected.argmax(0))
+
+
+def test_maximum_over_scales_of_the_mean_over_mirror_images(views):
+    a, b, c, d = (v.seg_logits.data.clone() for v in views)
+    order = [views[0], views[2], views[1], views[3]]  # any order of the views
+    (result,) = WSSSTTAModel(Plain(), merge='max').merge_preds([order])
+    expected = torch.maximum((a + b) / 2, (c + d) / 2).softmax(0)
+    torch.testing.assert_close(result.seg_logits.data, expected)
+
+
+def test_by_hand():
+    logits = [torch.tensor(v).view(2, 1, 1) for v in ([2.0, 0.0], [0.0, 3.0])]
+    views = [view((n + 1, 1), item) for n, item in enumerate(logits)]
+    (result,) = WSSSTTAModel(Plain(), merge='max').merge_preds([views])
+    expected = torch.tensor([2.0, 3.0]).softmax(0)
+    torch.testing.assert_close(result.seg_logits.data.flatten(), expected)
+
+
+def test_unknown_merge():
+    with pytest.raises(ValueError, match=r"merge must be .* got 'sum'"):
+        WSSSTTAModel(Plain(), merge='sum')

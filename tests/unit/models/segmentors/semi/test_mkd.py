@@ -1,0 +1,360 @@
+"""MKD against a slow and literal reading of its specification."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.methods import BACKBONE, FCN_HEAD, HEAD
+from helpers.tiny import CROP, batch_of, tiny_network
+
+from mmseg_wsss.models.segmentors.semi.mkd import NETWORKS, ramp
+from mmseg_wsss.models.utils import mix
+
+FROZEN = BACKBONE | {'norm_eval': True}
+RATIO = 1.5 * 0.5  # in the middle of the training
+OTHER = {'student1': 'student2', 'student2': 'student1'}
+
+
+def network(seed: int = 0, **settings):
+    """MKD in float64, of four unlike networks, with nothing random in a forward."""
+    cfg = {'cutmix': None, **settings}
+    model = tiny_network(
+        'MKD', seed, drop=False, backbone=FROZEN, semi_train_cfg=cfg
+    ).double()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for net in model.networks.values():
+            for parameter in net.parameters():
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.add_(0.1 * noise)
+            net.decode_head.conv_seg.weight.mul_(4)
+    model.progress = 0.5
+    return model
+
+
+def batch(num: int = 2, num_unlabelled: int | None = None, **options):
+    inputs, samples = batch_of('MKD', num=num, **options)
+    inputs = {name: img.double() for name, img in inputs.items()}
+    if num_unlabelled is not None:
+        for name in inputs:
+            if name != 'sup':
+                inputs[name] = inputs[name][:num_unlabelled]
+                samples[name] = samples[name][:num_unlabelled]
+    for name, of_branch in samples.items():
+        if name != 'sup':
+            for sample in of_branch:
+                sample.valid_map.data[:, :5] = False
+    return inputs, samples
+
+
+def look(model, name, img):
+    """Logits, and the input of the classifier, with the head taken apart."""
+    net = model.networks[name]
+    head = net.decode_head
+    feat = head.convs(head._transform_inputs(net.extract_feat(img)))
+    return head.conv_seg(feat), feat
+
+
+def halved(maps, factor=0.5):
+    size = [max(int(side * factor), 1) for side in maps.shape[2:]]
+    return F.interpolate(maps, size, mode='bilinear', align_corners=False)
+
+
+def offsets(model, name, parts, labels, ratio=RATIO):
+    """ISDA of section 7, pixel by pixel, with statistics of all that was seen."""
+    weight = model.networks[name].decode_head.conv_seg.weight[:, :, 0, 0]
+    seen = [[] for _ in weight]
+    results = []
+    for feat, label in zip(parts, labels):
+        for pixel, c in zip(feat.permute(0, 2, 3, 1).flatten(0, 2), label.flatten()):
+            if c != 255:
+                seen[c].append(pixel)
+        result = torch.zeros(*label.shape, len(weight), dtype=feat.dtype)
+        for place in label.ne(255).nonzero().tolist():
+            c = int(label[tuple(place)])
+            variance = torch.stack(seen[c]).var(0, unbiased=False)
+            gap = (weight - weight[c]).square()
+            result[tuple(place)] = 0.5 * ratio * (gap * variance).sum(1)
+        results.append(result.permute(0, 3, 1, 2).detach())
+    return results
+
+
+def reference(model, inputs, samples, mask, ratio=RATIO, shifted=True, thr=0.0):
+    """L_st and L_ss of sections 5 and 6 for masks (N, 1, H, W)."""
+    mixed = mix(inputs['unsup_strong'], mask)
+    valid = torch.stack([s.valid_map.data[0] for s in samples['unsup_weak']])
+    gt = torch.cat([s.gt_sem_seg.data for s in samples['sup']])
+    logits, targets = {}, {}
+    for name in model.networks:
+        teacher = name.startswith('teacher')
+        sup = look(model, name, inputs['sup'])
+        unsup = look(model, name, inputs['unsup_weak'] if teacher else mixed)
+        if teacher:
+            unsup = [mix(maps, mask) for maps in unsup]
+        maps = [halved(sup[0]), halved(unsup[0])]
+        size = maps[0].shape[2:]
+        known = F.interpolate(mix(valid, mask)[:, None].double(), size)[:, 0] > 0.5
+        truth = F.interpolate(gt[:, None].double(), size)[:, 0].long()
+        own = maps[1].argmax(1).masked_fill(~known, 255)
+        added = offsets(
+            model, name, [halved(sup[1]), halved(unsup[1])], [truth, own], ratio
+        )
+        raw = torch.cat(maps)
+        logits[name] = raw + torch.cat(added)
+        label = (logits[name] if shifted else raw).argmax(1)
+        label[~torch.cat([truth != 255, known])] = 255
+        if teacher:
+            label[raw.softmax(1).amax(1) < thr] = 255
+        targets[name] = label
+    cross = [
+        sum(
+            F.cross_entropy(logits[s], targets[f'{kind}{other[-1]}'], ignore_index=255)
+            for s, other in OTHER.items()
+        )
+        for kind in ('teacher', 'student')
+    ]
+    return 1.5 * cross[0], cross[1]
+
+
+def assert_matches(model, data, mask=None, **options):
+    inputs, samples = data
+    if mask is None:
+        mask = torch.ones_like(inputs['unsup_strong'][:, :1])
+    losses = model.loss(inputs, samples)
+    expected = reference(model, inputs, samples, mask, **options)
+    torch.testing.assert_close(losses['loss_st'], expected[0])
+    torch.testing.assert_close(losses['loss_ss'], expected[1])
+    return losses
+
+
+@pytest.mark.parametrize('counts', [(2, None), (1, None), (3, 2), (2, 1)])
+def test_losses_are_those_of_the_specification(counts):
+    losses = assert_matches(network(), batch(*counts))
+    assert losses['loss_st'] > 0
+    assert losses['ratio_confident'] == 1
+    assert 1 <= losses['classes'] <= 5
+
+
+@pytest.mark.parametrize('num', [1, 2, 3])
+def test_everything_is_mixed_by_the_same_masks(num, monkeypatch):
+    model = network(cutmix={})
+    mask = torch.rand(num, 1, *CROP) > 0.4
+    monkeypatch.setattr(model, 'draw_masks', lambda img, cutmix: mask.to(img))
+    assert_matches(model, batch(num), mask.double())
+
+
+def test_labels_without_offset():
+    data = batch()
+    assert_matches(network(targets_from='raw'), data, shifted=False)
+
+
+def test_offsets_change_labels():
+    """Else the tests above would not tell shifted labels from raw ones."""
+    losses = [
+        network(targets_from=kind).loss(*batch())['loss_st']
+        for kind in ('raw', 'shifted')
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_threshold_of_teachers_is_one_of_raw_confidence():
+    model = network(pseudo_thr_teacher=0.6)
+    losses = assert_matches(model, batch(), thr=0.6)
+    assert 0 < losses['ratio_confident'] < 1
+
+
+def test_no_offset_without_isda():
+    model = network(isda=None)
+    model.progress = 0.5
+    losses = assert_matches(model, batch(), ratio=0.0)
+    assert losses['isda'] == 0
+    assert not len(model.isda)
+
+
+def test_isda_on_some_networks_only():
+    model = network(isda={'on': ('student1',)})
+    model.loss(*batch())
+    assert list(model.isda) == ['student1']
+    assert model.isda['student1'].count.sum() > 0
+
+
+def test_teachers_have_offsets_where_labels_are_of_shifted_logits():
+    isda = {'max_count': 7}
+    assert list(network(isda=isda).isda) == list(NETWORKS)
+    model = network(isda=isda, targets_from='raw')
+    assert list(model.isda) == ['student1', 'student2']
+    assert {part.max_count for part in model.isda.values()} == {7}
+    assert network().isda['student1'].max_count is None
+
+
+def test_weights():
+    model = network(teacher_weight=0.0, student_weight=3.0, sup_weight=0.5)
+    plain = network()
+    losses, expected = model.loss(*batch()), plain.loss(*batch())
+    assert losses['loss_st'] == 0
+    torch.testing.assert_close(losses['loss_ss'], 3 * expected['loss_ss'])
+    key = 'sup_student1.decode.loss_ce'
+    torch.testing.assert_close(losses[key], 0.5 * expected[key])
+
+
+def test_the_other_branch_teaches():
+    """L_st of student 1 alone depends on teacher 2, and not on teacher 1."""
+    changes = {}
+    for teacher in ('teacher1', 'teacher2'):
+        model = network()
+        with torch.no_grad():
+            bias = model.networks[teacher].decode_head.conv_seg.bias
+            bias[3] += 100  # it sees nothing but class 3
+        losses = model.loss(*batch())
+        model.zero_grad()
+        losses['loss_st'].backward()
+        changes[teacher] = {
+            name: model.networks[name].decode_head.conv_seg.bias.grad[3]
+            for name in OTHER
+        }
+    # Who is told that all is class 3 is driven to it.
+    assert changes['teacher2']['student1'] < -1 > changes['teacher1']['student2']
+    assert changes['teacher2']['student2'] > -1 < changes['teacher1']['student1']
+
+
+def test_no_gradient_reaches_teachers_nor_the_classifier_through_the_offset():
+    grads = []
+    for isda in (None, {}):
+        model = network(isda=isda, targets_from='raw')
+        # A tenth of the pixels' usual margin: the same labels, another gradient.
+        losses = model.loss(*batch())
+        (losses['loss_st'] + losses['loss_ss']).backward()
+        for teacher in model.pairs:
+            grads_of = [p.grad for p in model.networks[teacher].parameters()]
+            assert grads_of == [None] * len(grads_of)
+        grads.append(model.student1.decode_head.conv_seg.weight.grad)
+    assert not torch.equal(*grads)
+    model = network()
+    weight = model.student1.decode_head.conv_seg.weight
+    feat = torch.randn(2, 8, 4, 4, dtype=torch.float64)
+    logits = torch.zeros(2, 7, 4, 4, dtype=torch.float64)
+    known = torch.ones(2, 4, 4, dtype=torch.bool)
+    shifted = model.shifted('student1', logits, feat, known[:1].long(), known)
+    assert weight.requires_grad
+    assert not shifted.requires_grad
+
+
+@pytest.mark.parametrize('on_labelled', [True, False])
+def test_labelled_pictures_take_part_where_asked(on_labelled):
+    model = network(semi_on_labeled=on_labelled)
+    inputs, samples = batch()
+    seen = []
+    for teacher in model.pairs:
+        backbone = model.networks[teacher].backbone
+        backbone.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    losses = model.loss(inputs, samples)
+    assert seen == [4, 4] if on_labelled else seen == [2, 2]
+    inputs['sup'] = inputs['sup'].flip(3)
+    model = network(semi_on_labeled=on_labelled)
+    other = model.loss(inputs, samples)
+    assert (losses['loss_st'] != other['loss_st']) == on_labelled
+
+
+def test_without_labelled_pictures_it_is_cps_with_teachers():
+    """Against a cross entropy of the unlabelled pictures alone, without offset."""
+    model = network(semi_on_labeled=False, isda=None)
+    inputs, samples = batch()
+    losses = model.loss(inputs, samples)
+    logits = {
+        name: halved(
+            look(model, name, inputs['unsup_' + ('weak', 'strong')[name[0] == 's']])[0]
+        )
+        for name in model.networks
+    }
+    valid = torch.stack([s.valid_map.data[0] for s in samples['unsup_weak']])
+    known = resized = F.interpolate(
+        valid[:, None].double(), logits['student1'].shape[2:]
+    )
+    known = resized[:, 0] > 0.5
+    expected = sum(
+        F.cross_entropy(
+            logits[s],
+            logits[f'student{o[-1]}'].argmax(1).where(known, 255),
+            ignore_index=255,
+        )
+        for s, o in OTHER.items()
+    )
+    torch.testing.assert_close(losses['loss_ss'], expected)
+
+
+def test_padding_is_trained_on_where_the_quirk_is_asked_for():
+    blank = batch(valid=False)
+    assert network().loss(*blank)['loss_st'] == 0
+    assert network(mask_padding=False).loss(*blank)['loss_st'] > 0
+
+
+def test_one_batch_or_two_make_no_difference_to_fixed_statistics():
+    data = batch()
+    plain = network().loss(*data)
+    joined = network(concat_forward=True).loss(*data)
+    assert plain.keys() == joined.keys()
+    for key, value in plain.items():
+        torch.testing.assert_close(joined[key], value)
+
+
+@pytest.mark.parametrize('factor', [1.0, 2.0])
+def test_resolution_of_the_losses(factor):
+    model = network(loss_scale_factor=factor)
+    maps = torch.randn(1, 7, 5, 6, dtype=torch.float64)
+    assert model.rescale(maps).shape[2:] == (int(5 * factor), int(6 * factor))
+    if factor == 1:
+        assert torch.equal(model.rescale(maps), maps)
+
+
+def test_ramp():
+    for share, value in ((0, 0), (0.25, 0.2197), (0.5, 0.75), (0.75, 1.2803), (1, 1.5)):
+        assert 1.5 * ramp(share, 'cosine') == pytest.approx(value, abs=1e-4)
+        assert ramp(share, 'line') == share
+    assert math.isclose(ramp(1 / 3, 'cosine'), 0.25)
+
+
+def test_ratio_follows_the_time():
+    model = network(isda={'schedule': 'line', 'end_ratio': 2.0})
+    model.progress = 0.25
+    assert model.loss(*batch())['isda'] == 0.5
+
+
+class TestErrors:
+    @pytest.mark.parametrize('kind', ['MKD', 'MeanTeacherSegmentor', 'UniMatchV2'])
+    def test_time_is_needed(self, kind):
+        model = tiny_network(kind)
+        with pytest.raises(RuntimeError, match=f'{kind} needs .*MeanTeacherHook'):
+            model.loss(*batch_of(kind))
+
+    @pytest.mark.parametrize(
+        ('settings', 'message'),
+        [
+            ({'targets_from': 'odd'}, 'targets_from must be'),
+            ({'isda': {'schedule': 'odd'}}, "schedule one of .*'odd'"),
+            ({'isda': {'ratio': 1}}, "'end_ratio'.*got {'ratio': 1}"),
+            ({'isda': {'on': ['student3']}}, 'isda.on must be out of'),
+        ],
+    )
+    def test_settings(self, settings, message):
+        with pytest.raises(ValueError, match=message):
+            tiny_network('MKD', semi_train_cfg=settings)
+
+    def test_a_classifier_that_is_not_linear(self):
+        with pytest.raises(
+            ValueError, match=r'1 x 1 .* in LargeFOVHead; .*isda = None'
+        ):
+            tiny_network('MKD', decode_head=HEAD | {'in_index': 1})
+        model = tiny_network(
+            'MKD', decode_head=HEAD | {'in_index': 1}, semi_train_cfg={'isda': None}
+        )
+        model.progress = 0.5
+        assert model.loss(*batch_of('MKD'))['loss_st'] > 0
+
+    def test_a_linear_classifier_of_any_head_will_do(self):
+        head = FCN_HEAD | {'type': 'ASPPHead', 'dilations': (1, 2)}
+        for key in ('num_convs', 'concat_input'):
+            del head[key]
+        model = tiny_network('MKD', decode_head=head)
+        model.progress = 0.5
+        assert model.loss(*batch_of('MKD'))['loss_st'] > 0

@@ -1,0 +1,244 @@
+"""MeanTeacher, CPS, FixMatch and both versions of UniMatch, term by term."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.methods import BACKBONE
+from helpers.tiny import CROP, batch_of, tiny_network
+
+FROZEN = BACKBONE | {'norm_eval': True}
+
+
+def network(kind, **settings):
+    """A method in float64, of unlike networks, with nothing random in a forward."""
+    options = {'drop': False, 'backbone': FROZEN, 'semi_train_cfg': settings}
+    model = tiny_network(kind, **options).double()
+    model.progress = 0.5
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for net in model.networks.values():
+            for parameter in net.parameters():
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.add_(0.1 * noise)
+            net.decode_head.conv_seg.weight.mul_(4)
+    return model
+
+
+def batch(num=2):
+    inputs, samples = batch_of('MKD', num=num)
+    for name, of_branch in samples.items():
+        if name != 'sup':
+            for sample in of_branch:
+                sample.valid_map.data[:, :5] = False
+    return {name: img.double() for name, img in inputs.items()}, samples
+
+
+def upsampled(logits):
+    return F.interpolate(logits, CROP, mode='bilinear', align_corners=False)
+
+
+def look(model, name, img):
+    net = model.networks[name]
+    return upsampled(net.decode_head(net.extract_feat(img)))
+
+
+def mixed(img, mask):
+    return torch.where(mask, img, img.roll(-1, 0))
+
+
+def confident(logits, label, conf, thr):
+    """Cross entropy of sure pixels, over all pixels that are not padding."""
+    values = F.cross_entropy(logits, label, ignore_index=255, reduction='none')
+    return (values * (conf >= thr)).sum() / (label != 255).sum()
+
+
+def labels_of(model, name, inputs, samples):
+    conf, label = look(model, name, inputs['unsup_weak']).softmax(1).max(1)
+    valid = torch.stack([s.valid_map.data[0] for s in samples['unsup_weak']])
+    return label.masked_fill(~valid, 255), conf
+
+
+def use_mask(model, monkeypatch, num=2):
+    mask = torch.rand(num, 1, *CROP) > 0.4
+    monkeypatch.setattr(model, 'draw_masks', lambda img, cutmix: mask.to(img))
+    return mask
+
+
+@pytest.mark.parametrize(
+    ('kind', 'teacher', 'views', 'weight'),
+    [
+        ('MeanTeacherSegmentor', 'teacher', ('unsup_strong',), 1.0),
+        ('FixMatch', 'student', ('unsup_strong',), 0.5),
+        ('UniMatch', 'student', ('unsup_strong_0', 'unsup_strong_1'), 0.25),
+        ('UniMatchV2', 'teacher', ('unsup_strong_0', 'unsup_strong_1'), 0.5),
+    ],
+)
+def test_strong_views_learn_the_labels_of_weak_ones(
+    kind, teacher, views, weight, monkeypatch
+):
+    random = {'UniMatch': {'fp_dropout': 0.0}, 'UniMatchV2': {'drop_prob': 0.0}}
+    model = network(kind, pseudo_thr=0.5, **random.get(kind, {}))
+    mask = use_mask(model, monkeypatch)
+    inputs, samples = batch()
+    label, conf = labels_of(model, teacher, inputs, samples)
+    terms = [
+        confident(
+            look(model, 'student', mixed(inputs[view], mask)),
+            mixed(label, mask[:, 0]),
+            mixed(conf, mask[:, 0]),
+            0.5,
+        )
+        for view in views
+    ]
+    losses = model.loss(inputs, samples)
+    torch.testing.assert_close(losses['loss_unsup'], weight * sum(terms) / len(terms))
+    assert 0 < losses['ratio_confident'] < 1
+    assert 1 <= losses['classes'] <= model.num_classes
+    plain = model.student.loss(inputs['sup'], samples['sup'])['decode.loss_ce']
+    share = 1.0 if kind == 'MeanTeacherSegmentor' else 0.5
+    torch.testing.assert_close(losses['sup_student.decode.loss_ce'], share * plain)
+
+
+def test_weights_of_unimatch_are_published_ones():
+    """(L_x + (L_s1 + L_s2) / 4 + L_fp / 2) / 2, and (L_x + (L_s1 + L_s2) / 2) / 2."""
+    first, second = (
+        tiny_network(kind).train_cfg for kind in ('UniMatch', 'UniMatchV2')
+    )
+    assert (first['sup_weight'], first['fp_weight']) == (0.5, 0.25)
+    assert first['unsup_weight'] / 2 == 1 / 2 * 1 / 4
+    assert second['unsup_weight'] / 2 == 1 / 2 * 1 / 2
+    assert type(tiny_network('FixMatch')).defaults['pseudo_thr'] == 0.95
+
+
+class TestUniMatch:
+    def test_perturbed_features_learn_the_own_label(self):
+        model = network('UniMatch', pseudo_thr=0.5, cutmix=None, fp_dropout=0.5)
+        inputs, samples = batch()
+        torch.manual_seed(3)
+        losses = model.loss(inputs, samples)
+        torch.manual_seed(3)
+        net = model.student
+        feats = net.extract_feat(inputs['unsup_weak'])
+        dropped = [F.dropout2d(feat, 0.5) for feat in feats]
+        logits = upsampled(net.decode_head(dropped))
+        label, conf = labels_of(model, 'student', inputs, samples)
+        expected = 0.25 * confident(logits, label, conf, 0.5)
+        torch.testing.assert_close(losses['loss_fp'], expected)
+
+    def test_partner_gives_the_label_of_inference(self, monkeypatch):
+        """Batch statistics make the two labels differ; each has its own pixels."""
+        model = tiny_network('UniMatch', semi_train_cfg={'pseudo_thr': 0.0})
+        mask = use_mask(model, monkeypatch)
+        inputs, samples = batch_of('UniMatch')
+        seen = {}
+
+        def strong_losses(inputs, own, partner):
+            seen.update(own=own, partner=partner)
+            return {}
+
+        before = {k: v.clone() for k, v in model.student.named_buffers()}
+        monkeypatch.setattr(model, 'strong_losses', strong_losses)
+        model.loss(inputs, samples)
+        model.student.load_state_dict(before, strict=False)
+        model.student.train()
+        inference = model.weak_labels(inputs['unsup_weak'])
+        assert seen['own'][0].shape == seen['partner'][0].shape == mask[:, 0].shape
+        assert not torch.equal(seen['own'][1], seen['partner'][1])
+        assert inference[1].shape == seen['partner'][1].shape
+
+    def test_labels_are_mixed_of_own_and_partner(self, monkeypatch):
+        model = network('UniMatch', pseudo_thr=0.0)
+        mask = use_mask(model, monkeypatch)
+        inputs, _ = batch()
+        shape = (2, *CROP)
+        own = torch.zeros(shape, dtype=torch.long), torch.ones(shape).double()
+        partner = torch.ones(shape, dtype=torch.long), torch.ones(shape).double()
+        losses = model.strong_losses(inputs, own, partner)
+        logits = [
+            look(model, 'student', mixed(inputs[f'unsup_strong_{i}'], mask))
+            for i in range(2)
+        ]
+        label = torch.where(mask[:, 0], 0, 1)
+        expected = sum(F.cross_entropy(x, label) for x in logits) * 0.25 / 2
+        torch.testing.assert_close(losses['loss_unsup'], expected)
+
+
+class TestUniMatchV2:
+    def test_channels_are_in_one_of_both_views(self):
+        model = network('UniMatchV2', drop_prob=1.0)
+        maps = torch.ones(50, 8, 2, 2)
+        none = torch.zeros(50, 1, 1, 1, dtype=torch.bool)
+        first, second = model.complementary(maps, maps, none)
+        assert set(first.unique().tolist()) == {0.0, 2.0}
+        assert torch.equal(first + second, 2 * maps)
+        assert first[:, :, 0, 0].std(0).min() > 0  # each picture has its own channels
+        assert torch.equal(first, first[:, :, :1, :1].expand_as(first))
+
+    def test_half_of_the_pictures_stay_whole_in_every_map(self, monkeypatch):
+        model = network('UniMatchV2', drop_prob=0.5)
+        torch.manual_seed(0)
+        maps = [torch.ones(800, 8, 1, 1), torch.ones(800, 4, 1, 1)]  # of two levels
+        monkeypatch.setattr(model.student, 'extract_feat', lambda _: maps)
+        monkeypatch.setattr(
+            model, 'decode', lambda _, feats: SimpleNamespace(logits=feats)
+        )
+        views = model.strong_logits([torch.ones(400, 3, 8, 8)] * 2)
+        whole = (views[0][0] == 1).flatten(1).all(1)
+        assert 0.4 < whole.double().mean() < 0.6
+        for view in views:
+            for feat in view:
+                assert torch.equal((feat == 1).flatten(1).all(1), whole)
+
+
+class TestCPS:
+    def test_unmixed_pictures_teach_mixed_ones(self, monkeypatch):
+        model = network('CPS', cps_weight=2.0, cutmix={})
+        mask = use_mask(model, monkeypatch)
+        inputs, samples = batch()
+        expected = 0
+        for student, other in (('student1', 'student2'), ('student2', 'student1')):
+            label, _ = labels_of(model, other, inputs, samples)
+            logits = look(model, student, mixed(inputs['unsup_weak'], mask))
+            label = mixed(label, mask[:, 0])
+            expected += F.cross_entropy(logits, label, ignore_index=255)
+        losses = model.loss(inputs, samples)
+        torch.testing.assert_close(losses['loss_cps'], 2 * expected)
+
+    def test_without_cutmix_every_picture_serves(self):
+        model = network('CPS', cutmix=None)
+        inputs, samples = batch()
+        samples['sup'][0].gt_sem_seg.data[:, :3] = 255
+        truth = torch.cat([s.gt_sem_seg.data for s in samples['sup']])
+        expected = 0
+        for student, other in (('student1', 'student2'), ('student2', 'student1')):
+            label = look(model, other, inputs['sup']).argmax(1)
+            label[truth == 255] = 255
+            bare, _ = labels_of(model, other, inputs, samples)
+            logits = [look(model, student, inputs[k]) for k in ('sup', 'unsup_weak')]
+            expected += F.cross_entropy(
+                torch.cat(logits), torch.cat([label, bare]), ignore_index=255
+            )
+        losses = model.loss(inputs, samples)
+        torch.testing.assert_close(losses['loss_cps'], expected)
+
+    def test_labels_do_not_move_batch_statistics(self, monkeypatch):
+        """Two forwards of each student move them: labelled and mixed pictures."""
+        model = tiny_network('CPS')
+        model.loss(*batch_of('CPS'))
+        for student in model.students:
+            stem = model.networks[student].backbone.stem[1]
+            assert stem.num_batches_tracked == 2
+        assert all(m.training for m in model.modules())
+
+
+@pytest.mark.parametrize('kind', ['MeanTeacherSegmentor', 'CPS', 'FixMatch'])
+def test_padding_is_learned_where_the_mask_is_off(kind):
+    inputs, samples = batch_of(kind, valid=False)
+    key = 'loss_cps' if kind == 'CPS' else 'loss_unsup'
+    for on in (True, False):
+        cfg = {'mask_padding': on} | ({} if kind == 'CPS' else {'pseudo_thr': 0.0})
+        model = tiny_network(kind, semi_train_cfg=cfg)
+        model.progress = 0.5
+        assert (model.loss(inputs, samples)[key] == 0) == on
