@@ -2,9 +2,9 @@
 
     python benchmarks/asdt_step.py
 
-MobileNetV2 with random weights, batch 8 at 225 pixels, random pictures with two tags
-each. The naive CAM runs one full forward, decoder included, for each picture, scale and
-mirror image; in training, where no mirror images take part, ours has the features at
+MobileNetV2 with random weights, batch 8 at 225 pixels, random images with two tags
+each. The naive CAM runs one full forward, decoder included, for each image, scale and
+flipped copy; in training, where no flipped copies take part, ours has the features at
 scale 1 already. Every figure is the fastest of ``--repeats`` runs; variants take turns.
 Prints a table and writes ``benchmarks/results/asdt_step.json``.
 """
@@ -45,7 +45,7 @@ def build() -> ASDT:
 
 
 def batch(num: int = 8, size: int = 225) -> tuple[Tensor, list[SegDataSample]]:
-    """Smooth random pictures with two tags each."""
+    """Smooth random images with two tags each."""
     rng = torch.Generator().manual_seed(0)
     inputs = F.interpolate(
         torch.randn(num, 3, 12, 12, generator=rng), (size, size), mode='bilinear'
@@ -62,7 +62,7 @@ def batch(num: int = 8, size: int = 225) -> tuple[Tensor, list[SegDataSample]]:
 
 @torch.no_grad()
 def naive_cam(model: ASDT, inputs: Tensor, flip: bool) -> Tensor:
-    """One full forward for each picture, scale and mirror image."""
+    """One full forward for each image, scale and flipped copy."""
     model.eval()
     results = []
     for img in inputs:
@@ -70,12 +70,12 @@ def naive_cam(model: ASDT, inputs: Tensor, flip: bool) -> Tensor:
         for scale in SCALES:
             size = [int(side * scale) for side in img.shape[1:]]
             view = F.interpolate(img[None], size, mode='bilinear')
-            for mirrored in (False, True)[: 1 + flip]:
-                feats = model.extract_feat(view.flip(-1) if mirrored else view)
+            for flipped in (False, True)[: 1 + flip]:
+                feats = model.extract_feat(view.flip(-1) if flipped else view)
                 model.decode_head(feats)
                 model.teacher_head(feats)
                 cam = model.cam_head.cam(feats)
-                cam = cam.flip(-1) if mirrored else cam
+                cam = cam.flip(-1) if flipped else cam
                 maps.append(F.interpolate(cam, (15, 15), mode='bilinear'))
         results.append(torch.stack(maps).mean(0))
     model.train()

@@ -1,9 +1,9 @@
-"""Time, agreement and memory of DenseCRF's backends on real pictures.
+"""Time, agreement and memory of DenseCRF's backends on real images.
 
     python benchmarks/dense_crf.py --data-root data/VOCdevkit/VOC2012
 
-Needs pictures with masks in VOC layout (the score maps are made from the masks) and
-pydensecrf2 (extra ``crf``). Every figure is the mean over pictures of the fastest of
+Needs images with masks in VOC layout (the score maps are made from the masks) and
+pydensecrf2 (extra ``crf``). Every figure is the mean over images of the fastest of
 ``--repeats`` runs; the backends take turns, so that a busy moment hits them alike. CPU
 time, summed over threads, says more than wall time where other programs are running.
 Prints a table and writes ``benchmarks/results/dense_crf.json``.
@@ -42,13 +42,13 @@ SETTINGS = {
 ALPHAS = (4, 32)
 TASKS = {
     'one CRF, 21 labels': ('img', 'prob'),
-    'two CRFs, labels of the picture': ('img', 'scores', 'exists'),
+    'two CRFs, labels of the image': ('img', 'scores', 'exists'),
 }
 NUM_LABELS = 21
 
 
 def load(root: Path, name: str, size: int) -> tuple[Tensor, Tensor]:
-    """Picture (1, 3, size, size) in 0..255 and mask (size, size), unlabelled = 0."""
+    """Image (1, 3, size, size) in 0..255 and mask (size, size), unlabeled = 0."""
     with Image.open(root / 'JPEGImages' / f'{name}.jpg') as file:
         img = np.array(file.convert('RGB').resize((size, size)))
     with Image.open(root / 'SegmentationClass' / f'{name}.png') as file:
@@ -69,7 +69,7 @@ def network_like(mask: Tensor, generator: torch.Generator) -> Tensor:
 def cam_like(mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Scores (1, 2, 21, H, W) of both CRFs of ASDT, and the labels that exist (1, 21).
 
-    The maps know where a class is about, favour a random part of it, spill over its
+    The maps know where a class is about, favor a random part of it, spill over its
     border, and are divided by their maximum.
     """
     truth = F.one_hot(mask, NUM_LABELS).permute(2, 0, 1)[None].float()
@@ -102,8 +102,8 @@ def fastest(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, d
     return best
 
 
-def time_one(pictures: list[dict], repeats: int) -> dict:
-    """Wall and CPU seconds a picture, one picture a call, on one core."""
+def time_one(images: list[dict], repeats: int) -> dict:
+    """Wall and CPU seconds an image, one image a call, on one core."""
     torch.set_num_threads(1)
     crfs = {
         'torch': DenseCRF(),
@@ -113,8 +113,8 @@ def time_one(pictures: list[dict], repeats: int) -> dict:
     result = {}
     for task, keys in TASKS.items():
         runs = []
-        for picture in pictures:
-            inputs = [picture[key] for key in keys]
+        for image in images:
+            inputs = [image[key] for key in keys]
             calls = {name: partial(crf, *inputs) for name, crf in crfs.items()}
             runs.append(fastest(calls, repeats))
         result[task] = {
@@ -124,13 +124,13 @@ def time_one(pictures: list[dict], repeats: int) -> dict:
     return result
 
 
-def time_batch(pictures: list[dict], threads: int, repeats: int) -> dict:
-    """Wall seconds a picture, all pictures in one call, on all cores or a GPU."""
+def time_batch(images: list[dict], threads: int, repeats: int) -> dict:
+    """Wall seconds an image, all images in one call, on all cores or a GPU."""
     torch.set_num_threads(threads)
     pool = DenseCRF(backend='pydensecrf', num_workers=threads)
     result = {}
     for task, keys in TASKS.items():
-        inputs = [torch.cat([p[key] for p in pictures]) for key in keys]
+        inputs = [torch.cat([p[key] for p in images]) for key in keys]
         calls = {
             f'torch, {threads} threads': partial(DenseCRF(), *inputs),
             f'pydensecrf, {threads} processes': partial(pool, *inputs),
@@ -138,7 +138,7 @@ def time_batch(pictures: list[dict], threads: int, repeats: int) -> dict:
         if torch.cuda.is_available():
             calls['torch, GPU'] = partial(on_gpu, *(x.cuda() for x in inputs))
         times = fastest(calls, repeats)
-        result[task] = {name: t['wall'] / len(pictures) for name, t in times.items()}
+        result[task] = {name: t['wall'] / len(images) for name, t in times.items()}
     pool.pool.close()
     return result
 
@@ -148,8 +148,8 @@ def on_gpu(*inputs: Tensor) -> float:
     return DenseCRF()(*inputs).sum().item()
 
 
-def compare(pictures: list[dict]) -> dict:
-    """Share of pixels with the label of pydensecrf, mean and minimum over pictures."""
+def compare(images: list[dict]) -> dict:
+    """Share of pixels with the label of pydensecrf, mean and minimum over images."""
     result = {}
     for name, settings in SETTINGS.items():
         fast = DenseCRF(**settings)
@@ -158,10 +158,10 @@ def compare(pictures: list[dict]) -> dict:
         kinds = {'network-like': ('prob', None), 'CAM-like': ('scores', 'exists')}
         for kind, (key, mask) in kinds.items():
             shares = []
-            for picture in pictures:
-                inputs = picture['img'], picture[key], picture.get(mask)
+            for image in images:
+                inputs = image['img'], image[key], image.get(mask)
                 label = slow(*inputs).argmax(-3)
-                others = fast(*inputs), half(*inputs), picture[key]
+                others = fast(*inputs), half(*inputs), image[key]
                 same = [(o.argmax(-3) == label).double().mean() for o in others]
                 shares.append(torch.stack(same))
             mean, least = torch.stack(shares).mean(0), torch.stack(shares).amin(0)
@@ -234,7 +234,7 @@ def show(result: dict) -> None:
             table.add_row(name, *cells)
         console.print(table)
     for task, times in result['batch_seconds'].items():
-        table = Table('backend', 'wall, ms a picture', title=f'{task}: a batch')
+        table = Table('backend', 'wall, ms an image', title=f'{task}: a batch')
         for name, seconds in times.items():
             table.add_row(name, f'{1e3 * seconds:.0f}')
         console.print(table)
@@ -253,8 +253,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--data-root', type=Path, default='data/VOCdevkit/VOC2012')
     parser.add_argument('--split', default='val', help='list in ImageSets/Segmentation')
-    parser.add_argument('--num', type=int, default=40, help='pictures to compare')
-    parser.add_argument('--num-timed', type=int, default=8, help='pictures to time')
+    parser.add_argument('--num', type=int, default=40, help='images to compare')
+    parser.add_argument('--num-timed', type=int, default=8, help='images to time')
     parser.add_argument('--size', type=int, default=321)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)
@@ -271,24 +271,24 @@ def main() -> None:
         return
     generator = torch.Generator().manual_seed(0)
     split = args.data_root / 'ImageSets' / 'Segmentation' / f'{args.split}.txt'
-    pictures = []
+    images = []
     for name in split.read_text().split()[: args.num]:
         img, mask = load(args.data_root, name, args.size)
         scores, exists = cam_like(mask, generator)
         prob = network_like(mask, generator)
-        pictures.append({'img': img, 'prob': prob, 'scores': scores, 'exists': exists})
-    step = max(1, len(pictures) // args.num_timed)
-    timed = pictures[::step][: args.num_timed]
+        images.append({'img': img, 'prob': prob, 'scores': scores, 'exists': exists})
+    step = max(1, len(images) // args.num_timed)
+    timed = images[::step][: args.num_timed]
     result = {
         'machine': machine(args),
-        'pictures': len(pictures),
-        'timed_pictures': len(timed),
-        'labels_of_timed_pictures': [int(p['exists'].sum()) for p in timed],
+        'images': len(images),
+        'timed_images': len(timed),
+        'labels_of_timed_images': [int(p['exists'].sum()) for p in timed],
         'size': args.size,
         'num_iters': 10,
         'seconds': time_one(timed, args.repeats),
         'batch_seconds': time_batch(timed, args.threads, args.repeats),
-        'agreement': compare(pictures),
+        'agreement': compare(images),
         'memory_mib': {b: peak_memory(args, b) for b in ('torch', 'pydensecrf')},
     }
     show(result)

@@ -3,7 +3,7 @@
     python benchmarks/local_affinity.py --cases 1x3x256x256 as-tscd
 
 The formula stacks 48 shifted copies of the maps in each iteration; as TSCD was
-released, it runs picture by picture and threshold by threshold and computes the weights
+released, it runs image by image and threshold by threshold and computes the weights
 each time. Every figure is the fastest of ``--repeats`` runs, in which all take turns;
 compiling comes before. Of the CPU, the CPU time (summed over threads) says more than
 wall time where other programs are running. Memory is the peak above the process (the
@@ -34,12 +34,12 @@ RESULT = Path(__file__).parent / 'results' / 'local_affinity.json'
 CASES = ('1x3x256x256', '1x21x256x256', '1x21x512x512', 'as-tscd')
 RUNS = ('formula', 'eager', 'compile', 'triton')  # the last on a GPU
 DILATIONS = (1, 2, 4, 8, 12, 24)
-# Channels (background and tags) of the four pictures of a TSCD batch.
+# Channels (background and tags) of the four images of a TSCD batch.
 TSCD_CHANNELS = (2, 3, 2, 4)
 
 
 def shifted(maps: Tensor) -> Tensor:
-    """The 48 neighbours (N, C, 48, H, W) of every pixel."""
+    """The 48 neighbors (N, C, 48, H, W) of every pixel."""
     height, width = maps.shape[-2:]
     copies = []
     for d in DILATIONS:
@@ -53,9 +53,9 @@ def shifted(maps: Tensor) -> Tensor:
 
 def formula(img: Tensor, mask: Tensor, kind: str, num_iters: int = 10) -> Tensor:
     """Tscd.md, section 7, line by line."""
-    neighbours = shifted(img)
-    std = neighbours.std(2, keepdim=True)
-    distance = (neighbours - img.unsqueeze(2)).abs() / (std + 1e-8)
+    neighbors = shifted(img)
+    std = neighbors.std(2, keepdim=True)
+    distance = (neighbors - img.unsqueeze(2)).abs() / (std + 1e-8)
     distance = distance / (0.3 if kind == 'par' else 0.25)
     weights = (-(distance**2)).mean(1, keepdim=True).softmax(2)
     if kind == 'par':
@@ -65,9 +65,9 @@ def formula(img: Tensor, mask: Tensor, kind: str, num_iters: int = 10) -> Tensor
         term = (-((r / (r.std() + 1e-8) / 0.3) ** 2)).softmax(0)
         weights = weights + 0.01 * term[:, None, None]
     else:
-        down, right = torch.zeros_like(neighbours), torch.zeros_like(neighbours)
-        down[..., :-1, :] = neighbours[..., :-1, :] - neighbours[..., 1:, :]
-        right[..., :-1] = neighbours[..., :-1] - neighbours[..., 1:]
+        down, right = torch.zeros_like(neighbors), torch.zeros_like(neighbors)
+        down[..., :-1, :] = neighbors[..., :-1, :] - neighbors[..., 1:, :]
+        right[..., :-1] = neighbors[..., :-1] - neighbors[..., 1:]
         variation = (down**2 + right**2).mean(1, keepdim=True)
         weights = weights - 0.01 * variation.softmax(2)
     for _ in range(num_iters):
@@ -76,7 +76,7 @@ def formula(img: Tensor, mask: Tensor, kind: str, num_iters: int = 10) -> Tensor
 
 
 def inputs_of(case: str, device: str) -> tuple[Tensor, list[Tensor]]:
-    """Pictures, and the maps of each call of the formula."""
+    """Images, and the maps of each call of the formula."""
     generator = torch.Generator().manual_seed(0)
     if case == 'as-tscd':
         num, size = len(TSCD_CHANNELS), (256, 256)

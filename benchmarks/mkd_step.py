@@ -5,7 +5,7 @@
 The naive step follows mkd.md, section 5, word by word: four teacher forwards, each with
 a supervised loss at full size that is thrown away, and statistics and offsets of the
 N x C x A formula. Both run forward and backward, and both move the teachers. Shapes are
-those of section 3, 4 + 4 pictures of 512 pixels with maps at stride 4; MobileNetV2 with
+those of section 3, 4 + 4 images of 512 pixels with maps at stride 4; MobileNetV2 with
 random weights stands in for ResNet-50 under DeepLabV3+'s head. Times are the fastest of
 ``--repeats`` runs, in which both take turns; where other programs are running, the CPU
 time says more than wall time. Prints a table and writes
@@ -96,8 +96,8 @@ class Naive:
             teacher = name in self.model.pairs
             img = inputs['unsup_weak'] if teacher else mixed
             with torch.set_grad_enabled(not teacher):
-                # The head's loss of every forward; only that of students on labelled
-                # pictures is used.
+                # The head's loss of every forward; only that of students on labeled
+                # images is used.
                 parts = []
                 for branch, view in (('sup', inputs['sup']), ('unsup_weak', img)):
                     dense = self.model.dense(name, view, with_feat=True)

@@ -2,9 +2,9 @@
 
     python benchmarks/rcm_mam.py
 
-``contrast``: prototypes of two pictures and the contrastive loss with its gradient, at
+``contrast``: prototypes of two images and the contrastive loss with its gradient, at
 384 x 384 from features of 256 x 48 x 48 (WideResNet-38); the formula upsamples the
-features of both networks. ``walk``: 21 maps of a picture of 500 x 375 at stride 8, 256
+features of both networks. ``walk``: 21 maps of an image of 500 x 375 at stride 8, 256
 steps; the formula squares a matrix of n x n eight times. Times are the fastest of
 ``--repeats`` runs, in which both take turns; where other programs are running, the CPU
 time says more than wall time. Memory is the peak above the process, each in a process
@@ -36,7 +36,7 @@ RESULT = Path(__file__).parent / 'results' / 'rcm_mam.json'
 CASES = ('contrast', 'walk')
 RUNS = ('formula', 'here')
 CLASSES = 21
-# Pictures, channels, sides of features and of crops; grid of the walk.
+# Images, channels, sides of features and of crops; grid of the walk.
 SIZES = {'contrast': (2, 256, 48, 384), 'walk': (47, 63)}
 SMALL = {'contrast': (2, 4, 3, 9), 'walk': (3, 4)}
 

@@ -2,10 +2,10 @@
 
     python benchmarks/tscd_step.py
 
-MiT-B1 with random weights and the settings of the published config, random pictures.
+MiT-B1 with random weights and the settings of the published config, random images.
 As released (tscd.md, section 9): every map of attention logits is formed and kept, CAMs
 are made by full forwards in training mode with the decoder, in a forward of its own
-also at scale 1, the refiner runs for each picture and threshold by the formula with 48
+also at scale 1, the refiner runs for each image and threshold by the formula with 48
 shifted copies, the affinity is a convolution over 16 maps, and in the warm-up all of
 this is computed and multiplied by 0. Without drop path both give the same losses, which
 is checked; with it, as in the times, our CAMs need a forward at scale 1 of their own,
@@ -65,7 +65,7 @@ def build() -> TSCD:
 
 
 def batch(num: int, size: int) -> Sample:
-    """Smooth random pictures with one to three tags each."""
+    """Smooth random images with one to three tags each."""
     rng = torch.Generator().manual_seed(0)
     coarse = torch.randn(num, 3, 16, 16, generator=rng)
     inputs = F.interpolate(coarse, (size, size), mode='bilinear')
@@ -122,8 +122,8 @@ def released_cam(model: TSCD, inputs: Tensor) -> Tensor:
         img = resize(inputs, [int(side * scale) for side in size])
         feats, _ = features(model, torch.cat([img, img.flip(-1)]))
         model.decode_head(feats)
-        plain, mirrored = resize(model.cam_head.raw_cam(feats[3]), size).chunk(2)
-        total = total + torch.maximum(plain, mirrored.flip(-1)).relu()
+        plain, flipped = resize(model.cam_head.raw_cam(feats[3]), size).chunk(2)
+        total = total + torch.maximum(plain, flipped.flip(-1)).relu()
     total = total - total.amin((2, 3), keepdim=True)
     return total / (total.amax((2, 3), keepdim=True) + 1e-5)
 
@@ -296,7 +296,7 @@ def main() -> None:
     Console().print(table)
     report = {
         'machine': machine(args),
-        'picture': f'{args.batch}x3x{args.size}x{args.size}',
+        'image': f'{args.batch}x3x{args.size}x{args.size}',
         'results': results,
     }
     args.out.parent.mkdir(exist_ok=True)

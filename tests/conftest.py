@@ -23,7 +23,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope='session')
 def tiny_voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight small pictures; nobody writes to them."""
+    """Eight small images; nobody writes to them."""
     return write_tiny_voc(tmp_path_factory.mktemp('tiny_voc'))
 
 

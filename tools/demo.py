@@ -40,7 +40,7 @@ def main() -> None:
     say = Console().print
 
     data_root = Config.fromfile(ASDT).data_root
-    say(f'[bold]1/4[/] pictures, tags and masks of the toy set: {data_root}')
+    say(f'[bold]1/4[/] images, tags and masks of the toy set: {data_root}')
     generate(data_root)
     say('[bold]2/4[/] a classifier, from image tags: plain CAM')
     cam = run(CAM, out / 'cam', ['cam'])
@@ -59,7 +59,7 @@ def main() -> None:
     say(table_of(summary))
     say(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
     say(f'figures: {out}/summary.json')
-    say(f'validation pictures: {out}/panel.png')
+    say(f'validation images: {out}/panel.png')
     say(f'losses, and the wave of the teachers: {out}/losses.png')
 
 
@@ -86,7 +86,7 @@ def summarize(cam: dict, asdt: dict, never: dict) -> dict[str, float | str]:
     percent = {
         'cam_seed_miou': cam['train']['cam/mIoU'],
         'teacher_a_miou': asdt['train']['teacher_a/mIoU'],
-        'teacher_a_miou_where_labelled': asdt['train']['teacher_a/mIoU_covered'],
+        'teacher_a_miou_where_labeled': asdt['train']['teacher_a/mIoU_covered'],
         'teacher_b_miou': asdt['train']['teacher_b/mIoU'],
         'fused_miou': asdt['train']['fused/mIoU'],
         'asdt_val_miou': asdt['val'][CRF][CRF_MIOU],
@@ -106,7 +106,7 @@ def table_of(summary: dict) -> Table:
     for name, split, key in (
         ('CAM seeds (plain classifier)', 'train', 'cam_seed_miou'),
         ('pseudo-masks of teacher A, sparse', 'train', 'teacher_a_miou'),
-        ('  ... where it labels', 'train', 'teacher_a_miou_where_labelled'),
+        ('  ... where it labels', 'train', 'teacher_a_miou_where_labeled'),
         ('pseudo-masks of teacher B', 'train', 'teacher_b_miou'),
         ('pseudo-masks of both heads', 'train', 'fused_miou'),
         ('ASDT, with its CRF', 'val', 'asdt_val_miou'),
@@ -120,7 +120,7 @@ def table_of(summary: dict) -> Table:
 
 @torch.no_grad()
 def draw_panel(out: Path) -> None:
-    """Validation pictures with CAM, pseudo-labels, prediction and truth."""
+    """Validation images with CAM, pseudo-labels, prediction and truth."""
     cfg = Config.fromfile(ASDT)
     init_default_scope(cfg.default_scope)
     model = build_model(cfg, out / 'asdt' / f'iter_{cfg.train_cfg.max_iters}.pth')

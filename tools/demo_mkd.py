@@ -25,11 +25,11 @@ def main() -> None:
     warnings.filterwarnings('ignore')
     say = Console().print
     data_root = Config.fromfile(MKD).data_root
-    say(f'[bold]1/3[/] pictures and masks of the toy set: {data_root}')
+    say(f'[bold]1/3[/] images and masks of the toy set: {data_root}')
     generate(data_root)
-    say('[bold]2/3[/] 10 pictures with masks alone')
+    say('[bold]2/3[/] 10 images with masks alone')
     supervised = run(SUPERVISED, out / 'supervised')
-    say('[bold]3/3[/] MKD: the same 10, and 390 bare pictures')
+    say('[bold]3/3[/] MKD: the same 10, and 390 unlabeled images')
     start = {'load_from': str(out / 'supervised' / 'iter_700.pth')}
     mkd = run(MKD, out / 'mkd', start)
     summary = {
@@ -42,7 +42,9 @@ def main() -> None:
         json.dump(summary, file, indent=1)
     table = Table('trained on', 'mIoU on val')
     table.add_row('10 masks', f'{summary["masks_alone_val_miou"]:.3f}')
-    table.add_row('10 masks, 390 bare pictures: MKD', f'{summary["mkd_val_miou"]:.3f}')
+    table.add_row(
+        '10 masks, 390 unlabeled images: MKD', f'{summary["mkd_val_miou"]:.3f}'
+    )
     say(table)
     say(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
     say(f'figures: {out}/summary.json')

@@ -69,7 +69,7 @@ def main() -> None:
         overwrite=args.overwrite,
     )
     if is_main_process():
-        print(f'{count} pictures: pseudo-labels ({args.source}) in {args.out}')
+        print(f'{count} images: pseudo-labels ({args.source}) in {args.out}')
     leave_processes()
 
 

@@ -21,18 +21,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--no-truth',
         action='store_true',
-        help='pictures have no masks: only write predictions to --out',
+        help='images have no masks: only write predictions to --out',
     )
     parser.add_argument('--show', action='store_true', help='show the predictions')
-    parser.add_argument('--show-dir', help='folder of painted pictures')
+    parser.add_argument('--show-dir', help='folder of painted images')
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds a picture is shown'
+        '--wait-time', type=float, default=2, help='seconds an image is shown'
     )
     parser.add_argument(
         '--tta', action='store_true', help="augment by the config's tta_pipeline"
     )
     parser.add_argument(
-        '--ms-flip', action='store_true', help='several scales, each also mirrored'
+        '--ms-flip', action='store_true', help='several scales, each also flipped'
     )
     parser.add_argument(
         '--scales', type=float, nargs='+', default=SCALES, help='scales of --ms-flip'

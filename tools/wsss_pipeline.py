@@ -1,7 +1,7 @@
 """From seeds to a segmentation network: every stage, and one report at the end.
 
 A run that was stopped goes on with the stage that it was in; finished stages are
-recognised by what they were made of.
+recognized by what they were made of.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-# What the strong views of unlabelled pictures go through, on RGB.
+# What the strong views of unlabeled images go through, on RGB.
 
 # MKD: exactly one operation, with these weights (mkd.md, section 9.1).
 mkd_strong = [

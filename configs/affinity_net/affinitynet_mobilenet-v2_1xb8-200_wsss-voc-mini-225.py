@@ -22,7 +22,7 @@ model = dict(
     walk=dict(beta=12.0, steps=32),
 )
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(
         type='LoadPseudoLabel',
         folder=f'{pipeline_dir}/affinity_labels/masks',
@@ -36,7 +36,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 export_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(
         type='LoadPseudoLabel',
         folder=f'{pipeline_dir}/seeds/maps',

@@ -1,4 +1,4 @@
-# AffinityNet on WideResNet-38 with PSA's settings: 8 epochs of 10,582 pictures, new
+# AffinityNet on WideResNet-38 with PSA's settings: 8 epochs of 10,582 images, new
 # layers at ten times the rate (specification of RCM + MAM: section 11). The folders
 # are set by tools/wsss_pipeline.py.
 _base_ = [
@@ -20,7 +20,7 @@ model = dict(
     loss_cls=dict(type='MultiLabelSoftMarginLoss', loss_weight=0.0),
 )
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(
         type='LoadPseudoLabel',
         folder=f'{pipeline_dir}/affinity_labels/masks',
@@ -33,7 +33,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
 export_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(
         type='LoadPseudoLabel',
         folder=f'{pipeline_dir}/seeds/maps',

@@ -1,8 +1,8 @@
-# ASDT on a folder of your own pictures with a table of tags: write the names of the
-# classes and the two paths at the top of ../_base_/datasets/picture_folder_weak.py.
+# ASDT on a folder of your own images with a table of tags: write the names of the
+# classes and the two paths at the top of ../_base_/datasets/image_folder_weak.py.
 _base_ = [
     '../_base_/models/rrm_mobilenet-v2.py',
-    '../_base_/datasets/picture_folder_weak.py',
+    '../_base_/datasets/image_folder_weak.py',
     '../_base_/schedules/mini_600.py',
     '../_base_/default_runtime.py',
 ]

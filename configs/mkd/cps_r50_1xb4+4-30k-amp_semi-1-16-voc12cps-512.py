@@ -1,22 +1,22 @@
-# Two students that teach each other, without colour operations (mkd.md, section 14);
-# pictures and budget are those of the MKD run.
+# Two students that teach each other, without color operations (mkd.md, section 14);
+# images and budget are those of the MKD run.
 _base_ = './mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 weak_view = [dict(type='PackWeakInputs')]
-labelled_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', num_classes=21),
+labeled_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', num_classes=21),
     *_base_.geometry,
     dict(type='SemiMultiBranch', sup=weak_view),
 ]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *_base_.geometry,
     dict(type='SemiMultiBranch', unsup_weak=weak_view),
 ]
 train_dataloader = dict(
     dataset=dict(
-        labelled=dict(pipeline=labelled_pipeline),
-        unlabelled=dict(pipeline=unlabelled_pipeline),
+        labeled=dict(pipeline=labeled_pipeline),
+        unlabeled=dict(pipeline=unlabeled_pipeline),
     )
 )
 model = dict(_delete_=True, type='CPS', segmentor=_base_.model.segmentor)

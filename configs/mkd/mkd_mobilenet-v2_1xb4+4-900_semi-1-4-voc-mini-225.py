@@ -1,4 +1,4 @@
-# 900 steps from the supervised start, 4 labelled and 4 unlabelled pictures each.
+# 900 steps from the supervised start, 4 labeled and 4 unlabeled images each.
 _base_ = [
     '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
     '../_base_/datasets/voc_mini_semi_1_4.py',
@@ -18,7 +18,7 @@ model = dict(
         loss_scale_factor=1.0,
         # At the published ratio the offset turned 17 % of the labels into others.
         targets_from='raw',
-        # The published 1.5 favours the background, see docs/results.md.
+        # The published 1.5 favors the background, see docs/results.md.
         isda=dict(end_ratio=0.3),
         # In batches of four by themselves students would drift away from the running
         # statistics of batch norm, by which teachers speak.

@@ -1,4 +1,4 @@
-# What tools/demo_mkd.py trains: 10 toy pictures with masks and 390 bare ones, from the
+# What tools/demo_mkd.py trains: 10 toy images with masks and 390 bare ones, from the
 # network of the 10 masks alone. With so few masks many labels are wrong: only sure ones
 # serve, slower teachers give them, and no offset blurs them.
 _base_ = [

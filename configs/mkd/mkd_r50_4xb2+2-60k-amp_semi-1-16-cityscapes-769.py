@@ -1,6 +1,6 @@
 # MKD on Cityscapes, 1/16 of the CPS lists. No such recipe was published: crop, batch,
 # iterations and the hard pixels of the supervised loss are our choice (mkd.md,
-# section 10). Twice the labelled pictures of VOC a step, hence twice the rate.
+# section 10). Twice the labeled images of VOC a step, hence twice the rate.
 _base_ = [
     '../_base_/models/deeplabv3plus_r50-d16.py',
     '../_base_/datasets/cityscapes_semi.py',

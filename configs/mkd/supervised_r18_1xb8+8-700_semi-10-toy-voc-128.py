@@ -1,4 +1,4 @@
-# The 10 toy pictures with masks alone; the start of the MKD run.
+# The 10 toy images with masks alone; the start of the MKD run.
 _base_ = [
     '../_base_/models/toy_fcn.py',
     '../_base_/datasets/toy_voc_semi_10.py',

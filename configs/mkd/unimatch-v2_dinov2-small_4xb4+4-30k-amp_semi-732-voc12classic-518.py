@@ -19,14 +19,14 @@ geometry = [
 ]
 weak_view = [dict(type='PackWeakInputs')]
 strong_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
-labelled_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', num_classes=21),
+labeled_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', num_classes=21),
     *geometry,
     dict(type='SemiMultiBranch', sup=weak_view),
 ]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -36,17 +36,15 @@ unlabelled_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='Resize', scale=(518, 518), keep_ratio=True),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
     dataset=dict(
-        labelled=dict(ann_file=f'{split}/labeled.txt', pipeline=labelled_pipeline),
-        unlabelled=dict(
-            ann_file=f'{split}/unlabeled.txt', pipeline=unlabelled_pipeline
-        ),
+        labeled=dict(ann_file=f'{split}/labeled.txt', pipeline=labeled_pipeline),
+        unlabeled=dict(ann_file=f'{split}/unlabeled.txt', pipeline=unlabeled_pipeline),
     )
 )
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))

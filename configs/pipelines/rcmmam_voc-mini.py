@@ -5,8 +5,8 @@ seeds = dict(
     config='configs/rcm_mam/rcmmam-rcm_mobilenet-v2_1xb8-300_wsss-voc-mini-225.py',
     source='cam',
 )
-# With these, 29 % of the pixels labelled as objects are background and 3 % of those
-# labelled as background are objects (every fourth training picture); the CAMs are too
+# With these, 29 % of the pixels labeled as objects are background and 3 % of those
+# labeled as background are objects (every fourth training image); the CAMs are too
 # wide for the published (4, 32).
 labels = dict(alphas=(0.7, 16.0), crf=dict(scale_factor=0.5))
 affinity = dict(

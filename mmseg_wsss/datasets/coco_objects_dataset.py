@@ -28,7 +28,7 @@ class COCOObjectsDataset(BaseSegDataset):
     tags with ``tools/dataset_converters/image_tags.py``.
 
     Args:
-        img_suffix: End of names of pictures.
+        img_suffix: End of names of images.
         seg_map_suffix: End of names of masks.
         **kwargs: Arguments of mmseg's ``BaseSegDataset``.
     """

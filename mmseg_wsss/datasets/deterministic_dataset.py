@@ -12,11 +12,11 @@ from torch.utils.data import Dataset
 from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils.files import inside
 
-from .sample_key import Draw, seeded
+from .sample_key import SampleKey, seeded
 
 
 @DATASETS.register_module()
-class SeededDataset(Dataset):
+class DeterministicDataset(Dataset):
     """An mmseg dataset whose augmentation is seeded from (seed, number of the draw).
 
     Args:
@@ -24,7 +24,7 @@ class SeededDataset(Dataset):
         pipeline: Transforms; by default those of the dataset.
         hide_masks: Keep the masks out of every sample: their path is taken out before
             the pipeline runs, so that no transform can load them.
-        max_refetch: How many other pictures are tried where the pipeline rejects one.
+        max_refetch: How many other images are tried where the pipeline rejects one.
 
     Raises:
         ValueError: If a file lies outside the data root, or masks shall be hidden and
@@ -77,13 +77,13 @@ class SeededDataset(Dataset):
         return dict(self._metainfo)
 
     def full_init(self) -> None:
-        """Nothing to do: the wrapped dataset is initialised on construction."""
+        """Nothing to do: the wrapped dataset is initialized on construction."""
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def get_data_info(self, idx: int) -> dict:
-        """Paths of a picture; no path of a mask where masks are hidden."""
+        """Paths of an image; no path of a mask where masks are hidden."""
         info = self.dataset.get_data_info(int(idx))
         if self.hide_masks:
             info.pop('seg_map_path', None)
@@ -91,15 +91,15 @@ class SeededDataset(Dataset):
         return info
 
     def __getitem__(self, idx: int) -> Any:
-        key = (idx.seed, idx.number) if isinstance(idx, Draw) else ()
+        key = (idx.seed, idx.number) if isinstance(idx, SampleKey) else ()
         with seeded(*key) if key else nullcontext():
             return self._sample(int(idx), key)
 
-    def _sample(self, idx: int, draw: tuple[int, ...]) -> Any:
+    def _sample(self, idx: int, key: tuple[int, ...]) -> Any:
         for shift in range(self.max_refetch + 1):
             info = self.get_data_info((idx + shift) % len(self))
             path = info['img_path']
-            sample = self.pipeline(info | {'draw': draw})
+            sample = self.pipeline(info | {'sample_key': key})
             if sample is None:
                 continue
             if self.hide_masks and any('gt_sem_seg' in s for s in views(sample)):

@@ -10,17 +10,17 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 @DATASETS.register_module()
-class PictureFolder(BaseSegDataset):
-    """Every picture below a folder; no list and no mask is needed.
+class ImageFolder(BaseSegDataset):
+    """Every image below a folder; no list and no mask is needed.
 
     Args:
-        data_root: Folder of the pictures; sub-folders are searched too.
+        data_root: Folder of the images; sub-folders are searched too.
         classes: Names of the foreground classes; ``background`` is put before them.
-            Not needed for the unlabelled part of a ``SemiDataset``.
+            Not needed for the unlabeled part of a ``SemiDataset``.
         **kwargs: Arguments of mmseg's ``BaseSegDataset``.
 
     Raises:
-        FileNotFoundError: If the folder is missing or holds no picture.
+        FileNotFoundError: If the folder is missing or holds no image.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class PictureFolder(BaseSegDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Paths of the pictures, in alphabetical order."""
+        """Paths of the images, in alphabetical order."""
         folder = Path(self.data_prefix['img_path'])
         paths = sorted(
             path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES
         )
         if not paths:
             raise FileNotFoundError(
-                f'PictureFolder: {folder} holds no picture ({", ".join(SUFFIXES)})'
+                f'ImageFolder: {folder} holds no image ({", ".join(SUFFIXES)})'
             )
         return [
             {

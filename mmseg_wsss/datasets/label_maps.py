@@ -1,4 +1,4 @@
-"""Label maps on disk: one class index a pixel, as palette or grey pictures."""
+"""Label maps on disk: one class index a pixel, as palette or gray images."""
 
 import os
 import struct
@@ -21,7 +21,7 @@ LABEL_MODES = ('P', 'L', '1', 'I', 'I;16')
 IGNORED_COLOR = (224, 224, 192)  # as in VOC
 
 # What Pillow raises for files that are missing, broken, or absurdly large.
-PICTURE_ERRORS = (
+IMAGE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -33,42 +33,42 @@ PICTURE_ERRORS = (
 
 
 def open_whole(path: StrPath) -> Image.Image:
-    """Open a picture of which no byte is missing; pixels are read when asked for.
+    """Open an image of which no byte is missing; pixels are read when asked for.
 
     Pillow shows PNG files that end too early, or are damaged, as long as they have
     enough pixels; here check sums must be right, and the end mark must be there.
 
     Raises:
-        OSError, SyntaxError, DecompressionBombError: See ``PICTURE_ERRORS``.
+        OSError, SyntaxError, DecompressionBombError: See ``IMAGE_ERRORS``.
     """
-    picture = Image.open(path)
-    if picture.format != 'PNG':
-        return picture
-    with picture:
-        picture.verify()
+    image = Image.open(path)
+    if image.format != 'PNG':
+        return image
+    with image:
+        image.verify()
     return Image.open(path)
 
 
 def read_label_map(path: StrPath) -> np.ndarray:
-    """Read a label map: palette indices or grey values, not colours.
+    """Read a label map: palette indices or gray values, not colors.
 
     Args:
-        path: PNG or other lossless picture.
+        path: PNG or other lossless image.
 
     Returns:
         Integer array of shape (H, W).
 
     Raises:
-        ValueError: The file is missing, broken, or a colour picture; names the file.
+        ValueError: The file is missing, broken, or a color image; names the file.
     """
     try:
-        with open_whole(path) as picture:
-            mode, labels = picture.mode, np.asarray(picture)
-    except PICTURE_ERRORS as error:
+        with open_whole(path) as image:
+            mode, labels = image.mode, np.asarray(image)
+    except IMAGE_ERRORS as error:
         raise ValueError(f'{path}: unreadable label map: {error}') from error
     if mode not in LABEL_MODES:
         raise ValueError(
-            f'{path}: expected a palette or grey label map (modes '
+            f'{path}: expected a palette or gray label map (modes '
             f'{", ".join(LABEL_MODES)}), found mode {mode}'
         )
     return labels.astype(np.uint8) if labels.dtype == bool else labels
@@ -82,7 +82,7 @@ def write_label_map(
     Args:
         path: The file.
         labels: Labels of shape (H, W), uint8.
-        palette: RGB colours of the classes, for viewers; grey values where None.
+        palette: RGB colors of the classes, for viewers; gray values where None.
 
     Raises:
         ValueError: ``labels`` is not (H, W) uint8.
@@ -91,12 +91,12 @@ def write_label_map(
         raise ValueError(
             f'{path}: expected labels (H, W) uint8, got {labels.shape} {labels.dtype}'
         )
-    picture = Image.fromarray(labels)
+    image = Image.fromarray(labels)
     if palette is not None:
         colors = [*palette, *[(0, 0, 0)] * (255 - len(palette)), IGNORED_COLOR]
-        picture.putpalette([value for color in colors for value in color])
+        image.putpalette([value for color in colors for value in color])
     with atomic_write(path) as file:
-        picture.save(file, format='PNG')
+        image.save(file, format='PNG')
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class LabelRule:
     Args:
         num_tags: Number K of foreground classes.
         background: Whether there is a background class before them; it is no tag.
-        reduce_zero_label: Whether 0 means "unlabelled" and all others are one lower
+        reduce_zero_label: Whether 0 means "unlabeled" and all others are one lower
             than they read, as in mmseg (COCO-Stuff 10K, ADE20K).
         ignore_index: The value of pixels without a label.
     """
@@ -148,7 +148,7 @@ class LabelRule:
 
 
 def files_below(folder: StrPath, suffix: str) -> dict[str, Path]:
-    """Files below a folder by picture: their relative path without ``suffix``.
+    """Files below a folder by image: their relative path without ``suffix``.
 
     Raises:
         FileNotFoundError: There is no such folder.

@@ -1,7 +1,7 @@
 """Randomness of the data side, derived from (seed, number of the draw).
 
-A sampler that yields :class:`Draw` tells the dataset which draw of the whole training
-an index is. The dataset seeds its augmentation from it, so that a sample depends
+A sampler that yields :class:`SampleKey` tells the dataset which draw of the whole
+training an index is. The dataset seeds its augmentation from it: a sample depends
 neither on the number of workers nor on what was drawn before, and a resumed run sees
 what an uninterrupted one would have seen.
 """
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 
-class Draw(int):
-    """Index of a picture that remembers its seed and its place in the stream.
+class SampleKey(int):
+    """Index of an image that remembers its seed and its place in the stream.
 
     Args:
         index: Index into the dataset.
@@ -27,14 +27,14 @@ class Draw(int):
     seed: int
     number: int
 
-    def __new__(cls, index: int, seed: int, number: int) -> 'Draw':
+    def __new__(cls, index: int, seed: int, number: int) -> 'SampleKey':
         draw = super().__new__(cls, index)
         draw.seed = seed
         draw.number = number
         return draw
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Draw, (int(self), self.seed, self.number)
+        return SampleKey, (int(self), self.seed, self.number)
 
 
 @contextmanager

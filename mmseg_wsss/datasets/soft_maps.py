@@ -1,4 +1,4 @@
-"""Soft maps of pictures as files."""
+"""Soft maps of images as files."""
 
 import os
 

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
 
-from .deterministic_dataset import SeededDataset, views
-from .sample_key import Draw
+from .deterministic_dataset import DeterministicDataset, views
+from .sample_key import SampleKey
 from .tags.image_tags import ImageTags
 
 
@@ -23,8 +23,8 @@ def foreground_classes(metainfo: dict) -> tuple[str, ...]:
 
 
 @DATASETS.register_module()
-class WeakDataset(SeededDataset):
-    """Pictures and their image-level tags; masks never reach a training sample.
+class WeakDataset(DeterministicDataset):
+    """Images and their image-level tags; masks never reach a training sample.
 
     Wraps any mmseg dataset. Its pipeline replaces that of the wrapped dataset and finds
     ``gt_tags`` (K,) among the results. While training, masks are hidden.
@@ -36,12 +36,12 @@ class WeakDataset(SeededDataset):
             :meth:`ImageTags.load`, e.g. ``dict(path='tags.json')``, or
             ``dict(source='masks')`` to derive them from the masks of the dataset.
         test_mode: Keep the masks, for evaluation.
-        max_refetch: How many other pictures are tried where the pipeline rejects one
+        max_refetch: How many other images are tried where the pipeline rejects one
             while training.
 
     Raises:
         ValueError: If the pipeline loads annotations in training, a file lies outside
-            the data root, or a picture has no entry among the tags.
+            the data root, or an image has no entry among the tags.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class WeakDataset(SeededDataset):
         )
 
     def name(self, idx: int) -> str:
-        """Path of a picture below the picture folder, without its suffix."""
+        """Path of an image below the image folder, without its suffix."""
         path = Path(self.dataset.get_data_info(idx)['img_path'])
         folder = Path(self.dataset.data_prefix['img_path'])
         if path.is_relative_to(folder):
@@ -95,90 +95,90 @@ class WeakDataset(SeededDataset):
         return path.with_suffix('').as_posix()
 
     def get_data_info(self, idx: int) -> dict:
-        """Paths, name and tags of a picture; no path of a mask while training."""
+        """Paths, name and tags of an image; no path of a mask while training."""
         info = super().get_data_info(idx)
-        info['picture_name'] = self.name(int(idx))
-        info['gt_tags'] = self.tags.vector(info['picture_name'])
+        info['image_name'] = self.name(int(idx))
+        info['gt_tags'] = self.tags.vector(info['image_name'])
         return info
 
 
 @DATASETS.register_module()
 class SemiDataset(Dataset):
-    """Labelled pictures, and after them pictures whose masks are never opened.
+    """Labeled images, and after them images whose masks are never opened.
 
-    Either part is any mmseg dataset with a pipeline of its own; ``PictureFolder`` needs
+    Either part is any mmseg dataset with a pipeline of its own; ``ImageFolder`` needs
     neither list nor masks. ``MultiSourceSampler`` draws from both. Source: mkd.md,
     sections 9.2 and 12; quirks 15 and 16.
 
     Args:
-        labelled: Dataset or config of the pictures with masks.
-        unlabelled: The same of the others. If it knows of masks, they are hidden.
-        max_refetch: How many other pictures of a part are tried where its pipeline
+        labeled: Dataset or config of the images with masks.
+        unlabeled: The same of the others. If it knows of masks, they are hidden.
+        max_refetch: How many other images of a part are tried where its pipeline
             rejects one.
 
     Attributes:
-        cumulative_sizes: Number of labelled pictures, and of all.
+        cumulative_sizes: Number of labeled images, and of all.
 
     Raises:
         ValueError: If a part is empty, a file lies outside its data root, or the
-            pipeline of ``unlabelled`` loads annotations.
+            pipeline of ``unlabeled`` loads annotations.
     """
 
     def __init__(
         self,
-        labelled: BaseDataset | dict,
-        unlabelled: BaseDataset | dict,
+        labeled: BaseDataset | dict,
+        unlabeled: BaseDataset | dict,
         max_refetch: int = 100,
     ) -> None:
-        _refuse_empty_list('labelled', labelled)
-        _refuse_empty_list('unlabelled', unlabelled)
-        self.labelled = SeededDataset(labelled, max_refetch=max_refetch)
-        self.unlabelled = SeededDataset(
-            unlabelled, hide_masks=True, max_refetch=max_refetch
+        _refuse_empty_list('labeled', labeled)
+        _refuse_empty_list('unlabeled', unlabeled)
+        self.labeled = DeterministicDataset(labeled, max_refetch=max_refetch)
+        self.unlabeled = DeterministicDataset(
+            unlabeled, hide_masks=True, max_refetch=max_refetch
         )
-        count = len(self.labelled)
-        self.cumulative_sizes = [count, count + len(self.unlabelled)]
+        count = len(self.labeled)
+        self.cumulative_sizes = [count, count + len(self.unlabeled)]
 
     @property
     def metainfo(self) -> dict:
-        """Meta information of the labelled part."""
-        return self.labelled.metainfo
+        """Meta information of the labeled part."""
+        return self.labeled.metainfo
 
     def full_init(self) -> None:
-        """Nothing to do: both parts are initialised on construction."""
+        """Nothing to do: both parts are initialized on construction."""
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
-    def _locate(self, idx: int) -> tuple[SeededDataset, int]:
+    def _locate(self, idx: int) -> tuple[DeterministicDataset, int]:
         if not 0 <= idx < len(self):
-            raise IndexError(f'picture {idx} of {len(self)}')
+            raise IndexError(f'image {idx} of {len(self)}')
         part = bisect_right(self.cumulative_sizes, idx)
-        return (self.labelled, self.unlabelled)[part], idx - part * len(self.labelled)
+        return (self.labeled, self.unlabeled)[part], idx - part * len(self.labeled)
 
     def get_data_info(self, idx: int) -> dict:
-        """Paths of a picture; no path of a mask for the unlabelled ones."""
+        """Paths of an image; no path of a mask for the unlabeled ones."""
         part, index = self._locate(int(idx))
         return part.get_data_info(index) | {'sample_idx': int(idx)}
 
     def __getitem__(self, idx: int) -> Any:
         part, index = self._locate(int(idx))
-        if isinstance(idx, Draw):
-            index = Draw(index, idx.seed, idx.number)
+        if isinstance(idx, SampleKey):
+            index = SampleKey(index, idx.seed, idx.number)
         sample = part[index]
-        if part is self.labelled and any('gt_sem_seg' not in v for v in views(sample)):
+        if part is self.labeled and any('gt_sem_seg' not in v for v in views(sample)):
             path = part.get_data_info(index)['img_path']
             raise RuntimeError(
-                f'{path}: a labelled sample has no mask; its pipeline needs '
-                'LoadLabelMap, and its dataset the path of masks'
+                f'{path}: a labeled sample has no mask; its pipeline needs '
+                'LoadAnnotationsStrict, and its dataset the path of masks'
             )
         return sample
 
 
 def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:
-    """Name an empty split list, which MMEngine's serialisation stumbles over."""
+    """Name an empty split list, which MMEngine's serialization stumbles over."""
     if not isinstance(dataset, dict) or not dataset.get('ann_file'):
         return
     path = Path(os.path.join(dataset.get('data_root') or '', dataset['ann_file']))
     if path.is_file() and not path.read_text(encoding='utf-8').strip():
-        raise ValueError(f'SemiDataset: {name} has no picture: {path} is empty')
+        raise ValueError(f'SemiDataset: {name} has no image: {path} is empty')

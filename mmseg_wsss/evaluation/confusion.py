@@ -1,7 +1,7 @@
-"""Confusion matrices of label maps that may leave pixels unlabelled, and their scores.
+"""Confusion matrices of label maps that may leave pixels unlabeled, and their scores.
 
 A matrix has the shape (C, C + 1): rows are true classes, columns predicted classes,
-and the last column holds the pixels that the label map leaves unlabelled.
+and the last column holds the pixels that the label map leaves unlabeled.
 """
 
 from collections.abc import Iterable
@@ -28,11 +28,11 @@ def confusion_matrix(
         gt: True label map (H, W), integers in ``[0, C)`` or ``ignore_index``; the
             latter pixels are left out.
         num_classes: Number of classes C.
-        ignore_index: Label of unlabelled pixels in both maps.
+        ignore_index: Label of unlabeled pixels in both maps.
 
     Returns:
         int64 counts of shape (C, C + 1) on the CPU; ``[t, p]`` are pixels of true
-        class ``t`` labelled ``p``, ``[t, C]`` those left unlabelled.
+        class ``t`` labeled ``p``, ``[t, C]`` those left unlabeled.
 
     Raises:
         ValueError: If the shapes differ or a label lies outside its range.
@@ -64,7 +64,7 @@ def threshold_confusion(
     """Confusion matrices of a CAM cut at several background thresholds.
 
     A pixel gets the class of its highest map where that exceeds the threshold;
-    elsewhere it is background (class 0), or unlabelled in a data set that has no
+    elsewhere it is background (class 0), or unlabeled in a data set that has no
     background class.
 
     Args:
@@ -120,17 +120,17 @@ def check_labels(
 class LabelScores:
     """Quality of label maps. All values lie in [0, 1]; NaN where undefined.
 
-    With M the matrix, row sums ``n_t`` (true pixels, unlabelled ones included) and
-    column sums ``m_p`` (labelled pixels):
+    With M the matrix, row sums ``n_t`` (true pixels, unlabeled ones included) and
+    column sums ``m_p`` (labeled pixels):
 
-    * ``iou[c] = M[c, c] / (n_c + m_c - M[c, c])``: an unlabelled pixel is a miss of
+    * ``iou[c] = M[c, c] / (n_c + m_c - M[c, c])``: an unlabeled pixel is a miss of
       its true class and belongs to no predicted class;
-    * ``iou_covered``: the same on labelled pixels only;
+    * ``iou_covered``: the same on labeled pixels only;
     * ``precision[c] = M[c, c] / m_c`` and ``recall[c] = M[c, c] / n_c``;
-    * ``over_activation[c] = M[0, c] / m_c``: share of the pixels labelled with the
+    * ``over_activation[c] = M[0, c] / m_c``: share of the pixels labeled with the
       foreground class c that are background in truth;
     * ``under_activation[c] = M[c, 0] / n_c``: share of the true pixels of the
-      foreground class c that are labelled background;
+      foreground class c that are labeled background;
     * ``coverage``: share of valid pixels with a label;
     * ``over_activation_all``, ``under_activation_all``: the two shares over all
       foreground classes together (sums of numerators over sums of denominators).
@@ -187,33 +187,33 @@ def label_scores(confusion: Tensor, background: bool = True) -> LabelScores:
 
     Args:
         confusion: Counts of shape (C, C + 1) as :func:`confusion_matrix` gives them,
-            summed over pictures.
+            summed over images.
         background: Whether class 0 is the background.
 
     Returns:
         The scores, see :class:`LabelScores` for the formulas.
     """
     counts = confusion.double()
-    labelled, unlabelled = counts[:, :-1], counts[:, -1]
-    hit, predicted = labelled.diagonal(), labelled.sum(dim=0)
-    true_labelled = labelled.sum(dim=1)
-    true = true_labelled + unlabelled
+    labeled, unlabeled = counts[:, :-1], counts[:, -1]
+    hit, predicted = labeled.diagonal(), labeled.sum(dim=0)
+    true_labeled = labeled.sum(dim=1)
+    true = true_labeled + unlabeled
     over = torch.full_like(hit, float('nan'))
     under = over.clone()
     over_all = under_all = float('nan')
     if background:
-        over[1:] = labelled[0, 1:] / predicted[1:]
-        under[1:] = labelled[1:, 0] / true[1:]
-        over_all = float(labelled[0, 1:].sum() / predicted[1:].sum())
-        under_all = float(labelled[1:, 0].sum() / true[1:].sum())
+        over[1:] = labeled[0, 1:] / predicted[1:]
+        under[1:] = labeled[1:, 0] / true[1:]
+        over_all = float(labeled[0, 1:].sum() / predicted[1:].sum())
+        under_all = float(labeled[1:, 0].sum() / true[1:].sum())
     return LabelScores(
         iou=hit / (true + predicted - hit),
-        iou_covered=hit / (true_labelled + predicted - hit),
+        iou_covered=hit / (true_labeled + predicted - hit),
         precision=hit / predicted,
         recall=hit / true,
         over_activation=over,
         under_activation=under,
-        coverage=float(true_labelled.sum() / true.sum()),
+        coverage=float(true_labeled.sum() / true.sum()),
         over_activation_all=over_all,
         under_activation_all=under_all,
     )

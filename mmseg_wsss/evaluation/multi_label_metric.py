@@ -1,4 +1,4 @@
-"""Multi-label classification: how well a model tells the tags of a picture."""
+"""Multi-label classification: how well a model tells the tags of an image."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from mmseg_wsss.registry import METRICS
 
 
 def average_precision(score: Tensor, label: Tensor) -> Tensor:
-    """Average precision of every class over a set of pictures.
+    """Average precision of every class over a set of images.
 
     ``AP = sum_n (R_n - R_{n-1}) P_n`` over the distinct scores in falling order,
-    without interpolation: pictures with the same score enter together, so the value
-    does not depend on the order of the pictures.
+    without interpolation: images with the same score enter together, so the value
+    does not depend on the order of the images.
 
     Args:
         score: Scores of shape (N, K).
@@ -62,7 +62,7 @@ class MultiLabelMetric(BaseMetric):
     """Mean average precision and F1 of predicted tags, in per cent.
 
     Both are means over the classes where they are defined (see
-    :func:`average_precision` and :func:`f1_score`); without any picture they are NaN.
+    :func:`average_precision` and :func:`f1_score`); without any image they are NaN.
     Needed in the data samples: ``pred_tags.score`` (K,), probabilities, and
     ``gt_tags.label`` (K,), 0 or 1.
 
@@ -87,14 +87,14 @@ class MultiLabelMetric(BaseMetric):
         self.score_thr = score_thr
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep scores and tags of a batch, one entry per picture.
+        """Keep scores and tags of a batch, one entry per image.
 
         Args:
             data_batch: Not used.
             data_samples: Data samples with predictions, as dictionaries.
         """
         for sample in data_samples:
-            name = sample.get('img_path', 'a picture')
+            name = sample.get('img_path', 'an image')
             for field, value in (('pred_tags', 'score'), ('gt_tags', 'label')):
                 if value not in sample.get(field, {}):
                     raise ValueError(f'expected {field}.{value} for {name}, found none')
@@ -107,10 +107,10 @@ class MultiLabelMetric(BaseMetric):
             self.results.append((score, label))
 
     def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-        """Score all pictures together.
+        """Score all images together.
 
         Args:
-            results: Scores and tags of every picture, from all ranks.
+            results: Scores and tags of every image, from all ranks.
 
         Returns:
             ``mAP`` and ``F1`` in per cent.

@@ -43,8 +43,8 @@ class PseudoLabelMetric(BaseMetric):
         sources: Names of the sources.
         thresholds: Ascending background thresholds of the source ``cam``.
         background: Whether class 0 is the background. Without one the CAMs have one
-            map per class, and pixels under the threshold are unlabelled.
-        ignore_index: Label of unlabelled pixels, in truth and pseudo-labels.
+            map per class, and pixels under the threshold are unlabeled.
+        ignore_index: Label of unlabeled pixels, in truth and pseudo-labels.
         collect_device: As in MMEngine.
         prefix: As in MMEngine; empty by default.
         collect_dir: As in MMEngine.
@@ -71,7 +71,7 @@ class PseudoLabelMetric(BaseMetric):
         self.ignore_index = ignore_index
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Count the pixels of a batch; the results hold one small entry per picture.
+        """Count the pixels of a batch; the results hold one small entry per image.
 
         Args:
             data_batch: Not used.
@@ -83,7 +83,7 @@ class PseudoLabelMetric(BaseMetric):
                     source: self._count(sample, source) for source in self.sources
                 }
             except ValueError as error:
-                name = sample.get('img_path', 'a picture')
+                name = sample.get('img_path', 'an image')
                 raise ValueError(f'pseudo-labels of {name}: {error}') from error
             self.results.append(counts)
 
@@ -107,13 +107,13 @@ class PseudoLabelMetric(BaseMetric):
     def compute_metrics(
         self, results: list[dict[str, SparseCounts]]
     ) -> dict[str, float]:
-        """Score all pictures together and print a table of classes for every source.
+        """Score all images together and print a table of classes for every source.
 
         Args:
-            results: One entry per picture, from all ranks.
+            results: One entry per image, from all ranks.
 
         Returns:
-            Scores by ``<source>/<name>``; NaN where undefined, as without any picture.
+            Scores by ``<source>/<name>``; NaN where undefined, as without any image.
         """
         num_classes = len(self._classes)
         metrics: dict[str, float] = {}
@@ -127,7 +127,7 @@ class PseudoLabelMetric(BaseMetric):
             scores = label_scores(total, self.background)
             for name, value in scores.summary().items():
                 metrics[f'{source}/{name}'] = value
-            _log(f'pseudo-labels of {source}, {len(results)} pictures:')
+            _log(f'pseudo-labels of {source}, {len(results)} images:')
             _log('\n' + class_table(scores, self._classes))
         return metrics
 

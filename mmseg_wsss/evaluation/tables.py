@@ -29,7 +29,7 @@ def class_table(scores: LabelScores, classes: Sequence[str]) -> str:
 
 
 def summary_table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Draw one line of scores for each name, for example for each source of labels.
+    """Format one line of scores for each name, such as a source of labels.
 
     Args:
         rows: Scores by name; columns are the union of all score names, in the order in

@@ -1,4 +1,4 @@
-"""Evaluation at several scales, mirrored, and with a dense CRF, of any segmentor."""
+"""Evaluation at several scales, flipped, and with a dense CRF, of any segmentor."""
 
 import mmcv
 import torch
@@ -19,11 +19,11 @@ class WSSSTTAModel(SegTTAModel):
     Args:
         module: Config of the segmentor, or the segmentor.
         merge: ``'mean'`` of the probabilities over all views, or ``'max'``: the softmax
-            of the maximum over scales of the mean logits of a picture and its mirror
+            of the maximum over scales of the mean logits of an image and its mirror
             image, as AFA evaluates (tscd.md, section 11). Views of one size are those
             of one scale.
         crf: Config of a CRF, called with (img, prob); None leaves the mean alone. The
-            guide is the picture on disk.
+            guide is the image on disk.
         **kwargs: Arguments of MMEngine's ``BaseTTAModel``.
     """
 
@@ -41,14 +41,14 @@ class WSSSTTAModel(SegTTAModel):
         self.crf = MODELS.build(crf) if crf else None
 
     def merge_preds(self, data_samples_list: list[list]) -> list:
-        """Merge the views of each picture.
+        """Merge the views of each image.
 
         Args:
-            data_samples_list: For each picture its views, with ``seg_logits``
+            data_samples_list: For each image its views, with ``seg_logits``
                 (C, H, W) at the original size.
 
         Returns:
-            One data sample a picture.
+            One data sample an image.
         """
         results = []
         for views in data_samples_list:

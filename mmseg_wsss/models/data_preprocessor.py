@@ -25,12 +25,12 @@ class MultiBranchDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: While training, ``inputs`` and ``data_samples``, each a dict of lists
-                with None where a picture lacks the branch.
+                with None where an image lacks the branch.
             training: Whether this is a training batch.
 
         Returns:
             ``inputs``, a dict of tensors (N, 3, H, W), and ``data_samples``, a dict of
-            lists of N data samples, N of the branch; branches without any picture are
+            lists of N data samples, N of the branch; branches without any image are
             left out. Outside training what the inner preprocessor returns.
 
         Raises:

@@ -12,7 +12,7 @@ from mmseg_wsss.datasets.soft_maps import read_soft_map
 from mmseg_wsss.models.pseudo_labels import affinity_labels
 from mmseg_wsss.registry import DATASETS, MODELS
 
-from .export import choose_dataloader, picture_paths
+from .export import choose_dataloader, image_paths
 from .export_files import ExportFormat, PathLike, unfinished, write_pseudo_label
 
 
@@ -26,7 +26,7 @@ def write_affinity_labels(
     """Write :func:`affinity_labels` of exported seeds; whole files are left alone.
 
     Args:
-        cfg: Config of the seeds, whose ``export_dataloader`` names the pictures.
+        cfg: Config of the seeds, whose ``export_dataloader`` names the images.
         seed_dir: Folder of their soft maps, background first.
         out_dir: Folder of the labels.
         alphas: Powers of the strong and of the weak background.
@@ -35,7 +35,7 @@ def write_affinity_labels(
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(dict(choose_dataloader(cfg, 'train')['dataset']))
     dataset.full_init()
-    paths = picture_paths(dataset)
+    paths = image_paths(dataset)
     names = list(paths.values())
     options = ExportFormat('affinity label', dataset.metainfo['palette'])
     refine = MODELS.build({'type': 'DenseCRF', **(crf or {})})

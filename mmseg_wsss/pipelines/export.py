@@ -41,9 +41,9 @@ def export_from_config(
     overwrite: bool = False,
     progress: bool = True,
 ) -> int:
-    """Export the pseudo-labels of a trained model, each rank a share of the pictures.
+    """Export the pseudo-labels of a trained model, each rank a share of the images.
 
-    Pictures whose files are whole already are left out, so that a run that was killed
+    Images whose files are whole already are left out, so that a run that was killed
     goes on where it stopped. ``manifest.json`` in the folder keeps files of different
     models, checkpoints or sources apart.
 
@@ -61,7 +61,7 @@ def export_from_config(
         progress: Whether rank 0 shows a progress bar.
 
     Returns:
-        Number of pictures of the split.
+        Number of images of the split.
 
     Raises:
         KeyError: If the config has no such dataloader.
@@ -73,7 +73,7 @@ def export_from_config(
     loader_cfg = dict(choose_dataloader(cfg, split))
     dataset = DATASETS.build(loader_cfg['dataset'])
     dataset.full_init()
-    paths = picture_paths(dataset)
+    paths = image_paths(dataset)
     names = list(paths.values())
     meta = dataset.metainfo
     options = ExportFormat(
@@ -94,7 +94,7 @@ def export_from_config(
     share = _on_first_rank(prepare)[rank::world_size]
     if share:
         model = build_model(cfg, checkpoint)
-        # a list of indices is a sampler: no rank sees a picture twice
+        # a list of indices is a sampler: no rank sees an image twice
         loader_cfg |= {'dataset': dataset, 'sampler': share}
         batches = Runner.build_dataloader(loader_cfg)
         export_pseudo_labels(
@@ -132,14 +132,14 @@ def build_model(cfg: Config, checkpoint: PathLike) -> nn.Module:
     return model.to(get_device()).eval()
 
 
-def picture_paths(dataset: Dataset) -> dict[str, str]:
-    """Name the pictures of a data set: path below the picture folder, no suffix.
+def image_paths(dataset: Dataset) -> dict[str, str]:
+    """Name the images of a data set: path below the image folder, no suffix.
 
     Returns:
         Names by ``img_path``, in the order of the data set.
 
     Raises:
-        ValueError: If two pictures have the same name.
+        ValueError: If two images have the same name.
     """
     count = len(dataset)  # type: ignore[arg-type]
     pairs = [_path_and_name(dataset, index) for index in range(count)]
@@ -171,17 +171,17 @@ def export_pseudo_labels(
     total: int,
     progress: bool = True,
 ) -> None:
-    """Write the pseudo-labels of all pictures that a loader gives.
+    """Write the pseudo-labels of all images that a loader gives.
 
     Args:
         model: Segmentor in eval mode with a ``data_preprocessor`` and
             ``pseudo_labels(inputs, data_samples, sources)``, which gives for each
-            picture a dictionary from source to label (H, W) and soft map (C, H, W).
+            image a dictionary from source to label (H, W) and soft map (C, H, W).
         batches: Batches of the test pipeline, those of this rank only.
-        paths: Names of the pictures by ``img_path``.
+        paths: Names of the images by ``img_path``.
         out_dir: Folder of the files.
         options: What to write.
-        total: Number of pictures in ``batches``.
+        total: Number of images in ``batches``.
         progress: Whether rank 0 shows a progress bar, of its own share.
     """
     rank, world_size = get_dist_info()
@@ -204,7 +204,7 @@ def export_pseudo_labels(
 
 
 def verify_export(out_dir: PathLike, names: Sequence[str], soft: bool) -> None:
-    """Wait for all ranks, then check that every picture has whole files.
+    """Wait for all ranks, then check that every image has whole files.
 
     Raises:
         RuntimeError: If files are missing or damaged; the message names the first.
@@ -213,7 +213,7 @@ def verify_export(out_dir: PathLike, names: Sequence[str], soft: bool) -> None:
     missing = unfinished(out_dir, names, soft)
     if missing:
         raise RuntimeError(
-            f'expected files of {len(names)} pictures in {out_dir}, found '
+            f'expected files of {len(names)} images in {out_dir}, found '
             f'{len(names) - len(missing)}; the first missing or damaged one is '
             f'{names[missing[0]]}'
         )

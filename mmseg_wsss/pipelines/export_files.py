@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmseg_wsss.datasets.label_maps import PICTURE_ERRORS, open_whole
+from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, open_whole
 from mmseg_wsss.utils.files import atomic_write, inside
 
 PathLike = str | os.PathLike[str]
@@ -23,11 +23,11 @@ IGNORED_COLOR = (224, 224, 192)
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """What is written for a picture.
+    """What is written for an image.
 
     Args:
         source: Name of the pseudo-label, see the model's ``pseudo_sources``.
-        palette: RGB colours of the C classes.
+        palette: RGB colors of the C classes.
         soft: Whether to write the soft map beside the label.
         bg_thr: In place of the model's own labels, label a pixel with its highest
             foreground channel where that exceeds this value; elsewhere it is
@@ -60,8 +60,8 @@ def prepare_folder(
         out_dir: Folder of the exported files.
         manifest: What the files depend on, numbers and text; equal manifests give
             equal files.
-        names: Names of the pictures.
-        overwrite: Whether files of another export are removed (those of the pictures
+        names: Names of the images.
+        overwrite: Whether files of another export are removed (those of the images
             only) where they lie in the way.
 
     Raises:
@@ -99,7 +99,7 @@ def _difference(manifest: dict, found: dict) -> str:
 
 
 def unfinished(out_dir: PathLike, names: Sequence[str], soft: bool) -> list[int]:
-    """Index the pictures whose files are missing or damaged."""
+    """Index the images whose files are missing or damaged."""
     return [
         index
         for index, name in enumerate(names)
@@ -114,7 +114,7 @@ def write_pseudo_label(
 
     Args:
         out_dir: Folder of the files.
-        name: Name of the picture.
+        name: Name of the image.
         label: Label map (H, W), integers in ``[0, C)`` or 255.
         prob: Soft map (C, H, W); it goes to ``NAME.npz`` in float16, channels that are
             zero everywhere left out (see ``mmseg_wsss.datasets.soft_maps``).
@@ -164,6 +164,6 @@ def _is_whole(png: Path, npz: Path, soft: bool) -> bool:
         if soft:
             with zipfile.ZipFile(npz) as archive:
                 return len(archive.namelist()) == 2
-    except (*PICTURE_ERRORS, zipfile.BadZipFile):
+    except (*IMAGE_ERRORS, zipfile.BadZipFile):
         return False
     return True

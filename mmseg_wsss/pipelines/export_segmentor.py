@@ -28,8 +28,8 @@ KEPT = (
 PACKAGE = 'mmseg_wsss'
 # Steps of our test pipelines, and mmseg's steps that do the same for a sound data set.
 MMSEG_STEPS = {
-    'LoadPicture': 'LoadImageFromFile',
-    'LoadLabelMap': 'LoadAnnotations',
+    'LoadImageStrict': 'LoadImageFromFile',
+    'LoadAnnotationsStrict': 'LoadAnnotations',
     'PackWeakInputs': 'PackSegInputs',
 }
 KEPT_OF_DATASETS = ('indices', 'ignore_index', 'backend_args')

@@ -43,19 +43,19 @@ def evaluate_label_files(
     Args:
         pred_dir: Folder of the label files.
         gt_dir: Folder of the true label files.
-        names: Pictures to score: paths below the two folders, without suffix.
+        names: Images to score: paths below the two folders, without suffix.
         num_classes: Number of classes C.
         background: Whether class 0 is the background.
-        ignore_index: Label of unlabelled pixels in both kinds of files.
+        ignore_index: Label of unlabeled pixels in both kinds of files.
         reduce_zero_label: Whether the truth counts classes from 1, with 0 for
-            unlabelled pixels, as in mmseg.
+            unlabeled pixels, as in mmseg.
         pred_suffix: Suffix of the label files.
         gt_suffix: Suffix of the true label files.
         num_workers: Processes that read files; 0 reads in this one.
         progress: Whether to show a progress bar.
 
     Returns:
-        The scores over all pixels of all pictures.
+        The scores over all pixels of all images.
 
     Raises:
         ValueError: If a file is missing or cannot be read as labels, or a name leaves

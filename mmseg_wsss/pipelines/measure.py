@@ -113,7 +113,7 @@ def _train(cfg: Config) -> float:
 
 
 def _judge(cfg: Config, checkpoint: Path, sources: Sequence[str]) -> dict:
-    """Scores of pseudo-labels on the training pictures."""
+    """Scores of pseudo-labels on the training images."""
     cfg.test_dataloader = cfg.export_dataloader
     cfg.model.test_cfg.pseudo_sources = list(sources)
     cfg.test_evaluator = dict(type='PseudoLabelMetric', sources=list(sources))

@@ -1,4 +1,4 @@
-"""One report of a pipeline: scores of every kind of label, and pictures."""
+"""One report of a pipeline: scores of every kind of label, and images."""
 
 import base64
 import html
@@ -25,7 +25,7 @@ from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.visualization.panels import label_row, legend_of, panel
 
-from .export import choose_dataloader, picture_paths
+from .export import choose_dataloader, image_paths
 
 Scores = Mapping[str, LabelScores]
 
@@ -38,21 +38,21 @@ def write_report(
     seed_maps: Path,
     out_dir: Path,
     split: str = 'train',
-    num_pictures: int = 6,
+    num_images: int = 6,
 ) -> dict[str, float]:
     """Write ``report.md``, ``report.html`` and ``report.png``.
 
     Args:
         seeds: Config of the seeds.
-        network: Config of the network; ``test_dataloader`` has the pictures to test.
-        train_labels: Folders of labels of training pictures, by title.
+        network: Config of the network; ``test_dataloader`` has the images to test.
+        train_labels: Folders of labels of training images, by title.
         val_labels: Folders of predictions, by title.
         seed_maps: Folder of the seeds' soft maps, which are scored at the background
             threshold that suits them best.
         out_dir: Folder of the report.
-        split: Which dataloader of the seeds' config has training pictures with masks,
+        split: Which dataloader of the seeds' config has training images with masks,
             see :func:`choose_dataloader`.
-        num_pictures: Training pictures that are shown, spread over the list.
+        num_images: Training images that are shown, spread over the list.
 
     Returns:
         mIoU in per cent, by title.
@@ -66,10 +66,10 @@ def write_report(
         truth = _truth(dataset)
         for name, folder in folders.items():
             scores[name] = _score(truth, folder, len(dataset.metainfo['classes']))
-    picture = _panel(train, train_labels, num_pictures)
+    image = _panel(train, train_labels, num_images)
     out_dir.mkdir(parents=True, exist_ok=True)
     with atomic_write(out_dir / 'report.png') as stream:
-        Image.fromarray(picture).save(stream, format='PNG')
+        Image.fromarray(image).save(stream, format='PNG')
     classes = train.metainfo['classes']
     with atomic_write(out_dir / 'report.md', 'w') as file:
         file.write(_markdown(scores, classes))
@@ -79,8 +79,8 @@ def write_report(
 
 
 def _truth(dataset: Any) -> dict[str, tuple[str, str]]:
-    """Paths of picture and mask by name."""
-    names = picture_paths(dataset)
+    """Paths of image and mask by name."""
+    names = image_paths(dataset)
     infos = [dataset.get_data_info(i) for i in range(len(names))]
     return {names[i['img_path']]: (i['img_path'], i['seg_map_path']) for i in infos}
 
@@ -110,7 +110,7 @@ def _best_seeds(dataset: Any, maps: Path) -> tuple[str, LabelScores]:
 
 
 def _panel(dataset: Any, folders: Mapping[str, Path], count: int) -> Any:
-    """Pictures, their labels and the truth."""
+    """Images, their labels and the truth."""
     truth = _truth(dataset)
     names = list(truth)[:: max(len(truth) // max(count, 1), 1)][:count]
     palette, classes = dataset.metainfo['palette'], dataset.metainfo['classes']
@@ -147,10 +147,10 @@ def _markdown(scores: Scores, classes: Sequence[str]) -> str:
         lines += [f'| {" | ".join(head)} |', '| --- ' * len(head) + '|']
         lines += [f'| {" | ".join(row)} |' for row in rows]
         lines.append('')
-    return '\n'.join([*lines, '![Pictures and their labels](report.png)', ''])
+    return '\n'.join([*lines, '![Images and their labels](report.png)', ''])
 
 
-def _html(scores: Scores, classes: Sequence[str], picture: bytes) -> str:
+def _html(scores: Scores, classes: Sequence[str], image: bytes) -> str:
     parts = []
     for head, *rows in _tables(scores, classes):
         cells = ''.join(f'<th>{html.escape(cell)}</th>' for cell in head)
@@ -159,14 +159,14 @@ def _html(scores: Scores, classes: Sequence[str], picture: bytes) -> str:
             for row in rows
         )
         parts.append(f'<table><tr>{cells}</tr>{body}</table>')
-    data = base64.b64encode(picture).decode()
+    data = base64.b64encode(image).decode()
     title = 'From seeds to a segmentation network'
     return (
         f'<!doctype html><meta charset="utf-8"><title>{title}</title>'
         '<style>body{font-family:sans-serif}td{text-align:right}'
         'td:first-child{text-align:left}table{margin:1em 0}</style>'
         f'<h1>{title}</h1><p>Scores in per cent.</p>{"".join(parts)}'
-        f'<img alt="Pictures and their labels" src="data:image/png;base64,{data}">\n'
+        f'<img alt="Images and their labels" src="data:image/png;base64,{data}">\n'
     )
 
 

@@ -1,6 +1,6 @@
-"""The setting of an evaluation: at several scales, mirrored, with a CRF.
+"""The setting of an evaluation: at several scales, flipped, with a CRF.
 
-A setting changes only the config: pictures are shown through mmseg's ``TestTimeAug``
+A setting changes only the config: images are shown through mmseg's ``TestTimeAug``
 to a ``WSSSTTAModel`` around the model.
 """
 
@@ -16,8 +16,8 @@ from mmengine.config import Config
 from mmseg_wsss.evaluation.tables import summary_table
 from mmseg_wsss.utils import atomic_write
 
-PICTURE_LOADERS = ('LoadPicture', 'LoadImage')
-TRUTH_LOADERS = ('LoadLabelMap', 'LoadAnnotations')
+IMAGE_LOADERS = ('LoadImageStrict', 'LoadImage')
+TRUTH_LOADERS = ('LoadAnnotationsStrict', 'LoadAnnotations')
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 
 
@@ -36,10 +36,10 @@ def apply_setting(
     Args:
         cfg: Config with ``model``, ``test_dataloader`` and ``test_evaluator``; changed
             in place.
-        tta: Show pictures as ``cfg.tta_pipeline`` says.
-        ms_flip: Show pictures at ``scales``, each also mirrored.
+        tta: Show images as ``cfg.tta_pipeline`` says.
+        ms_flip: Show images at ``scales``, each also flipped.
         crf: Refine the mean probabilities with a dense CRF.
-        scales: Factors of the picture size that the test pipeline gives, > 0.
+        scales: Factors of the image size that the test pipeline gives, > 0.
 
     Returns:
         Name of the setting, such as ``'multi-scale + flip + CRF'``, and the networks
@@ -83,28 +83,30 @@ def apply_setting(
 def make_tta_pipeline(
     pipeline: Sequence[dict], scales: Sequence[float], flip: bool
 ) -> list[dict]:
-    """Turn a test pipeline into one that gives several views of each picture.
+    """Turn a test pipeline into one that gives several views of each image.
 
     Views differ at the ``Resize`` of the pipeline, or, where it has none, at one put
-    behind the loading of the picture. The truth is loaded behind the last geometric
+    behind the loading of the image. The truth is loaded behind the last geometric
     step and so keeps its own size.
 
     Args:
         pipeline: Test pipeline with at least a transform ``LoadImage...``.
         scales: Factors of the size that the pipeline gives.
-        flip: Whether each view is also mirrored.
+        flip: Whether each view is also flipped.
 
     Raises:
-        ValueError: If the pipeline loads no picture.
+        ValueError: If the pipeline loads no image.
     """
     types = [str(step['type']).rpartition('.')[2] for step in pipeline]
     if 'Resize' in types:
         at = types.index('Resize')
         resize, rest = pipeline[at], pipeline[at + 1 :]
     else:
-        loads = [i for i, kind in enumerate(types) if kind.startswith(PICTURE_LOADERS)]
+        loads = [i for i, kind in enumerate(types) if kind.startswith(IMAGE_LOADERS)]
         if not loads:
-            raise ValueError(f'expected a transform LoadPicture or Resize in {types}')
+            raise ValueError(
+                f'expected a transform LoadImageStrict or Resize in {types}'
+            )
         at = loads[-1] + 1
         resize = dict(type='Resize', scale_factor=1.0, keep_ratio=True)
         rest = pipeline[at:]
@@ -119,7 +121,7 @@ def make_tta_pipeline(
 
 
 def drop_truth(cfg: Config) -> None:
-    """Set a config up for pictures without masks, whose predictions are written.
+    """Set a config up for images without masks, whose predictions are written.
 
     Args:
         cfg: Config with ``test_dataloader`` and ``test_evaluator``, and perhaps a
@@ -163,7 +165,7 @@ def record(
 
 
 def _pipeline_owners(dataset: dict) -> Iterator[dict]:
-    """Dataset configs whose pipeline the pictures go through, below any wrappers."""
+    """Dataset configs whose pipeline the images go through, below any wrappers."""
     if dataset.get('pipeline'):
         yield dataset
     elif 'dataset' in dataset:

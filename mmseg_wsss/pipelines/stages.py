@@ -1,4 +1,4 @@
-"""Work in stages that are recognised by what they were made of."""
+"""Work in stages that are recognized by what they were made of."""
 
 import fcntl
 import hashlib

@@ -127,13 +127,13 @@ def point_to(node: Any, folder: Path, kind: str) -> None:
 
 
 def shared_batch(cfg: Config, gpus: int) -> int:
-    """Pictures a GPU and step, so that all see together what the config is made for.
+    """Images a GPU and step, so that all see together what the config is made for.
 
     A config that is named like those of this package, ``..._8xb2-20k_...``, is made for
     8 GPUs; others keep their batch size.
 
     Raises:
-        ValueError: If ``gpus`` cannot share the pictures of a step.
+        ValueError: If ``gpus`` cannot share the images of a step.
     """
     batch_size = cfg.train_dataloader.batch_size
     named = re.search(r'_(\d+)xb\d+[-_]', Path(cfg.filename or '').stem)
@@ -142,7 +142,7 @@ def shared_batch(cfg: Config, gpus: int) -> int:
     total = int(named[1]) * batch_size
     if total % gpus:
         raise ValueError(
-            f'{cfg.filename}: {total} pictures a step cannot be shared by {gpus} GPUs'
+            f'{cfg.filename}: {total} images a step cannot be shared by {gpus} GPUs'
         )
     return total // gpus
 

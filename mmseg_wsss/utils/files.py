@@ -17,7 +17,7 @@ def atomic_write(
 ) -> Iterator[IO[Any]]:
     """Open a file for writing that appears under its name only when it is whole.
 
-    The content goes to a hidden neighbour (``.NAME.XXXX.tmp``) that replaces ``path``
+    The content goes to a hidden neighbor (``.NAME.XXXX.tmp``) that replaces ``path``
     when the block ends without an error and is removed otherwise, so that ``path``
     holds either what it held before or all of the new content. Folders are created.
 

@@ -1,4 +1,4 @@
-"""Pictures that show labels: overlays, and panels of them with titles."""
+"""Images that show labels: overlays, and panels of them with titles."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,38 +17,38 @@ TEXT = 15
 
 
 def draw_labels(img: np.ndarray, label: Array, palette: Palette) -> np.ndarray:
-    """Lay a label map over a picture.
+    """Lay a label map over an image.
 
-    Foreground classes are tinted, the background (class 0) is darkened and unlabelled
-    pixels are whitened, so that the picture shows everywhere.
+    Foreground classes are tinted, the background (class 0) is darkened and unlabeled
+    pixels are whitened, so that the image shows everywhere.
 
     Args:
-        img: RGB picture (H, W, 3), uint8; scaled to the size of the labels if need be.
-        label: Labels (H, W): integers in ``[0, C)``, all else counts as unlabelled.
-        palette: RGB colours of the C classes.
+        img: RGB image (H, W, 3), uint8; scaled to the size of the labels if need be.
+        label: Labels (H, W): integers in ``[0, C)``, all else counts as unlabeled.
+        palette: RGB colors of the C classes.
 
     Returns:
-        RGB picture of the size of the labels, uint8.
+        RGB image of the size of the labels, uint8.
     """
     label = _array(label).astype(np.int64)
     colors = np.array([*palette, IGNORED_COLOR], dtype=np.float32)
-    unlabelled = len(palette)
-    label = np.where((label >= 0) & (label < unlabelled), label, unlabelled)
+    unlabeled = len(palette)
+    label = np.where((label >= 0) & (label < unlabeled), label, unlabeled)
     share = np.full(len(colors), 0.6, dtype=np.float32)
     share[0] = 0.55 if not any(palette[0]) else 0.6
-    share[unlabelled] = 0.8
+    share[unlabeled] = 0.8
     return _blend(_fit_to(img, label.shape), colors[label], share[label])
 
 
 def draw_cam(img: np.ndarray, cam: Array) -> np.ndarray:
-    """Lay the strongest class activation of each pixel over a picture, as heat.
+    """Lay the strongest class activation of each pixel over an image, as heat.
 
     Args:
-        img: RGB picture (H, W, 3), uint8; scaled to the size of the maps if need be.
+        img: RGB image (H, W, 3), uint8; scaled to the size of the maps if need be.
         cam: Activation maps (K, H, W) in [0, 1].
 
     Returns:
-        RGB picture of the size of the maps, uint8.
+        RGB image of the size of the maps, uint8.
     """
     score = np.clip(_array(cam).astype(np.float32).max(axis=0), 0, 1)
     heat = matplotlib.colormaps['turbo'](score)[..., :3].astype(np.float32) * 255
@@ -61,18 +61,18 @@ def label_row(
     palette: Palette,
     cam: Array | None = None,
 ) -> dict[str, np.ndarray]:
-    """Draw what is known of one picture, as a row of :func:`panel`.
+    """Draw the labels of one image, as a row of :func:`panel`.
 
     Args:
-        img: RGB picture (H, W, 3), uint8.
+        img: RGB image (H, W, 3), uint8.
         labels: Label maps (H, W) by title.
-        palette: RGB colours of the classes.
+        palette: RGB colors of the classes.
         cam: Activation maps (K, H, W), where there are any.
 
     Returns:
-        Pictures by title: ``picture``, ``CAM``, then the label maps.
+        Images by title: ``image``, ``CAM``, then the label maps.
     """
-    row = {'picture': np.asarray(img)}
+    row = {'image': np.asarray(img)}
     if cam is not None:
         row['CAM'] = draw_cam(img, cam)
     return row | {
@@ -83,9 +83,9 @@ def label_row(
 def legend_of(
     labels: Sequence[Array], classes: Sequence[str], palette: Palette
 ) -> dict[str, Sequence[int]]:
-    """Find the colours of the classes that occur in label maps, in their order.
+    """Find the colors of the classes that occur in label maps, in their order.
 
-    The last entry is ``unlabelled`` where pixels have no class.
+    The last entry is ``unlabeled`` where pixels have no class.
     """
     present = {int(k) for label in labels for k in np.unique(_array(label))}
     legend = {
@@ -94,7 +94,7 @@ def legend_of(
         if index in present
     }
     if present - set(range(len(classes))):
-        legend['unlabelled'] = IGNORED_COLOR
+        legend['unlabeled'] = IGNORED_COLOR
     return legend
 
 
@@ -103,23 +103,23 @@ def panel(
     legend: Mapping[str, Sequence[int]] | None = None,
     tile: int = 200,
 ) -> np.ndarray:
-    """Arrange rows of pictures under their titles.
+    """Arrange rows of images under their titles.
 
     Args:
-        rows: Pictures by title, RGB and uint8. Equal titles share a column; columns
+        rows: Images by title, RGB and uint8. Equal titles share a column; columns
             come in the order in which titles first occur.
-        legend: Colours by class name, shown underneath.
-        tile: Longest side of a picture in the panel, in pixels.
+        legend: Colors by class name, shown underneath.
+        tile: Longest side of an image in the panel, in pixels.
 
     Returns:
         RGB panel, uint8.
 
     Raises:
-        ValueError: If there is no picture.
+        ValueError: If there is no image.
     """
     titles = list(dict.fromkeys(title for row in rows for title in row))
     if not titles:
-        raise ValueError('expected at least one picture for a panel, found none')
+        raise ValueError('expected at least one image for a panel, found none')
     tiles = [{title: _scaled(row[title], tile) for title in row} for row in rows]
     heights = [max((img.height for img in row.values()), default=0) for row in tiles]
     width = len(titles) * (tile + MARGIN) + MARGIN
@@ -150,7 +150,7 @@ def panel(
 def _legend_lines(
     legend: Mapping[str, Sequence[int]], width: int
 ) -> list[list[tuple[int, str, tuple[int, ...]]]]:
-    """Place legend entries from left to right: lines of (left edge, name, colour)."""
+    """Place legend entries from left to right: lines of (left edge, name, color)."""
     lines: list[list[tuple[int, str, tuple[int, ...]]]] = []
     left = width
     for name, color in legend.items():

@@ -57,7 +57,7 @@ def plot_losses(
         title: Title of the plot.
 
     Returns:
-        RGB picture of the plot, uint8.
+        RGB image of the plot, uint8.
 
     Raises:
         ValueError: If there are no losses in the files.

@@ -50,7 +50,7 @@ class LossTester:
         raise NotImplementedError
 
     def test_equals_the_reference(self) -> None:
-        """In float64, in float32, and for each picture alone."""
+        """In float64, in float32, and for each image alone."""
         for name, args in self.inputs().items():
             expected = torch.as_tensor(self.reference(*args), dtype=torch.float64)
             assert expected != 0, f'{name}: nothing to compare'

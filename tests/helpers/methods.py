@@ -155,7 +155,7 @@ METHODS = {
     'RCMMAM': Method(
         {
             'type': 'RCMMAM',
-            # Two pictures of one process are one of each of two.
+            # Two images of one process are one of each of two.
             'mam_ratio': 1.0,
             'ignore_padding': True,
             'main_scales': (0.5, 1.0),

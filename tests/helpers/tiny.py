@@ -1,4 +1,4 @@
-"""Eight small pictures and a small network, on which every method is tried."""
+"""Eight small images and a small network, on which every method is tried."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ from .methods import BACKBONE, FCN_HEAD, HEAD, METHODS, NOT_RANDOM, NUM_TAGS, TA
 
 SIZE = (40, 48)
 CROP = (33, 33)
-# Tag indices of the pictures; the last one has none.
+# Tag indices of the images; the last one has none.
 TAGS = ((0,), (1, 4), (2,), (3, 0), (4,), (5, 2, 1), (0, 5), ())
 COLORS = np.array(
     [
@@ -39,9 +39,9 @@ _runs = itertools.count()
 
 
 def write_tiny_voc(folder: Path) -> Path:
-    """Write the pictures, masks, lists and tags in VOC layout.
+    """Write the images, masks, lists and tags in VOC layout.
 
-    Each tag is a rectangle of the colour of its class; a seed fixes every byte.
+    Each tag is a rectangle of the color of its class; a seed fixes every byte.
 
     Args:
         folder: Where to; created if need be.
@@ -119,7 +119,7 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
 
 
 def tiny_network(name: str, seed: int = 0, **settings: Any) -> torch.nn.Module:
-    """The segmentor of :func:`tiny_model`, initialised, in training mode."""
+    """The segmentor of :func:`tiny_model`, initialized, in training mode."""
     torch.manual_seed(seed)
     model = MODELS.build(ConfigDict(tiny_model(name, **settings)))
     model.init_weights()
@@ -142,11 +142,11 @@ def tiny_config(
         work_dir: Folder of logs and checkpoints; one is kept, of every second
             iteration.
         max_iters: Iterations.
-        num_workers: Processes that load pictures.
+        num_workers: Processes that load images.
         **settings: Settings over these, e.g. ``model``.
     """
     step: dict[str, Any] = {'type': 'PackWeakInputs'}
-    load: dict[str, Any] = {'type': 'LoadPicture'}
+    load: dict[str, Any] = {'type': 'LoadImageStrict'}
     augment: list[dict[str, Any]] = [
         {'type': 'RandomRescale', 'ratio_range': (0.5, 1.5)},
         {'type': 'RandomFlip', 'prob': 0.5},
@@ -155,7 +155,7 @@ def tiny_config(
     ]
     evaluate: list[dict[str, Any]] = [
         load,
-        {'type': 'LoadLabelMap', 'num_classes': NUM_TAGS + 1},
+        {'type': 'LoadAnnotationsStrict', 'num_classes': NUM_TAGS + 1},
         step,
     ]
     if METHODS[name].semi:
@@ -221,13 +221,13 @@ def tiny_batch(
     tags: Sequence[Sequence[int]] = TAGS,
     valid: bool = True,
 ) -> tuple[Tensor, list[SegDataSample]]:
-    """A batch as the data preprocessor gives it, of coloured noise.
+    """A batch as the data preprocessor gives it, of colored noise.
 
     Args:
-        num: Number of pictures.
+        num: Number of images.
         size: Their height and width.
         tags: Tag indices of each.
-        valid: Whether they are pictures, or padding all over.
+        valid: Whether they are images, or padding all over.
 
     Returns:
         Inputs (N, 3, H, W) and data samples.
@@ -252,8 +252,8 @@ def tiny_batch(
 def batch_of(method: str, **options: Any) -> tuple[Any, Any]:
     """The batch of :func:`tiny_batch`, of a method.
 
-    A semi-supervised one gets every branch: the labelled pictures have masks with a
-    stripe of each of their classes, the weak views are the same pictures upside down,
+    A semi-supervised one gets every branch: the labeled images have masks with a
+    stripe of each of their classes, the weak views are the same images upside down,
     and the strong ones have noise.
     """
     inputs, samples = tiny_batch(**options)
@@ -267,8 +267,8 @@ def batch_of(method: str, **options: Any) -> tuple[Any, Any]:
         truth[~sample.valid_map.data] = 255
         sample.gt_sem_seg = PixelData(data=truth)
     bare = [SegDataSample(metainfo=sample.metainfo) for sample in samples]
-    for of_unlabelled, sample in zip(bare, samples):
-        of_unlabelled.valid_map = PixelData(data=sample.valid_map.data.flip(1))
+    for of_unlabeled, sample in zip(bare, samples):
+        of_unlabeled.valid_map = PixelData(data=sample.valid_map.data.flip(1))
     rng = torch.Generator().manual_seed(1)
     views = {'sup': inputs, 'unsup_weak': inputs.flip(2)}
     for name in ('unsup_strong', 'unsup_strong_0', 'unsup_strong_1'):
@@ -301,15 +301,15 @@ def _dataset(
 
 
 def _semi_loader(root: Path, load: list[dict], augment: list[dict], step: dict) -> dict:
-    """Four pictures with masks and four without, two of each in a batch."""
+    """Four images with masks and four without, two of each in a batch."""
     *geometry, color = augment
     views = {'unsup_weak': [step]}
     for name in ('unsup_strong', 'unsup_strong_0', 'unsup_strong_1'):
         views[name] = [color, step]
     parts = {}
     for part, indices, steps, branches in (
-        ('labelled', 4, load, {'sup': [color, step]}),
-        ('unlabelled', -4, load[:1], views),
+        ('labeled', 4, load, {'sup': [color, step]}),
+        ('unlabeled', -4, load[:1], views),
     ):
         pipeline = [*steps, *geometry, {'type': 'SemiMultiBranch', **branches}]
         dataset = _dataset(root, 'train', pipeline)['dataset']

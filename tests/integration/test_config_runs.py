@@ -1,4 +1,4 @@
-"""Configs for users' own data, run on a few pictures as their comments say."""
+"""Configs for users' own data, run on a few images as their comments say."""
 
 import shutil
 from pathlib import Path
@@ -28,22 +28,22 @@ def toy(tmp_path_factory) -> Path:
 @pytest.fixture
 def folder_config(toy, tmp_path) -> Path:
     """The folder's config in a copy of the configs, with its three lines edited."""
-    pictures = tmp_path / 'pictures'
-    shutil.copytree(toy / 'JPEGImages', pictures / 'holiday')
+    images = tmp_path / 'images'
+    shutil.copytree(toy / 'JPEGImages', images / 'holiday')
     tags = ImageTags.load(toy / 'tags_train.json', FOREGROUND)
     lines = [f'holiday/{name},{";".join(tags.labels(name))}' for name in tags.names]
     table = tmp_path / 'tags.csv'
     table.write_text('\n'.join(['image,tags', *lines]) + '\n')
-    for path in (pictures / 'holiday').iterdir():
+    for path in (images / 'holiday').iterdir():
         if path.stem not in tags:
             path.unlink()
     configs = shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    base = configs / '_base_/datasets/picture_folder_weak.py'
+    base = configs / '_base_/datasets/image_folder_weak.py'
     text = base.read_text()
     for old, new in (
         ("classes = ('cat', 'dog')", f'classes = {FOREGROUND}'),
-        ("data_root = 'data/pictures'", f"data_root = '{pictures}'"),
-        ("tags = 'data/pictures/tags.csv'", f"tags = '{table}'"),
+        ("data_root = 'data/images'", f"data_root = '{images}'"),
+        ("tags = 'data/images/tags.csv'", f"tags = '{table}'"),
     ):
         assert text.count(old) == 1, old
         text = text.replace(old, new)
@@ -68,7 +68,7 @@ def shrink(cfg: Config, work_dir: Path) -> Config:
     return cfg
 
 
-def test_folder_of_pictures_without_masks(folder_config, tmp_path):
+def test_folder_of_images_without_masks(folder_config, tmp_path):
     cfg = shrink(Config.fromfile(folder_config), tmp_path / 'folder')
     assert cfg.model.cam_head.num_classes == len(FOREGROUND)
     hooks = {hook.type: hook for hook in cfg.custom_hooks}

@@ -213,10 +213,10 @@ def test_tag_files_of_the_data_page_say_the_same(tmp_path):
         path = tmp_path / name
         path.write_text(file_block('docs/data.md', name))
         tags = ImageTags.load(path, classes)
-        assert {picture: tags.labels(picture) for picture in tags.names} == expected
+        assert {image: tags.labels(image) for image in tags.names} == expected
 
 
-def write_pictures(folder: Path, names: tuple[str, ...]) -> None:
+def write_images(folder: Path, names: tuple[str, ...]) -> None:
     rng = np.random.default_rng(0)
     for name in names:
         path = folder / name
@@ -224,14 +224,12 @@ def write_pictures(folder: Path, names: tuple[str, ...]) -> None:
         cv2.imwrite(str(path), rng.integers(0, 256, (50, 60, 3), dtype=np.uint8))
 
 
-def test_ones_own_pictures(tmp_path, monkeypatch):
+def test_ones_own_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_pictures(tmp_path / 'data/pictures', ('holiday/beach_01.jpg', 'garden.png'))
-    (tmp_path / 'data/pictures/tags.csv').write_text(
-        file_block('README.md', 'tags.csv')
-    )
+    write_images(tmp_path / 'data/images', ('holiday/beach_01.jpg', 'garden.png'))
+    (tmp_path / 'data/images/tags.csv').write_text(file_block('README.md', 'tags.csv'))
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    path = tmp_path / 'configs/_base_/datasets/picture_folder_weak.py'
+    path = tmp_path / 'configs/_base_/datasets/image_folder_weak.py'
     text = path.read_text()
     for line in file_block('README.md', 'three_lines.py').splitlines():
         name = line.split(' = ')[0]

@@ -34,7 +34,7 @@ def bandcam(monkeypatch) -> Method:
 def test_the_example_of_a_method_trains(bandcam):
     model = build('BandCAM')
     losses = model.loss(*tiny_batch(2))
-    assert 0 < losses['ratio_labelled'] < 1
+    assert 0 < losses['ratio_labeled'] < 1
     total, _ = model.parse_losses(losses)
     assert total > losses['loss_cls'] > 0
     total.backward()
@@ -45,7 +45,7 @@ def test_the_example_of_a_method_trains(bandcam):
 def test_the_example_of_a_method_without_a_sure_pixel(bandcam):
     model = build('BandCAM', **bandcam.nothing_sure)
     losses = model.loss(*tiny_batch(2))
-    assert losses['ratio_labelled'] == losses['loss_ce'] == 0
+    assert losses['ratio_labeled'] == losses['loss_ce'] == 0
     model.parse_losses(losses)[0].backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 

@@ -1,4 +1,4 @@
-"""The published recipe, run from its config at its own sizes on a few pictures."""
+"""The published recipe, run from its config at its own sizes on a few images."""
 
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_both_phases_give_finite_losses(run):
     assert waves == [0, 1]
     for losses in run.losses.values():
         assert torch.isfinite(torch.tensor(list(losses.values()))).all()
-        assert losses['ratio_labelled'] > 0
+        assert losses['ratio_labeled'] > 0
         assert losses['loss_teacher_ce'] > 0
         assert losses['loss_teacher_dense'] < 0
         assert losses['loss_student_dense'] < 0

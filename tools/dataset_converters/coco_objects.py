@@ -3,11 +3,11 @@
     python tools/dataset_converters/coco_objects.py data/coco
 
 Reads ``annotations/instances_{train,val}2017.json`` and writes ``masks/PART/*.png`` and
-``PART.txt``, the names of all pictures, and ``PART_objects.txt``, of those that show an
+``PART.txt``, the names of all images, and ``PART_objects.txt``, of those that show an
 object. Labels count the categories in the order of
 their ids. Where objects overlap, the smaller one is seen. A pixel belongs to an outline
 where its middle does, to a quarter of a pixel; COCO's own tools may differ by a pixel
-along outlines. Crowds are labelled as their class. A run that was stopped goes on where
+along outlines. Crowds are labeled as their class. A run that was stopped goes on where
 it stopped.
 """
 
@@ -30,8 +30,8 @@ PARTS = ('train2017', 'val2017')
 FINE = 4  # steps of a pixel, in which outlines are filled
 
 
-class Picture(NamedTuple):
-    """A picture and its objects: (area, label, segmentation) of each."""
+class AnnotatedImage(NamedTuple):
+    """An image and its objects: (area, label, segmentation) of each."""
 
     name: str
     height: int
@@ -50,8 +50,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_instances(path: Path) -> list[Picture]:
-    """Pictures of an annotation file.
+def read_instances(path: Path) -> list[AnnotatedImage]:
+    """Images of an annotation file.
 
     Raises:
         ValueError: It is no such file; names it.
@@ -65,7 +65,7 @@ def read_instances(path: Path) -> list[Picture]:
             entry = item['area'], labels[item['category_id']], item['segmentation']
             objects[item['image_id']].append(entry)
         return [
-            Picture(
+            AnnotatedImage(
                 Path(image['file_name']).stem,
                 image['height'],
                 image['width'],
@@ -81,7 +81,7 @@ def covered(segmentation: list | dict, height: int, width: int) -> np.ndarray:
     """Pixels (H, W) uint8, 0 or 1, of an object: outlines, or run lengths.
 
     Raises:
-        ValueError: Compressed run lengths, or some that do not fill the picture.
+        ValueError: Compressed run lengths, or some that do not fill the image.
     """
     mask = np.zeros((height, width), np.uint8)
     if isinstance(segmentation, list):
@@ -111,20 +111,20 @@ def fill(mask: np.ndarray, outline: np.ndarray) -> None:
     mask[top:bottom, left:right] |= fine[FINE // 2 :: FINE, FINE // 2 :: FINE]
 
 
-def convert(picture: Picture, out: Path, overwrite: bool) -> str | None:
+def convert(sample: AnnotatedImage, out: Path, overwrite: bool) -> str | None:
     """Write one label map; returns what is wrong, if anything."""
-    path = out / f'{picture.name}.png'
+    path = out / f'{sample.name}.png'
     if path.exists() and not overwrite:
         return None
-    labels = np.zeros((picture.height, picture.width), np.uint8)
+    labels = np.zeros((sample.height, sample.width), np.uint8)
     try:
-        by_area = sorted(picture.objects, key=lambda item: -item[0])
+        by_area = sorted(sample.objects, key=lambda item: -item[0])
         for _, label, segmentation in by_area:
-            mask = covered(segmentation, picture.height, picture.width)
+            mask = covered(segmentation, sample.height, sample.width)
             labels[mask == 1] = label
         write_label_map(path, labels)
     except (ValueError, OSError) as error:
-        return f'{picture.name}: {error}'
+        return f'{sample.name}: {error}'
     return None
 
 
@@ -136,18 +136,18 @@ def run(args: argparse.Namespace) -> None:
         FileNotFoundError: There are none.
     """
     for part in args.parts:
-        pictures = read_instances(args.coco / f'annotations/instances_{part}.json')
+        images = read_instances(args.coco / f'annotations/instances_{part}.json')
         out = args.coco / 'masks' / part
         work = partial(convert, out=out, overwrite=args.overwrite)
-        results = parallel_map(work, pictures, args.workers, f'writing {part}', True)
+        results = parallel_map(work, images, args.workers, f'writing {part}', True)
         problems = [problem for problem in results if problem]
         if problems:
             raise ValueError('\n'.join([f'{len(problems)} unusable masks:', *problems]))
-        shown = [picture for picture in pictures if picture.objects]
-        for name, listed in ((part, pictures), (f'{part}_objects', shown)):
+        shown = [sample for sample in images if sample.objects]
+        for name, listed in ((part, images), (f'{part}_objects', shown)):
             path = args.coco / f'{name}.txt'
-            write_list(path, [picture.name for picture in listed])
-            print(f'{path}: {len(listed)} pictures')
+            write_list(path, [sample.name for sample in listed])
+            print(f'{path}: {len(listed)} images')
 
 
 def main(argv: list[str] | None = None) -> int:

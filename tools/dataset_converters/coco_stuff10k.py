@@ -3,8 +3,8 @@
     python tools/dataset_converters/coco_stuff10k.py downloads/cocostuff-10k-v1.1.zip \
         -o data/coco_stuff10k
 
-Masks and pictures lie where mmseg's converter of the same name puts them, with the same
-content (0 unlabelled, 1 to 171 the classes), so that the output of either serves both;
+Masks and images lie where mmseg's converter of the same name puts them, with the same
+content (0 unlabeled, 1 to 171 the classes), so that the output of either serves both;
 what mmseg's has made is kept. Beyond it, this one unpacks the archive, goes on where it
 stopped, never leaves half a file, reports labels that are no class, and writes the
 tags: ``tags_train.json`` and ``tags_test.json``, and ``train.txt`` and ``test.txt``.
@@ -84,14 +84,14 @@ def read_labels(path: Path) -> np.ndarray:
 def convert(
     name: str, source: Path, out: Path, part: str, overwrite: bool
 ) -> str | None:
-    """Lay out one picture and its mask; returns what is wrong, if anything."""
-    picture = out / f'images/{part}/{name}.jpg'
+    """Lay out one image and its mask; returns what is wrong, if anything."""
+    image = out / f'images/{part}/{name}.jpg'
     mask = out / f'annotations/{part}/{name}{SUFFIX}'
     try:
         if overwrite or not mask.exists():
             write_label_map(mask, read_labels(source / f'annotations/{name}.mat'))
-        if not picture.exists():
-            place(source / f'images/{name}.jpg', picture)
+        if not image.exists():
+            place(source / f'images/{name}.jpg', image)
     except (ValueError, OSError) as error:
         return str(error)
     return None
@@ -110,10 +110,10 @@ def place(source: Path, target: Path) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write pictures, masks, lists and tags of both splits.
+    """Write images, masks, lists and tags of both splits.
 
     Raises:
-        ValueError: Wrong number of pictures, or annotations that cannot be used.
+        ValueError: Wrong number of images, or annotations that cannot be used.
         FileNotFoundError: The source is not COCO-Stuff 10K.
     """
     source = find_root(unpacked(args.source))
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> None:
         names = read_list(source / f'imageLists/{split}.txt')
         if len(names) != expected and not args.any_size:
             raise ValueError(
-                f'{source}: expected {expected} pictures in {split}, found '
+                f'{source}: expected {expected} images in {split}, found '
                 f'{len(names)}; --any-size accepts it'
             )
         part = f'{split}2014'
@@ -142,11 +142,11 @@ def run(args: argparse.Namespace) -> None:
             suffix=SUFFIX,
             workers=args.workers,
             progress=True,
-            pictures=names,
+            images=names,
             allow_empty=True,
         )
         tags.save(out / f'tags_{split}.json')
-        print(f'{out / f"tags_{split}.json"}: {len(tags)} pictures')
+        print(f'{out / f"tags_{split}.json"}: {len(tags)} images')
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -38,12 +38,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='foreground classes: voc, coco_stuff, a registered data set, a file with '
         'one name a line, or a,b,c; with --coco by default its categories',
     )
-    parser.add_argument('--list', help='read only the pictures of this split list')
+    parser.add_argument('--list', help='read only the images of this split list')
     parser.add_argument(
         '--no-background', action='store_true', help='label 0 of the masks is a class'
     )
     parser.add_argument(
-        '--reduce-zero-label', action='store_true', help='label 0 means "unlabelled"'
+        '--reduce-zero-label', action='store_true', help='label 0 means "unlabeled"'
     )
     parser.add_argument('--mask-suffix', default='.png', help='end of names of masks')
     parser.add_argument(
@@ -59,7 +59,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--index-base', type=int, choices=(0, 1), help='numbers as tags count from this'
     )
     parser.add_argument(
-        '--allow-empty', action='store_true', help='pictures may have no tag'
+        '--allow-empty', action='store_true', help='images may have no tag'
     )
     parser.add_argument('--workers', type=int, default=2, help='processes for masks')
     args = parser.parse_args(argv)
@@ -71,8 +71,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def read(args: argparse.Namespace) -> ImageTags:
     """Read the tags that the arguments describe."""
     classes = class_names(args.classes) if args.classes else None
-    pictures = read_list(args.list) if args.list else None
-    common = {'pictures': pictures, 'allow_empty': args.allow_empty}
+    images = read_list(args.list) if args.list else None
+    common = {'images': images, 'allow_empty': args.allow_empty}
     if args.coco:
         return ImageTags.from_coco(args.coco, classes, args.drop_unknown, **common)
     if args.voc_xml:
@@ -106,8 +106,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('interrupted: nothing was written', file=sys.stderr)
         return 130
-    print(f'{args.out}: {len(tags)} pictures')
-    table = Table('class', 'pictures')
+    print(f'{args.out}: {len(tags)} images')
+    table = Table('class', 'images')
     for name, count in tags.counts().items():
         table.add_row(Text(name), str(count))
     Console().print(table)

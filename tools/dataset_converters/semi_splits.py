@@ -1,4 +1,4 @@
-"""Split a data set into labelled and unlabelled pictures, or import published lists.
+"""Split a data set into labeled and unlabeled images, or import published lists.
 
     python tools/dataset_converters/semi_splits.py draw ImageSets/Segmentation \
         --list ImageSets/Segmentation/train_aug.txt --sizes 1/16 1/8 92 --seed 0
@@ -8,7 +8,7 @@
 
 ``draw`` draws at random, balanced by class where it is given tags, and with ``--folds``
 several times. ``import`` reads the lists of the well-known repositories, whatever their
-lines look like, and tells from the pictures which split it is. Either writes
+lines look like, and tells from the images which split it is. Either writes
 ``FAMILY_SIZE/labeled.txt``, ``unlabeled.txt`` and ``split.json`` below the folder:
 results on splits of two families are not comparable. ``show`` lists published splits.
 """
@@ -36,9 +36,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     commands.add_parser('show', help='list the published splits')
     draw = commands.add_parser('draw', help='draw splits from a seed')
     draw.add_argument('out', type=Path, help='folder that the splits go to')
-    draw.add_argument('--list', required=True, help='list of all pictures')
+    draw.add_argument('--list', required=True, help='list of all images')
     draw.add_argument(
-        '--sizes', nargs='+', required=True, help='1/16, or a number of pictures'
+        '--sizes', nargs='+', required=True, help='1/16, or a number of images'
     )
     draw.add_argument('--seed', type=int, default=0)
     draw.add_argument('--folds', type=int, default=0, help='draw so many of each size')
@@ -53,11 +53,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         dest='source',
         type=Path,
         required=True,
-        help='list of labelled pictures, or a folder with such lists in it',
+        help='list of labeled images, or a folder with such lists in it',
     )
     load.add_argument('--dataset', choices=UPSTREAM, required=True)
     load.add_argument(
-        '--all', help='list of all pictures, where none of the unlabelled ones is there'
+        '--all', help='list of all images, where none of the unlabeled ones is there'
     )
     load.add_argument('--family', help='name of a family that is not published')
     load.add_argument('--size', help='size of such a split, e.g. 1_16')
@@ -73,14 +73,14 @@ def draw_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
     tags = None
     if args.balance:
         classes = class_names(args.classes)
-        tags = ImageTags.load(args.balance, classes, pictures=names, allow_empty=True)
+        tags = ImageTags.load(args.balance, classes, images=names, allow_empty=True)
     for fold in range(args.folds) or (None,):
         for size in args.sizes:
             yield draw_split(names, size, args.seed, fold, tags)
 
 
 def import_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
-    """The split of a list, or of every list of labelled pictures in a folder."""
+    """The split of a list, or of every list of labeled images in a folder."""
     paths = [args.source]
     if args.source.is_dir():
         paths = [
@@ -106,10 +106,10 @@ def import_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
 
 def show() -> None:
     """Print the published splits."""
-    table = Table('split', 'labelled', 'unlabelled', 'recognised by its pictures')
+    table = Table('split', 'labeled', 'unlabeled', 'recognized by its images')
     for name, split in PUBLISHED.items():
         known = 'yes' if split.digest else 'no, give --family and --size'
-        table.add_row(name, str(split.labelled), str(split.unlabelled), known)
+        table.add_row(name, str(split.labeled), str(split.unlabeled), known)
     Console().print(table)
 
 
@@ -123,8 +123,8 @@ def main(argv: list[str] | None = None) -> int:
         for split in splits:
             folder = split.save(args.out)
             print(
-                f'{folder}: {len(split.labelled)} labelled, '
-                f'{len(split.unlabelled)} unlabelled'
+                f'{folder}: {len(split.labeled)} labeled, '
+                f'{len(split.unlabeled)} unlabeled'
             )
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Make VOC 2012's train_aug split (10,582 pictures) of VOC and SBD.
+"""Make VOC 2012's train_aug split (10,582 images) of VOC and SBD.
 
     python tools/dataset_converters/voc_sbd.py data/VOCdevkit/VOC2012 \
         --sbd downloads/benchmark.tgz
@@ -8,7 +8,7 @@
 ``--sbd`` is SBD's folder (with ``cls/*.mat``, ``train.txt``, ``val.txt``) or archive;
 ``--ready`` is a ``SegmentationClassAug`` folder, or its archive, that someone made
 already. Writes ``SegmentationClassAug/*.png`` (12,031 palette label maps: VOC's own
-masks for VOC's pictures, SBD's for the others) and, beside VOC's lists,
+masks for VOC's images, SBD's for the others) and, beside VOC's lists,
 ``train_aug.txt`` (VOC train and SBD without VOC val, sorted) and ``aug.txt`` (those of
 them that are not in VOC train). A run that was stopped goes on where it stopped.
 """
@@ -44,7 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=2, help='processes')
     parser.add_argument('--overwrite', action='store_true', help='make all masks anew')
     parser.add_argument(
-        '--expect', type=int, default=TRAIN_AUG, help='pictures; 0 accepts any number'
+        '--expect', type=int, default=TRAIN_AUG, help='images; 0 accepts any number'
     )
     return parser.parse_args(argv)
 
@@ -106,7 +106,7 @@ def convert(files: tuple[Path, Path], overwrite: bool) -> str | None:
 def sources(
     args: argparse.Namespace, train: list[str], val: list[str]
 ) -> dict[str, Path]:
-    """The best mask at hand of every picture."""
+    """The best mask at hand of every image."""
     if args.ready:
         folder = find_masks(unpacked(args.ready))
         return {path.stem: path for path in sorted(folder.glob('*.png'))}
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
     """Write masks, then lists.
 
     Raises:
-        ValueError: Wrong number of pictures, or masks that cannot be used.
+        ValueError: Wrong number of images, or masks that cannot be used.
         FileNotFoundError: VOC, SBD or the ready masks are not where they should be.
     """
     lists = args.voc / 'ImageSets/Segmentation'
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> None:
     train_aug = sorted(set(masks) - set(val))
     if args.expect and len(train_aug) != args.expect:
         raise ValueError(
-            f'expected {args.expect} pictures in train_aug, found {len(train_aug)} '
+            f'expected {args.expect} images in train_aug, found {len(train_aug)} '
             f'({len(masks)} masks, less those of VOC val); --expect 0 accepts it'
         )
     missing = sorted(set(train) - set(masks))
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> None:
     aug = sorted(set(train_aug) - set(train))
     for path, names in (('train_aug.txt', train_aug), ('aug.txt', aug)):
         write_list(lists / path, names)
-        print(f'{lists / path}: {len(names)} pictures')
+        print(f'{lists / path}: {len(names)} images')
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,12 +1,12 @@
 """Look for everything in a data set that would break or falsify a training.
 
     python tools/misc/check_dataset.py configs/asdt/CONFIG.py --workers 8
-    python tools/misc/check_dataset.py --pictures data/my/pictures \
+    python tools/misc/check_dataset.py --images data/my/images \
         --tags data/my/tags.csv --classes dog,cat \
         --split train=data/my/train.txt val=data/my/val.txt
 
-Reports unreadable pictures, masks of another size, labels outside the range, tags
-without pictures and pictures without tags, files missing from a split, pictures in more
+Reports unreadable images, masks of another size, labels outside the range, tags
+without images and images without tags, files missing from a split, images in more
 than one split (also copies under another name), and paths that leave the data root.
 The exit status is 1 if anything is wrong, else 0.
 """
@@ -45,7 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', nargs='?', help='config to check')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    parser.add_argument('--pictures', help='instead of a config: folder of pictures')
+    parser.add_argument('--images', help='instead of a config: folder of images')
     parser.add_argument('--masks', help='folder of label maps')
     parser.add_argument('--tags', help='tag file, see docs')
     parser.add_argument(
@@ -54,14 +54,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--no-background', action='store_true')
     parser.add_argument('--reduce-zero-label', action='store_true')
     parser.add_argument(
-        '--allow-empty', action='store_true', help='pictures may lack tags'
+        '--allow-empty', action='store_true', help='images may lack tags'
     )
     parser.add_argument(
         '--split',
         nargs='+',
         default=[],
         metavar='NAME=FILE',
-        help='lists of names, e.g. train=train.txt val=val.txt; default: every picture',
+        help='lists of names, e.g. train=train.txt val=val.txt; default: every image',
     )
     parser.add_argument('--img-suffix', default='.jpg')
     parser.add_argument('--mask-suffix', default='.png')
@@ -70,9 +70,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--max-rows', type=int, default=50, help='shown of each kind; 0 shows all'
     )
     args = parser.parse_args(argv)
-    if (args.config is None) == (args.pictures is None):
-        parser.error('expected either a config or --pictures')
-    if (args.tags or args.masks) and args.pictures and not args.classes:
+    if (args.config is None) == (args.images is None):
+        parser.error('expected either a config or --images')
+    if (args.tags or args.masks) and args.images and not args.classes:
         parser.error('--tags and --masks need --classes')
     return args
 
@@ -91,7 +91,7 @@ def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Fin
     splits = [
         split_from_folder(
             name,
-            args.pictures,
+            args.images,
             args.masks,
             path,
             args.img_suffix,
@@ -107,9 +107,9 @@ def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Fin
 def show(report: Report, max_rows: int) -> None:
     """Print a table of what was looked at and one of what is wrong."""
     console = Console() if sys.stdout.isatty() else Console(width=200)
-    table = Table('split', 'readable pictures', 'readable masks', title='Looked at')
-    for name, pictures in report.pictures.items():
-        table.add_row(name, str(pictures), str(report.masks[name]))
+    table = Table('split', 'readable images', 'readable masks', title='Looked at')
+    for name, images in report.images.items():
+        table.add_row(name, str(images), str(report.masks[name]))
     console.print(table)
     if not report.findings:
         console.print('Nothing is wrong.')

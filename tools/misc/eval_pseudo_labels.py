@@ -52,7 +52,7 @@ def main() -> None:
     classes = args.classes or DATASETS.get(args.dataset).METAINFO['classes']
     names = find_names(args)
     if not names:
-        raise SystemExit(f'found no picture to score in {args.list or args.pred_dir}')
+        raise SystemExit(f'found no image to score in {args.list or args.pred_dir}')
     scores = evaluate_label_files(
         args.pred_dir,
         args.gt_dir,
@@ -66,10 +66,10 @@ def main() -> None:
         progress=True,
     )
     print(class_table(scores, classes))
-    print(summary_table({f'{len(names)} pictures': scores.summary()}))
+    print(summary_table({f'{len(names)} images': scores.summary()}))
     if args.json:
         result = {
-            'pictures': len(names),
+            'images': len(names),
             'summary': scores.summary(),
             'classes': {'names': list(classes), **scores.per_class()},
         }

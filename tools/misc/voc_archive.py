@@ -1,4 +1,4 @@
-"""Pack predictions on VOC's test pictures as the evaluation server wants them.
+"""Pack predictions on VOC's test images as the evaluation server wants them.
 
     python tools/test.py CONFIG CHECKPOINT --no-truth --out work_dirs/voc_test \
         --cfg-options test_dataloader.dataset.ann_file=ImageSets/Segmentation/test.txt
@@ -6,7 +6,7 @@
         --list data/VOCdevkit/VOC2012/ImageSets/Segmentation/test.txt
 
 The archive holds results/VOC2012/Segmentation/COMPETITION_test_cls/NAME.png, palette
-pictures with labels 0 to 20. Nothing is written where a picture of the list is missing
+images with labels 0 to 20. Nothing is written where an image of the list is missing
 or holds another label.
 """
 
@@ -33,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('predictions', type=Path, help='folder of NAME.png')
     parser.add_argument('archive', type=Path, help='archive to write, .tar.gz')
-    parser.add_argument('--list', required=True, help='names of the test pictures')
+    parser.add_argument('--list', required=True, help='names of the test images')
     parser.add_argument(
         '--competition',
         default='comp6',
@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def picture(path: Path) -> bytes:
+def encode_png(path: Path) -> bytes:
     """A palette PNG of a prediction.
 
     Raises:
@@ -78,7 +78,7 @@ def write_archive(
     folder = f'results/VOC2012/Segmentation/{competition}_test_cls'
     with atomic_write(archive) as file, tarfile.open(fileobj=file, mode='w:gz') as tar:
         for name in names:
-            data = picture(predictions / f'{name}.png')
+            data = encode_png(predictions / f'{name}.png')
             entry = tarfile.TarInfo(f'{folder}/{name}.png')
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(f'{args.archive}: {len(names)} pictures')
+    print(f'{args.archive}: {len(names)} images')
     return 0
 
 

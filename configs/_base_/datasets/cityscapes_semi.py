@@ -1,8 +1,8 @@
-# Cityscapes: the labelled part of the 2,975 training pictures with masks, the rest
+# Cityscapes: the labeled part of the 2,975 training images with masks, the rest
 # without. Crop and scales are our choice: MKD's are not published (mkd.md, section 10).
 # mmseg's converter makes the label maps, tools/dataset_converters/semi_splits.py the
 # splits: cityscapes-cps_1_{16,8,4,2}, cityscapes-u2pl_1_{16,8,4,2} and
-# cityscapes-unimatch_1_30. Pictures are tested whole, or by windows where the model has
+# cityscapes-unimatch_1_30. Images are tested whole, or by windows where the model has
 # test_cfg=dict(mode='slide', crop_size=(769, 769), stride=(512, 512)).
 _base_ = '../strong_views.py'
 
@@ -19,14 +19,14 @@ geometry = [
 sup_view = [dict(type='SemiPhotoMetricDistortion'), dict(type='PackWeakInputs')]
 weak_view = sup_view
 strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
-labelled_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', num_classes=19),
+labeled_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', num_classes=19),
     *geometry,
     dict(type='SemiMultiBranch', sup=sup_view),
 ]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -34,10 +34,10 @@ unlabelled_pipeline = [
         unsup_strong=strong_view,
     ),
 ]
-# Bare pictures for FixMatch, with one strong view, and for UniMatch, with two.
+# Unlabeled images for FixMatch, with one strong view, and for UniMatch, with two.
 unimatch_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 fixmatch_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -46,7 +46,7 @@ fixmatch_pipeline = [
     ),
 ]
 unimatch_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -56,8 +56,8 @@ unimatch_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -67,19 +67,19 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        labelled=dict(
+        labeled=dict(
             type='CityscapesDataset',
             data_root=data_root,
             data_prefix=dict(img_path='leftImg8bit', seg_map_path='gtFine'),
             ann_file=f'{split}/labeled.txt',
-            pipeline=labelled_pipeline,
+            pipeline=labeled_pipeline,
         ),
-        unlabelled=dict(
+        unlabeled=dict(
             type='CityscapesDataset',
             data_root=data_root,
             data_prefix=dict(img_path='leftImg8bit'),
             ann_file=f'{split}/unlabeled.txt',
-            pipeline=unlabelled_pipeline,
+            pipeline=unlabeled_pipeline,
         ),
     ),
 )

@@ -1,19 +1,19 @@
-# COCO 2014: 82,081 pictures labelled by their tags alone, 40,137 to validate, with 80
+# COCO 2014: 82,081 images labeled by their tags alone, 40,137 to validate, with 80
 # classes of objects and the background. tools/dataset_converters/coco_objects.py makes
 # the masks and lists, tools/dataset_converters/image_tags.py the tag files.
 data_root = 'data/coco'
 crop_size = (512, 512)
 
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size, pad_val=(0, 0, 0)),
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -29,7 +29,7 @@ train_dataloader = dict(
             data_prefix=dict(img_path='train2014'),
             ann_file='train2014_objects.txt',
         ),
-        # The file also knows the 702 pictures that show no object and are not listed.
+        # The file also knows the 702 images that show no object and are not listed.
         tags=dict(path=f'{data_root}/tags_train2014.json', allow_empty=True),
         pipeline=train_pipeline,
     ),
@@ -51,7 +51,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over: the training pictures, at full size.
+# What tools/export_pseudo_labels.py runs over: the training images, at full size.
 export_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -61,7 +61,7 @@ export_dataloader = dict(
         type='WeakDataset',
         dataset=train_dataloader['dataset']['dataset'],
         tags=train_dataloader['dataset']['tags'],
-        pipeline=[dict(type='LoadPicture'), dict(type='PackWeakInputs')],
+        pipeline=[dict(type='LoadImageStrict'), dict(type='PackWeakInputs')],
         test_mode=True,
     ),
 )

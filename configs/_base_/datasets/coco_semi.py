@@ -1,5 +1,5 @@
-# COCO 2017, 80 classes of objects and the background: the labelled part of the 118,287
-# training pictures with masks, the rest without. Crop and scales are our choice.
+# COCO 2017, 80 classes of objects and the background: the labeled part of the 118,287
+# training images with masks, the rest without. Crop and scales are our choice.
 # tools/dataset_converters/coco_objects.py makes the masks,
 # tools/dataset_converters/semi_splits.py the splits: coco-unimatch_1_{512,256,128,64,
 # 32}.
@@ -18,14 +18,14 @@ geometry = [
 sup_view = [dict(type='SemiPhotoMetricDistortion'), dict(type='PackWeakInputs')]
 weak_view = sup_view
 strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
-labelled_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', num_classes=81),
+labeled_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', num_classes=81),
     *geometry,
     dict(type='SemiMultiBranch', sup=sup_view),
 ]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -34,8 +34,8 @@ unlabelled_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -45,19 +45,19 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        labelled=dict(
+        labeled=dict(
             type='COCOObjectsDataset',
             data_root=data_root,
             data_prefix=dict(img_path='train2017', seg_map_path='masks/train2017'),
             ann_file=f'{split}/labeled.txt',
-            pipeline=labelled_pipeline,
+            pipeline=labeled_pipeline,
         ),
-        unlabelled=dict(
+        unlabeled=dict(
             type='COCOObjectsDataset',
             data_root=data_root,
             data_prefix=dict(img_path='train2017'),
             ann_file=f'{split}/unlabeled.txt',
-            pipeline=unlabelled_pipeline,
+            pipeline=unlabeled_pipeline,
         ),
     ),
 )

@@ -1,20 +1,20 @@
-# COCO-Stuff 10K: 9,000 pictures labelled by their tags alone, 1,000 to test. Its 171
-# classes cover the whole picture: there is no background class.
+# COCO-Stuff 10K: 9,000 images labeled by their tags alone, 1,000 to test. Its 171
+# classes cover the whole image: there is no background class.
 # tools/dataset_converters/coco_stuff10k.py makes the masks and the tag files.
 data_root = 'data/coco_stuff10k'
 crop_size = (321, 321)
 
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomRescale', ratio_range=(0.7, 1.3)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWeakInputs'),
 ]
-# Masks hold 0 where nothing is labelled, and 1 to 171.
+# Masks hold 0 where nothing is labeled, and 1 to 171.
 test_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', reduce_zero_label=True),
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', reduce_zero_label=True),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -30,7 +30,7 @@ train_dataloader = dict(
             data_prefix=dict(img_path='images/train2014'),
             reduce_zero_label=True,
         ),
-        # A few pictures have no labelled pixel, and so no tag.
+        # A few images have no labeled pixel, and so no tag.
         tags=dict(path=f'{data_root}/tags_train.json', allow_empty=True),
         pipeline=train_pipeline,
     ),
@@ -54,7 +54,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over: the training pictures, at full size.
+# What tools/export_pseudo_labels.py runs over: the training images, at full size.
 export_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -64,7 +64,7 @@ export_dataloader = dict(
         type='WeakDataset',
         dataset=train_dataloader['dataset']['dataset'],
         tags=train_dataloader['dataset']['tags'],
-        pipeline=[dict(type='LoadPicture'), dict(type='PackWeakInputs')],
+        pipeline=[dict(type='LoadImageStrict'), dict(type='PackWeakInputs')],
         test_mode=True,
     ),
 )

@@ -4,7 +4,7 @@ data_root = 'data/toy_voc'
 crop_size = (128, 128)
 batch_size = 16  # 8 + 8
 
-# Ten pictures are soon known by heart: sizes, turns and colours vary widely.
+# Ten images are soon known by heart: sizes, turns and colors vary widely.
 size_and_side = [
     dict(type='RandomRescale', ratio_range=(0.6, 1.6)),
     dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
@@ -21,16 +21,16 @@ sup_view = strong_view = [
     ),
     *weak_view,
 ]
-labelled_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', num_classes=7),
+labeled_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', num_classes=7),
     *size_and_side,
     dict(type='RandomRotate', prob=0.8, degree=45, seg_pad_val=255),
     crop,
     dict(type='SemiMultiBranch', sup=sup_view),
 ]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *size_and_side,
     crop,
     dict(
@@ -40,8 +40,8 @@ unlabelled_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -50,18 +50,18 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        labelled=dict(
+        labeled=dict(
             type='ToyVOCDataset',
             data_root=data_root,
             indices=10,
-            pipeline=labelled_pipeline,
+            pipeline=labeled_pipeline,
         ),
-        unlabelled=dict(
+        unlabeled=dict(
             type='ToyVOCDataset',
             data_root=data_root,
             data_prefix=dict(img_path='JPEGImages'),
             indices=-390,
-            pipeline=unlabelled_pipeline,
+            pipeline=unlabeled_pipeline,
         ),
     ),
 )

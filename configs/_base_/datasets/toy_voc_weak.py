@@ -1,17 +1,17 @@
-# Generated pictures (python -m mmseg_wsss.datasets.toy.toy_voc data/toy_voc).
+# Generated images (python -m mmseg_wsss.datasets.toy.toy_voc data/toy_voc).
 data_root = 'data/toy_voc'
 crop_size = (128, 128)
 
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomRescale', ratio_range=(0.75, 1.25)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_split = dict(type='ToyVOCDataset', data_root=data_root)

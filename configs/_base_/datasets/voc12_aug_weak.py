@@ -1,19 +1,19 @@
-# PASCAL VOC 2012, train_aug (10,582 pictures), labelled by image tags alone.
+# PASCAL VOC 2012, train_aug (10,582 images), labeled by image tags alone.
 # tools/dataset_converters/voc_sbd.py makes train_aug.txt, and
 # tools/dataset_converters/image_tags.py the tag files.
 data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (321, 321)
 
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomRescale', ratio_range=(0.7, 1.3)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -50,7 +50,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over: the training pictures, at full size.
+# What tools/export_pseudo_labels.py runs over: the training images, at full size.
 export_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -60,7 +60,7 @@ export_dataloader = dict(
         type='WeakDataset',
         dataset=train_dataloader['dataset']['dataset'],
         tags=train_dataloader['dataset']['tags'],
-        pipeline=[dict(type='LoadPicture'), dict(type='PackWeakInputs')],
+        pipeline=[dict(type='LoadImageStrict'), dict(type='PackWeakInputs')],
         test_mode=True,
     ),
 )

@@ -1,9 +1,9 @@
 # VOC 2012 with the augmentation of RCM + MAM (specification: section 9). Seeds are
-# judged on the 1,464 pictures of train, by the threshold that suits them best.
+# judged on the 1,464 images of train, by the threshold that suits them best.
 _base_ = './voc12_aug_weak.py'
 crop_size = (384, 384)
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     # The longer side becomes 256 to 512 pixels.
     dict(
         type='RandomResize',

@@ -1,4 +1,4 @@
-# PASCAL VOC 2012: the labelled part of train_aug with masks, the rest without, in the
+# PASCAL VOC 2012: the labeled part of train_aug with masks, the rest without, in the
 # pipelines of MKD's release (mkd.md, section 9.1). tools/dataset_converters/voc_sbd.py
 # makes train_aug and its masks, tools/dataset_converters/semi_splits.py the splits:
 # voc-classic_{92,183,366,732,1464}, voc-blended-cps_1_{16,8,4,2} and
@@ -21,14 +21,14 @@ geometry = [
 sup_view = [dict(type='SemiPhotoMetricDistortion'), dict(type='PackWeakInputs')]
 weak_view = sup_view
 strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
-labelled_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', num_classes=21),
+labeled_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', num_classes=21),
     *geometry,
     dict(type='SemiMultiBranch', sup=sup_view),
 ]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -36,10 +36,10 @@ unlabelled_pipeline = [
         unsup_strong=strong_view,
     ),
 ]
-# Bare pictures for FixMatch, with one strong view, and for UniMatch, with two.
+# Unlabeled images for FixMatch, with one strong view, and for UniMatch, with two.
 unimatch_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 fixmatch_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -48,7 +48,7 @@ fixmatch_pipeline = [
     ),
 ]
 unimatch_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -58,9 +58,9 @@ unimatch_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='Resize', scale=(512, 512), keep_ratio=True),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -70,21 +70,21 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        labelled=dict(
+        labeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(
                 img_path='JPEGImages', seg_map_path='SegmentationClassAug'
             ),
             ann_file=f'{split}/labeled.txt',
-            pipeline=labelled_pipeline,
+            pipeline=labeled_pipeline,
         ),
-        unlabelled=dict(
+        unlabeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(img_path='JPEGImages'),
             ann_file=f'{split}/unlabeled.txt',
-            pipeline=unlabelled_pipeline,
+            pipeline=unlabeled_pipeline,
         ),
     ),
 )

@@ -1,4 +1,4 @@
-# voc-mini for checks on a CPU: 51 pictures with masks, 154 of which masks are never
+# voc-mini for checks on a CPU: 51 images with masks, 154 of which masks are never
 # opened, 150 to validate. The lists semi_1_8 (25) and semi_1_2 (102) lie beside.
 _base_ = '../strong_views.py'
 
@@ -15,14 +15,14 @@ geometry = [
 sup_view = [dict(type='PhotoMetricDistortion'), dict(type='PackWeakInputs')]
 weak_view = [dict(type='PackWeakInputs')]
 strong_view = [*_base_.mkd_strong, dict(type='PackWeakInputs')]
-labelled_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='LoadLabelMap', num_classes=21),
+labeled_pipeline = [
+    dict(type='LoadImageStrict'),
+    dict(type='LoadAnnotationsStrict', num_classes=21),
     *geometry,
     dict(type='SemiMultiBranch', sup=sup_view),
 ]
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -30,10 +30,10 @@ unlabelled_pipeline = [
         unsup_strong=strong_view,
     ),
 ]
-# Bare pictures for FixMatch, with one strong view, and for UniMatch, with two.
+# Unlabeled images for FixMatch, with one strong view, and for UniMatch, with two.
 unimatch_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 fixmatch_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -42,7 +42,7 @@ fixmatch_pipeline = [
     ),
 ]
 unimatch_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     *geometry,
     dict(
         type='SemiMultiBranch',
@@ -52,9 +52,9 @@ unimatch_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='Resize', scale=(321, 321), keep_ratio=True),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(
@@ -63,19 +63,19 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        labelled=dict(
+        labeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
             ann_file=f'{split}/labeled.txt',
-            pipeline=labelled_pipeline,
+            pipeline=labeled_pipeline,
         ),
-        unlabelled=dict(
+        unlabeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(img_path='JPEGImages'),
             ann_file=f'{split}/unlabeled.txt',
-            pipeline=unlabelled_pipeline,
+            pipeline=unlabeled_pipeline,
         ),
     ),
 )

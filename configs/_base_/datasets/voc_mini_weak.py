@@ -1,10 +1,10 @@
-# 355 pictures of PASCAL VOC 2012 for checks on a CPU: 205 to train, 150 to validate.
+# 355 images of PASCAL VOC 2012 for checks on a CPU: 205 to train, 150 to validate.
 # The tags are derived from the masks, which then play no part in the training.
 data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
 crop_size = (225, 225)
 
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='RandomRescale', ratio_range=(0.5, 1.2)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size),
@@ -12,9 +12,9 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(type='Resize', scale=(321, 321), keep_ratio=True),
-    dict(type='LoadLabelMap'),
+    dict(type='LoadAnnotationsStrict'),
     dict(type='PackWeakInputs'),
 ]
 train_split = dict(

@@ -55,8 +55,8 @@ model = dict(
     train_cfg=dict(cam=_cam),
     test_cfg=dict(mode='whole', cam=_cam),
 )
-# The protocol of AFA: scales of the picture whose longer side is 512, the mean over
-# mirror images, the maximum over scales, then the CRF. `tools/test.py --tta --crf`
+# The protocol of AFA: scales of the image whose longer side is 512, the mean over
+# flipped copies, the maximum over scales, then the CRF. `tools/test.py --tta --crf`
 tta_model = dict(
     type='WSSSTTAModel',
     merge='max',
@@ -68,7 +68,7 @@ tta_model = dict(
     ),
 )
 tta_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     dict(
         type='TestTimeAug',
         transforms=[
@@ -77,7 +77,7 @@ tta_pipeline = [
                 for side in (512, 256, 384)
             ],
             [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
-            [dict(type='LoadLabelMap')],
+            [dict(type='LoadAnnotationsStrict')],
             [dict(type='PackWeakInputs')],
         ],
     ),

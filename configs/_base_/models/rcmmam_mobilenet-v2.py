@@ -3,7 +3,7 @@
 _base_ = './cam_mobilenet-v2.py'
 model = dict(
     type='RCMMAM',
-    # Crops of small pictures are padded at length.
+    # Crops of small images are padded at length.
     ignore_padding=True,
     # Scale 2 would take two thirds of the time.
     main_scales=(0.5, 1.0, 1.5),

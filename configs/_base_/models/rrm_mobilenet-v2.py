@@ -1,8 +1,8 @@
 _base_ = './cam_mobilenet-v2.py'
 model = dict(
     type='RRM',
-    # Half the size in the CRFs: a quarter of the time. The published CRF (colours 13,
-    # compatibility 10) smooths these coarse CAMs away: on every fourth training picture
+    # Half the size in the CRFs: a quarter of the time. The published CRF (colors 13,
+    # compatibility 10) smooths these coarse CAMs away: on every fourth training image
     # labels by the powers (2, 4) have 30 where they exist, with this one 34.
     crf=dict(
         type='DenseCRF', bilateral_srgb=5.0, bilateral_compat=3.0, scale_factor=0.5

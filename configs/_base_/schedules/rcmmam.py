@@ -1,6 +1,6 @@
-# 15 epochs of 10,582 pictures in batches of 8: SGD without momentum, poly, biases at
+# 15 epochs of 10,582 images in batches of 8: SGD without momentum, poly, biases at
 # twice the rate and without decay (specification: section 8, quirks 1 and 7). The best
-# epoch is chosen by the seeds of the training pictures, which needs their masks (quirk
+# epoch is chosen by the seeds of the training images, which needs their masks (quirk
 # 8).
 epoch = 1322
 max_iters = 15 * epoch

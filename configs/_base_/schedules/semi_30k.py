@@ -1,5 +1,5 @@
 # MKD's release (mkd.md, section 10): SGD, one rate for all, poly, static loss scale.
-# The rate belongs to 4 labelled pictures a step on all GPUs together, and is
+# The rate belongs to 4 labeled images a step on all GPUs together, and is
 # proportional to them.
 max_iters = 30000
 optimizer = dict(type='SGD', lr=2.5e-3, momentum=0.9, weight_decay=5e-4)

@@ -1,4 +1,4 @@
-# What the released code computes: no distillation, the whole picture as guide,
+# What the released code computes: no distillation, the whole image as guide,
 # one scale a batch.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
 custom_hooks = [
@@ -8,8 +8,8 @@ custom_hooks = [
 ]
 model = dict(crf_guide='resized_full')
 train_pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='KeepFullPicture', size=(321, 321)),
+    dict(type='LoadImageStrict'),
+    dict(type='KeepFullImage', size=(321, 321)),
     dict(type='RandomRescale', ratio_range=(0.7, 1.3), batch_size=4),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=(321, 321)),

@@ -35,7 +35,7 @@ model = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    # The pictures' own longer side is 500.
+    # The images' own longer side is 500.
     dict(
         type='RandomResize', scale=(500, 500), ratio_range=(0.5, 1.5), keep_ratio=True
     ),

@@ -1,7 +1,7 @@
 # Weak views differ in their geometry alone; everything else is that of the MKD run.
 _base_ = '../mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
-unlabelled_pipeline = [
-    dict(type='LoadPicture'),
+unlabeled_pipeline = [
+    dict(type='LoadImageStrict'),
     *_base_.geometry,
     dict(
         type='SemiMultiBranch',
@@ -9,4 +9,4 @@ unlabelled_pipeline = [
         unsup_strong=_base_.strong_view,
     ),
 ]
-train_dataloader = dict(dataset=dict(unlabelled=dict(pipeline=unlabelled_pipeline)))
+train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=unlabeled_pipeline)))

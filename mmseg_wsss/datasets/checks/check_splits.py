@@ -14,7 +14,7 @@ from PIL import ImageFile
 from mmseg_wsss.utils.files import inside
 from mmseg_wsss.utils.parallel import parallel_map
 
-from ..label_maps import PICTURE_ERRORS, LabelRule, open_whole, read_label_map
+from ..label_maps import IMAGE_ERRORS, LabelRule, open_whole, read_label_map
 from ..tags.image_tags import ImageTags
 
 StrPath = str | os.PathLike[str]
@@ -25,7 +25,7 @@ EXIF_TURNED = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: its kind, the file or picture, and the details."""
+    """One thing that is wrong: its kind, the file or image, and the details."""
 
     kind: str
     where: str
@@ -33,8 +33,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of a split: its name in tag files, and its files."""
+class SplitImage:
+    """An image of a split: its name in tag files, and its files."""
 
     name: str
     path: str
@@ -43,21 +43,21 @@ class Picture:
 
 @dataclass
 class Split:
-    """Pictures that belong together, and the rules for them.
+    """Images that belong together, and the rules for them.
 
     Args:
-        name: ``'train'``, ``'val'``, ...; pictures of two names must not overlap.
-        pictures: The pictures.
-        folder: Folder that pictures must not leave; None does not check.
+        name: ``'train'``, ``'val'``, ...; images of two names must not overlap.
+        images: The images.
+        folder: Folder that images must not leave; None does not check.
         mask_folder: The same for masks.
         rule: Which labels masks may hold; None does not check them.
-        tags: Image tags that must cover the pictures; None does not check.
-        img_suffix: End of the names of pictures, for tags that have no picture.
-        masks_optional: Whether masks may be missing, as in weakly labelled sets.
+        tags: Image tags that must cover the images; None does not check.
+        img_suffix: End of the names of images, for tags that have no image.
+        masks_optional: Whether masks may be missing, as in weakly labeled sets.
     """
 
     name: str
-    pictures: Sequence[Picture]
+    images: Sequence[SplitImage]
     folder: StrPath | None = None
     mask_folder: StrPath | None = None
     rule: LabelRule | None = None
@@ -71,7 +71,7 @@ class Report:
     """What :func:`check_splits` found, and how much it looked at."""
 
     findings: list[Finding] = field(default_factory=list)
-    pictures: dict[str, int] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
     masks: dict[str, int] = field(default_factory=dict)
 
 
@@ -82,7 +82,7 @@ def check_splits(
 
     Args:
         splits: The splits; several may bear one name (parts of a concatenated set).
-        workers: Processes that read pictures; 0 reads in this one.
+        workers: Processes that read images; 0 reads in this one.
         progress: Whether to show a bar.
 
     Returns:
@@ -91,19 +91,19 @@ def check_splits(
     report = Report()
     digests: dict[str, dict[str, str]] = {}
     for split in splits:
-        if not split.pictures:
-            what = f'no picture (*{split.img_suffix}) in {split.name}'
+        if not split.images:
+            what = f'no image (*{split.img_suffix}) in {split.name}'
             report.findings.append(Finding('empty split', str(split.folder), what))
         report.findings += _repeated(split)
-        look = partial(_look_at, split=_without_pictures(split))
-        pictures = list({picture.path: picture for picture in split.pictures}.values())
-        seen = parallel_map(look, pictures, workers, f'checking {split.name}', progress)
-        for (digest, has_mask, findings), picture in zip(seen, pictures):
+        look = partial(_look_at, split=_without_images(split))
+        images = list({image.path: image for image in split.images}.values())
+        seen = parallel_map(look, images, workers, f'checking {split.name}', progress)
+        for (digest, has_mask, findings), image in zip(seen, images):
             report.findings += findings
-            _count(report.pictures, split.name, digest is not None)
+            _count(report.images, split.name, digest is not None)
             _count(report.masks, split.name, has_mask)
             if digest is not None:
-                digests.setdefault(split.name, {})[digest] = picture.path
+                digests.setdefault(split.name, {})[digest] = image.path
         report.findings += check_tags(split)
     for first, second in combinations(digests, 2):
         report.findings += _overlap(first, second, digests[first], digests[second])
@@ -114,7 +114,7 @@ def _count(counts: dict[str, int], name: str, more: bool) -> None:
     counts[name] = counts.get(name, 0) + int(more)
 
 
-def _without_pictures(split: Split) -> Split:
+def _without_images(split: Split) -> Split:
     """What the workers need of a split: they are sent it with every chunk."""
     return Split(
         split.name,
@@ -128,11 +128,11 @@ def _without_pictures(split: Split) -> Split:
 
 def _repeated(split: Split) -> Iterable[Finding]:
     seen = set()
-    for picture in split.pictures:
-        if picture.path in seen:
+    for image in split.images:
+        if image.path in seen:
             what = f'listed more than once in {split.name}'
-            yield Finding('repeated picture', picture.path, what)
-        seen.add(picture.path)
+            yield Finding('repeated image', image.path, what)
+        seen.add(image.path)
 
 
 def _overlap(
@@ -146,29 +146,29 @@ def _overlap(
         yield Finding('overlap of splits', files[digest], what)
 
 
-def _look_at(picture: Picture, split: Split) -> tuple[str | None, bool, list[Finding]]:
-    """Check the files of one picture.
+def _look_at(image: SplitImage, split: Split) -> tuple[str | None, bool, list[Finding]]:
+    """Check the files of one image.
 
     Returns:
-        Digest of the picture file, None if unusable; whether the mask was readable;
+        Digest of the image file, None if unusable; whether the mask was readable;
         and the findings.
     """
     findings: list[Finding] = []
-    if not _stays(picture.path, split.folder, findings):
+    if not _stays(image.path, split.folder, findings):
         return None, False, findings
     digest, size = None, None
     try:
-        size = picture_size(picture.path)
-        digest = hashlib.sha256(Path(picture.path).read_bytes()).hexdigest()
+        size = image_size(image.path)
+        digest = hashlib.sha256(Path(image.path).read_bytes()).hexdigest()
     except FileNotFoundError:
         what = f'listed in {split.name}'
-        findings.append(Finding('missing picture', picture.path, what))
-    except PICTURE_ERRORS as error:
-        what = str(error).replace(f' {picture.path!r}', '')
-        findings.append(Finding('unreadable picture', picture.path, what))
+        findings.append(Finding('missing image', image.path, what))
+    except IMAGE_ERRORS as error:
+        what = str(error).replace(f' {image.path!r}', '')
+        findings.append(Finding('unreadable image', image.path, what))
     has_mask = False
-    if picture.mask is not None and _stays(picture.mask, split.mask_folder, findings):
-        has_mask, more = _look_at_mask(picture.mask, size, split)
+    if image.mask is not None and _stays(image.mask, split.mask_folder, findings):
+        has_mask, more = _look_at_mask(image.mask, size, split)
         findings += more
     return digest, has_mask, findings
 
@@ -177,7 +177,7 @@ def _look_at_mask(
     path: str, size: tuple[int, int] | None, split: Split
 ) -> tuple[bool, list[Finding]]:
     if not os.path.isfile(path):
-        what = f'of a picture in {split.name}'
+        what = f'of an image in {split.name}'
         missing = [] if split.masks_optional else [Finding('missing mask', path, what)]
         return False, missing
     try:
@@ -188,9 +188,9 @@ def _look_at_mask(
     findings = []
     height, width = labels.shape
     if size is not None and (width, height) != size:
-        what = f'mask {width}x{height}, picture {size[0]}x{size[1]}'
+        what = f'mask {width}x{height}, image {size[0]}x{size[1]}'
         if (height, width) == size:
-            what += ' (turned: look at the EXIF orientation of the picture)'
+            what += ' (turned: look at the EXIF orientation of the image)'
         findings.append(Finding('size of the mask', path, what))
     complaint = split.rule.complaint(np.unique(labels)) if split.rule else None
     if complaint:
@@ -198,19 +198,19 @@ def _look_at_mask(
     return True, findings
 
 
-def picture_size(path: StrPath) -> tuple[int, int]:
-    """Width and height of a picture as mmcv shows it; decodes every pixel.
+def image_size(path: StrPath) -> tuple[int, int]:
+    """Width and height of an image as mmcv shows it; decodes every pixel.
 
     Raises:
         OSError, SyntaxError, ValueError, DecompressionBombError: It is missing or
-            broken; see ``PICTURE_ERRORS``.
+            broken; see ``IMAGE_ERRORS``.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise ValueError('Pillow was told to accept truncated pictures')
-    with open_whole(path) as picture:
-        picture.load()
-        width, height = picture.size
-        turned = picture.getexif().get(EXIF_ORIENTATION) in EXIF_TURNED
+        raise ValueError('Pillow was told to accept truncated images')
+    with open_whole(path) as image:
+        image.load()
+        width, height = image.size
+        turned = image.getexif().get(EXIF_ORIENTATION) in EXIF_TURNED
     return (height, width) if turned else (width, height)
 
 
@@ -227,24 +227,22 @@ def _stays(path: str, folder: StrPath | None, findings: list[Finding]) -> bool:
 
 
 def check_tags(split: Split) -> list[Finding]:
-    """Check that tags and pictures of a split belong together.
+    """Check that tags and images of a split belong together.
 
-    A tag file may serve several splits, so an entry without picture is one whose
-    file does not exist in the folder of the pictures.
+    A tag file may serve several splits, so an entry without image is one whose
+    file does not exist in the folder of the images.
     """
     if split.tags is None:
         return []
-    listed = {picture.name for picture in split.pictures}
+    listed = {image.name for image in split.images}
     findings = [
-        Finding('picture without tags', p.path, f'no entry in {split.tags.source}')
-        for p in split.pictures
+        Finding('image without tags', p.path, f'no entry in {split.tags.source}')
+        for p in split.images
         if p.name not in split.tags
     ]
     for name in split.tags.names:
         path = Path(split.folder or '.', name + split.img_suffix)
         if name not in listed and not path.is_file():
             what = f'{name!r}: neither in {split.name} nor a file {path}'
-            findings.append(
-                Finding('tags without picture', split.tags.place(name), what)
-            )
+            findings.append(Finding('tags without image', split.tags.place(name), what))
     return findings

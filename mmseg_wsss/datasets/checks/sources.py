@@ -1,4 +1,4 @@
-"""The splits that a config, or a folder of pictures, consists of; for the checks."""
+"""The splits that a config, or a folder of images, consists of; for the checks."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ..label_maps import LabelRule
 from ..splits.published import PUBLISHED, digest
 from ..splits.split_lists import read_list
 from ..tags.image_tags import ImageTags, TagError
-from .check_splits import Finding, Picture, Split
+from .check_splits import Finding, Split, SplitImage
 
 StrPath = str | os.PathLike[str]
 
@@ -25,8 +25,8 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
 
     Wrappers (``WeakDataset``, ``SemiDataset``, ``ConcatDataset``, ``RepeatDataset``)
     are looked through; the masks of a ``WeakDataset`` may be missing, those of the
-    unlabelled part of a ``SemiDataset`` are not looked at, and a split that bears the
-    name of a published one must have its labelled pictures.
+    unlabeled part of a ``SemiDataset`` are not looked at, and a split that bears the
+    name of a published one must have its labeled images.
 
     Args:
         config: An mmseg config.
@@ -58,9 +58,9 @@ def _collect(
     ``weak`` is the config of the ``WeakDataset`` around it, if there is one.
     """
     inner = cfg.get('datasets') or ([cfg['dataset']] if 'dataset' in cfg else [])
-    if 'unlabelled' in cfg:
-        inner = [cfg['labelled'], _without_masks(cfg['unlabelled'])]
-        _check_name(cfg['labelled'], findings)
+    if 'unlabeled' in cfg:
+        inner = [cfg['labeled'], _without_masks(cfg['unlabeled'])]
+        _check_name(cfg['labeled'], findings)
     for part in inner:
         _collect(name, part, cfg if 'tags' in cfg else weak, splits, findings)
     if inner:
@@ -95,14 +95,14 @@ def _without_masks(cfg: dict) -> dict:
     return {**cfg, 'data_prefix': prefix}
 
 
-def _check_name(labelled: dict, findings: list[Finding]) -> None:
+def _check_name(labeled: dict, findings: list[Finding]) -> None:
     """Whether lists in a folder named after a published split are that split's."""
-    path = Path(labelled.get('data_root') or '', labelled.get('ann_file') or '')
+    path = Path(labeled.get('data_root') or '', labeled.get('ann_file') or '')
     split = PUBLISHED.get(path.parent.name)
     if split is None or split.digest is None or not path.is_file():
         return
     if digest(read_list(path)) != split.digest:
-        what = f'these are not the labelled pictures of {split.name}'
+        what = f'these are not the labeled images of {split.name}'
         findings.append(Finding('wrong split', str(path), what))
 
 
@@ -117,18 +117,18 @@ def _missing_paths(cfg: dict) -> list[str]:
 
 def _split(name: str, dataset: Any) -> Split:
     folder = dataset.data_prefix.get('img_path')
-    pictures = []
+    images = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         path = info['img_path']
-        pictures.append(
-            Picture(_name(path, folder), path, info.get('seg_map_path') or None)
+        images.append(
+            SplitImage(_name(path, folder), path, info.get('seg_map_path') or None)
         )
     # With a label map the files hold the labels of the original classes.
     labels = len(dataset.label_map or dataset.metainfo['classes'])
     return Split(
         name,
-        pictures,
+        images,
         folder,
         dataset.data_prefix.get('seg_map_path'),
         LabelRule(labels, False, dataset.reduce_zero_label, dataset.ignore_index),
@@ -149,8 +149,8 @@ def _load_tags(
     options = {key: value for key, value in tags.items() if key != 'source'}
     names = classes[1:] if classes[0] == 'background' else classes
     try:
-        pictures = [picture.name for picture in split.pictures]
-        return ImageTags.load_for(pictures, classes=names, **options)
+        images = [image.name for image in split.images]
+        return ImageTags.load_for(images, classes=names, **options)
     except TagError as error:
         findings += tag_findings(error)
     except (OSError, ValueError, TypeError) as error:
@@ -171,7 +171,7 @@ def tag_findings(error: TagError) -> list[Finding]:
 
 def split_from_folder(
     name: str,
-    pictures: StrPath,
+    images: StrPath,
     masks: StrPath | None = None,
     split_file: StrPath | None = None,
     img_suffix: str = '.jpg',
@@ -179,22 +179,22 @@ def split_from_folder(
     rule: LabelRule | None = None,
     tags: ImageTags | None = None,
 ) -> Split:
-    """Split of a plain folder of pictures.
+    """Split of a plain folder of images.
 
     Args:
         name: Name of the split.
-        pictures: Folder of pictures.
+        images: Folder of images.
         masks: Folder of label maps with the same names, if there are any.
-        split_file: Text file with one name a line; None takes every picture.
-        img_suffix: End of the names of pictures.
+        split_file: Text file with one name a line; None takes every image.
+        img_suffix: End of the names of images.
         mask_suffix: End of the names of label maps.
         rule: Which labels masks may hold.
-        tags: Image tags that must cover the pictures.
+        tags: Image tags that must cover the images.
 
     Raises:
         FileNotFoundError: No such folder or list.
     """
-    folder = Path(pictures)
+    folder = Path(images)
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder} is no folder')
     if split_file is None:
@@ -204,7 +204,7 @@ def split_from_folder(
         lines = Path(split_file).read_text(encoding='utf-8').splitlines()
         names = [line.strip() for line in lines if line.strip()]
     entries = [
-        Picture(
+        SplitImage(
             entry,
             os.path.join(folder, entry + img_suffix),
             None if masks is None else os.path.join(masks, entry + mask_suffix),

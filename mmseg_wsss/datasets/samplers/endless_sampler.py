@@ -7,7 +7,7 @@ from torch.utils.data import Sampler
 
 from mmseg_wsss.registry import DATA_SAMPLERS
 
-from ..sample_key import Draw
+from ..sample_key import SampleKey
 
 
 def permutation(size: int, *key: int) -> list[int]:
@@ -24,10 +24,10 @@ class EndlessSampler(Sampler):
     Draw ``n`` of the whole training lies in pass ``n // len(dataset)``, each pass in an
     order of its own. Rank ``r`` of ``w`` takes the draws ``r, r + w, r + 2w, ...``, so
     that ``w`` ranks with batch ``b`` see together what one rank with batch ``w * b``
-    sees. It yields :class:`Draw`, from which our datasets seed their augmentation.
+    sees. It yields :class:`SampleKey`, from which our datasets seed their augmentation.
 
     Args:
-        dataset: Dataset with at least one picture.
+        dataset: Dataset with at least one image.
         shuffle: Whether each pass has a random order.
         seed: Seed; drawn and agreed on between the ranks if None.
 
@@ -39,21 +39,21 @@ class EndlessSampler(Sampler):
         self, dataset: Sized, shuffle: bool = True, seed: int | None = None
     ) -> None:
         if len(dataset) == 0:
-            raise ValueError('EndlessSampler needs a dataset with pictures, got none')
+            raise ValueError('EndlessSampler needs a dataset with images, got none')
         self.rank, self.world_size = get_dist_info()
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self.start = 0
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[SampleKey]:
         number = self.rank + self.start * self.world_size
         current, order = -1, list(range(self.size))
         while True:
             lap, position = divmod(number, self.size)
             if self.shuffle and lap != current:
                 current, order = lap, permutation(self.size, self.seed, lap)
-            yield Draw(order[position], self.seed, number)
+            yield SampleKey(order[position], self.seed, number)
             number += self.world_size
 
     def skip(self, num_samples: int) -> None:
@@ -68,7 +68,7 @@ class EndlessSampler(Sampler):
         self.start = num_samples
 
     def __len__(self) -> int:
-        """Number of pictures of a pass."""
+        """Number of images of a pass."""
         return self.size
 
     def set_epoch(self, epoch: int) -> None:

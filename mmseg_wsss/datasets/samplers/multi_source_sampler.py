@@ -8,33 +8,33 @@ from torch.utils.data import Sampler
 
 from mmseg_wsss.registry import DATA_SAMPLERS
 
-from ..sample_key import Draw
+from ..sample_key import SampleKey
 from .endless_sampler import permutation
 
 
 @DATA_SAMPLERS.register_module()
 class MultiSourceSampler(Sampler):
-    """Infinite sampler with a fixed number of pictures of each source in every batch.
+    """Infinite sampler with a fixed number of images of each source in every batch.
 
     Each source is passed through on its own, each pass in an order of its own. In a
-    batch the pictures of the first source come first. Draw ``n`` of a source is a
+    batch the images of the first source come first. Draw ``n`` of a source is a
     function of (seed, source, n) alone; ranks share the draws of an iteration, so that
     ``w`` ranks with batch ``b`` see together what one rank with batch ``w * b`` sees,
-    with the same counts. It yields :class:`Draw`, from which our datasets seed their
+    with the same counts. It yields :class:`SampleKey`, from which datasets seed their
     augmentation. Source: mkd.md, sections 9.2 and 12 (mmdetection's sampler of this
     name, without its defects).
 
     Args:
         dataset: Dataset with ``cumulative_sizes``: ``SemiDataset``, or
             MMEngine's ``ConcatDataset``, whose augmentation however is not seeded.
-        batch_size: Pictures of a batch of one rank: that of the data loader.
+        batch_size: Images of a batch of one rank: that of the data loader.
         source_ratio: Ratio of the sources in a batch; the first takes the remainder.
         shuffle: Whether each pass has a random order.
         seed: Seed; drawn and agreed on between the ranks if None.
 
     Raises:
         ValueError: If the dataset has no sources or an empty one, there is not one
-            ratio above 0 a source, or a source would get no picture of a batch.
+            ratio above 0 a source, or a source would get no image of a batch.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MultiSourceSampler(Sampler):
         self.starts = [0, *ends[:-1]]
         self.sizes = [end - start for start, end in zip(self.starts, ends)]
         if min(self.sizes) < 1:
-            raise ValueError(f'every source needs pictures, their sizes: {self.sizes}')
+            raise ValueError(f'every source needs images, their sizes: {self.sizes}')
         self.batch_size = batch_size
         self.counts = self._split_batch(source_ratio)
         self.rank, self.world_size = get_dist_info()
@@ -63,7 +63,7 @@ class MultiSourceSampler(Sampler):
         self.start = 0
 
     def _split_batch(self, ratio: Sequence[float]) -> list[int]:
-        """Number of pictures of each source in a batch of one rank."""
+        """Number of images of each source in a batch of one rank."""
         if len(ratio) != len(self.sizes) or min(ratio) <= 0:
             raise ValueError(
                 f'source_ratio must be {len(self.sizes)} numbers above 0, one a source,'
@@ -77,12 +77,12 @@ class MultiSourceSampler(Sampler):
         if min(counts) < 1:
             raise ValueError(
                 f'source_ratio {ratio} gives source {counts.index(min(counts))} no '
-                f'picture of a batch of {self.batch_size}; raise batch_size or change '
+                f'image of a batch of {self.batch_size}; raise batch_size or change '
                 'the ratio'
             )
         return counts
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[SampleKey]:
         ends = list(accumulate(self.counts))
         laps = [-1] * len(self.sizes)
         orders = [list(range(size)) for size in self.sizes]
@@ -101,7 +101,7 @@ class MultiSourceSampler(Sampler):
                 laps[source] = lap
             number = (iteration * self.batch_size + begin) * self.world_size + shared
             index = self.starts[source] + orders[source][position]
-            yield Draw(index, self.seed, number)
+            yield SampleKey(index, self.seed, number)
             taken += 1
 
     def skip(self, num_samples: int) -> None:
@@ -116,7 +116,7 @@ class MultiSourceSampler(Sampler):
         self.start = num_samples
 
     def __len__(self) -> int:
-        """Number of pictures of all sources."""
+        """Number of images of all sources."""
         return sum(self.sizes)
 
     def set_epoch(self, epoch: int) -> None:

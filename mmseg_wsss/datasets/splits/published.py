@@ -1,7 +1,7 @@
-"""Published splits into labelled and unlabelled pictures: which there are, and reading.
+"""Published splits into labeled and unlabeled images: which there are, and reading.
 
 The lists themselves are not shipped. What is known of them tells from a list alone
-which split it is, so that results on splits of the same size but of other pictures are
+which split it is, so that results on splits of the same size but of other images are
 not mixed: the two blended families of VOC are not comparable (mkd.md, section 9.3).
 """
 
@@ -20,17 +20,17 @@ class PublishedSplit:
     """A split that papers report results on.
 
     Args:
-        family: Who drew it, of which pictures.
-        size: Its size as in its name: ``1_16``, or a number of pictures.
-        labelled: Number of labelled pictures.
-        unlabelled: Number of unlabelled pictures.
-        digest: :func:`digest` of the labelled pictures; None where it is not known.
+        family: Who drew it, of which images.
+        size: Its size as in its name: ``1_16``, or a number of images.
+        labeled: Number of labeled images.
+        unlabeled: Number of unlabeled images.
+        digest: :func:`digest` of the labeled images; None where it is not known.
     """
 
     family: str
     size: str
-    labelled: int
-    unlabelled: int
+    labeled: int
+    unlabeled: int
     digest: str | None
 
     @property
@@ -45,7 +45,7 @@ def digest(names: Iterable[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-# Family, size, labelled, unlabelled, digest of the labelled ones (mkd.md, section 9.3).
+# Family, size, labeled, unlabeled, digest of the labeled ones (mkd.md, section 9.3).
 _ROWS: tuple[tuple[str, str, int, int, str | None], ...] = (
     ('voc-classic', '92', 92, 10490, '124b0aab2fcd1767'),
     ('voc-classic', '183', 183, 10399, '79b959bccf7753cd'),
@@ -84,13 +84,13 @@ _ROWS: tuple[tuple[str, str, int, int, str | None], ...] = (
 PUBLISHED = {split.name: split for split in (PublishedSplit(*row) for row in _ROWS)}
 
 
-def identify(labelled: Iterable[str]) -> PublishedSplit | None:
-    """The published split with these labelled pictures, if its digest is known."""
-    found = digest(labelled)
+def identify(labeled: Iterable[str]) -> PublishedSplit | None:
+    """The published split with these labeled images, if its digest is known."""
+    found = digest(labeled)
     return next((s for s in PUBLISHED.values() if s.digest == found), None)
 
 
-# What a picture is called in its file name; lists differ in all that is around it.
+# What an image is called in its file name; lists differ in all that is around it.
 _IDS = {
     'voc': re.compile(r'\d{4}_\d{6}'),
     'cityscapes': re.compile(r'[a-z-]+_\d{6}_\d{6}'),
@@ -101,10 +101,10 @@ UPSTREAM = tuple(_IDS)
 
 
 def read_upstream_list(path: StrPath, dataset: str) -> list[str]:
-    """Read the pictures of a published list, whatever its lines look like.
+    """Read the images of a published list, whatever its lines look like.
 
-    Lines may hold bare ids, paths of pictures, "picture mask" separated by spaces or a
-    tab, or "picture None", with any folders and suffixes.
+    Lines may hold bare ids, paths of images, "image mask" separated by spaces or a
+    tab, or "image None", with any folders and suffixes.
 
     Args:
         path: The list.
@@ -115,7 +115,7 @@ def read_upstream_list(path: StrPath, dataset: str) -> list[str]:
         ``train/aachen/aachen_000000_000019``, ``000000000009``, ``ADE_train_00000001``.
 
     Raises:
-        ValueError: A line without a picture, with the mask of another one, or with one
+        ValueError: A line without an image, with the mask of another one, or with one
             that is listed already; names file and line. An empty list.
     """
     names: dict[str, int] = {}
@@ -124,26 +124,26 @@ def read_upstream_list(path: StrPath, dataset: str) -> list[str]:
         if not line.strip():
             continue
         try:
-            name = _picture(line, dataset)
+            name = _image(line, dataset)
             if name in names:
                 raise ValueError(f'{name} is in line {names[name]} already')
         except ValueError as error:
             raise ValueError(f'{path}:{number}: {error}') from error
         names[name] = number
     if not names:
-        raise ValueError(f'{path} lists no picture')
+        raise ValueError(f'{path} lists no image')
     return list(names)
 
 
-def _picture(line: str, dataset: str) -> str:
-    """Name of the picture of a line."""
+def _image(line: str, dataset: str) -> str:
+    """Name of the image of a line."""
     columns = [column for column in line.split() if column != 'None']
     found = [_IDS[dataset].findall(column.rpartition('/')[2]) for column in columns]
     if not found or not all(found):
-        raise ValueError(f'expected a picture of {dataset}, found {line!r}')
+        raise ValueError(f'expected an image of {dataset}, found {line!r}')
     names = {ids[0] for ids in found}
     if len(names) > 1:
-        raise ValueError(f'expected one picture and its mask, found {sorted(names)}')
+        raise ValueError(f'expected one image and its mask, found {sorted(names)}')
     name = names.pop()
     if dataset != 'cityscapes':
         return name

@@ -1,4 +1,4 @@
-"""Splits into labelled and unlabelled pictures: drawn from a seed, or imported."""
+"""Splits into labeled and unlabeled images: drawn from a seed, or imported."""
 
 import json
 import math
@@ -24,32 +24,32 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class SemiSplit:
-    """Labelled and unlabelled pictures, and whose choice that is.
+    """Labeled and unlabeled images, and whose choice that is.
 
     Args:
         family: Who drew it: results of two families are not comparable.
-        size: ``1_16``, or the number of labelled pictures.
-        labelled: Names of the labelled pictures.
-        unlabelled: Names of the others.
+        size: ``1_16``, or the number of labeled images.
+        labeled: Names of the labeled images.
+        unlabeled: Names of the others.
 
     Raises:
-        ValueError: A picture is in both lists, or in one twice; there is no labelled
-            one; or the name is a published split's and the pictures are not.
+        ValueError: An image is in both lists, or in one twice; there is no labeled
+            one; or the name is a published split's and the images are not.
     """
 
     family: str
     size: str
-    labelled: Sequence[str]
-    unlabelled: Sequence[str]
+    labeled: Sequence[str]
+    unlabeled: Sequence[str]
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r'[a-z0-9-]+', self.family):
             raise ValueError(
                 f'a family is named with a-z, 0-9 and "-", got {self.family!r}'
             )
-        if not self.labelled:
-            raise ValueError(f'{self.name} has no labelled picture')
-        counts = Counter([*self.labelled, *self.unlabelled])
+        if not self.labeled:
+            raise ValueError(f'{self.name} has no labeled image')
+        counts = Counter([*self.labeled, *self.unlabeled])
         name, count = counts.most_common(1)[0]
         if count > 1:
             raise ValueError(f'{self.name}: {name} is listed {count} times')
@@ -62,14 +62,14 @@ class SemiSplit:
         known = PUBLISHED.get(self.name)
         if known is None:
             raise ValueError(f'{self.family} is published, and has no {self.size}')
-        found = len(self.labelled), len(self.unlabelled)
-        if found != (known.labelled, known.unlabelled):
+        found = len(self.labeled), len(self.unlabeled)
+        if found != (known.labeled, known.unlabeled):
             raise ValueError(
-                f'{self.name} has {known.labelled} labelled and {known.unlabelled} '
-                f'unlabelled pictures, these are {found[0]} and {found[1]}'
+                f'{self.name} has {known.labeled} labeled and {known.unlabeled} '
+                f'unlabeled images, these are {found[0]} and {found[1]}'
             )
-        if known.digest not in (None, digest(self.labelled)):
-            raise ValueError(f'{self.name} has other labelled pictures than these')
+        if known.digest not in (None, digest(self.labeled)):
+            raise ValueError(f'{self.name} has other labeled images than these')
 
     @property
     def name(self) -> str:
@@ -86,25 +86,25 @@ class SemiSplit:
             The folder of the split.
 
         Raises:
-            FileExistsError: The folder holds other pictures.
+            FileExistsError: The folder holds other images.
         """
         folder = Path(out) / self.name
         about: dict[str, Any] = {
             'family': self.family,
             'size': self.size,
-            'labelled': len(self.labelled),
-            'unlabelled': len(self.unlabelled),
-            'digest': digest(self.labelled),
+            'labeled': len(self.labeled),
+            'unlabeled': len(self.unlabeled),
+            'digest': digest(self.labeled),
         }
-        lists = {'labeled.txt': self.labelled, 'unlabeled.txt': self.unlabelled}
-        for name, pictures in lists.items():
+        lists = {'labeled.txt': self.labeled, 'unlabeled.txt': self.unlabeled}
+        for name, images in lists.items():
             path = folder / name
-            if path.is_file() and set(read_list(path)) != set(pictures):
+            if path.is_file() and set(read_list(path)) != set(images):
                 raise FileExistsError(
-                    f'{path} lists other pictures; remove the folder or write elsewhere'
+                    f'{path} lists other images; remove the folder or write elsewhere'
                 )
-        for name, pictures in lists.items():
-            write_list(folder / name, pictures)
+        for name, images in lists.items():
+            write_list(folder / name, images)
         with atomic_write(folder / 'split.json', 'w') as file:
             json.dump(about, file, indent=2)
         return folder
@@ -117,26 +117,26 @@ def draw_split(
     fold: int | None = None,
     tags: ImageTags | None = None,
 ) -> SemiSplit:
-    """Draw the labelled pictures at random.
+    """Draw the labeled images at random.
 
-    The pictures of a smaller size are among those of a larger one of the same seed and
+    The images of a smaller size are among those of a larger one of the same seed and
     fold. Whatever the order of ``names``, the split is the same.
 
     Args:
-        names: All pictures.
+        names: All images.
         size: A share such as ``1/16``, rounded up as in published splits, or a number.
         seed: Non-negative seed.
         fold: Number of the fold; each is a draw of its own (mmdetection's folds).
-        tags: Balance the classes: the next picture is always drawn among those that
-            show the class with the fewest labelled pictures so far. Rare classes then
-            come about as often as common ones, and pictures without a tag come last.
+        tags: Balance the classes: the next image is always drawn among those that
+            show the class with the fewest labeled images so far. Rare classes then
+            come about as often as common ones, and images without a tag come last.
 
     Returns:
         The split, of a family named after seed, balance and fold.
 
     Raises:
-        ValueError: A size that leaves no labelled or no unlabelled picture, or
-            pictures without tags.
+        ValueError: A size that leaves no labeled or no unlabeled image, or
+            images without tags.
     """
     pool = sorted(names)
     count = _count(size, len(pool))
@@ -158,22 +158,22 @@ def draw_split(
 
 
 def _count(size: str, total: int) -> int:
-    """Number of labelled pictures that a size means."""
+    """Number of labeled images that a size means."""
     if not re.fullmatch(r'\d+(/0*[1-9]\d*)?', size):
         raise ValueError(f"a size is a share such as '1/16' or a number, got {size!r}")
     count = math.ceil(Fraction(size) * total) if '/' in size else int(size)
     if not 0 < count < total:
         raise ValueError(
-            f'{size} of {total} pictures leaves no labelled or no unlabelled picture'
+            f'{size} of {total} images leaves no labeled or no unlabeled image'
         )
     return count
 
 
 def _balanced(names: Sequence[str], tags: np.ndarray) -> list[str]:
-    """Reorder pictures, so that each beginning of the list is balanced.
+    """Reorder images, so that each beginning of the list is balanced.
 
     Args:
-        names: N pictures in random order, which decides between equals.
+        names: N images in random order, which decides between equals.
         tags: Their tags (N, K), 0 or 1.
     """
     queues = [np.flatnonzero(column).tolist()[::-1] for column in tags.T]
@@ -181,18 +181,18 @@ def _balanced(names: Sequence[str], tags: np.ndarray) -> list[str]:
     taken: dict[int, None] = {}
     while any(queues):
         rarest = min((k for k, q in enumerate(queues) if q), key=lambda k: (seen[k], k))
-        picture = queues[rarest].pop()
-        if picture not in taken:
-            taken[picture] = None
-            seen += tags[picture]
+        image = queues[rarest].pop()
+        if image not in taken:
+            taken[image] = None
+            seen += tags[image]
     rest = [index for index in range(len(names)) if index not in taken]
     return [names[index] for index in (*taken, *rest)]
 
 
 def import_split(
-    labelled: StrPath,
+    labeled: StrPath,
     dataset: str,
-    unlabelled: StrPath | None = None,
+    unlabeled: StrPath | None = None,
     everything: StrPath | None = None,
     family: str | None = None,
     size: str | None = None,
@@ -200,38 +200,38 @@ def import_split(
     """Import published lists, and tell from their content which split they are.
 
     Args:
-        labelled: List of the labelled pictures; see :func:`read_upstream_list`.
+        labeled: List of the labeled images; see :func:`read_upstream_list`.
         dataset: ``'voc'``, ``'cityscapes'``, ``'coco'`` or ``'ade20k'``.
-        unlabelled: List of the unlabelled ones.
-        everything: List of all pictures, where ``unlabelled`` is not given: the
-            unlabelled ones are those not in ``labelled``.
-        family: Family of a split that is not recognised.
-        size: Its size; by default the number of labelled pictures.
+        unlabeled: List of the unlabeled ones.
+        everything: List of all images, where ``unlabeled`` is not given: the
+            unlabeled ones are those not in ``labeled``.
+        family: Family of a split that is not recognized.
+        size: Its size; by default the number of labeled images.
 
     Raises:
         ValueError: The lists are broken, incomplete, of no split that is known and no
             family is given, or of another one than it is given out to be.
     """
-    names = read_upstream_list(labelled, dataset)
-    if unlabelled is not None:
-        others = read_upstream_list(unlabelled, dataset)
+    names = read_upstream_list(labeled, dataset)
+    if unlabeled is not None:
+        others = read_upstream_list(unlabeled, dataset)
     elif everything is not None:
         pool = read_upstream_list(everything, dataset)
         missing = sorted(set(names) - set(pool))
         if missing:
-            raise ValueError(f'{missing[0]} of {labelled} is not in {everything}')
+            raise ValueError(f'{missing[0]} of {labeled} is not in {everything}')
         others = [name for name in pool if name not in set(names)]
     else:
-        raise ValueError(f'{labelled}: its unlabelled pictures, or all, are not given')
+        raise ValueError(f'{labeled}: its unlabeled images, or all, are not given')
     known = identify(names)
-    # Some lists pair the labelled pictures of one split with fewer unlabelled ones.
-    if known is not None and (family is None or len(others) == known.unlabelled):
+    # Some lists pair the labeled images of one split with fewer unlabeled ones.
+    if known is not None and (family is None or len(others) == known.unlabeled):
         if family not in (None, known.family):
-            raise ValueError(f'{labelled} is {known.name}, not of the family {family}')
+            raise ValueError(f'{labeled} is {known.name}, not of the family {family}')
         return SemiSplit(known.family, known.size, names, others)
     if family is None:
         raise ValueError(
-            f'{labelled}: {len(names)} labelled pictures of no published split that is '
+            f'{labeled}: {len(names)} labeled images of no published split that is '
             'known here; name its family'
         )
     return SemiSplit(family, size or str(len(names)), names, others)

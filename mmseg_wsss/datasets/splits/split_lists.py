@@ -1,4 +1,4 @@
-"""Split lists: text files with the name of one picture a line."""
+"""Split lists: text files with the name of one image a line."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Image-level labels ("tags"): which classes a picture shows, not where."""
+"""Image-level labels ("tags"): which classes an image shows, not where."""
 
 import os
 import warnings
@@ -30,29 +30,29 @@ FORMATS = (*TEXT_READERS, 'coco', 'voc_xml', 'masks')
 
 
 class ImageTags:
-    """Tags of pictures as indices into the foreground classes.
+    """Tags of images as indices into the foreground classes.
 
-    A picture goes by the stem of its file ("2007_000032"), with the sub-folder where
-    pictures lie in sub-folders ("train/2007_000032"). Tags in files are class names.
+    An image goes by the stem of its file ("2007_000032"), with the sub-folder where
+    images lie in sub-folders ("train/2007_000032"). Tags in files are class names.
     Every reader checks all of the source and raises one :class:`TagError`, a
     ``ValueError``, that names each problem with its file and, in text files, line:
-    unknown tags, unknown and repeated pictures, pictures without any tag. A tag
-    repeated for a picture counts once. Pictures without any tag are an error unless
-    ``allow_empty=True`` says that they are meant (pictures of background only); then
+    unknown tags, unknown and repeated images, images without any tag. A tag
+    repeated for an image counts once. Images without any tag are an error unless
+    ``allow_empty=True`` says that they are meant (images of background only); then
     a warning counts them.
 
     Readers have these arguments in common:
 
     * ``classes``: names of the K foreground classes, without the background.
-    * ``pictures``: the pictures expected, e.g. of a split list. A tag file must name
+    * ``images``: the images expected, e.g. of a split list. A tag file must name
       all of them and no other; from folders and COCO files only these are read.
     * ``allow_empty``: see above.
 
     Args:
-        tags: Tag indices in [0, K) of each picture; may be empty.
+        tags: Tag indices in [0, K) of each image; may be empty.
         classes: Names of the K foreground classes.
         source: Where the tags come from, for messages.
-        places: Where each picture's entry is, for messages.
+        places: Where each image's entry is, for messages.
 
     Raises:
         ValueError: Repeated class names, a background among them, or an index outside
@@ -75,14 +75,14 @@ class ImageTags:
             for index in indices:
                 if not 0 <= index < len(self.classes):
                     raise ValueError(
-                        f'{self.place(name)}: tag {index} of picture {name!r} is '
+                        f'{self.place(name)}: tag {index} of image {name!r} is '
                         f'outside [0, {len(self.classes)})'
                     )
                 self._matrix[row, index] = 1
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The pictures, in the order of the source."""
+        """The images, in the order of the source."""
         return tuple(self._rows)
 
     def __len__(self) -> int:
@@ -93,52 +93,52 @@ class ImageTags:
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}({len(self)} pictures, {len(self.classes)} classes, '
+            f'{type(self).__name__}({len(self)} images, {len(self.classes)} classes, '
             f'from {self.source})'
         )
 
     def vector(self, name: str) -> np.ndarray:
-        """Tags of a picture: (K,) uint8, 1 where the class is present.
+        """Tags of an image: (K,) uint8, 1 where the class is present.
 
         Raises:
-            KeyError: The picture has no entry.
+            KeyError: The image has no entry.
         """
         if name not in self._rows:
-            raise KeyError(f'no tags for picture {name!r} in {self!r}')
+            raise KeyError(f'no tags for image {name!r} in {self!r}')
         return self._matrix[self._rows[name]].copy()
 
     def labels(self, name: str) -> list[str]:
-        """Tags of a picture as class names; same errors as :meth:`vector`."""
+        """Tags of an image as class names; same errors as :meth:`vector`."""
         return [self.classes[index] for index in np.flatnonzero(self.vector(name))]
 
     def place(self, name: str) -> str:
-        """File, and line if known, of a picture's entry."""
+        """File, and line if known, of an image's entry."""
         return self._places.get(name, self.source)
 
     def counts(self) -> dict[str, int]:
-        """Number of pictures that show each class."""
+        """Number of images that show each class."""
         return dict(zip(self.classes, self._matrix.sum(0, dtype=int).tolist()))
 
     def check(self, names: Iterable[str], allow_extra: bool = True) -> None:
-        """Check that the pictures of a data set have entries.
+        """Check that the images of a data set have entries.
 
         Args:
-            names: The pictures of the data set.
-            allow_extra: Whether there may be entries for other pictures, as where one
+            names: The images of the data set.
+            allow_extra: Whether there may be entries for other images, as where one
                 file serves several splits.
 
         Raises:
-            TagError: Names every picture without entry, and every other entry.
+            TagError: Names every image without entry, and every other entry.
         """
         known = dict.fromkeys(names)
         problems = [
-            f'{self.source}: no entry for picture {name!r}'
+            f'{self.source}: no entry for image {name!r}'
             for name in known
             if name not in self
         ]
         if not allow_extra:
             problems += [
-                f'{self.place(name)}: unknown picture {name!r}'
+                f'{self.place(name)}: unknown image {name!r}'
                 for name in self.names
                 if name not in known
             ]
@@ -165,15 +165,15 @@ class ImageTags:
         format: str | None = None,
         *,
         index_base: int | None = None,
-        pictures: Iterable[str] | None = None,
+        images: Iterable[str] | None = None,
         allow_empty: bool = False,
         **options: Any,
     ) -> 'ImageTags':
         """Read tags from a file or folder.
 
         Args:
-            path: JSON ``{"picture": ["dog", "person"]}``; CSV ``image,tag1;tag2`` with
-                or without a header; text ``picture tag tag`` (tabs where names have
+            path: JSON ``{"image": ["dog", "person"]}``; CSV ``image,tag1;tag2`` with
+                or without a header; text ``image tag tag`` (tabs where names have
                 spaces); a COCO file; a folder of VOC XML files or of label maps.
             classes: Foreground classes.
             format: ``'json'``, ``'csv'``, ``'text'``, ``'coco'``, ``'voc_xml'`` or
@@ -181,8 +181,8 @@ class ImageTags:
             index_base: Numbers are refused as tags, since 3 may mean class 3 or label
                 3, where 0 is the background, unless this says what they count from: 0
                 (first foreground class is 0) or 1. For JSON, CSV and text.
-            pictures: Pictures expected.
-            allow_empty: Whether pictures may have no tag.
+            images: Images expected.
+            allow_empty: Whether images may have no tag.
             **options: Of ``from_coco``, ``from_voc_xml`` or ``from_masks``.
 
         Raises:
@@ -198,31 +198,31 @@ class ImageTags:
             if index_base is not None:
                 raise ValueError(f'{path}: index_base is not for format {kind!r}')
             read = getattr(cls, f'from_{kind}')
-            options.update(pictures=pictures, allow_empty=allow_empty)
+            options.update(images=images, allow_empty=allow_empty)
             return read(path, classes, **options)
         if options:
             raise ValueError(f'{path}: format {kind!r} takes no {sorted(options)}')
         file = TEXT_READERS[kind](path)
         return cls._from_records(
-            file, classes, str(path), pictures, allow_empty, index_base=index_base
+            file, classes, str(path), images, allow_empty, index_base=index_base
         )
 
     @classmethod
     def load_for(
         cls,
-        pictures: Iterable[str],
+        images: Iterable[str],
         path: StrPath,
         classes: Sequence[str],
         format: str | None = None,
         **options: Any,
     ) -> 'ImageTags':
-        """Read the tags of a data set's pictures from a source that may hold more.
+        """Read the tags of a data set's images from a source that may hold more.
 
         What a COCO file, or a folder of XML files or label maps, says of other
-        pictures is not looked at; the lines of a tag file are all validated.
+        images is not looked at; the lines of a tag file are all validated.
 
         Args:
-            pictures: Pictures of the data set.
+            images: Images of the data set.
             path: As in :meth:`load`, like all further arguments and errors.
             classes: Foreground classes.
             format: As in :meth:`load`.
@@ -230,7 +230,7 @@ class ImageTags:
         """
         refuse_pickles(path)
         if (format or _guess_format(path)) not in TEXT_READERS:
-            options.setdefault('pictures', list(pictures))
+            options.setdefault('images', list(images))
         return cls.load(path, classes, format, **options)
 
     @classmethod
@@ -239,17 +239,17 @@ class ImageTags:
         path: StrPath,
         classes: Sequence[str] | None = None,
         drop_unknown: bool = False,
-        pictures: Iterable[str] | None = None,
+        images: Iterable[str] | None = None,
         allow_empty: bool = False,
     ) -> 'ImageTags':
-        """Collect the categories present in each picture of a COCO file.
+        """Collect the categories present in each image of a COCO file.
 
         Args:
             path: COCO JSON with ``images``, ``annotations`` and ``categories``.
             classes: Foreground classes; by default all categories, by rising id.
             drop_unknown: Leave out categories that are no class, instead of raising.
-            pictures: Read these only; ids from ``file_name``.
-            allow_empty: Whether pictures may have no tag.
+            images: Read these only; ids from ``file_name``.
+            allow_empty: Whether images may have no tag.
 
         Raises:
             TagError: As :meth:`load`.
@@ -257,10 +257,10 @@ class ImageTags:
         """
         file, categories = read_coco(path)
         names = categories if classes is None else classes
-        pictures = None if pictures is None else list(pictures)
-        file.keep(pictures)
+        images = None if images is None else list(images)
+        file.keep(images)
         return cls._from_records(
-            file, names, str(path), pictures, allow_empty, drop_unknown=drop_unknown
+            file, names, str(path), images, allow_empty, drop_unknown=drop_unknown
         )
 
     @classmethod
@@ -270,29 +270,29 @@ class ImageTags:
         classes: Sequence[str],
         keep_difficult: bool = True,
         drop_unknown: bool = False,
-        pictures: Iterable[str] | None = None,
+        images: Iterable[str] | None = None,
         allow_empty: bool = False,
     ) -> 'ImageTags':
         """Collect the objects named in a folder of VOC annotations.
 
         Args:
-            folder: Folder with one XML file a picture, of the same stem.
+            folder: Folder with one XML file an image, of the same stem.
             classes: Foreground classes.
             keep_difficult: Whether objects marked ``difficult`` count.
             drop_unknown: Leave out objects that are no class, instead of raising.
-            pictures: Read these only.
-            allow_empty: Whether pictures may have no tag.
+            images: Read these only.
+            allow_empty: Whether images may have no tag.
 
         Raises:
             TagError: As :meth:`load`; also broken XML and XML with a DOCTYPE.
         """
-        pictures = None if pictures is None else list(pictures)
-        files = _chosen(files_below(folder, '.xml'), pictures)
+        images = None if images is None else list(images)
+        files = _chosen(files_below(folder, '.xml'), images)
         return cls._from_records(
             read_voc_xml(files, keep_difficult),
             classes,
             str(folder),
-            pictures,
+            images,
             allow_empty,
             drop_unknown=drop_unknown,
         )
@@ -309,24 +309,24 @@ class ImageTags:
         suffix: str = '.png',
         workers: int = 0,
         progress: bool = False,
-        pictures: Iterable[str] | None = None,
+        images: Iterable[str] | None = None,
         allow_empty: bool = False,
     ) -> 'ImageTags':
-        """Derive tags from label maps (palette or grey PNG).
+        """Derive tags from label maps (palette or gray PNG).
 
         Args:
-            masks: Folder of label maps, or the label map of every picture.
+            masks: Folder of label maps, or the label map of every image.
             classes: Foreground classes.
             background: Whether label 0 is the background, which is no tag.
-            reduce_zero_label: Whether 0 means "unlabelled" and classes begin at 1, as
+            reduce_zero_label: Whether 0 means "unlabeled" and classes begin at 1, as
                 in mmseg's data sets without background (then ``background=False``).
             ignore_index: Value of pixels without a label.
             min_pixels: A class counts as present from this number of pixels on.
-            suffix: End of the names of label maps, taken off for the picture.
+            suffix: End of the names of label maps, taken off for the image.
             workers: Processes that read; 0 reads in this one.
             progress: Whether to show a bar.
-            pictures: Read these only.
-            allow_empty: Whether pictures may have no tag.
+            images: Read these only.
+            allow_empty: Whether images may have no tag.
 
         Raises:
             TagError: As :meth:`load`; also unreadable masks, labels outside the range.
@@ -335,13 +335,13 @@ class ImageTags:
             source, files = str(masks), files_below(masks, suffix)
         else:
             source, files = 'masks', {name: Path(p) for name, p in masks.items()}
-        pictures = None if pictures is None else list(pictures)
+        images = None if images is None else list(images)
         names = foreground(classes)
         rule = LabelRule(len(names), background, reduce_zero_label, ignore_index)
         file = read_masks(
-            _chosen(files, pictures), rule, names, min_pixels, workers, progress
+            _chosen(files, images), rule, names, min_pixels, workers, progress
         )
-        return cls._from_records(file, names, source, pictures, allow_empty)
+        return cls._from_records(file, names, source, images, allow_empty)
 
     @classmethod
     def _from_records(
@@ -349,13 +349,13 @@ class ImageTags:
         file: TagFile,
         classes: Sequence[str],
         source: str,
-        pictures: Iterable[str] | None,
+        images: Iterable[str] | None,
         allow_empty: bool,
         **rules: Any,
     ) -> 'ImageTags':
         names = foreground(classes)
         tags, places, problems = resolve(
-            file, names, source, pictures, allow_empty, **rules
+            file, names, source, images, allow_empty, **rules
         )
         if problems:
             raise TagError(source, problems)
@@ -363,18 +363,16 @@ class ImageTags:
         if empty:
             some = ', '.join(empty[:5]) + (', ...' if len(empty) > 5 else '')
             warnings.warn(
-                f'{source}: {len(empty)} of {len(tags)} pictures have no tag: {some}',
+                f'{source}: {len(empty)} of {len(tags)} images have no tag: {some}',
                 stacklevel=3,
             )
         return cls(tags, names, source, places)
 
 
-def _chosen(
-    files: Mapping[str, Path], pictures: Sequence[str] | None
-) -> dict[str, Path]:
-    if pictures is None:
+def _chosen(files: Mapping[str, Path], images: Sequence[str] | None) -> dict[str, Path]:
+    if images is None:
         return dict(files)
-    return {name: files[name] for name in pictures if name in files}
+    return {name: files[name] for name in images if name in files}
 
 
 def _text_format(path: StrPath) -> str:

@@ -2,7 +2,7 @@
 
 A record says what one entry of a file claims; what is wrong with the file itself is
 collected beside the records, so that a user sees all of it at once. Whether the claims
-are right (known class, known picture, no duplicates) is for
+are right (known class, known image, no duplicates) is for
 :class:`~mmseg_wsss.datasets.tags.image_tags.ImageTags` to check.
 """
 
@@ -20,17 +20,17 @@ from mmseg_wsss.utils.files import atomic_write
 
 StrPath = str | os.PathLike[str]
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 PICKLE_SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.pt', '.pth', '.joblib')
-HEADER_PICTURE = ('image', 'picture', 'img', 'file', 'filename', 'file_name', 'name')
+HEADER_IMAGE = ('image', 'image', 'img', 'file', 'filename', 'file_name', 'name')
 HEADER_TAGS = ('tag', 'tags', 'label', 'labels', 'class', 'classes')
 
 
 @dataclass(frozen=True)
 class TagRecord:
-    """One entry: the picture and its tags as written, and the place for messages."""
+    """One entry: the image and its tags as written, and the place for messages."""
 
-    picture: str
+    image: str
     tags: tuple[str | int, ...]
     where: str
 
@@ -42,25 +42,25 @@ class TagFile:
     Args:
         records: The entries.
         problems: What was wrong beside them.
-        has_ids: Whether ``record.picture`` is an id, not yet a name with a suffix.
+        has_ids: Whether ``record.image`` is an id, not yet a name with a suffix.
     """
 
     records: list[TagRecord] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     has_ids: bool = False
 
-    def keep(self, pictures: Sequence[str] | None) -> None:
-        """Drop the records of other pictures; None keeps all."""
-        if pictures is None:
+    def keep(self, images: Sequence[str] | None) -> None:
+        """Drop the records of other images; None keeps all."""
+        if images is None:
             return
-        wanted = set(pictures)
-        self.records = [r for r in self.records if picture_id(r.picture) in wanted]
+        wanted = set(images)
+        self.records = [r for r in self.records if image_id(r.image) in wanted]
 
 
-def picture_id(name: str) -> str:
-    """Identity of a picture: its relative path with ``/`` and without its suffix.
+def image_id(name: str) -> str:
+    """Identity of an image: its relative path with ``/`` and without its suffix.
 
-    Only the suffixes of pictures are taken off, so dots in names survive.
+    Only the suffixes of images are taken off, so dots in names survive.
 
     Raises:
         ValueError: The path is absolute, has ``..`` in it, is empty, or has control
@@ -69,10 +69,10 @@ def picture_id(name: str) -> str:
     path = name.strip().replace('\\', '/')
     parts = PurePosixPath(path)
     if not parts.parts or any(ord(char) < 32 for char in path):
-        raise ValueError(f'{name!r} is no name of a picture')
+        raise ValueError(f'{name!r} is no name of an image')
     if parts.is_absolute() or '..' in parts.parts or re.match('[A-Za-z]:/', path):
-        raise ValueError(f'picture {name!r} leaves the data root')
-    if parts.suffix.lower() in PICTURE_SUFFIXES:
+        raise ValueError(f'image {name!r} leaves the data root')
+    if parts.suffix.lower() in IMAGE_SUFFIXES:
         parts = parts.with_suffix('')
     return parts.as_posix()
 
@@ -134,7 +134,7 @@ class _Pairs(list):
 
 
 def read_json(path: StrPath) -> TagFile:
-    """Read ``{"picture": ["dog", "person"], ...}``.
+    """Read ``{"image": ["dog", "person"], ...}``.
 
     Raises:
         ValueError: Not JSON, or not an object; names file and line.
@@ -143,7 +143,7 @@ def read_json(path: StrPath) -> TagFile:
     pairs = parse_json(path, text, _Pairs)
     if not isinstance(pairs, _Pairs):
         raise ValueError(
-            f'{path}: expected an object {{"picture": ["tag", ...]}}, found '
+            f'{path}: expected an object {{"image": ["tag", ...]}}, found '
             f'{type(pairs).__name__}'
         )
     # Every string is matched, so that a quote always opens one; keys have a colon.
@@ -154,15 +154,15 @@ def read_json(path: StrPath) -> TagFile:
     if len(places) != len(pairs):
         places = [str(path)] * len(pairs)
     file = TagFile()
-    for (picture, tags), where in zip(pairs, places):
+    for (image, tags), where in zip(pairs, places):
         if not isinstance(tags, list) or not all(
             isinstance(tag, str | int) and not isinstance(tag, bool) for tag in tags
         ):
             file.problems.append(
-                f'{where}: expected a list of tags for picture {picture!r}'
+                f'{where}: expected a list of tags for image {image!r}'
             )
         else:
-            file.records.append(TagRecord(picture, tuple(tags), where))
+            file.records.append(TagRecord(image, tuple(tags), where))
     return file
 
 
@@ -209,13 +209,13 @@ def read_csv(path: StrPath) -> TagFile:
 def _is_header(cells: list[str]) -> bool:
     return (
         len(cells) >= 2
-        and cells[0].lower() in HEADER_PICTURE
+        and cells[0].lower() in HEADER_IMAGE
         and cells[1].lower() in HEADER_TAGS
     )
 
 
 def read_text(path: StrPath) -> TagFile:
-    """Read ``picture tag tag`` lines, split at tabs if there is one, else at spaces.
+    """Read ``image tag tag`` lines, split at tabs if there is one, else at spaces.
 
     Raises:
         ValueError: Not text; names the file.
@@ -236,16 +236,16 @@ def write_tags(path: StrPath, kind: str, tags: Mapping[str, Sequence[str]]) -> N
     Args:
         path: The file.
         kind: ``'json'``, ``'csv'`` or ``'text'``.
-        tags: Class names of every picture.
+        tags: Class names of every image.
 
     Raises:
         ValueError: A name holds the mark that separates names.
     """
     mark = {'csv': ';', 'text': '\t'}.get(kind)
-    for picture, labels in tags.items():
+    for image, labels in tags.items():
         bad = [name for name in labels if mark and mark in name]
         if bad:
-            raise ValueError(f'{path}: {bad[0]!r} of {picture!r} has {mark!r} in it')
+            raise ValueError(f'{path}: {bad[0]!r} of {image!r} has {mark!r} in it')
     with atomic_write(path, 'w') as file:
         if kind == 'json':
             lines = [f'  {json.dumps(p)}: {json.dumps(t)}' for p, t in tags.items()]
@@ -255,5 +255,5 @@ def write_tags(path: StrPath, kind: str, tags: Mapping[str, Sequence[str]]) -> N
             rows.writerow(['image', 'tags'])
             rows.writerows([p, ';'.join(t)] for p, t in tags.items())
         else:
-            # The tab behind every picture keeps names with spaces in one piece.
+            # The tab behind every image keeps names with spaces in one piece.
             file.writelines(f'{p}\t' + '\t'.join(t) + '\n' for p, t in tags.items())

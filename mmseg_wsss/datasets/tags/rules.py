@@ -1,10 +1,10 @@
-"""What makes tags valid: known classes, known pictures, one entry each."""
+"""What makes tags valid: known classes, known images, one entry each."""
 
 import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-from .readers import TagFile, TagRecord, picture_id
+from .readers import TagFile, TagRecord, image_id
 
 SHOWN_PROBLEMS = 200
 
@@ -46,7 +46,7 @@ def resolve(
     file: TagFile,
     classes: Sequence[str],
     source: str,
-    pictures: Iterable[str] | None = None,
+    images: Iterable[str] | None = None,
     allow_empty: bool = False,
     index_base: int | None = None,
     drop_unknown: bool = False,
@@ -57,13 +57,13 @@ def resolve(
         file: What a reader found.
         classes: Names of the foreground classes.
         source: Name of the whole, for messages.
-        pictures: The pictures expected; None expects nothing.
-        allow_empty: Whether pictures may have no tag.
+        images: The images expected; None expects nothing.
+        allow_empty: Whether images may have no tag.
         index_base: What numbers count from; None refuses numbers.
         drop_unknown: Whether unknown tags are left out instead of reported.
 
     Returns:
-        Tag indices of each picture, the place of its entry, and the problems.
+        Tag indices of each image, the place of its entry, and the problems.
 
     Raises:
         ValueError: ``index_base`` is not 0, 1 or None.
@@ -73,32 +73,31 @@ def resolve(
     problems = list(file.problems)
     tags: dict[str, list[int]] = {}
     places: dict[str, str] = {}
-    expected = None if pictures is None else dict.fromkeys(pictures)
+    expected = None if images is None else dict.fromkeys(images)
     indices = {name: index for index, name in enumerate(classes)}
     for record in file.records:
-        picture = record.picture
+        image = record.image
         try:
-            picture = picture if file.has_ids else picture_id(picture)
+            image = image if file.has_ids else image_id(image)
         except ValueError as error:
             problems.append(f'{record.where}: {error}')
             continue
-        if picture in tags:
+        if image in tags:
             problems.append(
-                f'{record.where}: duplicate picture {picture!r}, first at '
-                f'{places[picture]}'
+                f'{record.where}: duplicate image {image!r}, first at {places[image]}'
             )
             continue
-        if expected is not None and picture not in expected:
-            problems.append(f'{record.where}: unknown picture {picture!r}')
-        places[picture] = record.where
-        tags[picture], wrong = _indices(record, indices, index_base)
+        if expected is not None and image not in expected:
+            problems.append(f'{record.where}: unknown image {image!r}')
+        places[image] = record.where
+        tags[image], wrong = _indices(record, indices, index_base)
         if drop_unknown:
             wrong = []
-        if not (tags[picture] or wrong or allow_empty):
-            wrong = ['no tag (allow_empty=True accepts pictures without tags)']
-        problems += [f'{record.where}: picture {picture!r}: {text}' for text in wrong]
+        if not (tags[image] or wrong or allow_empty):
+            wrong = ['no tag (allow_empty=True accepts images without tags)']
+        problems += [f'{record.where}: image {image!r}: {text}' for text in wrong]
     problems += [
-        f'{source}: no entry for picture {name!r}'
+        f'{source}: no entry for image {name!r}'
         for name in expected or ()
         if name not in tags
     ]

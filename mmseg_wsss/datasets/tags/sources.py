@@ -39,29 +39,29 @@ def read_coco(path: StrPath) -> tuple[TagFile, list[str]]:
 
 
 def _coco_records(path: StrPath, content: dict) -> TagFile:
-    """Collect the categories present in each picture of a parsed COCO file."""
+    """Collect the categories present in each image of a parsed COCO file."""
     file = TagFile()
     try:
         names = {entry['id']: str(entry['name']) for entry in content['categories']}
-        pictures = {e['id']: str(e['file_name']) for e in content['images']}
+        images = {e['id']: str(e['file_name']) for e in content['images']}
         annotations = [
             (e.get('id'), e['image_id'], e['category_id'])
             for e in content.get('annotations', [])
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: not a COCO file: {error!r} is missing') from error
-    present: dict[Any, dict[str, None]] = {key: {} for key in pictures}
-    for number, picture, category in annotations:
+    present: dict[Any, dict[str, None]] = {key: {} for key in images}
+    for number, image, category in annotations:
         where = f'{path}: annotation {number}'
-        if picture not in present:
-            file.problems.append(f'{where}: unknown image_id {picture!r}')
+        if image not in present:
+            file.problems.append(f'{where}: unknown image_id {image!r}')
         elif category not in names:
             file.problems.append(f'{where}: unknown category_id {category!r}')
         else:
-            present[picture][names[category]] = None
+            present[image][names[category]] = None
     file.records = [
         TagRecord(name, tuple(present[key]), f'{path}: image {key}')
-        for key, name in pictures.items()
+        for key, name in images.items()
     ]
     return file
 
@@ -94,14 +94,14 @@ def parse_xml(path: StrPath) -> Element:
 
 
 def read_voc_xml(files: Mapping[str, Path], keep_difficult: bool = True) -> TagFile:
-    """Read VOC annotations: the names of the objects of each picture.
+    """Read VOC annotations: the names of the objects of each image.
 
     Args:
-        files: XML file of every picture.
+        files: XML file of every image.
         keep_difficult: Whether objects marked ``difficult`` count.
     """
     file = TagFile(has_ids=True)
-    for picture, path in files.items():
+    for image, path in files.items():
         try:
             root = parse_xml(path)
         except (ValueError, OSError) as error:
@@ -114,7 +114,7 @@ def read_voc_xml(files: Mapping[str, Path], keep_difficult: bool = True) -> TagF
                 file.problems.append(f'{path}: object {number} has no name')
             elif keep_difficult or (thing.findtext('difficult') or '0').strip() != '1':
                 names[name] = None
-        file.records.append(TagRecord(picture, tuple(names), str(path)))
+        file.records.append(TagRecord(image, tuple(names), str(path)))
     return file
 
 
@@ -138,15 +138,15 @@ def read_masks(
     workers: int = 0,
     progress: bool = False,
 ) -> TagFile:
-    """Derive the tags of every picture from its label map."""
+    """Derive the tags of every image from its label map."""
     names = list(classes)
     read = partial(_mask_tags, rule=rule, min_pixels=min_pixels)
     file = TagFile(has_ids=True)
     results = parallel_map(read, files.values(), workers, 'reading masks', progress)
-    for found, (picture, path) in zip(results, files.items()):
+    for found, (image, path) in zip(results, files.items()):
         if isinstance(found, str):
             file.problems.append(found)
         else:
             tags = tuple(names[index] for index in found)
-            file.records.append(TagRecord(picture, tags, str(path)))
+            file.records.append(TagRecord(image, tags, str(path)))
     return file

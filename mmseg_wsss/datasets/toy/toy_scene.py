@@ -1,7 +1,7 @@
-"""Draws one toy picture: cluttered background, and objects of a part and a body.
+"""Draws one toy image: cluttered background, and objects of a part and a body.
 
 Every object has a small head with the pattern of its class and a larger body of one
-plain colour drawn at random. The head tells the class, the body only hints at it by its
+plain color drawn at random. The head tells the class, the body only hints at it by its
 outline: a classifier looks at heads, and its class activation maps miss the bodies.
 
 Only additions, products, comparisons and square roots touch the pixels, so that the
@@ -18,11 +18,11 @@ from numpy.random import Generator
 
 MAX_OBJECTS = 3
 _NUM_OBJECTS_PROB = (0.4, 0.4, 0.2)
-_RADIUS = (0.15, 0.3)  # of an object, as a share of the picture's side
-_MIN_IN_FRAME = 0.65  # share of an object inside the picture
+_RADIUS = (0.15, 0.3)  # of an object, as a share of the image's side
+_MIN_IN_FRAME = 0.65  # share of an object inside the image
 _MIN_VISIBLE = 0.6  # share of what is inside that other objects leave uncovered
 _MIN_CONTRAST = 70.0  # RGB distance of a body to the mean of what lies behind it
-_DARK, _BRIGHT = (0, 80), (175, 255)  # the two colours of a head's pattern
+_DARK, _BRIGHT = (0, 80), (175, 255)  # the two colors of a head's pattern
 _TURN = 0.7  # largest turn of an object to either side, in radians
 
 Region = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -35,8 +35,8 @@ class ObjectClass:
     Attributes:
         body: Whether points (u, v) lie in the body; u runs along the object's axis.
         head: Whether points (p, q) lie in the head's outline, in ``[-1, 1]``.
-        pattern: Which of its two colours the head has at (p, q).
-        head_at: Position u of the head's centre on the axis.
+        pattern: Which of its two colors the head has at (p, q).
+        head_at: Position u of the head's center on the axis.
         head_size: Half the side of the head.
     """
 
@@ -49,7 +49,7 @@ class ObjectClass:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture and its truth.
+    """One image and its truth.
 
     Attributes:
         img: (H, W, 3) uint8, RGB.
@@ -149,7 +149,7 @@ def _unit_areas(label: int) -> tuple[float, float]:
 def _outline(
     label: int, u: np.ndarray, v: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks of the whole object, of its head and of the head's first colour."""
+    """Masks of the whole object, of its head and of the head's first color."""
     look = OBJECT_CLASSES[label - 1]
     p, q = (u - look.head_at) / look.head_size, v / look.head_size
     head = look.head(p, q)
@@ -168,12 +168,12 @@ def _smooth_noise(rng: Generator, size: int, cell: int, channels: int) -> np.nda
 
 
 def _background(rng: Generator, size: int) -> np.ndarray:
-    """Gradient between two colours under grey and coloured noise of all scales."""
+    """Gradient between two colors under gray and colored noise of all scales."""
     rows, cols = np.mgrid[:size, :size] / size
     weight = rng.uniform(-1, 1, 2)
     ramp = np.clip(0.5 + weight[0] * (rows - 0.5) + weight[1] * (cols - 0.5), 0, 1)
-    colours = rng.uniform(30, 225, (2, 3))
-    img = colours[0] + ramp[..., None] * (colours[1] - colours[0])
+    colors = rng.uniform(30, 225, (2, 3))
+    img = colors[0] + ramp[..., None] * (colors[1] - colors[0])
     strength = rng.uniform(0.4, 0.8)
     for share, amplitude in ((4, 40), (8, 30), (16, 25), (32, 25), (64, 20)):
         cell = max(1, size // share)
@@ -183,23 +183,23 @@ def _background(rng: Generator, size: int) -> np.ndarray:
 
 
 def _frame(
-    rng: Generator, size: int, centre: np.ndarray, radius: float
+    rng: Generator, size: int, center: np.ndarray, radius: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates (u, v) of every pixel in a randomly turned frame."""
     angle = rng.uniform(-_TURN, _TURN) + rng.integers(2) * math.pi
     cos, sin = math.cos(angle) / radius, math.sin(angle) / radius
-    rows = np.arange(size)[:, None] + 0.5 - centre[0]
-    cols = np.arange(size)[None, :] + 0.5 - centre[1]
+    rows = np.arange(size)[:, None] + 0.5 - center[0]
+    cols = np.arange(size)[None, :] + 0.5 - center[1]
     return cols * cos + rows * sin, rows * cos - cols * sin
 
 
-def _clutter(rng: Generator, img: np.ndarray, colours: list[np.ndarray]) -> None:
-    """Paints strokes, plain and textured patches; half in the bodies' colours."""
+def _clutter(rng: Generator, img: np.ndarray, colors: list[np.ndarray]) -> None:
+    """Paints strokes, plain and textured patches; half in the bodies' colors."""
     size = len(img)
     for _ in range(rng.integers(10, 18)):
-        colour = rng.uniform(10, 245, 3)
+        color = rng.uniform(10, 245, 3)
         if rng.random() < 0.5:
-            colour = colours[rng.integers(len(colours))] + rng.uniform(-15, 15, 3)
+            color = colors[rng.integers(len(colors))] + rng.uniform(-15, 15, 3)
         u, v = _frame(rng, size, rng.uniform(0, size, 2), size)
         kind = rng.integers(3)
         if kind == 0:  # stroke
@@ -209,17 +209,15 @@ def _clutter(rng: Generator, img: np.ndarray, colours: list[np.ndarray]) -> None
         else:  # patch
             half = rng.uniform(0.03, 0.09, 2)
             where = (_disc, _square)[rng.integers(2)](u / half[0], v / half[1])
-        paint = np.broadcast_to(colour, img.shape)
+        paint = np.broadcast_to(color, img.shape)
         if kind == 2:  # blotches as fine as the heads' patterns
             blotch = _smooth_noise(rng, size, max(2, size // 32), 1) > 0
-            paint = np.where(blotch, colour, rng.uniform(10, 245, 3))
+            paint = np.where(blotch, color, rng.uniform(10, 245, 3))
         img[where] = paint[where]
 
 
-def _far_colour(
-    rng: Generator, others: list[np.ndarray], distance: float
-) -> np.ndarray:
-    """Random RGB colour at least ``distance`` from all others (or the best of 50)."""
+def _far_color(rng: Generator, others: list[np.ndarray], distance: float) -> np.ndarray:
+    """Random RGB color at least ``distance`` from all others (or the best of 50)."""
     drawn = rng.uniform(10, 245, (50, 3))
     gaps = np.min([((drawn - other) ** 2).sum(1) for other in others], axis=0)
     far = np.flatnonzero(gaps >= distance * distance)
@@ -252,16 +250,16 @@ def _place(
 
 
 def draw_scene(rng: Generator, size: int, first_label: int) -> Scene:
-    """Draws one picture.
+    """Draws one image.
 
     Args:
         rng: Source of all randomness.
-        size: Side of the square picture in pixels.
+        size: Side of the square image in pixels.
         first_label: Class of the first object, in ``[1, len(OBJECT_CLASSES)]``; the
             classes of the others are drawn.
 
     Returns:
-        The picture with 1 to 3 objects, each mostly visible with most of its head.
+        The image with 1 to 3 objects, each mostly visible with most of its head.
     """
     labels = [first_label]
     for _ in range(rng.choice(MAX_OBJECTS, p=_NUM_OBJECTS_PROB)):
@@ -277,17 +275,17 @@ def draw_scene(rng: Generator, size: int, first_label: int) -> Scene:
         return draw_scene(rng, size, first_label)
 
     img = _background(rng, size)
-    colours: list[np.ndarray] = []
+    colors: list[np.ndarray] = []
     for whole, _, _ in placed:
-        colours.append(_far_colour(rng, [img[whole].mean(0), *colours], _MIN_CONTRAST))
-    _clutter(rng, img, colours)
+        colors.append(_far_color(rng, [img[whole].mean(0), *colors], _MIN_CONTRAST))
+    _clutter(rng, img, colors)
     seg = np.zeros((size, size), np.uint8)
     instances = np.zeros_like(seg)
     part = np.zeros((size, size), bool)
     shade = _smooth_noise(rng, size, size // 3, 1) * 8
-    for index, (label, colour, masks) in enumerate(zip(kept, colours, placed), 1):
+    for index, (label, color, masks) in enumerate(zip(kept, colors, placed), 1):
         whole, head, first = masks
-        img[whole] = (colour + shade)[whole]
+        img[whole] = (color + shade)[whole]
         img[head] = rng.uniform(*_DARK, 3)
         img[first] = rng.uniform(*_BRIGHT, 3)
         seg[whole], instances[whole], part[whole] = label, index, False

@@ -2,13 +2,13 @@
 
 ``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` writes::
 
-    OUT_DIR/JPEGImages/*.png                pictures (PNG: no loss, and the same bytes)
+    OUT_DIR/JPEGImages/*.png                images (PNG: no loss, and the same bytes)
     OUT_DIR/SegmentationClass/*.png         palette masks
     OUT_DIR/ImageSets/Segmentation/*.txt    train and val lists
     OUT_DIR/tags_train.json, tags_val.json  image tags, as ImageTags reads them
     OUT_DIR/toy_voc.json                    the arguments; written last
 
-Picture ``i`` depends on the seed and on ``i`` alone, to the byte.
+Image ``i`` depends on the seed and on ``i`` alone, to the byte.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from mmseg_wsss.utils.parallel import parallel_map
 from .toy_scene import OBJECT_CLASSES, draw_scene
 from .toy_voc_dataset import ToyVOCDataset
 
-VERSION = 1  # of the generator; another one draws other pictures
+VERSION = 1  # of the generator; another one draws other images
 CLASSES = ToyVOCDataset.METAINFO['classes']
 PALETTE = np.array(ToyVOCDataset.METAINFO['palette'], np.uint8)
 
@@ -45,9 +45,9 @@ def generate(
 
     Args:
         out_dir: Folder, made if need be.
-        num_train: Pictures of the training split, at least 1.
-        num_val: Pictures of the validation split, at least 1.
-        size: Side of a picture in pixels, at least 32.
+        num_train: Images of the training split, at least 1.
+        num_val: Images of the validation split, at least 1.
+        size: Side of an image in pixels, at least 32.
         seed: Non-negative seed.
         workers: Processes that draw; 0 draws in this one.
 
@@ -83,7 +83,7 @@ def generate(
     total = num_train + num_val
     jobs = [(out_dir, index, size, seed) for index in range(total)]
     labels = list(
-        parallel_map(_write_picture, jobs, workers, 'drawing pictures', progress=True)
+        parallel_map(_write_image, jobs, workers, 'drawing images', progress=True)
     )
     names = [_name(index) for index in range(total)]
     for split, part in (('train', slice(num_train)), ('val', slice(num_train, None))):
@@ -116,12 +116,12 @@ def _is_complete(out_dir: Path, manifest: dict) -> bool:
         complete = found.pop('complete')
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(
-            f'{path} does not tell how the pictures were made ({error!r}); delete the '
+            f'{path} does not tell how the images were made ({error!r}); delete the '
             'folder or choose another one'
         ) from error
     if found != manifest:
         raise ValueError(
-            f'{out_dir} holds toy pictures made with {found}, asked for {manifest}; '
+            f'{out_dir} holds toy images made with {found}, asked for {manifest}; '
             'choose another folder or delete this one'
         )
     total = manifest['num_train'] + manifest['num_val']
@@ -138,19 +138,19 @@ def _files(out_dir: Path, total: int) -> Iterator[Path]:
         yield out_dir / 'SegmentationClass' / f'{_name(index)}.png'
 
 
-def _write_picture(job: tuple[Path, int, int, int]) -> list[str]:
-    """Draw one picture and its mask; gives its tags."""
+def _write_image(job: tuple[Path, int, int, int]) -> list[str]:
+    """Draw one image and its mask; return its tags."""
     out_dir, index, size, seed = job
     rng = np.random.default_rng((seed, index))
     scene = draw_scene(rng, size, index % len(OBJECT_CLASSES) + 1)
     mask = Image.fromarray(scene.seg, mode='P')
     mask.putpalette(PALETTE.ravel().tolist())
-    for folder, picture in (
+    for folder, image in (
         ('JPEGImages', Image.fromarray(scene.img)),
         ('SegmentationClass', mask),
     ):
         with atomic_write(out_dir / folder / f'{_name(index)}.png') as file:
-            picture.save(file, format='PNG')
+            image.save(file, format='PNG')
     return [CLASSES[label] for label in np.unique(scene.seg) if label]
 
 
@@ -179,7 +179,7 @@ def main() -> None:
         out_dir = generate(**vars(args))
     except ValueError as error:
         parser.error(str(error))
-    print(f'{args.num_train} + {args.num_val} pictures with masks and tags: {out_dir}')
+    print(f'{args.num_train} + {args.num_val} images with masks and tags: {out_dir}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The data set class of the generated toy pictures (see ``toy_voc.py``)."""
+"""The data set class of the generated toy images (see ``toy_voc.py``)."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from mmseg_wsss.registry import DATASETS
 
 @DATASETS.register_module()
 class ToyVOCDataset(BaseSegDataset):
-    """Generated pictures in VOC layout; pictures and masks are PNG files.
+    """Generated images in VOC layout; images and masks are PNG files.
 
     Make the files with ``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` and set
     ``data_root=OUT_DIR``; the other arguments have the defaults of the training split.
 
     Args:
         ann_file: Split list relative to ``data_root``.
-        data_prefix: Folders of pictures and masks relative to ``data_root``.
+        data_prefix: Folders of images and masks relative to ``data_root``.
         **kwargs: Arguments of mmseg's ``BaseSegDataset``.
     """
 

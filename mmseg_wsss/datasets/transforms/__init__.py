@@ -1,6 +1,6 @@
-from .keep_full_image import KeepFullPicture
-from .load_annotations_strict import LoadLabelMap
-from .load_image_strict import LoadPicture
+from .keep_full_image import KeepFullImage
+from .load_annotations_strict import LoadAnnotationsStrict
+from .load_image_strict import LoadImageStrict
 from .load_pseudo_label import LoadPseudoLabel
 from .pack_weak_inputs import PackWeakInputs
 from .random_crop_pad import RandomCropPad
@@ -17,9 +17,9 @@ from .strong_color import (
 )
 
 __all__ = [
-    'KeepFullPicture',
-    'LoadLabelMap',
-    'LoadPicture',
+    'KeepFullImage',
+    'LoadAnnotationsStrict',
+    'LoadImageStrict',
     'LoadPseudoLabel',
     'PackWeakInputs',
     'RandomCropPad',

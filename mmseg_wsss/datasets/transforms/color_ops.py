@@ -1,4 +1,4 @@
-"""Colour operations on RGB pictures (H, W, 3) uint8; each returns a new picture."""
+"""Color operations on RGB images (H, W, 3) uint8; each returns a new image."""
 
 import cv2
 import numpy as np
@@ -13,23 +13,23 @@ def to_gray(img: np.ndarray) -> np.ndarray:
 
 
 def adjust_brightness(img: np.ndarray, factor: float) -> np.ndarray:
-    """Blend with black: 0 gives black, 1 the picture itself."""
+    """Blend with black: 0 gives black, 1 the image itself."""
     return _look_up(img, factor * np.arange(256))
 
 
 def adjust_contrast(img: np.ndarray, factor: float) -> np.ndarray:
-    """Blend with the mean luma of the picture: 0 gives a grey area."""
+    """Blend with the mean luma of the image: 0 gives a gray area."""
     mean = float(np.dot(cv2.mean(img)[:3], GRAY))
     return _look_up(img, mean + factor * (np.arange(256) - mean))
 
 
 def adjust_saturation(img: np.ndarray, factor: float) -> np.ndarray:
-    """Blend with the luma of each pixel: 0 gives a grey picture."""
+    """Blend with the luma of each pixel: 0 gives a gray image."""
     return cv2.addWeighted(img, factor, to_gray(img), 1 - factor, 0)
 
 
 def shift_hue(img: np.ndarray, turn: float) -> np.ndarray:
-    """Turn the hue by this share of the colour circle, in [-1, 1]."""
+    """Turn the hue by this share of the color circle, in [-1, 1]."""
     # In float32: OpenCV's bytes of hue are up to 10 levels off, without any turn.
     hsv = cv2.cvtColor(img.astype(np.float32), cv2.COLOR_RGB2HSV)
     hsv[..., 0] = (hsv[..., 0] + 360 * turn) % 360
@@ -55,7 +55,7 @@ def blur(img: np.ndarray, sigma: float, kernel: int | None = None) -> np.ndarray
     """Gaussian blur.
 
     Args:
-        img: The picture.
+        img: The image.
         sigma: Standard deviation in pixels, above 0.
         kernel: Side of the kernel in pixels, odd; by default about ``6 * sigma``.
     """

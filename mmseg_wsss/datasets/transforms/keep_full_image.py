@@ -5,8 +5,8 @@ from mmseg_wsss.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
-class KeepFullPicture(BaseTransform):
-    """Keep a copy of the whole picture, resized without regard to its proportions.
+class KeepFullImage(BaseTransform):
+    """Keep a copy of the whole image, resized without regard to its proportions.
 
     Put it right after loading. It serves ``crf_guide='resized_full'``, the guide of
     ASDT's released code (asdt.md, section 5.2).
@@ -19,6 +19,6 @@ class KeepFullPicture(BaseTransform):
         self.size = tuple(size)
 
     def transform(self, results: dict) -> dict:
-        """Add ``full_img`` (H, W, 3), in the channel order of the loaded picture."""
+        """Add ``full_img`` (H, W, 3), in the channel order of the loaded image."""
         results['full_img'] = mmcv.imresize(results['img'], self.size[::-1])
         return results

@@ -12,7 +12,7 @@ from .load_image_strict import require_whole
 
 
 @TRANSFORMS.register_module()
-class LoadLabelMap(LoadAnnotations):
+class LoadAnnotationsStrict(LoadAnnotations):
     """mmseg's ``LoadAnnotations``, which refuses wrong masks and names them.
 
     Args:
@@ -43,7 +43,7 @@ class LoadLabelMap(LoadAnnotations):
         expected = tuple(results.get('ori_shape', labels.shape))
         if labels.shape != expected:
             raise ValueError(
-                f'{path}: expected a label map of shape {expected} as the picture, '
+                f'{path}: expected a label map of shape {expected} as the image, '
                 f'found {labels.shape}'
             )
         if self.num_classes is None:
@@ -58,13 +58,13 @@ class LoadLabelMap(LoadAnnotations):
 
 
 def _require_labels(data: bytes) -> None:
-    """Check that a picture holds one small integer a pixel, not a colour."""
-    with Image.open(io.BytesIO(data)) as picture:
-        if picture.mode not in LABEL_MODES:
+    """Check that an image holds one small integer a pixel, not a color."""
+    with Image.open(io.BytesIO(data)) as image:
+        if image.mode not in LABEL_MODES:
             raise ValueError(
-                f'expected a palette or grey label map (modes {", ".join(LABEL_MODES)})'
-                f', found mode {picture.mode}'
+                f'expected a palette or gray label map (modes {", ".join(LABEL_MODES)})'
+                f', found mode {image.mode}'
             )
-        largest = int(np.asarray(picture).max()) if picture.mode.startswith('I') else 0
+        largest = int(np.asarray(image).max()) if image.mode.startswith('I') else 0
     if largest > 255:
         raise ValueError(f'expected labels of one byte, found {largest}')

@@ -14,13 +14,13 @@ UNREADABLE = (OSError, ValueError, KeyError, IndexError, BadZipFile)
 
 @TRANSFORMS.register_module()
 class LoadPseudoLabel(BaseTransform):
-    """Load what ``tools/export_pseudo_labels.py`` or the pipeline wrote of a picture.
+    """Load what ``tools/export_pseudo_labels.py`` or the pipeline wrote of an image.
 
-    Files bear the picture's name in ``WeakDataset``: its path below the picture folder
+    Files bear the image's name in ``WeakDataset``: its path below the image folder
     without the suffix (with another data set: the stem of its path). A label
     (``NAME.png``) becomes ``pseudo_label``, which geometric transforms carry along; it
     is no mask, so ``WeakDataset`` lets it pass in training. A soft map (``NAME.npz``)
-    becomes ``seed``.
+    becomes ``cam_seed``.
 
     Args:
         folder: Folder of the files.
@@ -29,7 +29,7 @@ class LoadPseudoLabel(BaseTransform):
 
     Raises:
         ValueError: If a file is missing, cannot be read, or has another size than the
-            picture; the message names it.
+            image; the message names it.
     """
 
     def __init__(self, folder: str, num_classes: int, soft: bool = False) -> None:
@@ -38,23 +38,23 @@ class LoadPseudoLabel(BaseTransform):
         self.soft = soft
 
     def transform(self, results: dict) -> dict:
-        """Add ``pseudo_label`` (H, W) uint8, or ``seed`` (C, H, W) float32."""
-        name = results.get('picture_name') or Path(results['img_path']).stem
+        """Add ``pseudo_label`` (H, W) uint8, or ``cam_seed`` (C, H, W) float32."""
+        name = results.get('image_name') or Path(results['img_path']).stem
         path = Path(self.folder, f'{name}.npz' if self.soft else f'{name}.png')
         size = tuple(results['ori_shape'])
         if self.soft:
             try:
-                results['seed'] = read_soft_map(path, self.num_classes)
+                results['cam_seed'] = read_soft_map(path, self.num_classes)
             except UNREADABLE as error:
                 raise ValueError(f'{path}: unreadable soft map: {error}') from error
-            found = results['seed'].shape[1:]
+            found = results['cam_seed'].shape[1:]
         else:
             results['pseudo_label'] = read_label_map(path).astype(np.uint8)
             results.setdefault('seg_fields', []).append('pseudo_label')
             found = results['pseudo_label'].shape
         if found != size:
             raise ValueError(
-                f'{path}: expected the size {size} of the picture, found {found}'
+                f'{path}: expected the size {size} of the image, found {found}'
             )
         return results
 

@@ -19,13 +19,13 @@ def bounding_box(valid_map: np.ndarray) -> tuple[int, int, int, int]:
 
 @TRANSFORMS.register_module()
 class PackWeakInputs(PackSegInputs):
-    """mmseg's ``PackSegInputs`` for pictures that have tags, or no label at all.
+    """mmseg's ``PackSegInputs`` for images that have tags, or no label at all.
 
     Adds to the data sample ``gt_tags.label`` (K,) float32 in {0, 1} where there are
     tags, ``valid_map`` (a ``PixelData`` with ``data`` (1, H, W) bool, True inside the
-    picture) and, in the meta information, ``img_box`` = (row0, row1, col0, col1), the
+    image) and, in the meta information, ``img_box`` = (row0, row1, col0, col1), the
     bounding box of the valid area. ``full_img`` (3, H, W) uint8 is there where
-    ``KeepFullPicture`` ran, and where ``LoadPseudoLabel`` did, ``seed`` (C, H, W)
+    ``KeepFullImage`` ran, and where ``LoadPseudoLabel`` did, ``cam_seed`` (C, H, W)
     float32 or ``pseudo_label`` (1, H, W) int64.
 
     Args:
@@ -61,15 +61,15 @@ class PackWeakInputs(PackSegInputs):
         if 'pseudo_label' in results:
             pseudo = torch.from_numpy(results['pseudo_label'].astype(np.int64))
             data_sample.pseudo_label = PixelData(data=pseudo[None])
-        if 'seed' in results:
-            data_sample.seed = PixelData(data=torch.from_numpy(results['seed']))
+        if 'cam_seed' in results:
+            data_sample.cam_seed = PixelData(data=torch.from_numpy(results['cam_seed']))
         valid_map = results.get('valid_map')
         if valid_map is None:
             return packed
         if valid_map.shape != results['img'].shape[:2]:
             raise ValueError(
                 f'{results.get("img_path")}: the valid area has shape '
-                f'{valid_map.shape}, the picture {results["img"].shape[:2]}; a '
+                f'{valid_map.shape}, the image {results["img"].shape[:2]}; a '
                 "transform changed the size without it, as mmcv's Pad does; take "
                 'RandomCropPad, or the size of the data preprocessor'
             )

@@ -8,17 +8,17 @@ from mmseg_wsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomCropPad(BaseTransform):
-    """Cut a random window of fixed size, padded where the picture is smaller.
+    """Cut a random window of fixed size, padded where the image is smaller.
 
     Along a side that is longer than the crop the window is drawn uniformly; along a
-    shorter one the picture lies at a random place in the crop. ``valid_map`` is 1
-    where the crop shows the picture; it begins here where ``LoadPicture`` did not begin
+    shorter one the image lies at a random place in the crop. ``valid_map`` is 1
+    where the crop shows the image; it is made here if ``LoadImageStrict`` did not make
     it. Source: asdt.md, section 8; tscd.md, section 10.
 
     Args:
         crop_size: (height, width) of the result in pixels.
-        pad_val: Colour of the padding, in the channel order and range of the loaded
-            picture. The default is ImageNet's mean (BGR), which is 0 once normalised.
+        pad_val: Color of the padding, in the channel order and range of the loaded
+            image. The default is ImageNet's mean (BGR), which is 0 once normalized.
         seg_pad_val: Label of the padding.
     """
 

@@ -9,7 +9,7 @@ from mmseg_wsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomRescale(BaseTransform):
-    """Resize a picture by a random factor of its own size, keeping its proportions.
+    """Resize an image by a random factor of its own size, keeping its proportions.
 
     mmseg's ``RandomResize`` draws a factor of a fixed target size instead. Source:
     asdt.md, section 8 (0.7 to 1.3); tscd.md, section 10 (0.5 to 2).
@@ -17,7 +17,7 @@ class RandomRescale(BaseTransform):
     Args:
         ratio_range: Bounds of the factor, which is drawn uniformly.
         batch_size: Total batch over all ranks, for one factor a batch, as the released
-            code of ASDT has it (quirk 6); by default each picture has its own. It needs
+            code of ASDT has it (quirk 6); by default each image has its own. It needs
             the draws of ``EndlessSampler``.
     """
 
@@ -47,12 +47,12 @@ class RandomRescale(BaseTransform):
     def _generator(self, results: dict) -> Any:
         if self.batch_size is None:
             return np.random
-        if not results.get('draw'):
+        if not results.get('sample_key'):
             raise ValueError(
-                'RandomRescale(batch_size=...) needs to know the draw of a picture: '
+                'RandomRescale(batch_size=...) needs to know the draw of an image: '
                 'use EndlessSampler and WeakDataset'
             )
-        seed, number = results['draw']
+        seed, number = results['sample_key']
         return np.random.default_rng((seed, number // self.batch_size))
 
     def __repr__(self) -> str:

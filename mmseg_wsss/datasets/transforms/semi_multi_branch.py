@@ -12,9 +12,9 @@ BRANCHES = ('sup', 'unsup_weak', 'unsup_strong', 'unsup_strong_0', 'unsup_strong
 
 @TRANSFORMS.register_module()
 class SemiMultiBranch(BaseTransform):
-    """Several views of one picture, or the one view of a labelled picture.
+    """Several views of one image, or the one view of a labeled image.
 
-    Put it last, after loading and all geometry: a picture is decoded once, and its
+    Put it last, after loading and all geometry: an image is decoded once, and its
     views differ in what the branches do alone. Source: mkd.md, section 12
     (mmdetection's ``MultiBranch``) and pitfall 1 of section 12.1.
 
@@ -51,7 +51,7 @@ class SemiMultiBranch(BaseTransform):
             ``inputs`` and ``data_samples``, dicts with every name of ``branch_field``;
             None for branches that this pipeline does not have. MMEngine's
             ``pseudo_collate`` makes dicts of lists of them. None as a whole where a
-            branch rejects the picture.
+            branch rejects the image.
         """
         packed: dict = {
             key: dict.fromkeys(self.branch_field) for key in ('inputs', 'data_samples')

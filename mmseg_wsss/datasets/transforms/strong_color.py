@@ -1,4 +1,4 @@
-"""Colour operations of the views, and the choice of one of them.
+"""Color operations of the views, and the choice of one of them.
 
 mmcv's ``RandomApply(transforms, prob)`` applies one now and then.
 """
@@ -17,10 +17,10 @@ from .pack_weak_inputs import bounding_box
 
 
 class ColorOp(BaseTransform):
-    """A colour operation on the part of the crop that shows the picture.
+    """A color operation on the part of the crop that shows the image.
 
-    Pictures are loaded as BGR; operations see RGB (mkd.md, quirk 12). Padding keeps its
-    colour and does not count in histograms and means: in the papers pictures are padded
+    Images are loaded as BGR; operations see RGB (mkd.md, quirk 12). Padding keeps its
+    color and does not count in histograms and means: in the papers images are padded
     afterwards. Randomness is NumPy's.
     """
 
@@ -29,7 +29,7 @@ class ColorOp(BaseTransform):
         img = results['img']
         if img.dtype != np.uint8:
             raise TypeError(
-                f'{type(self).__name__} needs a picture of uint8, got {img.dtype}; '
+                f'{type(self).__name__} needs an image of uint8, got {img.dtype}; '
                 'leave out to_float32 of the loader'
             )
         box = slice(None), slice(None)
@@ -44,7 +44,7 @@ class ColorOp(BaseTransform):
         return results
 
     def change(self, img: np.ndarray) -> np.ndarray:
-        """A new picture; ``img`` is RGB (h, w, 3) uint8, not empty."""
+        """A new image; ``img`` is RGB (h, w, 3) uint8, not empty."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class SemiColorJitter(ColorOp):
         brightness: The factor is uniform in [1 - brightness, 1 + brightness].
         contrast: The same for contrast.
         saturation: The same for saturation.
-        hue: The turn of the colour circle is uniform in [-hue, hue], at most 0.5. The
+        hue: The turn of the color circle is uniform in [-hue, hue], at most 0.5. The
             defaults are those of MKD (mkd.md, section 9.1) and UniMatch (section 14).
 
     Raises:
@@ -177,7 +177,7 @@ class SemiToGray(ColorOp):
 
 @TRANSFORMS.register_module()
 class SemiPhotoMetricDistortion(ColorOp):
-    """mmseg's ``PhotoMetricDistortion``, which leaves the padding its colour.
+    """mmseg's ``PhotoMetricDistortion``, which leaves the padding its color.
 
     Args:
         **kwargs: Arguments of mmseg's.

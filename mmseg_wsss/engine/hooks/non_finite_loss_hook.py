@@ -12,7 +12,7 @@ from mmseg_wsss.registry import HOOKS
 class NonFiniteLossHook(Hook):
     """Stop the training at the first loss that is not finite.
 
-    The message names the losses, the iteration and the pictures of the batch. It runs
+    The message names the losses, the iteration and the images of the batch. It runs
     before MMEngine's ``CheckpointHook``, and refuses to save weights and states of the
     optimizer that are not finite, so that the last checkpoint on disk is a good one.
     """
@@ -37,8 +37,8 @@ class NonFiniteLossHook(Hook):
             raise FloatingPointError(
                 f'iteration {runner.iter}: not finite: '
                 + ', '.join(f'{key} = {value}' for key, value in bad.items())
-                + '; pictures of the batch: '
-                + ', '.join(_picture_paths(data_batch) or ['unknown'])
+                + '; images of the batch: '
+                + ', '.join(_image_paths(data_batch) or ['unknown'])
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -65,8 +65,8 @@ def _not_finite(node: object, path: str) -> str:
     return next(filter(None, found), '')
 
 
-def _picture_paths(data_batch: dict | None) -> list[str]:
-    """Paths of the pictures of a batch, of every branch if it has several."""
+def _image_paths(data_batch: dict | None) -> list[str]:
+    """Paths of the images of a batch, of every branch if it has several."""
     samples = (data_batch or {}).get('data_samples', [])
     groups = samples.values() if isinstance(samples, dict) else [samples]
     return [

@@ -16,25 +16,25 @@ PREFIX = 'pseudo_'
 
 @HOOKS.register_module()
 class PseudoLabelVisualizationHook(Hook):
-    """Show a few pictures of each validation with all labels that the model makes.
+    """Show a few images of each validation with all labels that the model makes.
 
-    A panel with one row per picture: the picture, its CAM as heat, the pseudo-labels of
+    A panel with one row per image: the image, its CAM as heat, the pseudo-labels of
     each source, the prediction and, where there is one, the truth. It goes through the
     runner's visualizer, so that every backend (local files, TensorBoard, WandB) gets it
     as one image at the step of the validation.
 
-    The pictures are spread evenly over the validation set and are the same each time.
+    The images are spread evenly over the validation set and are the same each time.
     With several processes they come from the share of the first.
 
     Args:
         interval: Show every ``interval``-th validation, beginning with the first.
-        num_pictures: Rows of the panel, at most one for each batch of the validation.
+        num_images: Rows of the panel, at most one for each batch of the validation.
         sources: Pseudo-labels to show, fields ``pseudo_<source>`` of the data samples;
             by default all that a sample has, in alphabetical order.
-        tile: Longest side of a picture in the panel, in pixels.
+        tile: Longest side of an image in the panel, in pixels.
         name: Name of the image in the visualizer; for local files a part of the file
             name.
-        backend_args: As in mmseg, for reading the pictures.
+        backend_args: As in mmseg, for reading the images.
     """
 
     priority = 'NORMAL'
@@ -42,17 +42,17 @@ class PseudoLabelVisualizationHook(Hook):
     def __init__(
         self,
         interval: int = 1,
-        num_pictures: int = 4,
+        num_images: int = 4,
         sources: Sequence[str] | None = None,
         tile: int = 200,
         name: str = 'pseudo_labels',
         backend_args: dict | None = None,
     ) -> None:
-        for option, value in (('interval', interval), ('num_pictures', num_pictures)):
+        for option, value in (('interval', interval), ('num_images', num_images)):
             if value < 1:
                 raise ValueError(f'{option} must be at least 1, got {value}')
         self.interval = interval
-        self.num_pictures = num_pictures
+        self.num_images = num_images
         self.sources = sources
         self.tile = tile
         self.name = name
@@ -67,7 +67,7 @@ class PseudoLabelVisualizationHook(Hook):
         self._rows, self._labels, self._batches = [], [], set()
         if is_main_process() and self._validations % self.interval == 0:
             count = len(runner.val_dataloader)
-            chosen = np.linspace(0, count - 1, min(self.num_pictures, count))
+            chosen = np.linspace(0, count - 1, min(self.num_images, count))
             self._batches = set(chosen.round().astype(int).tolist())
         self._validations += 1
 
@@ -78,7 +78,7 @@ class PseudoLabelVisualizationHook(Hook):
         data_batch: Any = None,
         outputs: Sequence | None = None,
     ) -> None:
-        """Draw the first picture of a chosen batch."""
+        """Draw the first image of a chosen batch."""
         if batch_idx in self._batches and outputs:
             self._add_row(outputs[0], runner.val_dataloader.dataset.metainfo)
 

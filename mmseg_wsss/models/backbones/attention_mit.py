@@ -54,7 +54,7 @@ class AttentionMiT(MixVisionTransformer):
         }
 
     def init_weights(self) -> None:
-        """Initialise once; SegFormer's and mmseg's published files are both read."""
+        """Initialize once; SegFormer's and mmseg's published files are both read."""
         source = pretrained_checkpoint(self.init_cfg)
         if source is None or self.is_init:
             super().init_weights()
@@ -66,7 +66,7 @@ class AttentionMiT(MixVisionTransformer):
         """Maps of a batch.
 
         Args:
-            x: Normalised pictures (N, 3, H, W).
+            x: Normalized images (N, 3, H, W).
 
         Returns:
             The maps of ``out_indices``, and last a map (N, D, h, w) with query and key

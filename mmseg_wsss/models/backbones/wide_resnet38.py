@@ -142,7 +142,7 @@ class WideResNet38(BaseModule):
         norm_cfg: Config of the norm layers.
         with_cp: Recompute the activations of each block in the backward pass.
         base_channels: Width of ``conv1a``, on which all others depend.
-        init_cfg: Initialisation; He initialisation without it.
+        init_cfg: Initialization; He initialization without it.
 
     Raises:
         ValueError: If an index, a probability, a stage's name or the width is out of
@@ -253,7 +253,7 @@ class WideResNet38(BaseModule):
                     module.requires_grad_(False)
 
     def init_weights(self) -> None:
-        """Initialise once; a pretrained file on disk is read without unpickling."""
+        """Initialize once; a pretrained file on disk is read without unpickling."""
         source = pretrained_checkpoint(self.init_cfg)
         if source is None or self.is_init:
             super().init_weights()
@@ -277,7 +277,7 @@ class WideResNet38(BaseModule):
         """Features of a batch.
 
         Args:
-            img: Normalised pictures (N, 3, H, W).
+            img: Normalized images (N, 3, H, W).
 
         Returns:
             One map a value of ``out_indices``, each at least 0. Sides are

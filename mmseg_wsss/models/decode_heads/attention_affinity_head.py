@@ -37,7 +37,7 @@ class AttentionAffinityHead(BaseModule):
         in_index: Which map of the backbone or neck is read.
         symmetric: Whether logits of (p, q) and (q, p) are added up, as in AFA; TSCD's
             released code leaves this out.
-        init_cfg: Initialisation of what the head learns, over the default: Kaiming
+        init_cfg: Initialization of what the head learns, over the default: Kaiming
             normal with a = sqrt(5) and fan-out for the weights ``w``.
 
     Raises:
@@ -79,7 +79,7 @@ class AttentionAffinityHead(BaseModule):
         self.fuse = nn.Conv2d(num_blocks * num_heads, 1, 1)
 
     def init_weights(self) -> None:
-        """Initialise the weights of the heads, unless ``init_cfg`` does."""
+        """Initialize the weights of the heads, unless ``init_cfg`` does."""
         if not self.is_init and self.init_cfg is None:
             nn.init.kaiming_normal_(self.fuse.weight, a=math.sqrt(5), mode='fan_out')
             if self.projection is not None:

@@ -32,7 +32,7 @@ class CAMHead(BaseModule):
             acts on the classification path only, never on the maps.
         embed_channels: Channels of an embedding ``ReLU(conv1x1(feat))``, without
             bias, between feature map and classifier; none by default.
-        init_cfg: Initialisation; Xavier-uniform by default.
+        init_cfg: Initialization; Xavier-uniform by default.
 
     Raises:
         ValueError: If ``pooling``, ``dropout_ratio`` or a number of channels or

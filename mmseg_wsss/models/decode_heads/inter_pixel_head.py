@@ -24,8 +24,8 @@ class InterPixelHead(BaseModule):
             of ``num_groups``.
         in_index: Which maps of the backbone or neck are read.
         size_of: Place in ``in_index`` of the map whose size the results have.
-        num_groups: Groups of the normalisation.
-        init_cfg: Initialisation; Xavier-uniform by default.
+        num_groups: Groups of the normalization.
+        init_cfg: Initialization; Xavier-uniform by default.
 
     Raises:
         ValueError: If the lists differ in length.

@@ -15,7 +15,7 @@ class LargeFOVHead(BaseDecodeHead):
 
     The second convolution is ``conv_seg``, so whatever hooks or replaces the
     classifier of an mmseg head works here too. Unless ``init_cfg`` is given, weights
-    are Xavier-uniform and biases keep PyTorch's default initialisation.
+    are Xavier-uniform and biases keep PyTorch's default initialization.
 
     Args:
         in_channels: Channels of the feature map.
@@ -23,7 +23,7 @@ class LargeFOVHead(BaseDecodeHead):
         kernel_size: Odd kernel size of both convolutions.
         dilation: Dilation of both convolutions; padding keeps the map's size.
         dropout_ratio: Probability of ``Dropout2d`` before ``conv_seg``.
-        init_cfg: Initialisation that replaces the default one.
+        init_cfg: Initialization that replaces the default one.
         **kwargs: Arguments of mmseg's ``BaseDecodeHead``; ``num_classes`` is
             required.
 
@@ -78,7 +78,7 @@ class LargeFOVHead(BaseDecodeHead):
         )
 
     def init_weights(self) -> None:
-        """Initialise once: by ``init_cfg``, or Xavier-uniform weights without it."""
+        """Initialize once: by ``init_cfg``, or Xavier-uniform weights without it."""
         first = not self.is_init
         super().init_weights()
         if first and not self.init_cfg:

@@ -21,7 +21,7 @@ class PixelAffinityHead(BaseModule):
         in_channels: Channels of the maps that are read.
         channels: Channels that each of them is reduced to.
         in_index: Which maps of the backbone or neck are read.
-        init_cfg: Initialisation; Xavier-uniform by default.
+        init_cfg: Initialization; Xavier-uniform by default.
 
     Raises:
         ValueError: If the lists differ in length.

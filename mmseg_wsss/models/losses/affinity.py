@@ -15,7 +15,7 @@ def affinity_loss(
 
     ``0.5 sum_pos(1 - A) / (#pos + 1) + 0.5 sum_neg A / (#neg + 1)`` over the pairs that
     are at most ``radius`` apart in rows and columns, a pixel and itself included, and
-    both labelled (L_aux of tscd.md, section 8; AFA). Sums and counts run over the batch
+    both labeled (L_aux of tscd.md, section 8; AFA). Sums and counts run over the batch
     and all ranks.
 
     Args:

@@ -13,7 +13,7 @@ from .utils import check_label_shape, mean_of_valid
 def valid_cross_entropy(
     logits: Tensor, pseudo: Tensor, ignore_index: int = 255
 ) -> Tensor:
-    """Cross entropy, averaged over the labelled pixels of the batch and of all ranks.
+    """Cross entropy, averaged over the labeled pixels of the batch and of all ranks.
 
     Args:
         logits: Logits (N, C, H, W); computed in float32.

@@ -22,10 +22,10 @@ def dense_energy_losses(
     weight: float = 1.0,
     ignore_index: int = 255,
 ) -> tuple[Tensor, ...]:
-    """Gated dense energy of several heads that look at the same pictures.
+    """Gated dense energy of several heads that look at the same images.
 
     Everything is reduced by ``scale_factor`` first: probabilities bilinearly, the rest
-    by nearest neighbour. Then, with sums over all pixels i and j of a picture
+    by nearest neighbor. Then, with sums over all pixels i and j of an image
     (asdt.md, section 6.3)::
 
         Gate_i = clip(ROI_i - max_k S_ik, min=0);  1 where the label is ignored
@@ -35,16 +35,16 @@ def dense_energy_losses(
         L      = -(weight / N) sum_ik S'_ik Gate_i A_ik
         dL/dS_ik := -(2 weight / N) Gate_i A_ik ROI_i     (the gate is a constant)
 
-    The kernel w depends on the picture alone and is made once for all heads. Its sum is
+    The kernel w depends on the image alone and is made once for all heads. Its sum is
     exact, not a lattice's, which gives about 0.615 of it; ``weight`` carries such
     factors (6.15e-8 for the published strength).
 
     Args:
         probs: For each head, probabilities (N, K, H, W); K may differ.
-        img: Colours (N, 3, H, W) in 0..255.
-        roi: 1 or True inside the picture, 0 in padding (N, H, W).
+        img: Colors (N, 3, H, W) in 0..255.
+        roi: 1 or True inside the image, 0 in padding (N, H, W).
         pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
-        sigma_rgb: Standard deviation srgb in colour levels.
+        sigma_rgb: Standard deviation srgb in color levels.
         sigma_xy: Standard deviation in pixels of the full size; sxy is
             ``sigma_xy * scale_factor``.
         scale_factor: Factor of the size, in (0, 1].
@@ -95,10 +95,10 @@ def dense_energy_loss(
 
     Args:
         prob: Probabilities (N, K, H, W).
-        img: Colours (N, 3, H, W) in 0..255.
-        roi: 1 or True inside the picture, 0 in padding (N, H, W).
+        img: Colors (N, 3, H, W) in 0..255.
+        roi: 1 or True inside the image, 0 in padding (N, H, W).
         pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
-        sigma_rgb: Standard deviation in colour levels.
+        sigma_rgb: Standard deviation in color levels.
         sigma_xy: Standard deviation in pixels of the full size.
         scale_factor: Factor of the size, in (0, 1].
         weight: Factor of the loss.
@@ -127,7 +127,7 @@ class DenseEnergyLoss(nn.Module):
 
     Args:
         loss_weight: Factor of the loss; 6.15e-8 is ASDT's published strength.
-        sigma_rgb: Standard deviation in colour levels.
+        sigma_rgb: Standard deviation in color levels.
         sigma_xy: Standard deviation in pixels of the full size.
         scale_factor: Factor of the size, in (0, 1].
         ignore_index: Label of pixels whose gate is open.
@@ -180,13 +180,13 @@ class _GatedEnergy(torch.autograd.Function):
 @torch.no_grad()
 @torch.compiler.disable
 def _energy_sums(
-    values: Tensor, colour: Tensor, inside: Tensor, sigma_xy: float
+    values: Tensor, color: Tensor, inside: Tensor, sigma_xy: float
 ) -> Tensor:
-    """Sums ``A`` of every picture, over the pixels inside it and for them.
+    """Sums ``A`` of every image, over the pixels inside it and for them.
 
     Args:
         values: Values (N, L, h, w).
-        colour: Colours (N, 3, h, w), divided by their standard deviation.
+        color: Colors (N, 3, h, w), divided by their standard deviation.
         inside: Pixels (N, h, w) bool; padding costs no time.
         sigma_xy: Standard deviation in pixels of this size.
 
@@ -198,7 +198,7 @@ def _energy_sums(
     cols = torch.arange(width, device=values.device, dtype=values.dtype) / sigma_xy
     place = torch.stack(torch.meshgrid(rows, cols, indexing='ij'))
     sums = torch.zeros_like(values)
-    for total, value, paint, mask in zip(sums, values, colour, inside):
+    for total, value, paint, mask in zip(sums, values, color, inside):
         feat = torch.cat([place, paint])[:, mask].t()
         total[:, mask] = gaussian_sum(feat, value[:, mask])
     return sums
@@ -225,7 +225,7 @@ def _check(
     for name, tensor in [*maps, *(('prob', prob[:, 0]) for prob in probs)]:
         if tuple(tensor.shape) != (n, h, w):
             raise ValueError(
-                f'{name} must be a map of the {n} pictures of {h} x {w} pixels, got '
+                f'{name} must be a map of the {n} images of {h} x {w} pixels, got '
                 f'one of shape {tuple(tensor.shape)}'
             )
     if not probs:

@@ -13,9 +13,9 @@ def multi_scale_attentive_loss(
     support_cams: Sequence[Tensor],
     dissimilarity: bool = True,
 ) -> Tensor:
-    """Pull CAMs at several scales to a mean of the teacher's that favours differences.
+    """Pull CAMs at several scales to a mean of the teacher's that favors differences.
 
-    With the cosine of each pair of maps, picture by picture and class by class (L_MAM
+    With the cosine of each pair of maps, image by image and class by class (L_MAM
     of rcm_mam.md, section 6)::
 
         V_s  = 1 / |R| * sum_r (2 - cos(A_s, B_r)) * B_r         no gradient

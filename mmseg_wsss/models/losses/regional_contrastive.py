@@ -11,7 +11,7 @@ from ..utils import (
     at_least_float32,
     interpolation_matrices,
     inverse_length,
-    neighbour_products,
+    neighbor_products,
     resized_squares,
 )
 from .utils import MIN_COUNT, mean_over_ranks
@@ -42,7 +42,7 @@ def regional_contrastive_loss(
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
-        prototypes: Prototypes (K, D), or (N, K, D) for each picture its own; no
+        prototypes: Prototypes (K, D), or (N, K, D) for each image its own; no
             gradient flows, any length.
         region: Label (N, H, W) int64 in [0, K), or ``ignore_index``.
         scale: Factor of the cosines, the inverse of a temperature.
@@ -67,7 +67,7 @@ def regional_contrastive_loss(
                 total = total + _again(_sum, part, target, label, ignore_index)
         else:
             dots = torch.einsum('ndhw,nkd->nkhw', feat, target)
-            products = neighbour_products(feat)
+            products = neighbor_products(feat)
             heights = interpolation_matrices(
                 feat.shape[2], region.shape[1], feat
             ).split(rows, 1)
@@ -98,7 +98,7 @@ def _resized_sum(
 
     Args:
         dots: Products (N, K, h, w) of features and prototypes.
-        products: See :func:`neighbour_products`.
+        products: See :func:`neighbor_products`.
         heights: Matrices of these rows (3, rows, h), see
             :func:`interpolation_matrices`.
         widths: Matrices of all columns (3, W, w).
@@ -115,10 +115,10 @@ def _cross_entropy_sum(logits: Tensor, label: Tensor, ignore_index: int) -> Tens
 
 
 def _check(feat: Tensor, prototypes: Tensor, region: Tensor) -> None:
-    per_picture = prototypes.dim() == 3 and len(prototypes) == len(feat)
+    per_image = prototypes.dim() == 3 and len(prototypes) == len(feat)
     if (
         feat.dim() != 4
-        or not (prototypes.dim() == 2 or per_picture)
+        or not (prototypes.dim() == 2 or per_image)
         or prototypes.shape[-1] != feat.shape[1]
         or region.dim() != 3
         or len(region) != len(feat)

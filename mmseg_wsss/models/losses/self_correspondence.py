@@ -25,7 +25,7 @@ def self_correspondence_loss(
         F'_pq = F_pq - mean_q F_pq - shift,   then   F' + mean(F) - mean_pq F'
         loss  = -mean(max(G, 0) * F')
 
-    The CAMs are the teacher and get no gradient. mean(F) is that of all pictures of all
+    The CAMs are the teacher and get no gradient. mean(F) is that of all images of all
     ranks. Where G < 0 there is no gradient: such pairs are never pulled together.
 
     Args:
@@ -93,7 +93,7 @@ def _check(
             )
     if len(logits_a) != len(cam_a):
         raise ValueError(
-            f'got CAMs of {len(cam_a)} pictures and logits of {len(logits_a)}'
+            f'got CAMs of {len(cam_a)} images and logits of {len(logits_a)}'
         )
 
 

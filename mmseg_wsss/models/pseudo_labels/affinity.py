@@ -27,8 +27,8 @@ def affinity_labels(
     Args:
         cam: CAM (N, K, H, W) in [0, 1], 0 for absent classes.
         tags: Image tags (N, K) in {0, 1}.
-        img: Colours (N, 3, H, W) in 0..255.
-        crf: Called with pictures, scores (N, 2, C, H, W) and ``class_mask`` (N, C).
+        img: Colors (N, 3, H, W) in 0..255.
+        crf: Called with images, scores (N, 2, C, H, W) and ``class_mask`` (N, C).
         alphas: Powers la and ha of the strong and of the weak background.
         ignore_index: Label of pixels that are not sure.
 

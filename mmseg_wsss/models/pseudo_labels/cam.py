@@ -44,7 +44,7 @@ def merge_cams(
 def normalize_cam(
     cam: Tensor, tags: Tensor | None = None, mode: str = 'max', eps: float = 1e-5
 ) -> Tensor:
-    """Bring every map of every picture into [0, 1].
+    """Bring every map of every image into [0, 1].
 
     Args:
         cam: Map (N, K, H, W), at least 0 in mode ``'max'``.

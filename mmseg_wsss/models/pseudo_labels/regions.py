@@ -11,7 +11,7 @@ from ..utils import (
     at_least_float32,
     interpolation_matrices,
     inverse_length,
-    neighbour_products,
+    neighbor_products,
     resized_squares,
 )
 from .cam import normalize_cam
@@ -53,14 +53,14 @@ def regional_prototypes(
         region: Label (N, H, W) int64; labels from ``num_classes`` on are in no region.
         num_classes: Number C of regions.
         chunk_size: Pixels that are worked off at a time: beside ``feat``, memory is
-            that of C low-resolution maps a picture and ``chunk_size * C`` values.
+            that of C low-resolution maps an image and ``chunk_size * C`` values.
 
     Returns:
         Prototypes (N, C, D), float32 or wider: of length 1, or zeros where the region
         is empty.
     """
     feat = at_least_float32(feat)
-    products = neighbour_products(feat)
+    products = neighbor_products(feat)
     heights = interpolation_matrices(feat.shape[2], region.shape[1], feat)
     widths = interpolation_matrices(feat.shape[3], region.shape[2], feat)
     rows = max(1, chunk_size // max(1, region[:, 0].numel()))
@@ -75,13 +75,13 @@ def regional_prototypes(
 
 @torch.no_grad()
 def leave_one_out(prototypes: Tensor) -> Tensor:
-    """Mean prototypes of all other pictures (section 5.2).
+    """Mean prototypes of all other images (section 5.2).
 
     Args:
-        prototypes: Prototypes (N, C, D) of N pictures; zeros where there is none.
+        prototypes: Prototypes (N, C, D) of N images; zeros where there is none.
 
     Returns:
-        Prototypes (N, C, D): row i comes from the pictures j != i: of length 1, or
+        Prototypes (N, C, D): row i comes from the images j != i: of length 1, or
         zeros where none of them has the class.
     """
     others = 1 - torch.eye(len(prototypes)).to(prototypes)

@@ -26,12 +26,12 @@ def reliable_labels(
 
     A pixel keeps its CRF label if the CRF is sure of it (score at least ``crf_thr``)
     and the CAM is: its strongest class, which must occur among the CRF labels of the
-    picture, lies above element ``int(drop_ratio * n)`` of the n sorted values above
+    image, lies above element ``int(drop_ratio * n)`` of the n sorted values above
     ``min_cam`` where this class is strongest (the top 40 %), or the background is
     strongest and above ``bg_thr``.
 
     Args:
-        cam: CAM (N, K, H, W) in [0, 1], normalised per class; compared in float32.
+        cam: CAM (N, K, H, W) in [0, 1], normalized per class; compared in float32.
         tags: Image tags (N, K) in {0, 1}.
         crf_low: CRF marginals (N, C, H, W) with weak background (alpha 4), 0 for
             absent classes.
@@ -45,7 +45,7 @@ def reliable_labels(
         background: False for data without a background class (section 10): C = K,
             class k is label k, and a pixel's CAM is sure above ``cam_floor``.
         cam_floor: See ``background``.
-        valid: Pixels (N, H, W) bool inside the picture; the others are ignored.
+        valid: Pixels (N, H, W) bool inside the image; the others are ignored.
         ignore_index: Label of pixels that are not sure.
 
     Returns:
@@ -92,7 +92,7 @@ def _order_statistic(
 ) -> Tensor:
     """Element ``int(ratio * n)`` of the n counted values of a group, in rising order.
 
-    All pictures and groups share one sort of integer keys: the group, then the bits of
+    All images and groups share one sort of integer keys: the group, then the bits of
     the float32 value, which rise with the value as long as it is not negative.
 
     Args:

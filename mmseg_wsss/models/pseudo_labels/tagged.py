@@ -17,7 +17,7 @@ def tagged_probs(
 ) -> tuple[Tensor, Tensor]:
     """Softmax over the background and the tagged classes (tscd.md, 6, steps 1 and 2).
 
-    Only channels of tagged classes are kept: as many as the picture with most tags
+    Only channels of tagged classes are kept: as many as the image with most tags
     has. Every background score gives a distribution of its own.
 
     Args:
@@ -26,7 +26,7 @@ def tagged_probs(
         backgrounds: T constant scores of the background.
 
     Returns:
-        Probabilities (N, T, M, h, w), 0 in channels that a picture does not need, and
+        Probabilities (N, T, M, h, w), 0 in channels that an image does not need, and
         the label of each channel (N, M) int64: 0 first, -1 for those channels.
     """
     present = tags > 0
@@ -53,16 +53,16 @@ def scaled_size(size: Sequence[int], scale: float) -> tuple[int, ...]:
 def refine_probs(
     prob: Tensor, img: Tensor, refiner: Refiner, scale: float = 0.5
 ) -> Tensor:
-    """Refine probabilities by a picture of reduced size (tscd.md, 6, step 3).
+    """Refine probabilities by an image of reduced size (tscd.md, 6, step 3).
 
-    All distributions of a picture go through the refiner at once, stacked on the
+    All distributions of an image go through the refiner at once, stacked on the
     channel axis, so that its weights are computed once.
 
     Args:
         prob: Probabilities (N, T, M, h, w).
-        img: Colours (N, 3, H, W) in 0..255.
-        refiner: Called with pictures (N, 3, ...) in [0, 1] and maps (N, T * M, h, w).
-        scale: Size of the picture that the refiner sees.
+        img: Colors (N, 3, H, W) in 0..255.
+        refiner: Called with images (N, 3, ...) in [0, 1] and maps (N, T * M, h, w).
+        scale: Size of the image that the refiner sees.
 
     Returns:
         Maps (N, T, M, H, W).
@@ -86,7 +86,7 @@ def random_walk(
         prob: Maps (N, T, M, h, w).
         affinity: Affinities (N, h * w, h * w) in [0, 1].
         radius: Largest Chebyshev distance of a step in grid cells.
-        eps: See above; without it lonely cells would take over a neighbour's value.
+        eps: See above; without it lonely cells would take over a neighbor's value.
 
     Returns:
         Maps (N, T, M, h, w).

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def present_classes(tags: Tensor, background: bool = True) -> Tensor:
-    """Which channels a picture may contain.
+    """Which channels an image may contain.
 
     Args:
         tags: Image tags (N, K) in {0, 1}.
@@ -21,7 +21,7 @@ def present_classes(tags: Tensor, background: bool = True) -> Tensor:
 
 
 def tag_filter(prob: Tensor, tags: Tensor) -> Tensor:
-    """Probabilities with the channels of absent classes set to 0, not renormalised.
+    """Probabilities with the channels of absent classes set to 0, not renormalized.
 
     Args:
         prob: Probabilities (N, C, H, W); channel 0 is the background where C = K + 1.

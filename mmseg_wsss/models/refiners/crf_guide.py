@@ -1,4 +1,4 @@
-"""Pairwise terms of a dense CRF on given pictures, built once and shared."""
+"""Pairwise terms of a dense CRF on given images, built once and shared."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,7 @@ class PairwiseTerm:
 
     Attributes:
         sxy: Standard deviation of positions, in pixels.
-        srgb: Standard deviation of colours in 0..255; None leaves colours out.
+        srgb: Standard deviation of colors in 0..255; None leaves colors out.
         compat: Weight of the term.
     """
 
@@ -27,7 +27,7 @@ class PairwiseTerm:
 
 @dataclass(frozen=True)
 class PairwiseKernel:
-    """Sum of weighted kernels, each normalised to ``D^-1/2 K D^-1/2``.
+    """Sum of weighted kernels, each normalized to ``D^-1/2 K D^-1/2``.
 
     Attributes:
         filter: The sum as one linear filter over the pixels; None for the zero kernel.
@@ -43,17 +43,17 @@ class PairwiseKernel:
 
 
 class CRFGuide:
-    """Pictures and the pairwise kernels that CRFs have asked for on them.
+    """Images and the pairwise kernels that CRFs have asked for on them.
 
     A kernel is built at its first use. CRFs with the same settings share it, and CRFs
-    that differ in one term share the lattice of the other. On the CPU every picture has
-    its own kernel, elsewhere all pictures share one launch (a block diagonal kernel).
+    that differ in one term share the lattice of the other. On the CPU every image has
+    its own kernel, elsewhere all images share one launch (a block diagonal kernel).
 
     Args:
-        img: RGB pictures (N, 3, H, W) in 0..255; rounded to whole values.
+        img: RGB images (N, 3, H, W) in 0..255; rounded to whole values.
 
     Attributes:
-        img: The rounded pictures.
+        img: The rounded images.
         size: Their height and width.
 
     Raises:
@@ -67,7 +67,7 @@ class CRFGuide:
             )
         img = img.detach().float()
         low, high = (bound.item() for bound in img.aminmax())
-        # De-normalising a picture may leave the range by a rounding error.
+        # De-normalizing an image may leave the range by a rounding error.
         if not (low >= -1 and high <= 256):
             raise ValueError(
                 f'img: expected RGB values in 0..255, found {low:g} to {high:g}'
@@ -80,14 +80,14 @@ class CRFGuide:
 
     @property
     def chunks(self) -> list[slice]:
-        """Pictures that are filtered together."""
+        """Images that are filtered together."""
         num = len(self.img)
         if self.img.device.type == 'cpu':
             return [slice(i, i + 1) for i in range(num)]
         return [slice(0, num)]
 
     def reduced(self, size: tuple[int, int]) -> Tensor:
-        """The pictures averaged down to ``size`` (h, w), in whole values."""
+        """The images averaged down to ``size`` (h, w), in whole values."""
         if size not in self._reduced:
             small = F.interpolate(self.img, size, mode='area')
             self._reduced[size] = small.round()
@@ -96,7 +96,7 @@ class CRFGuide:
     def kernel(
         self, terms: tuple[PairwiseTerm, ...], size: tuple[int, int], chunk: slice
     ) -> PairwiseKernel:
-        """Kernel of ``terms`` on the pictures of ``chunk`` at ``size`` (h, w)."""
+        """Kernel of ``terms`` on the images of ``chunk`` at ``size`` (h, w)."""
         key = (terms, size, chunk.start, chunk.stop)
         if key not in self._kernels:
             self._kernels[key] = self._build_kernel(terms, size, chunk)
@@ -134,7 +134,7 @@ class CRFGuide:
 
 
 def _positions(size: tuple[int, int], num: int, device: torch.device) -> Tensor:
-    """Column and row of every pixel of ``num`` pictures: (2, num * h * w)."""
+    """Column and row of every pixel of ``num`` images: (2, num * h * w)."""
     y, x = torch.meshgrid(
         *(torch.arange(s, device=device, dtype=torch.float32) for s in size),
         indexing='ij',
@@ -146,5 +146,5 @@ def _positions(size: tuple[int, int], num: int, device: torch.device) -> Tensor:
 def _position_lattice(
     size: tuple[int, int], sxy: float, num: int, device: torch.device
 ) -> LatticeFilter:
-    """Positions alone make the same lattice for every picture of a size."""
+    """Positions alone make the same lattice for every image of a size."""
     return build_lattice(_positions(size, num, device) / sxy, num)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from .crf_guide import CRFGuide, PairwiseKernel, PairwiseTerm
-from .image_threads import for_each_picture
+from .image_threads import for_each_image
 from .pydensecrf_backend import PyDenseCRFPool
 
 BACKENDS = ('auto', 'torch', 'pydensecrf')
@@ -58,16 +58,16 @@ def mean_field(
 
 @MODELS.register_module()
 class DenseCRF:
-    """Refines score maps along the edges of a picture by mean-field inference.
+    """Refines score maps along the edges of an image by mean-field inference.
 
     Unary energies are ``-log(prob)``, used as they are: the scores of a pixel need not
     sum to 1. The pairwise energy is a Potts model under two Gaussian kernels, positions
-    alone (``gauss_*``) and positions with colours (``bilateral_*``), each normalised
+    alone (``gauss_*``) and positions with colors (``bilateral_*``), each normalized
     symmetrically (``D^-1/2 K D^-1/2``). The defaults are those of RRM; DeepLab's
     83/5/4 is common at inference.
 
-    The ``torch`` backend filters on a permutohedral lattice built once a picture, by
-    tensor operations alone, on CPU and GPU; on the CPU the pictures of a batch run side
+    The ``torch`` backend filters on a permutohedral lattice built once an image, by
+    tensor operations alone, on CPU and GPU; on the CPU the images of a batch run side
     by side on torch's threads. The ``pydensecrf`` backend runs the C++ original (CPU;
     extra ``crf``), with which the former agrees but for rounding. Nothing here has
     parameters or gradients; results are float32.
@@ -76,12 +76,12 @@ class DenseCRF:
         gauss_sxy: Standard deviation of the positional kernel in pixels.
         gauss_compat: Weight of the positional kernel, at least 0.
         bilateral_sxy: Standard deviation of positions in the bilateral kernel.
-        bilateral_srgb: Standard deviation of colours (0..255) in the bilateral kernel.
+        bilateral_srgb: Standard deviation of colors (0..255) in the bilateral kernel.
         bilateral_compat: Weight of the bilateral kernel, at least 0.
         num_iters: Mean-field updates, at least 0.
         backend: ``'torch'``, ``'pydensecrf'`` or ``'auto'`` (which is ``'torch'``).
         num_workers: Processes of the ``pydensecrf`` backend; 0 runs in this one.
-        scale_factor: Below 1, the CRF runs at this share of the picture's height and
+        scale_factor: Below 1, the CRF runs at this share of the image's height and
             width (``sxy`` shrinks alike) and the marginals are resized back
             bilinearly: about ``scale_factor^2`` of the time, for coarser edges.
 
@@ -134,7 +134,7 @@ class DenseCRF:
         self.pool = PyDenseCRFPool(num_workers) if backend == 'pydensecrf' else None
 
     def prepare(self, img: Tensor) -> CRFGuide:
-        """Wrap pictures (N, 3, H, W), RGB in 0..255, for several calls of any CRFs."""
+        """Wrap images (N, 3, H, W), RGB in 0..255, for several calls of any CRFs."""
         return CRFGuide(img)
 
     @torch.compiler.disable
@@ -148,17 +148,17 @@ class DenseCRF:
         """Infer marginals.
 
         Args:
-            img: RGB pictures (N, 3, H, W) in 0..255, rounded to whole values, or what
+            img: RGB images (N, 3, H, W) in 0..255, rounded to whole values, or what
                 :meth:`prepare` made of them.
             prob: Scores (N, C, H, W), or (N, G, C, H, W) for ``G`` independent problems
-                a picture, which share every filter pass; values at or below 0 count as
+                an image, which share every filter pass; values at or below 0 count as
                 the smallest float.
-            class_mask: Labels that exist in a picture (N, C), bool. Others take no part
+            class_mask: Labels that exist in an image (N, C), bool. Others take no part
                 and get 0; only existing ones cost time.
 
         Returns:
             Mean-field marginals of the shape of ``prob``, float32, summing to 1 over
-            the existing labels (0 everywhere where a picture has none).
+            the existing labels (0 everywhere where an image has none).
 
         Raises:
             ValueError: Shapes, devices or values do not fit; the message says which.
@@ -188,8 +188,8 @@ class DenseCRF:
             absent = ~class_mask[:, None, :, None, None]
             least = NO_CHANCE - sum(term.compat for term in self.terms)
             score = _scores(prob.clone(), absent, least)
-            pictures = guide.reduced(size)
-            return self.pool(pictures, score, class_mask, self.terms, self.num_iters)
+            images = guide.reduced(size)
+            return self.pool(images, score, class_mask, self.terms, self.num_iters)
         out = prob.new_zeros(prob.shape)
 
         def infer(chunk: slice) -> None:
@@ -201,7 +201,7 @@ class DenseCRF:
                 )
 
         if prob.device.type == 'cpu':
-            for_each_picture(infer, guide.chunks)
+            for_each_image(infer, guide.chunks)
         else:
             infer(*guide.chunks)
         return out
@@ -247,7 +247,7 @@ def _scores(prob: Tensor, absent: Tensor | None, least: float) -> Tensor:
 
 
 def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Existing labels of every picture first, cut to the largest number of them.
+    """Existing labels of every image first, cut to the largest number of them.
 
     Returns:
         Labels (N, K), and which of them do not exist (N, K); None where all do.

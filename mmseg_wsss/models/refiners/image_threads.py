@@ -1,4 +1,4 @@
-"""Pictures side by side on the cores of a CPU."""
+"""Images side by side on the cores of a CPU."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,17 +8,17 @@ import torch
 
 Item = TypeVar('Item')
 
-# Fewer threads save less than they risk, see `for_each_picture`.
+# Fewer threads save less than they risk, see `for_each_image`.
 MIN_SHARE = 4
 
 
-def for_each_picture(function: Callable[[Item], None], items: Sequence[Item]) -> None:
+def for_each_image(function: Callable[[Item], None], items: Sequence[Item]) -> None:
     """Call ``function``, which works on the CPU, on every item, several at once.
 
     torch splits every operation among its threads, which meet at the end of each. A CRF
     is hundreds of operations of about a millisecond; where another program (a data
     loader) shares the cores, a meeting may take several, and two threads were seen to
-    take ten times as long as one. So the threads share out the pictures, and a picture
+    take ten times as long as one. So the threads share out the images, and an image
     gets several only where that leaves ``MIN_SHARE`` or more for each.
 
     The caller's inference mode holds in the threads, gradients are off, and the number

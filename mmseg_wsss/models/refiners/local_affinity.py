@@ -16,8 +16,8 @@ from mmseg_wsss.registry import MODELS
 from .local_affinity_ops import (
     affinity_weights_,
     frame,
-    neighbour_offsets,
-    neighbour_sum,
+    neighbor_offsets,
+    neighbor_sum,
     pad_replicate,
     position_weights,
     repeat_border_,
@@ -39,25 +39,25 @@ _failed_devices: set[str] = set()
 
 @MODELS.register_module()
 class LocalAffinityRefiner:
-    """Refine maps by local propagation that is steered by the colours of the picture.
+    """Refine maps by local propagation that is steered by the colors of the image.
 
-    PAR (AFA, CVPR 2022) and VARM (TSCD, AAAI 2023). With the neighbours ``p+k`` in 8
-    directions at every dilation, clamped to the picture, and ``std_c(p)`` the unbiased
-    standard deviation of colour ``c`` over them::
+    PAR (AFA, CVPR 2022) and VARM (TSCD, AAAI 2023). With the neighbors ``p+k`` in 8
+    directions at every dilation, clamped to the image, and ``std_c(p)`` the unbiased
+    standard deviation of color ``c`` over them::
 
         a(p,k) = softmax_k(-mean_c((|I_c(p+k) - I_c(p)| / (std_c(p) + 1e-8) / w1) ** 2))
         W(p,k) = a(p,k) + pos_weight * position(k) - var_weight * softmax_k(v(p,k))
         M_{i+1}(c,p) = sum_k W(p,k) * M_i(c,p+k),    i = 0 .. num_iters - 1
 
     where ``position`` is the softmax of minus the squared standardised distance and
-    ``v`` the squared forward differences of the picture at ``p+k``. The weights are
-    computed once for all maps of a picture: stack thresholds and classes on the channel
+    ``v`` the squared forward differences of the image at ``p+k``. The weights are
+    computed once for all maps of an image: stack thresholds and classes on the channel
     axis. Runs without a graph, in float32 (float64 where an input is), whatever
     autocast says.
 
     Args:
         kind: ``'par'`` or ``'varm'``: sets the defaults of the next three.
-        dilations: Distances of the neighbours in pixels, along rows and columns.
+        dilations: Distances of the neighbors in pixels, along rows and columns.
         num_iters: Steps of propagation; 0 only resizes.
         bandwidth: ``w1``; 0.3 (PAR) or 0.25 (VARM).
         pos_weight: Weight of the position term; 0.01 (PAR) or 0 (VARM).
@@ -68,9 +68,9 @@ class LocalAffinityRefiner:
             where a compiler is found and a call has at least 2**20 mask values, else
             eager. The choice depends on shapes and device alone, so that runs repeat.
             Where it fails, ``'auto'`` warns once and stays eager. The first size of
-            pictures and number of maps compile in some 20 s of a CPU core, the second
+            images and number of maps compile in some 20 s of a CPU core, the second
             anew and longer, for any. On a CPU, maps that are zero everywhere (those of
-            classes that a picture lacks) cost nothing.
+            classes that an image lacks) cost nothing.
     """
 
     def __init__(
@@ -100,23 +100,23 @@ class LocalAffinityRefiner:
         self.pos_weight = default_pos if pos_weight is None else pos_weight
         self.var_weight = default_var if var_weight is None else var_weight
         self.backend = backend
-        self.offsets = neighbour_offsets(dilations)
+        self.offsets = neighbor_offsets(dilations)
         self.reach = max(dilations)
 
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(kind={self.kind!r}, '
-            f'neighbours={len(self.offsets)}, num_iters={self.num_iters}, '
+            f'neighbors={len(self.offsets)}, num_iters={self.num_iters}, '
             f'bandwidth={self.bandwidth}, pos_weight={self.pos_weight}, '
             f'var_weight={self.var_weight}, backend={self.backend!r})'
         )
 
     @torch.no_grad()
     def __call__(self, img: Tensor, mask: Tensor) -> Tensor:
-        """Refine ``mask`` by the colours of ``img``.
+        """Refine ``mask`` by the colors of ``img``.
 
         Args:
-            img: RGB pictures of shape (N, 3, H, W), floating, in [0, 1].
+            img: RGB images of shape (N, 3, H, W), floating, in [0, 1].
             mask: Maps of shape (N, C, h, w), floating; resized to (H, W) first
                 (bilinear, ``align_corners=True``).
 
@@ -160,18 +160,18 @@ class LocalAffinityRefiner:
 
             weights = self._weights(img, affinity_weights_)
             return propagate(mask, weights, self.offsets, self.num_iters)
-        fill, sum_of = affinity_weights_, neighbour_sum
+        fill, sum_of = affinity_weights_, neighbor_sum
         if way == 'compile':
             fill, sum_of = _compiled(fill), _compiled(sum_of)
         if img.device.type != 'cpu':
             return self._iterate(img, mask, fill, sum_of)
-        # One picture at a time, for the cache. A map of zeros stays one.
+        # One image at a time, for the cache. A map of zeros stays one.
         refined = torch.zeros_like(mask)
-        for colours, maps, out in zip(img.split(1), mask.split(1), refined):
+        for colors, maps, out in zip(img.split(1), mask.split(1), refined):
             live = maps[0].flatten(1).any(1)
             if live.any():
                 maps = maps[:, live]
-                out[live] = self._iterate(colours, maps, fill, sum_of)[0]
+                out[live] = self._iterate(colors, maps, fill, sum_of)[0]
         return refined
 
     def _iterate(

@@ -1,6 +1,6 @@
 """Weights and propagation of the local refiners PAR and VARM, in plain torch.
 
-The functions never hold a copy of the masks for each neighbour, and ``torch.compile``
+The functions never hold a copy of the masks for each neighbor, and ``torch.compile``
 fuses each of them into a few loops.
 """
 
@@ -14,13 +14,13 @@ Offset = tuple[int, int]
 DIRECTIONS = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0))
 
 
-def neighbour_offsets(dilations: Sequence[int]) -> tuple[Offset, ...]:
-    """The (row, column) offsets of 8 neighbours for every dilation."""
+def neighbor_offsets(dilations: Sequence[int]) -> tuple[Offset, ...]:
+    """The (row, column) offsets of 8 neighbors for every dilation."""
     return tuple((y * d, x * d) for d in dilations for y, x in DIRECTIONS)
 
 
 def position_weights(offsets: Sequence[Offset], bandwidth: float = 0.3) -> Tensor:
-    """Softmax over the neighbours of minus their squared standardised distance.
+    """Softmax over the neighbors of minus their squared standardised distance.
 
     Returns:
         Tensor of shape (number of offsets,), float64, sum 1.
@@ -38,7 +38,7 @@ def variation_terms(padded: Tensor) -> Tensor:
     """exp(v) - 1 with v the mean over channels of the squared forward differences.
 
     Args:
-        padded: Pictures (N, 3, H, W) after :func:`pad_replicate`.
+        padded: Images (N, 3, H, W) after :func:`pad_replicate`.
 
     Returns:
         Differences down and right, stacked, of shape (2, N, H, W).
@@ -57,22 +57,22 @@ def affinity_weights_(
     position: Tensor | None,
     variation: tuple[Tensor, Tensor, Tensor] | None,
 ) -> None:
-    """Fill in the weight of every neighbour of every pixel.
+    """Fill in the weight of every neighbor of every pixel.
 
     Args:
         weights: Where they go, of shape (N, len(offsets), H, W).
         padded: ``img`` after :func:`pad_replicate`.
-        img: Pictures of shape (N, 3, H, W) in [0, 1], or some of their rows.
-        offsets: Neighbours, see :func:`neighbour_offsets`.
-        bandwidth: Width of the colour term in standard deviations, a scalar (a tensor,
+        img: Images of shape (N, 3, H, W) in [0, 1], or some of their rows.
+        offsets: Neighbors, see :func:`neighbor_offsets`.
+        bandwidth: Width of the color term in standard deviations, a scalar (a tensor,
             so that compiled code serves every value).
         position: Weighted position term of shape (len(offsets), 1, 1), or None.
         variation: Weight of the variation term, a scalar; :func:`variation_terms` of
-            ``padded``; and for each row whether it is no picture's last one, of shape
+            ``padded``; and for each row whether it is no image's last one, of shape
             (H, 1) in {0, 1}; or None.
     """
-    views = _neighbours(padded, offsets, img.shape[-2:])
-    logits = torch.stack(list(_colour_logits(views, img, bandwidth)), 1)
+    views = _neighbors(padded, offsets, img.shape[-2:])
+    logits = torch.stack(list(_color_logits(views, img, bandwidth)), 1)
     logits -= logits.amax(1, keepdim=True)
     result = logits.exp_()
     result /= result.sum(1, keepdim=True)
@@ -113,19 +113,19 @@ def repeat_border_(state: Tensor, reach: int) -> None:
     state[:, -reach:] = state[:, -reach - 1 : -reach]
 
 
-def neighbour_sum(state: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> Tensor:
-    """One step of propagation: the weighted sum over the neighbours.
+def neighbor_sum(state: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> Tensor:
+    """One step of propagation: the weighted sum over the neighbors.
 
     Args:
         state: Maps of shape (N, H + 2 * reach, C, W + 2 * reach), see :func:`frame`.
         weights: Weights of shape (N, len(offsets), H, W), shared by all C maps.
-        offsets: Neighbours in the order of ``weights``.
+        offsets: Neighbors in the order of ``weights``.
 
     Returns:
         Maps of shape (N, C, H, W), a view of (N, H, C, W).
     """
     maps = state.transpose(1, 2)
-    views = _neighbours(maps, offsets, weights.shape[-2:])
+    views = _neighbors(maps, offsets, weights.shape[-2:])
     by_row = weights.unsqueeze(3)
     total = views[0].transpose(1, 2) * by_row[:, 0]
     for k in range(1, len(offsets)):
@@ -133,7 +133,7 @@ def neighbour_sum(state: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> 
     return total.transpose(1, 2)
 
 
-def _neighbours(
+def _neighbors(
     padded: Tensor, offsets: Sequence[Offset], size: Sequence[int]
 ) -> list[Tensor]:
     height, width = size
@@ -145,18 +145,18 @@ def _neighbours(
     ]
 
 
-def _colour_logits(
+def _color_logits(
     views: Sequence[Tensor], img: Tensor, bandwidth: Tensor
 ) -> Iterator[Tensor]:
     """Minus the mean over channels of ``(|I(p+k) - I(p)| / std(p) / bandwidth) ** 2``.
 
-    Each channel is taken relative to its value at the neighbour that is nearest in
-    colour (at the centre's own value where that lies among the neighbours). This
+    Each channel is taken relative to its value at the neighbor that is nearest in
+    color (at the center's own value where that lies among the neighbors). This
     changes nothing after the softmax, and keeps single precision exact where a pixel
     stands out from a flat surrounding: the plain squares are then so large (up to
     1e17) that they swallow the other channels.
     """
-    nearest, std = _colour_statistics(views, img)
+    nearest, std = _color_statistics(views, img)
     twice_gap = 2 * (nearest - img)
     scale = ((std + 1e-8) * bandwidth).square().reciprocal() / -img.shape[1]
     for view in views:
@@ -164,10 +164,10 @@ def _colour_logits(
         yield ((step + twice_gap) * step * scale).sum(1)
 
 
-def _colour_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Tensor]:
-    """Neighbours' value nearest to the centre's, and their unbiased deviation.
+def _color_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Tensor]:
+    """Neighbors' value nearest to the center's, and their unbiased deviation.
 
-    Sums are of differences from one of the neighbours: these are exact where all are
+    Sums are of differences from one of the neighbors: these are exact where all are
     close together, as in flat regions that differ by a rounding error, for which the
     sum of the values themselves is too coarse.
     """
@@ -188,13 +188,13 @@ def _colour_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Te
 def _variations(
     terms: Tensor, offsets: Sequence[Offset], size: Sequence[int], inner_rows: Tensor
 ) -> Iterator[Tensor]:
-    """exp(v) with v the variation at every neighbour, of shape (N, H, W).
+    """exp(v) with v the variation at every neighbor, of shape (N, H, W).
 
-    The difference across the last row (column) of the picture counts as 0, whatever
-    the neighbour, as in the released code.
+    The difference across the last row (column) of the image counts as 0, whatever
+    the neighbor, as in the released code.
     """
     inner_columns = terms.new_ones(size[1])
     inner_columns[-1] = 0
-    rows, columns = (_neighbours(term, offsets, size) for term in terms)
+    rows, columns = (_neighbors(term, offsets, size) for term in terms)
     for row, column in zip(rows, columns):
         yield (row * inner_rows + 1) * (column * inner_columns + 1)

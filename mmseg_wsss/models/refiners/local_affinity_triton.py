@@ -1,7 +1,7 @@
 """Propagation of the local refiners as a Triton kernel, for CUDA.
 
 A step reads each map and the weights once from memory and writes each map once; the
-neighbours' values come from the cache. Weights are stored in half precision, maps and
+neighbors' values come from the cache. Weights are stored in half precision, maps and
 sums in single (tscd.md, section 13: labels agree on 99.99 % of the pixels; with maps in
 half precision they do not).
 """
@@ -27,24 +27,24 @@ def _step(  # type: ignore[no-untyped-def]
     channels,
     height,
     width,
-    neighbours,
+    neighbors,
     block_c: tl.constexpr,
     block_p: tl.constexpr,
 ):
-    """One weighted sum over the neighbours, clamped to the picture."""
+    """One weighted sum over the neighbors, clamped to the image."""
     size = height * width
     pixel = tl.program_id(0) * block_p + tl.arange(0, block_p)
     channel = tl.program_id(1) * block_c + tl.arange(0, block_c)
-    picture = tl.program_id(2).to(tl.int64)
+    image = tl.program_id(2).to(tl.int64)
     row, column = pixel // width, pixel % width
     inside = pixel < size
     both = (channel < channels)[:, None] & inside[None, :]
-    base = (picture * channels + channel)[:, None] * size
+    base = (image * channels + channel)[:, None] * size
     total = tl.full((block_c, block_p), 0.0, tl.float32)
-    for k in range(neighbours):
+    for k in range(neighbors):
         y = tl.minimum(tl.maximum(row + tl.load(rows + k), 0), height - 1)
         x = tl.minimum(tl.maximum(column + tl.load(columns + k), 0), width - 1)
-        at = (picture * neighbours + k) * size + pixel
+        at = (image * neighbors + k) * size + pixel
         weight = tl.load(weights + at, mask=inside, other=0.0).to(tl.float32)
         value = tl.load(maps + base + (y * width + x)[None, :], mask=both, other=0.0)
         total += value * weight[None, :]
@@ -58,8 +58,8 @@ def propagate(
 
     Args:
         mask: Maps (N, C, H, W) float32 on a GPU.
-        weights: Weights (N, K, H, W) of the K neighbours, rounded to half precision.
-        offsets: Rows and columns of the K neighbours, in the order of ``weights``.
+        weights: Weights (N, K, H, W) of the K neighbors, rounded to half precision.
+        offsets: Rows and columns of the K neighbors, in the order of ``weights``.
         num_iters: Number of steps, at least 1.
 
     Returns:

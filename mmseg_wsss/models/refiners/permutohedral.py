@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Longest row of the splat matrix that is summed in one piece: a picture of one colour
+# Longest row of the splat matrix that is summed in one piece: an image of one color
 # puts all its pixels on a handful of vertices, which one thread each would sum.
 MAX_ROW = 2048
 
@@ -103,7 +103,7 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
         features: Feature vectors (d, n), float32, already divided by their standard
             deviations.
         num_groups: The points are this many equal parts, one after the other, which do
-            not see each other (the pictures of a batch).
+            not see each other (the images of a batch).
 
     Raises:
         ValueError: The features span so many cells that vertices cannot be numbered
@@ -201,11 +201,11 @@ def _vertex_keys(
 
     Returns:
         Keys (d + 1, n), int64, and for each of the ``d + 1`` directions the constant
-        that leads from a vertex's key to its neighbour's.
+        that leads from a vertex's key to its neighbor's.
     """
     dim = len(origin) - 1
     low, high = ((origin.aminmax(dim=1)[k] * (dim + 1)).tolist() for k in (0, 1))
-    # A margin of two cells keeps neighbours beyond the border from aliasing.
+    # A margin of two cells keeps neighbors beyond the border from aliasing.
     margin = 2 * (dim + 1)
     spans = [int(b - a) + 2 * margin + 1 for a, b in zip(low, high)][:dim]
     if num_groups * math.prod(spans) >= 2**63:

@@ -1,4 +1,4 @@
-"""Dense CRF by pydensecrf2 (C++, CPU), one picture a process."""
+"""Dense CRF by pydensecrf2 (C++, CPU), one image a process."""
 
 import importlib.util
 import os
@@ -15,7 +15,7 @@ from torch import Tensor
 from .crf_guide import PairwiseTerm
 
 
-def infer_picture(
+def infer_image(
     img: np.ndarray,
     score: np.ndarray,
     terms: tuple[PairwiseTerm, ...],
@@ -24,7 +24,7 @@ def infer_picture(
     """Marginals (C, H, W) of one problem.
 
     Args:
-        img: RGB picture (H, W, 3), uint8.
+        img: RGB image (H, W, 3), uint8.
         score: Negative unary energies (C, H, W), float32.
         terms: Pairwise terms.
         num_iters: Mean-field updates.
@@ -92,21 +92,21 @@ class PyDenseCRFPool:
         Raises:
             RuntimeError: A worker process died.
         """
-        pictures = img.permute(0, 2, 3, 1).to('cpu', torch.uint8).contiguous().numpy()
+        images = img.permute(0, 2, 3, 1).to('cpu', torch.uint8).contiguous().numpy()
         out = torch.zeros_like(score, device='cpu')
         places, tasks = [], []
         for n, exists in enumerate(class_mask.cpu()):
             for g in range(score.shape[1] if exists.any() else 0):
                 places.append((n, g, exists))
                 maps = score[n, g].cpu()[exists].numpy()
-                tasks.append((pictures[n], maps, terms, num_iters))
+                tasks.append((images[n], maps, terms, num_iters))
         for (n, g, exists), marginals in zip(places, self._map(tasks)):
             out[n, g, exists] = torch.from_numpy(marginals)
         return out.to(score.device)
 
     def _map(self, tasks: list[tuple[Any, ...]]) -> list[np.ndarray]:
         if self.num_workers == 0:
-            return [infer_picture(*task) for task in tasks]
+            return [infer_image(*task) for task in tasks]
         if self._executor is None:
             self._executor = ProcessPoolExecutor(
                 self.num_workers,
@@ -114,7 +114,7 @@ class PyDenseCRFPool:
                 initializer=_end_with_parent,
             )
         try:
-            return list(self._executor.map(infer_picture, *zip(*tasks)))
+            return list(self._executor.map(infer_image, *zip(*tasks)))
         except BrokenProcessPool as error:
             self.close()
             raise RuntimeError(

@@ -13,7 +13,7 @@ class RandomWalk:
     ``vec(M) <- T^t vec(M)`` with ``T = D^-1 A^beta``, where ``A`` holds the affinities
     of pixels closer than ``radius``, 1 on its diagonal, and ``D`` the sums of its rows
     (Ahn and Kwak 2018; rcm_mam.md, section 11). ``T`` is applied ``t`` times, pair by
-    pair, in place of squaring a matrix of n x n: a picture of 500 x 375 (n = 63 x 47 =
+    pair, in place of squaring a matrix of n x n: an image of 500 x 375 (n = 63 x 47 =
     2961) needs 0.4 MB for the 34 affinities of a pixel at radius 5, the matrix 35 MB.
 
     Args:

@@ -3,9 +3,10 @@
 from .compiled_ops import ops_available, require_ops
 from .cutmix import cutmix_masks, mix
 from .ema import update_ema
-from .eval_mode import acts_as_in_inference, inference_behaviour
+from .eval_mode import eval_mode, matches_eval_mode
 from .isda import ImplicitSemanticAugmentation
 from .near_pairs import near_pairs
+from .phase import Phase, phases_of
 from .pixel_pairs import (
     boundary_affinity,
     half_disk,
@@ -19,7 +20,7 @@ from .pwm import pwm_signal
 from .resized_features import (
     interpolation_matrices,
     inverse_length,
-    neighbour_products,
+    neighbor_products,
     resized_squares,
 )
 from .state_files import check_state, read_state_dict
@@ -28,22 +29,24 @@ from .valid_map import valid_maps
 
 __all__ = [
     'ImplicitSemanticAugmentation',
+    'Phase',
     'PrototypeMemory',
-    'acts_as_in_inference',
     'at_least_float32',
     'boundary_affinity',
     'check_state',
     'cutmix_masks',
+    'eval_mode',
     'half_disk',
-    'inference_behaviour',
     'interpolation_matrices',
     'inverse_length',
+    'matches_eval_mode',
     'mix',
     'near_pairs',
-    'neighbour_products',
+    'neighbor_products',
     'ops_available',
     'pair_affinity',
     'partners',
+    'phases_of',
     'pwm_signal',
     'read_state_dict',
     'require_ops',

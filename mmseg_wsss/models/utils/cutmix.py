@@ -12,7 +12,7 @@ def cutmix_masks(
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Masks of CutMix: 1 where a picture keeps its own pixels, 0 for its partner's.
+    """Masks of CutMix: 1 where an image keeps its own pixels, 0 for its partner's.
 
     Starting from zeros, each box flips what it covers (XOR). A box has an area share
     ``p`` uniform in ``prop_range``, the height share ``p ** u`` with ``u`` uniform in
@@ -71,18 +71,18 @@ def _covered(length: int, share: Tensor, position: Tensor) -> Tensor:
 
 
 def mix(tensor: Tensor, mask: Tensor, partner: Tensor | None = None) -> Tensor:
-    """Put the pixels of each picture's partner where its mask is 0.
+    """Put the pixels of each image's partner where its mask is 0.
 
-    One mask serves everything that belongs to a picture: pictures, labels, logits,
+    One mask serves everything that belongs to an image: images, labels, logits,
     features, valid areas, at any resolution (the mask is resized by nearest
-    neighbour). Values are chosen, never blended: every type is kept, and what is not
-    finite in one picture cannot reach the other's pixels.
+    neighbor). Values are chosen, never blended: every type is kept, and what is not
+    finite in one image cannot reach the other's pixels.
 
     Args:
         tensor: Maps of shape (N, C, h, w) or (N, h, w), of any type.
-        mask: Masks (N, 1, H, W), above 0.5 (or True) where a picture keeps its own
+        mask: Masks (N, 1, H, W), above 0.5 (or True) where an image keeps its own
             pixels.
-        partner: Index (N,) int64 of the partner of each picture; by default the next
+        partner: Index (N,) int64 of the partner of each image; by default the next
             one, and the first for the last. A batch of 1 is its own partner and stays
             as it is.
 

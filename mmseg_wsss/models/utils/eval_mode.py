@@ -7,7 +7,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 
 @contextmanager
-def inference_behaviour(model: nn.Module, keep_dropout: bool = False) -> Iterator[None]:
+def eval_mode(model: nn.Module, keep_dropout: bool = False) -> Iterator[None]:
     """Let a model behave as in inference, and put every module back afterwards.
 
     Args:
@@ -25,7 +25,7 @@ def inference_behaviour(model: nn.Module, keep_dropout: bool = False) -> Iterato
             module.training = training
 
 
-def acts_as_in_inference(module: nn.Module) -> bool:
+def matches_eval_mode(module: nn.Module) -> bool:
     """Whether a forward now gives what inference gives.
 
     It does not while batch norm takes the statistics of the batch, or while dropout or

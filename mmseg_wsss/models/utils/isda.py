@@ -130,12 +130,12 @@ class ImplicitSemanticAugmentation(nn.Module):
         index = classes[index]  # fails for labels outside [0, C)
         # Near a mean of the past, one pass in float64 loses nothing to cancellation.
         weight = self.count.double()[:, None] / self.count.sum().clamp(min=1)
-        centre = (self.mean * weight).sum(0)
+        center = (self.mean * weight).sum(0)
         count = torch.zeros_like(self.count)
         sums = self.mean.new_zeros(2, *self.mean.shape)
         for start in range(0, len(label), _CHUNK):
             part = slice(start, start + _CHUNK)
-            values = feat[part].double() - centre
+            values = feat[part].double() - center
             sure = valid[part] & values.isfinite().all(1)
             values.masked_fill_(~sure[:, None], 0)
             members = (classes[:, None] == index[part]) & sure
@@ -144,7 +144,7 @@ class ImplicitSemanticAugmentation(nn.Module):
             sums[1].addmm_(members.double(), values.square_())
         _summed(count)
         first, second = _summed(sums) / count.clamp(min=1)[:, None]
-        return count, centre + first, (second - first.square()).clamp_(min=0)
+        return count, center + first, (second - first.square()).clamp_(min=0)
 
     def _index(self, label: Tensor) -> tuple[Tensor, Tensor]:
         valid = label != self.ignore_index

@@ -11,7 +11,7 @@ MIN_SQUARE = 1e-24
 def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
     """Bilinear resizing along one axis, ``align_corners=False``, as matrices.
 
-    With ``t`` the share of the second of two old neighbours in a new value
+    With ``t`` the share of the second of two old neighbors in a new value
     ``(1 - t) * a + t * b``.
 
     Args:
@@ -37,8 +37,8 @@ def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
     return torch.stack(matrices).to(like)
 
 
-def neighbour_products(feat: Tensor) -> Tensor:
-    """Inner products (4, N, h, w) of every feature with itself and its neighbours.
+def neighbor_products(feat: Tensor) -> Tensor:
+    """Inner products (4, N, h, w) of every feature with itself and its neighbors.
 
     With the feature below, with the one to the right, and the sum of those across both
     diagonals of the four. The border repeats.
@@ -57,11 +57,11 @@ def neighbour_products(feat: Tensor) -> Tensor:
 def resized_squares(products: Tensor, heights: Tensor, widths: Tensor) -> Tensor:
     """Squared lengths (N, rows, W) of upsampled features.
 
-    Exact; where neighbours cancel each other digits are lost, which features after a
+    Exact; where neighbors cancel each other digits are lost, which features after a
     ReLU never do.
 
     Args:
-        products: See :func:`neighbour_products`.
+        products: See :func:`neighbor_products`.
         heights: :func:`interpolation_matrices` of some rows (3, rows, h).
         widths: Those of all columns (3, W, w).
     """

@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def valid_maps(data_samples: Sequence[SegDataSample], inputs: Tensor) -> Tensor:
-    """Pixels (N, H, W) bool that show the picture, not padding.
+    """Pixels (N, H, W) bool that show the image, not padding.
 
     Args:
-        data_samples: N data samples with ``valid_map``; without it the picture fills
+        data_samples: N data samples with ``valid_map``; without it the image fills
             its ``img_shape``, from the top left.
         inputs: Batch (N, 3, H, W), which may be larger than the samples.
     """

@@ -13,7 +13,7 @@ class SmallNet(BaseModule):
     Args:
         widths: Channels of the stages, whose strides are 4, 8, 16 and 32.
         norm_cfg: Config of the norm layers.
-        init_cfg: Initialisation; a checkpoint would go here.
+        init_cfg: Initialization; a checkpoint would go here.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class SmallNet(BaseModule):
         )
 
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
-        """Maps of all stages for pictures (N, 3, H, W)."""
+        """Maps of all stages for images (N, 3, H, W)."""
         feat, outs = self.stem(img), []
         for stage in self.stages:
             feat = stage(feat)

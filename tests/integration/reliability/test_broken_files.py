@@ -37,7 +37,7 @@ def empty(path: Path) -> None:
 
 
 def scramble(path: Path) -> None:
-    path.write_bytes(b'no picture at all' * 9)
+    path.write_bytes(b'no image at all' * 9)
 
 
 def flip_a_byte(path: Path) -> None:
@@ -47,19 +47,19 @@ def flip_a_byte(path: Path) -> None:
 
 
 @pytest.mark.parametrize('spoil', [truncate, empty, scramble, flip_a_byte])
-def test_a_broken_picture_stops_the_training_and_is_named(data, tmp_path, spoil):
+def test_a_broken_image_stops_the_training_and_is_named(data, tmp_path, spoil):
     spoil(data / 'JPEGImages' / '3.png')
-    with pytest.raises(ValueError, match=r'JPEGImages/3\.png: unreadable picture'):
+    with pytest.raises(ValueError, match=r'JPEGImages/3\.png: unreadable image'):
         run(data, tmp_path / 'work')
 
 
-def test_a_broken_picture_is_named_by_a_worker_too(data, tmp_path):
+def test_a_broken_image_is_named_by_a_worker_too(data, tmp_path):
     truncate(data / 'JPEGImages' / '3.png')
-    with pytest.raises(ValueError, match=r'JPEGImages/3\.png: unreadable picture'):
+    with pytest.raises(ValueError, match=r'JPEGImages/3\.png: unreadable image'):
         run(data, tmp_path / 'work', num_workers=1)
 
 
-def test_a_missing_picture_is_named(data, tmp_path):
+def test_a_missing_image_is_named(data, tmp_path):
     (data / 'JPEGImages' / '3.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'JPEGImages/3\.png'):
         run(data, tmp_path / 'work')
@@ -86,10 +86,10 @@ def test_a_sound_data_set_is_evaluated(data, tmp_path):
     [
         (lambda mask: mask + np.uint8(7), r'labels \[7, 9, 12\] outside \[0, 6\]'),
         (lambda mask: mask[:-1], r'expected .* \(40, 48\) .* found \(39, 48\)'),
-        (lambda mask: np.stack([mask] * 3, 2), 'palette or grey label map .* RGB'),
+        (lambda mask: np.stack([mask] * 3, 2), 'palette or gray label map .* RGB'),
         (lambda mask: mask.astype(np.uint16) + 300, 'of one byte, found 305'),
     ],
-    ids=['label', 'size', 'colour', 'two bytes'],
+    ids=['label', 'size', 'color', 'two bytes'],
 )
 def test_a_wrong_mask_is_named(data, tmp_path, change, message):
     path = data / 'SegmentationClass' / '1.png'

@@ -1,4 +1,4 @@
-"""Pictures that give little or nothing to learn from."""
+"""Images that give little or nothing to learn from."""
 
 import pytest
 import torch
@@ -6,14 +6,14 @@ from helpers.methods import METHODS, WEAK
 from helpers.tiny import batch_of, set_phase, tiny_batch, tiny_network
 
 BATCHES = {
-    'two pictures': {},
+    'two images': {},
     'no tag at all': {'tags': ((), ())},
     'one without tags': {'tags': ((2,), ())},
     'most classes absent': {'tags': ((1,), (1,))},
     'every class present': {'tags': (range(6), range(6))},
     'all padding': {'valid': False},
-    'one picture': {'num': 1},
-    'one picture of padding': {'num': 1, 'valid': False},
+    'one image': {'num': 1},
+    'one image of padding': {'num': 1, 'valid': False},
     'odd size': {'size': (37, 51)},
     'tiny': {'size': (9, 7)},
 }
@@ -50,7 +50,7 @@ def test_labels_that_are_all_ignored(method):
     model = tiny_network(method, **METHODS[method].nothing_sure)
     for phase in METHODS[method].phases:
         losses = check_step(method, model, phase, {})
-        for name in ('ratio_labelled', 'ratio_confident', 'loss_unsup', 'loss_st'):
+        for name in ('ratio_labeled', 'ratio_confident', 'loss_unsup', 'loss_st'):
             assert losses.get(name, 0) == 0, name
 
 
@@ -66,7 +66,7 @@ def test_padding_alone_trains_nothing_but_the_classifier(method):
 
 @pytest.mark.parametrize('method', WEAK)
 @pytest.mark.parametrize('size', [(33, 33), (37, 51)])
-def test_pseudo_labels_of_any_picture(method, size):
+def test_pseudo_labels_of_any_image(method, size):
     model = tiny_network(method).eval()
     sources = METHODS[method].pseudo_sources
     assert set(sources) == set(model.pseudo_sources())

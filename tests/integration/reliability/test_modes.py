@@ -114,7 +114,7 @@ def test_compiling_changes_nothing(method, tiny_voc, tmp_path):
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_slide_inference_covers_the_picture(method):
+def test_slide_inference_covers_the_image(method):
     slide = {'mode': 'slide', 'crop_size': CROP, 'stride': (9, 9)}
     model = tiny_network(method, test_cfg=slide).eval()
     inputs, samples = tiny_batch(1, (37, 51))

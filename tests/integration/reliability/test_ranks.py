@@ -1,4 +1,4 @@
-"""Two gloo processes with one picture each are one process with both."""
+"""Two gloo processes with one image each are one process with both."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from helpers.tiny import batch_of, set_phase, tiny_network
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 
-# Which of both pictures are padding all over: nothing on them is reliable.
-CASES = {'two pictures': (), 'nothing on rank 0': (0,), 'nothing on rank 1': (1,)}
+# Which of both images are padding all over: nothing on them is reliable.
+CASES = {'two images': (), 'nothing on rank 0': (0,), 'nothing on rank 1': (1,)}
 TAGS = ((0, 3), (1,))
 STATISTICS = ('isda', 'memory')
 
@@ -27,12 +27,12 @@ def build(method: str) -> torch.nn.Module:
     return model
 
 
-def pictures(node: Any, blank: tuple[int, ...], rank: int | None) -> Any:
-    """A batch in float64 with blank pictures, or the one of a rank."""
+def images(node: Any, blank: tuple[int, ...], rank: int | None) -> Any:
+    """A batch in float64 with blank images, or the one of a rank."""
     if isinstance(node, dict):
-        return {key: pictures(value, blank, rank) for key, value in node.items()}
+        return {key: images(value, blank, rank) for key, value in node.items()}
     if isinstance(node, tuple):
-        return tuple(pictures(value, blank, rank) for value in node)
+        return tuple(images(value, blank, rank) for value in node)
     part = slice(None) if rank is None else slice(rank, rank + 1)
     if isinstance(node, torch.Tensor):
         inputs = node.double()
@@ -53,7 +53,7 @@ def statistics(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tensor]]:
-    """Losses and gradients of every case and phase, of one picture or of both."""
+    """Losses and gradients of every case and phase, of one image or of both."""
     model = build(method)
     wrapped = model
     if rank is not None:
@@ -62,7 +62,7 @@ def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tens
         )
     results = {}
     for case, blank in CASES.items():
-        inputs, samples = pictures(batch_of(method, num=2, tags=TAGS), blank, rank)
+        inputs, samples = images(batch_of(method, num=2, tags=TAGS), blank, rank)
         for number, phase in enumerate(METHODS[method].phases):
             set_phase(model, phase)
             model.zero_grad()

@@ -49,7 +49,7 @@ def test_nothing_is_random_but_by_the_seed(method, whole, tiny_voc, tmp_path):
 
 
 @pytest.mark.parametrize('kind', [name for name in METHODS if METHODS[name].semi])
-def test_a_folder_of_bare_pictures_trains_alike(kind, tiny_voc, tmp_path):
+def test_a_folder_of_unlabeled_images_trains_alike(kind, tiny_voc, tmp_path):
     expected = train(tiny_config(kind, tiny_voc, tmp_path / 'a', HALF))
     root, bare = tmp_path / 'voc', tmp_path / 'bare'
     shutil.copytree(tiny_voc, root)
@@ -60,8 +60,8 @@ def test_a_folder_of_bare_pictures_trains_alike(kind, tiny_voc, tmp_path):
         (root / f'SegmentationClass/{name}.png').unlink()
     cfg = tiny_config(kind, root, tmp_path / 'b', HALF)
     data = cfg.train_dataloader.dataset
-    plain = {'type': 'PictureFolder', 'data_root': str(bare)}
-    data.unlabelled = plain | {'pipeline': data.unlabelled.pipeline}
+    plain = {'type': 'ImageFolder', 'data_root': str(bare)}
+    data.unlabeled = plain | {'pipeline': data.unlabeled.pipeline}
     found = train(cfg)
     assert found.losses == expected.losses
     assert not found.difference(expected)

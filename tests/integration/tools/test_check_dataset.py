@@ -6,7 +6,7 @@ from PIL import Image
 from tool_files import save_png, words, write_list
 
 
-def test_check_of_real_pictures_from_a_config(tool, shared, tmp_path, capsys):
+def test_check_of_real_images_from_a_config(tool, shared, tmp_path, capsys):
     config = tmp_path / 'config.py'
     voc = (
         "dict(type='PascalVOCDataset', "
@@ -30,60 +30,60 @@ def test_check_of_real_pictures_from_a_config(tool, shared, tmp_path, capsys):
     assert '2007_000032.jpg' in shown
 
 
-def test_a_split_without_a_picture_is_wrong(tool, tmp_path, capsys):
-    (tmp_path / 'pictures').mkdir()
-    Image.new('RGB', (8, 8)).save(tmp_path / 'pictures/a.png')
+def test_a_split_without_an_image_is_wrong(tool, tmp_path, capsys):
+    (tmp_path / 'images').mkdir()
+    Image.new('RGB', (8, 8)).save(tmp_path / 'images/a.png')
     main = tool('misc/check_dataset').main
-    assert main(words('--pictures', tmp_path / 'pictures')) == 1
+    assert main(words('--images', tmp_path / 'images')) == 1
     shown = ' '.join(capsys.readouterr().out.split())
-    assert 'no picture (*.jpg) in all' in shown
-    command = words('--pictures', tmp_path / 'pictures', '--img-suffix', '.png')
+    assert 'no image (*.jpg) in all' in shown
+    command = words('--images', tmp_path / 'images', '--img-suffix', '.png')
     assert main(command) == 0
 
 
 def test_check_of_folders(tool, tmp_path, capsys):
-    (tmp_path / 'pictures').mkdir()
+    (tmp_path / 'images').mkdir()
     for name in 'abc':
-        Image.effect_noise((8, 8), 50).save(tmp_path / f'pictures/{name}.jpg')
+        Image.effect_noise((8, 8), 50).save(tmp_path / f'images/{name}.jpg')
         save_png(tmp_path / f'masks/{name}.png', np.ones((8, 8)))
     (tmp_path / 'tags.csv').write_text('a,dog\nb,dog\nc,dog\n')
     write_list(tmp_path / 'train.txt', 'a', 'b')
     write_list(tmp_path / 'val.txt', 'c')
     main = tool('misc/check_dataset').main
-    command = words('--pictures', tmp_path / 'pictures', '--masks', tmp_path / 'masks')
+    command = words('--images', tmp_path / 'images', '--masks', tmp_path / 'masks')
     command += words('--tags', tmp_path / 'tags.csv', '--classes', 'dog,cat', '--split')
     command += [f'{name}={tmp_path / name}.txt' for name in ('train', 'val')]
     assert main(command) == 0
     capsys.readouterr()
     write_list(tmp_path / 'val.txt', 'c', '../../etc/x')
-    (tmp_path / 'pictures/b.jpg').write_bytes(b'\xff\xd8\xff')
+    (tmp_path / 'images/b.jpg').write_bytes(b'\xff\xd8\xff')
     save_png(tmp_path / 'masks/a.png', np.full((8, 9), 3))
     (tmp_path / 'tags.csv').write_text('a,dog\nb,dog\nz,dog\n')
     assert main(command) == 1
     shown = ' '.join(capsys.readouterr().out.split())
     for text in (
-        'unreadable picture',
-        'mask 9x8, picture 8x8',
+        'unreadable image',
+        'mask 9x8, image 8x8',
         'labels [3] outside [0, 2] and not 255 (ignored)',
         'path leaves the data root',
-        'picture without tags',
-        'tags without picture',
+        'image without tags',
+        'tags without image',
     ):
         assert text in shown
     (tmp_path / 'tags.csv').write_text('a,unicorn\n')
     assert main(command) == 1
     shown = capsys.readouterr().out
     line = next(line for line in shown.splitlines() if 'unicorn' in line)
-    assert 'tags.csv:1 ' in line and "picture 'a': unknown tag 'unicorn'" in line
+    assert 'tags.csv:1 ' in line and "image 'a': unknown tag 'unicorn'" in line
 
 
 def test_check_needs_a_config_or_folders(tool, capsys):
     main = tool('misc/check_dataset').main
     for command in (
         [],
-        ['a.py', '--pictures', 'x'],
-        ['--pictures', 'x', '--tags', 'y'],
+        ['a.py', '--images', 'x'],
+        ['--images', 'x', '--tags', 'y'],
     ):
         with pytest.raises(SystemExit):
             main(command)
-    assert 'expected either a config or --pictures' in capsys.readouterr().err
+    assert 'expected either a config or --images' in capsys.readouterr().err

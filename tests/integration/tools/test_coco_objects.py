@@ -28,7 +28,7 @@ def box(top: int, left: int, bottom: int, right: int) -> list[float]:
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    """A picture with three objects, one without any; ids with gaps."""
+    """An image with three objects, one without any; ids with gaps."""
     objects = [
         (9, 24, [box(1, 1, 5, 7)]),
         (2, 4, [box(2, 2, 4, 4)]),
@@ -78,7 +78,7 @@ def test_smaller_objects_are_seen_and_ids_have_no_gaps(tool, coco):
 
 
 def test_outlines_are_filled_where_the_middle_of_a_pixel_is_inside(tool):
-    """A circle of radius 20.3 that the picture cuts."""
+    """A circle of radius 20.3 that the image cuts."""
     angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     outline = np.stack([8.3 + 20.3 * np.cos(angles), 30.1 + 20.3 * np.sin(angles)], 1)
     found = tool.covered([outline.ravel().tolist()], 60, 50)

@@ -41,7 +41,7 @@ def instance(image: int, category: int, box: tuple[int, int, int, int]) -> dict:
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    """A person with a toothbrush, a picture without objects, and a dog."""
+    """A person with a toothbrush, an image without objects, and a dog."""
     content = {
         'images': [
             {
@@ -103,7 +103,7 @@ def test_from_annotations_to_training_samples(coco):
                 'ann_file': 'train2014.txt',
             },
             'tags': {'path': str(tags), 'allow_empty': True},
-            'pipeline': [{'type': 'LoadPicture'}, {'type': 'PackWeakInputs'}],
+            'pipeline': [{'type': 'LoadImageStrict'}, {'type': 'PackWeakInputs'}],
         }
     )
     samples = [dataset[i]['data_samples'] for i in range(3)]

@@ -48,13 +48,13 @@ def test_tags_of_real_masks(tool, shared, tmp_path, capsys, suffix):
     options = ('--classes', 'voc', '--list', tmp_path / 'list.txt', '--workers', 2)
     main = tool('dataset_converters/image_tags').main
     assert main(words(out, '--masks', root / 'SegmentationClass', *options)) == 0
-    tags = ImageTags.load(out, VOC, pictures=names)
+    tags = ImageTags.load(out, VOC, images=names)
     for name in names:
         found = np.unique(labels_of(root / f'SegmentationClass/{name}.png'))
         wanted = [VOC[label - 1] for label in found if 0 < label < 255]
         assert tags.labels(name) == wanted
     shown = capsys.readouterr().out
-    assert '30 pictures' in shown
+    assert '30 images' in shown
     assert f'{tags.counts()["person"]}' in shown.split('person')[1].splitlines()[0]
 
 
@@ -143,7 +143,7 @@ def test_class_names(tmp_path):
 
 @pytest.fixture
 def voc(tmp_path):
-    """A VOC of 2 + 2 pictures, and an SBD of 4 of which 1 is VOC train, 1 VOC val."""
+    """A VOC of 2 + 2 images, and an SBD of 4 of which 1 is VOC train, 1 VOC val."""
     root, sbd = tmp_path / 'VOC2012', tmp_path / 'benchmark_RELEASE/dataset'
     lists = root / 'ImageSets/Segmentation'
     write_list(lists / 'train.txt', 't1', 't2')
@@ -169,7 +169,7 @@ def test_train_aug_of_sbd(tool, voc, capsys):
     main = tool('dataset_converters/voc_sbd').main
     command = words(voc, '--sbd', voc.parent / 'benchmark_RELEASE')
     assert main(command) == 1
-    assert 'expected 10582 pictures in train_aug, found 4' in capsys.readouterr().err
+    assert 'expected 10582 images in train_aug, found 4' in capsys.readouterr().err
     assert not (voc / 'SegmentationClassAug').exists()
     assert main([*command, '--expect', '4']) == 0
     assert read_names(voc, 'train_aug') == ['s1', 's2', 't1', 't2']
@@ -181,9 +181,9 @@ def test_train_aug_of_sbd(tool, voc, capsys):
     assert labels_of(masks / 's1.png').tolist() == [[11, 0], [0, 20], [0, 0]]
     assert labels_of(masks / 't2.png').tolist() == [[2, 255], [0, 0], [0, 0]]
     assert labels_of(masks / 'v2.png').tolist() == [[4, 255], [0, 0], [0, 0]]
-    picture = Image.open(masks / 's1.png')
-    assert picture.mode == 'P'
-    assert picture.getpalette()[33:36] == PascalVOCDataset.METAINFO['palette'][11]
+    image = Image.open(masks / 's1.png')
+    assert image.mode == 'P'
+    assert image.getpalette()[33:36] == PascalVOCDataset.METAINFO['palette'][11]
     assert 'image_tags.py' in capsys.readouterr().out
 
 
@@ -288,9 +288,7 @@ def test_train_aug_of_the_published_lists(tool, shared, tmp_path, capsys):
     assert len(read_names(tmp_path / 'VOC2012', 'aug')) == 10582 - 1464
     (folder / f'{train_aug[7]}.png').unlink()
     assert main(words(tmp_path / 'VOC2012', '--ready', folder)) == 1
-    assert (
-        'expected 10582 pictures in train_aug, found 10581' in capsys.readouterr().err
-    )
+    assert 'expected 10582 images in train_aug, found 10581' in capsys.readouterr().err
 
 
 # COCO-Stuff 10K
@@ -298,7 +296,7 @@ def test_train_aug_of_the_published_lists(tool, shared, tmp_path, capsys):
 
 @pytest.fixture
 def stuff(tmp_path):
-    """COCO-Stuff of 2 + 1 pictures; the first shows every id that is a class."""
+    """COCO-Stuff of 2 + 1 images; the first shows every id that is a class."""
     root = tmp_path / 'cocostuff-10k'
     ids = [
         k for k in range(183) if k not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
@@ -318,7 +316,7 @@ def stuff(tmp_path):
 def test_coco_stuff_layout_serves_mmseg(tool, stuff, tmp_path, capsys):
     main = tool('dataset_converters/coco_stuff10k').main
     assert main(words(stuff)) == 1
-    assert 'expected 9000 pictures in train, found 2' in capsys.readouterr().err
+    assert 'expected 9000 images in train, found 2' in capsys.readouterr().err
     out = tmp_path / 'out'
     assert main(words(stuff, '-o', out, '--any-size')) == 0
     data = COCOStuffDataset(

@@ -30,7 +30,7 @@ NAMES = ['2007_0', '2007_1', '2007_2', '2007_3', '2007_4', 'sub/2007_0']
 
 @MODELS.register_module()
 class ExportDummy(BaseModel):
-    """Labels a picture by its first colour; counts pictures, and stops on demand."""
+    """Labels an image by its first color; counts images, and stops on demand."""
 
     calls: list[str] = []
     stop_after = 99
@@ -63,7 +63,7 @@ class ExportDummy(BaseModel):
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Config, Path, Path]:
-    """Config, checkpoint and output folder for six small pictures."""
+    """Config, checkpoint and output folder for six small images."""
     rng = np.random.default_rng(0)
     for index, name in enumerate(NAMES):
         path = tmp_path / f'img/{name}.png'
@@ -95,7 +95,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Config, Path, 
 
 
 def export(job: tuple, source: str = 'fused', **options: object) -> list[str]:
-    """Export and return the names of the pictures that the model has seen."""
+    """Export and return the names of the images that the model has seen."""
     ExportDummy.calls.clear()
     assert export_from_config(*job, source, progress=False, **options) == len(NAMES)
     return sorted(Path(path).stem for path in ExportDummy.calls)
@@ -206,7 +206,7 @@ def test_files_without_manifest_are_kept(job: tuple) -> None:
     assert mask.read_bytes() == b'precious'
 
 
-def test_two_processes_share_the_pictures(job: tuple, tmp_path: Path) -> None:
+def test_two_processes_share_the_images(job: tuple, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -254,7 +254,7 @@ def test_model_without_pseudo_labels_is_named(job: tuple) -> None:
         export(job)
 
 
-def test_pictures_of_the_same_name_are_refused(job: tuple, tmp_path: Path) -> None:
+def test_images_of_the_same_name_are_refused(job: tuple, tmp_path: Path) -> None:
     (tmp_path / 'all.txt').write_text('2007_0\n2007_1\n2007_0')
     with pytest.raises(ValueError, match='2007_0 occurs more than once'):
         export(job)
@@ -301,7 +301,7 @@ def test_tools_export_and_score(
     options = ['--out', out_dir, '--source', 'cam', '--bg-thr', 0.5]
     tool = 'export_pseudo_labels.py'
     run_tool(monkeypatch, tool, tmp_path / 'config.py', checkpoint, *options)
-    assert '6 pictures: pseudo-labels (cam)' in capsys.readouterr().out
+    assert '6 images: pseudo-labels (cam)' in capsys.readouterr().out
 
     # every pixel is background in truth: IoU is 1 - share of foreground labels
     for name in NAMES:
@@ -315,7 +315,7 @@ def test_tools_export_and_score(
     result = json.loads(scores.read_text())
     labels = [np.array(Image.open(out_dir / f'{name}.png')).flatten() for name in NAMES]
     share = 100 * float((np.concatenate(labels) == 0).mean())
-    assert result['pictures'] == 6
+    assert result['images'] == 6
     assert result['summary']['over_activation'] == 100
     assert result['classes']['IoU'] == [pytest.approx(share, abs=0.01), 0, None]
     assert 'over_activation' in capsys.readouterr().out

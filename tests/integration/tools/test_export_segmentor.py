@@ -91,9 +91,9 @@ def test_mmseg_alone_takes_what_the_tool_writes(trained, tiny_voc, tmp_path):
     assert done.returncode == 0, done.stderr
     config = out.with_suffix('.py')
     assert done.stdout.split()[-2:] == [str(out), str(config)]
-    picture = tiny_voc / 'JPEGImages/1.png'
+    image = tiny_voc / 'JPEGImages/1.png'
     done = subprocess.run(
-        [sys.executable, '-c', WITHOUT_OURS, config, out, picture],
+        [sys.executable, '-c', WITHOUT_OURS, config, out, image],
         capture_output=True,
         text=True,
         check=False,

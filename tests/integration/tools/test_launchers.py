@@ -50,15 +50,15 @@ default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, inte
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory) -> Path:
-    """Config of a tiny network on four random pictures."""
+    """Config of a tiny network on four random images."""
     root = tmp_path_factory.mktemp('launchers')
     rng = np.random.default_rng(0)
     for folder in ('img', 'gt'):
         (root / folder).mkdir()
     for index in range(4):
-        picture = rng.integers(0, 256, (16, 20, 3), dtype=np.uint8)
+        image = rng.integers(0, 256, (16, 20, 3), dtype=np.uint8)
         truth = rng.integers(0, 3, (16, 20), dtype=np.uint8)
-        assert cv2.imwrite(str(root / 'img' / f'{index}.png'), picture)
+        assert cv2.imwrite(str(root / 'img' / f'{index}.png'), image)
         assert cv2.imwrite(str(root / 'gt' / f'{index}.png'), truth)
     path = root / 'tiny.py'
     path.write_text(CONFIG.replace('DATA_ROOT', str(root)))

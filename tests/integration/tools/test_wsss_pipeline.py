@@ -1,4 +1,4 @@
-"""The pipeline on eight small pictures, stopped in each of its stages."""
+"""The pipeline on eight small images, stopped in each of its stages."""
 
 import runpy
 import sys
@@ -44,7 +44,10 @@ def tool_in_process(command, log, lock):
 def weak_config(method, voc, folder, **settings):
     cfg = tiny_config(method, voc, folder, 2, **settings)
     train = deepcopy(cfg.train_dataloader.to_dict())
-    evaluate = [dict(type='LoadPicture'), dict(type='LoadLabelMap', num_classes=7)]
+    evaluate = [
+        dict(type='LoadImageStrict'),
+        dict(type='LoadAnnotationsStrict', num_classes=7),
+    ]
     train['dataset'].update(
         pipeline=[*evaluate, dict(type='PackWeakInputs')], test_mode=True
     )
@@ -164,7 +167,7 @@ def test_stopped_in_a_stage_and_started_again(pipeline, whole, tmp_path, stage):
     assert files(tmp_path) == whole
 
 
-def test_gpus_share_the_pictures_of_a_step(tmp_path):
+def test_gpus_share_the_images_of_a_step(tmp_path):
     def share(name: str, gpus: int) -> int:
         path = tmp_path / f'{name}.py'
         path.write_text('train_dataloader = dict(batch_size=2)')
@@ -173,7 +176,7 @@ def test_gpus_share_the_pictures_of_a_step(tmp_path):
     assert [share('net_8xb2-20k_data', gpus) for gpus in (1, 4, 8, 16)] == [16, 4, 2, 1]
     assert share('net_1xb2-20k_data', 1) == 2
     assert share('my_config', 4) == 2
-    with pytest.raises(ValueError, match=r'net_1xb2.*: 2 pictures.* shared by 4 GPUs'):
+    with pytest.raises(ValueError, match=r'net_1xb2.*: 2 images.* shared by 4 GPUs'):
         share('net_1xb2-20k_data', 4)
 
 

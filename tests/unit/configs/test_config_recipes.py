@@ -101,7 +101,7 @@ class TestPublishedRecipe:
 
 
 class TestOtherRecipes:
-    def test_eight_gpus_see_as_many_pictures(self):
+    def test_eight_gpus_see_as_many_images(self):
         cfg = load(ROOT / 'configs/asdt/asdt_wrn38_8xb2-5k-amp_wsss-voc12aug-321.py')
         batch = 8 * cfg.train_dataloader.batch_size
         assert batch * cfg.train_cfg.max_iters == 4 * 20000

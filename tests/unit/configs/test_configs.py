@@ -43,7 +43,7 @@ every_weak_config = pytest.mark.parametrize('path', WEAK, ids=lambda path: path.
 
 NAME = re.compile(
     r'(?P<method>[a-z0-9.-]+)_(?P<network>[a-z0-9-]+)'
-    r'_(?P<gpus>\d+)xb(?P<batch>\d+)(?:\+(?P<unlabelled>\d+))?'
+    r'_(?P<gpus>\d+)xb(?P<batch>\d+)(?:\+(?P<unlabeled>\d+))?'
     r'-(?P<iters>\d+k?)(?P<amp>-amp)?'
     r'_(?P<regime>sup|wsss|semi)-(?:(?P<split>\d+(?:-\d+)?)-)?(?P<dataset>[a-z0-9-]+)-(?P<crop>\d+)'
 )
@@ -81,7 +81,7 @@ DATA = {
     'voc12aug': {'type': VOC, 'ann_file': 'ImageSets/Segmentation/train_aug.txt'},
     'cocostuff10k': {'type': 'COCOStuffDataset', 'reduce_zero_label': True},
     'coco14': {'type': 'COCOObjectsDataset', 'ann_file': 'train2014_objects.txt'},
-    'folder': {'type': 'PictureFolder'},
+    'folder': {'type': 'ImageFolder'},
     'toy-voc': {'type': 'ToyVOCDataset'},
     'voc-mini': {'type': VOC},
 }
@@ -191,7 +191,7 @@ def test_name_says_how_long_it_trains(path):
     cfg = load(path)
     iters = int(name['iters'].replace('k', '000'))
     assert cfg.train_cfg.max_iters == iters
-    batch = int(name['batch']) + int(name['unlabelled'] or 0)
+    batch = int(name['batch']) + int(name['unlabeled'] or 0)
     assert cfg.train_dataloader.batch_size == batch
     assert (cfg.optim_wrapper.type == 'AmpOptimWrapper') == bool(name['amp'])
     poly = cfg.param_scheduler[-1]

@@ -58,7 +58,7 @@ def config(name: str) -> Config:
 
 def parts(cfg: Config) -> tuple[dict, dict]:
     dataset = cfg.train_dataloader.dataset
-    return dataset.labelled, dataset.unlabelled
+    return dataset.labeled, dataset.unlabeled
 
 
 def test_there_are_configs_of_each_kind():
@@ -84,27 +84,27 @@ def test_name_says_what_the_model_is(path):
 def test_name_says_on_what_it_trains(path):
     name = NAME.fullmatch(path.stem)
     cfg = load(path)
-    labelled, unlabelled = parts(cfg)
-    # No mask of the unlabelled part is so much as named.
-    assert 'seg_map_path' not in unlabelled.get('data_prefix', {})
+    labeled, unlabeled = parts(cfg)
+    # No mask of the unlabeled part is so much as named.
+    assert 'seg_map_path' not in unlabeled.get('data_prefix', {})
     if name['dataset'] == 'toy-voc':
-        assert labelled.indices == int(name['split'])
-        assert unlabelled.indices == -390
+        assert labeled.indices == int(name['split'])
+        assert unlabeled.indices == -390
     else:
         kind, prefix = DATA[name['dataset']]
         if name['split'] == '1-30':  # in UniMatch's lists alone, which else are CPS's
             prefix = prefix.replace('-cps_', '-unimatch_')
         folder = prefix + name['split'].replace('-', '_')
-        assert {labelled.type, unlabelled.type} == {kind}
-        assert labelled.ann_file == f'{folder}/labeled.txt'
-        assert unlabelled.ann_file == f'{folder}/unlabeled.txt'
-    for part in (labelled, unlabelled):
+        assert {labeled.type, unlabeled.type} == {kind}
+        assert labeled.ann_file == f'{folder}/labeled.txt'
+        assert unlabeled.ann_file == f'{folder}/unlabeled.txt'
+    for part in (labeled, unlabeled):
         crops = [s.crop_size for s in part.pipeline if 'RandomCrop' in s.type]
         assert [tuple(crop) for crop in crops] == [(int(name['crop']),) * 2]
     sampler = cfg.train_dataloader.sampler
     assert sampler.batch_size == cfg.train_dataloader.batch_size
     assert sampler.source_ratio == [1, 1]
-    assert name['batch'] == name['unlabelled']
+    assert name['batch'] == name['unlabeled']
 
 
 @every_semi
@@ -133,12 +133,12 @@ def test_hooks_and_validation(path):
 
 
 @every_semi
-def test_rate_is_proportional_to_the_labelled_pictures_of_a_step(path):
+def test_rate_is_proportional_to_the_labeled_images_of_a_step(path):
     name = NAME.fullmatch(path.stem)
     optimizer = load(path).optim_wrapper.optimizer
     if optimizer.type == 'SGD':
-        pictures = int(name['gpus']) * int(name['batch'])
-        assert optimizer.lr == pytest.approx(2.5e-3 * pictures / 4)
+        images = int(name['gpus']) * int(name['batch'])
+        assert optimizer.lr == pytest.approx(2.5e-3 * images / 4)
 
 
 @every_semi
@@ -156,7 +156,7 @@ def test_model_builds_for_the_classes_of_the_data(path, monkeypatch):
     if classes is None:
         classes = data.metainfo.classes
     assert model.num_classes == len(classes)
-    loaders = [step for step in data.pipeline if step.type == 'LoadLabelMap']
+    loaders = [step for step in data.pipeline if step.type == 'LoadAnnotationsStrict']
     assert [step.num_classes for step in loaders] == [len(classes)]
 
 
@@ -167,7 +167,7 @@ def test_ablations_differ_from_the_recipe_in_little(path):
     recipe = load(path.parents[1] / path.name.replace(path.stem.split('_')[0], 'mkd'))
     cfg = load(path)
     changed = {key for key in cfg if cfg[key] != recipe.get(key)}
-    data = {'unlabelled_pipeline', 'train_dataloader'}
+    data = {'unlabeled_pipeline', 'train_dataloader'}
     assert changed in ({'model'}, {'custom_hooks'}, data)
     if changed == {'model'}:
         assert cfg.model.segmentor == recipe.model.segmentor
@@ -210,7 +210,7 @@ def test_dinov2_trains_and_predicts(monkeypatch):
     cfg.model.segmentor.backbone.init_cfg = None
     build(cfg, monkeypatch)
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    # Two patches of 14 by three, of a picture that is no multiple of them.
+    # Two patches of 14 by three, of an image that is no multiple of them.
     inputs, samples = batch_of('UniMatchV2', size=(28, 42))
     model.progress = 0.5  # as MeanTeacherHook does
     losses = model.loss(inputs, samples)
@@ -220,9 +220,9 @@ def test_dinov2_trains_and_predicts(monkeypatch):
         assert parameter.grad.isfinite().all(), name
     assert all(p.grad is None for p in model.teacher.parameters())
     model.eval()
-    picture = torch.zeros(3, 30, 40, dtype=torch.uint8)
+    image = torch.zeros(3, 30, 40, dtype=torch.uint8)
     sample = SegDataSample(metainfo={'ori_shape': (30, 40), 'img_shape': (30, 40)})
-    data = {'inputs': [picture], 'data_samples': [sample]}
+    data = {'inputs': [image], 'data_samples': [sample]}
     (result,) = model.test_step(data)
     assert result.pred_sem_seg.data.shape == (1, 30, 40)
 

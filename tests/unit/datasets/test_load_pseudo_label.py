@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 def results(size=(4, 5)):
     return {
-        'img_path': 'pictures/a.jpg',
+        'img_path': 'images/a.jpg',
         'img': np.zeros((*size, 3), np.uint8),
         'ori_shape': size,
         'img_shape': size,
@@ -40,13 +40,13 @@ def test_a_label_goes_along_but_is_no_mask(folder):
 def test_files_of_sub_folders_are_found_by_the_name_of_the_data_set(folder):
     (folder / 's').mkdir()
     (folder / 'a.png').rename(folder / 's/a.png')
-    loaded = LoadPseudoLabel(str(folder), 3)(results() | {'picture_name': 's/a'})
+    loaded = LoadPseudoLabel(str(folder), 3)(results() | {'image_name': 's/a'})
     assert loaded['pseudo_label'][0].tolist() == [0, 1, 2, 255, 0]
 
 
 def test_a_soft_map_becomes_the_seed(folder):
     loaded = LoadPseudoLabel(str(folder), 3, soft=True)(results())
-    seed = PackWeakInputs()(loaded)['data_samples'].seed.data
+    seed = PackWeakInputs()(loaded)['data_samples'].cam_seed.data
     assert seed.shape == (3, 4, 5)
     assert seed[:2].eq(0).all()
     assert seed[2, 1:3].eq(0.5).all()

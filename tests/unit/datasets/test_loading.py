@@ -1,4 +1,4 @@
-"""LoadPicture and LoadLabelMap: what is sound loads as ever, what is not is named."""
+"""LoadImageStrict and LoadAnnotationsStrict load sound files and name broken ones."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 from mmseg_wsss.datasets import WeakDataset
-from mmseg_wsss.datasets.transforms import LoadLabelMap, LoadPicture
+from mmseg_wsss.datasets.transforms import LoadAnnotationsStrict, LoadImageStrict
 from mmseg_wsss.registry import TRANSFORMS
 
 SUFFIXES = ('jpg', 'png', 'bmp', 'webp')
@@ -16,20 +16,20 @@ SUFFIXES = ('jpg', 'png', 'bmp', 'webp')
 
 @pytest.fixture(params=SUFFIXES)
 def path(request, tmp_path) -> Path:
-    """A picture of noise: no byte of its file is idle."""
+    """An image of noise: no byte of its file is idle."""
     rng = np.random.default_rng(0)
     array = rng.integers(0, 256, (24, 31, 3), dtype=np.uint8)
-    file = tmp_path / f'picture.{request.param}'
+    file = tmp_path / f'image.{request.param}'
     Image.fromarray(array).save(file)
     return file
 
 
 def load(path: Path, **settings: object) -> np.ndarray:
-    return LoadPicture(**settings)({'img_path': str(path)})['img']
+    return LoadImageStrict(**settings)({'img_path': str(path)})['img']
 
 
-def test_a_sound_picture_is_what_mmcv_loads(path):
-    results = LoadPicture()({'img_path': str(path)})
+def test_a_sound_image_is_what_mmcv_loads(path):
+    results = LoadImageStrict()({'img_path': str(path)})
     expected = LoadImageFromFile()({'img_path': str(path)})
     assert np.array_equal(results['img'], expected['img'])
     assert results['img_shape'] == results['ori_shape'] == (24, 31)
@@ -37,17 +37,17 @@ def test_a_sound_picture_is_what_mmcv_loads(path):
 
 
 @pytest.mark.parametrize('lost', [1, 40, 300])
-def test_a_picture_of_which_bytes_are_missing_is_named(path, lost):
+def test_an_image_of_which_bytes_are_missing_is_named(path, lost):
     path.write_bytes(path.read_bytes()[:-lost])
-    with pytest.raises(ValueError, match=f'{path}: unreadable picture'):
+    with pytest.raises(ValueError, match=f'{path}: unreadable image'):
         load(path)
 
 
 @pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff\xd9', b'GIF89a', b'x' * 100])
-def test_what_is_no_picture_is_named(tmp_path, content):
-    path = tmp_path / 'picture.jpg'
+def test_what_is_no_image_is_named(tmp_path, content):
+    path = tmp_path / 'image.jpg'
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f'{path}: unreadable picture'):
+    with pytest.raises(ValueError, match=f'{path}: unreadable image'):
         load(path)
 
 
@@ -59,7 +59,7 @@ def test_a_jpeg_may_go_on_after_its_end(tmp_path):
     assert np.array_equal(load(path), whole)
 
 
-def test_a_missing_picture_is_named(tmp_path):
+def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nowhere\.jpg'):
         load(tmp_path / 'nowhere.jpg')
 
@@ -72,7 +72,7 @@ def label_map(path: Path, labels: np.ndarray, **settings: object) -> np.ndarray:
         'reduce_zero_label': settings.pop('reduce_zero_label', False),
         'label_map': settings.pop('label_map', None),
     }
-    return LoadLabelMap(**settings)(results)['gt_seg_map']
+    return LoadAnnotationsStrict(**settings)(results)['gt_seg_map']
 
 
 def test_labels_load_as_in_mmseg(tmp_path):
@@ -94,7 +94,7 @@ def test_labels_are_checked_after_they_were_mapped(tmp_path):
 
 
 def test_a_label_map_is_refused_in_weakly_supervised_training():
-    pipeline = [{'type': 'LoadPicture'}, {'type': 'LoadLabelMap'}]
-    assert TRANSFORMS.get('LoadLabelMap') is LoadLabelMap
-    with pytest.raises(ValueError, match='LoadLabelMap: masks must not reach'):
+    pipeline = [{'type': 'LoadImageStrict'}, {'type': 'LoadAnnotationsStrict'}]
+    assert TRANSFORMS.get('LoadAnnotationsStrict') is LoadAnnotationsStrict
+    with pytest.raises(ValueError, match='LoadAnnotationsStrict: masks must not reach'):
         WeakDataset([], pipeline, {})

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmseg_wsss.datasets.sample_key import Draw
+from mmseg_wsss.datasets.sample_key import SampleKey
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
 
 
 class Sources:
-    """Sources with these numbers of pictures."""
+    """Sources with these numbers of images."""
 
     def __init__(self, *sizes: int) -> None:
         self.cumulative_sizes = np.cumsum(sizes).tolist()
 
 
-def take(sampler: MultiSourceSampler, count: int) -> list[Draw]:
+def take(sampler: MultiSourceSampler, count: int) -> list[SampleKey]:
     stream = iter(sampler)
     return [next(stream) for _ in range(count)]
 
@@ -48,7 +48,7 @@ class TestMultiSourceSampler:
             assert [d < 3 for d in batch] == [True] * counts[0] + [False] * counts[1]
         assert [draw.number for draw in draws] == list(range(280))
 
-    def test_each_pass_of_a_source_holds_each_picture_once(self):
+    def test_each_pass_of_a_source_holds_each_image_once(self):
         draws = take(MultiSourceSampler(Sources(3, 11), 4, [1, 3], seed=0), 132)
         first = [d for d in draws if d < 3]
         second = [d - 3 for d in draws if d >= 3]
@@ -75,7 +75,7 @@ class TestMultiSourceSampler:
 
     @pytest.mark.parametrize('world_size', [2, 3])
     def test_ranks_share_the_draws_of_one_process(self, world_size):
-        """Also where nothing divides anything: pictures, batches, processes."""
+        """Also where nothing divides anything: images, batches, processes."""
         one = take(
             MultiSourceSampler(Sources(5, 7), 3 * world_size, [2, 1], seed=3), 90
         )
@@ -108,11 +108,11 @@ class TestMultiSourceSampler:
     @pytest.mark.parametrize(
         ('dataset', 'batch_size', 'ratio', 'message'),
         [
-            (Sources(3, 5), 1, [1, 1], 'source 1 no picture of a batch of 1'),
-            (Sources(3, 5), 4, [9, 1], r'\[9, 1\] gives source 1 no picture'),
+            (Sources(3, 5), 1, [1, 1], 'source 1 no image of a batch of 1'),
+            (Sources(3, 5), 4, [9, 1], r'\[9, 1\] gives source 1 no image'),
             (Sources(3, 5), 4, [1, 0], r'2 numbers above 0.*\[1, 0\]'),
             (Sources(3, 5), 4, [1], r'2 numbers above 0.*\[1\]'),
-            (Sources(3, 0), 4, [1, 1], r'needs pictures.*\[3, 0\]'),
+            (Sources(3, 0), 4, [1, 1], r'needs images.*\[3, 0\]'),
             (range(8), 4, [1, 1], 'cumulative_sizes.*got range'),
         ],
     )
@@ -131,12 +131,12 @@ class TestMultiSourceSampler:
         st.integers(1, 3),
     )
     def test_any_batch_and_ratio_works_or_is_refused(self, sources, batch, world_size):
-        """Counts are shares rounded down, each pass holds each picture once."""
+        """Counts are shares rounded down, each pass holds each image once."""
         sizes, ratio = zip(*sources)
         shares = [Fraction(r) / Fraction(sum(ratio)) * batch for r in ratio]
         args = world_size, Sources(*sizes), batch, ratio
         if any(share < 1 for share in shares[1:]):
-            with pytest.raises(ValueError, match='no picture of a batch'):
+            with pytest.raises(ValueError, match='no image of a batch'):
                 at_rank(0, *args, seed=0)
             return
         samplers = [at_rank(rank, *args, seed=0) for rank in range(world_size)]

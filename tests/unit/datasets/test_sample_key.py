@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_wsss.datasets.sample_key import Draw, seeded
+from mmseg_wsss.datasets.sample_key import SampleKey, seeded
 from mmseg_wsss.datasets.samplers import EndlessSampler
 
 
-def take(sampler: EndlessSampler, count: int) -> list[Draw]:
+def take(sampler: EndlessSampler, count: int) -> list[SampleKey]:
     stream = iter(sampler)
     return [next(stream) for _ in range(count)]
 
@@ -21,7 +21,7 @@ def numbers() -> tuple[float, float, float]:
 
 
 def test_a_draw_is_an_index_and_survives_the_way_to_a_worker():
-    draw = pickle.loads(pickle.dumps(Draw(3, seed=7, number=11)))
+    draw = pickle.loads(pickle.dumps(SampleKey(3, seed=7, number=11)))
     assert draw == 3
     assert ['a', 'b', 'c', 'd'][draw] == 'd'
     assert (draw.seed, draw.number) == (7, 11)
@@ -41,7 +41,7 @@ def test_seeded_repeats_and_leaves_the_generators_as_they_were():
     assert all(a != b for a, b in zip(first, other))
 
 
-def test_each_pass_holds_every_picture_once_in_an_order_of_its_own():
+def test_each_pass_holds_every_image_once_in_an_order_of_its_own():
     draws = take(EndlessSampler(range(10), seed=3), 30)
     laps = [draws[i : i + 10] for i in (0, 10, 20)]
     assert all(sorted(lap) == list(range(10)) for lap in laps)
@@ -71,7 +71,7 @@ def test_without_shuffling_the_order_is_that_of_the_dataset():
 
 
 def test_an_empty_dataset_and_a_negative_skip_are_refused():
-    with pytest.raises(ValueError, match='needs a dataset with pictures'):
+    with pytest.raises(ValueError, match='needs a dataset with images'):
         EndlessSampler([])
     with pytest.raises(ValueError, match='-1'):
         EndlessSampler(range(3), seed=0).skip(-1)

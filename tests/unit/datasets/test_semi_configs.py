@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = sorted((ROOT / 'configs/_base_/datasets').glob('*_semi*.py'))
 every_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 
-# Folder, list, pictures, masks (None: no list) and end of the names of either.
+# Folder, list, images, masks (None: no list) and end of the names of either.
 LAYOUTS = {
     'voc12_semi': (
         'data/VOCdevkit/VOC2012',
@@ -42,12 +42,12 @@ LAYOUTS = {
 
 
 def write_data(name: str, split: str) -> None:
-    """Six pictures, the first two with masks; lists of the split."""
-    root, pattern, picture, mask = LAYOUTS[name]
+    """Six images, the first two with masks; lists of the split."""
+    root, pattern, image, mask = LAYOUTS[name]
     names = [pattern.format(2007, i) for i in range(6)]
     rng = np.random.default_rng(0)
     for i, one in enumerate(names):
-        files = [(picture, rng.integers(0, 256, (40, 60, 3)))]
+        files = [(image, rng.integers(0, 256, (40, 60, 3)))]
         files += [(mask, rng.integers(0, 19, (40, 60)))] * (i < 2)
         for place, array in files:
             path = Path(root, place.format(one))
@@ -95,36 +95,36 @@ def test_sampler_and_loader_agree(path):
 def test_views_share_loading_and_geometry(path):
     data = Config.fromfile(path).train_dataloader.dataset
     assert data.type == 'SemiDataset'
-    labelled, unlabelled = data.labelled.pipeline, data.unlabelled.pipeline
-    assert labelled[0] == unlabelled[0]
-    # Some turn the few labelled pictures, and no bare ones.
-    geometry = [step for step in labelled[2:-1] if step.type != 'RandomRotate']
-    assert geometry == unlabelled[1:-1]
-    assert all(s.seg_pad_val == 255 for s in labelled if s.type == 'RandomRotate')
-    assert set(labelled[-1]) == {'type', 'sup'}
-    assert set(unlabelled[-1]) == {'type', 'unsup_weak', 'unsup_strong'}
+    labeled, unlabeled = data.labeled.pipeline, data.unlabeled.pipeline
+    assert labeled[0] == unlabeled[0]
+    # Some turn the few labeled images, and no bare ones.
+    geometry = [step for step in labeled[2:-1] if step.type != 'RandomRotate']
+    assert geometry == unlabeled[1:-1]
+    assert all(s.seg_pad_val == 255 for s in labeled if s.type == 'RandomRotate')
+    assert set(labeled[-1]) == {'type', 'sup'}
+    assert set(unlabeled[-1]) == {'type', 'unsup_weak', 'unsup_strong'}
 
 
 @every_config
-def test_masks_of_the_unlabelled_part_are_unknown(path):
+def test_masks_of_the_unlabeled_part_are_unknown(path):
     data = Config.fromfile(path).train_dataloader.dataset
-    assert set(data.unlabelled.data_prefix) == {'img_path'}
-    for step in data.unlabelled.pipeline:
+    assert set(data.unlabeled.data_prefix) == {'img_path'}
+    for step in data.unlabeled.pipeline:
         assert not issubclass(TRANSFORMS.get(step.type), LoadAnnotations)
 
 
 @every_config
 def test_labels_are_checked_against_the_classes(path):
     cfg = Config.fromfile(path)
-    loader = next(s for s in cfg.labelled_pipeline if s.type == 'LoadLabelMap')
+    loader = next(s for s in cfg.labeled_pipeline if s.type == 'LoadAnnotationsStrict')
     counts = {'toy': 7, 'voc': 21, 'cityscapes': 19, 'coco': 81}
     (expected,) = (n for name, n in counts.items() if path.stem.startswith(name))
     assert loader.num_classes == expected
-    kind = DATASETS.get(cfg.train_dataloader.dataset.labelled.type)
+    kind = DATASETS.get(cfg.train_dataloader.dataset.labeled.type)
     assert len(set(kind.METAINFO['classes'])) == expected
 
 
-def test_voc_mini_has_51_masks_and_154_bare_pictures(shared):
+def test_voc_mini_has_51_masks_and_154_unlabeled_images(shared):
     cfg = Config.fromfile(ROOT / 'configs/_base_/datasets/voc_mini_semi_1_4.py')
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     assert loader.dataset.cumulative_sizes == [51, 205]
@@ -145,9 +145,9 @@ def test_the_example_of_the_data_page_loads(tmp_path, monkeypatch):
         exec(textwrap.dedent(block), names)
     monkeypatch.chdir(tmp_path)
     for place in (
-        'my_data/pictures/a.jpg',
+        'my_data/images/a.jpg',
         'my_data/masks/a.png',
-        'more_pictures/b.jpg',
+        'more_images/b.jpg',
     ):
         path = Path('data', place)
         path.parent.mkdir(parents=True)

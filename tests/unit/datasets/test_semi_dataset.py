@@ -11,12 +11,12 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmseg_wsss.datasets import SemiDataset
-from mmseg_wsss.datasets.sample_key import Draw
+from mmseg_wsss.datasets.sample_key import SampleKey
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
 
 FIELD = ['sup', 'unsup_weak', 'unsup_strong']
-LOAD = {'type': 'LoadPicture'}
+LOAD = {'type': 'LoadImageStrict'}
 GEOMETRY = [
     {'type': 'RandomRescale', 'ratio_range': (0.5, 1.5)},
     {'type': 'RandomFlip', 'prob': 0.5},
@@ -30,13 +30,13 @@ def branches(**views: list) -> dict:
     return {'type': 'SemiMultiBranch', 'branch_field': FIELD, **views}
 
 
-LABELLED = [
+LABELED = [
     LOAD,
-    {'type': 'LoadLabelMap'},
+    {'type': 'LoadAnnotationsStrict'},
     *GEOMETRY,
     branches(sup=[NOISE, PACK]),
 ]
-UNLABELLED = [
+UNLABELED = [
     LOAD,
     *GEOMETRY,
     branches(unsup_weak=[PACK], unsup_strong=[NOISE, PACK]),
@@ -45,7 +45,7 @@ UNLABELLED = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Seven pictures of coordinates in VOC layout, 2 labelled and 5 not."""
+    """Seven images of coordinates in VOC layout, 2 labeled and 5 not."""
     for part in ('JPEGImages', 'SegmentationClass'):
         (tmp_path / part).mkdir()
     rows, cols = np.mgrid[:20, :24]
@@ -74,15 +74,15 @@ def part(folder: Path, name: str, pipeline: list) -> dict:
     }
 
 
-def semi(folder: Path, unlabelled: dict | None = None) -> SemiDataset:
+def semi(folder: Path, unlabeled: dict | None = None) -> SemiDataset:
     return SemiDataset(
-        part(folder, 'labeled', LABELLED),
-        unlabelled or part(folder, 'unlabeled', UNLABELLED),
+        part(folder, 'labeled', LABELED),
+        unlabeled or part(folder, 'unlabeled', UNLABELED),
     )
 
 
-def draw(index: int, number: int = 0) -> Draw:
-    return Draw(index, seed=5, number=number)
+def draw(index: int, number: int = 0) -> SampleKey:
+    return SampleKey(index, seed=5, number=number)
 
 
 class TestSemiDataset:
@@ -94,7 +94,7 @@ class TestSemiDataset:
         assert [dataset.get_data_info(i)['sample_idx'] for i in (0, 6)] == [0, 6]
         assert len(dataset.metainfo['classes']) == 21
         for index in (-1, 7):
-            with pytest.raises(IndexError, match=f'picture {index} of 7'):
+            with pytest.raises(IndexError, match=f'image {index} of 7'):
                 dataset[index]
 
     def test_views_carry_their_labels_and_valid_area(self, folder):
@@ -109,7 +109,7 @@ class TestSemiDataset:
             assert views[name].valid_map.data.shape == (1, 16, 16)
             assert 'seg_map_path' not in views[name].metainfo
 
-    def test_no_mask_of_the_unlabelled_part_is_opened(self, folder):
+    def test_no_mask_of_the_unlabeled_part_is_opened(self, folder):
         expected = [semi(folder)[draw(i, i)]['inputs'] for i in range(2, 7)]
         for name in range(2, 7):
             (folder / 'SegmentationClass' / f'{name}.png').unlink()
@@ -117,13 +117,13 @@ class TestSemiDataset:
         for a, b in zip(expected, found, strict=True):
             assert all(torch.equal(a[k], b[k]) for k in FIELD[1:])
 
-    def test_a_folder_of_bare_pictures_is_the_same(self, folder, tmp_path):
+    def test_a_folder_of_unlabeled_images_is_the_same(self, folder, tmp_path):
         bare = tmp_path / 'bare'
         bare.mkdir()
         for name in range(2, 7):
             shutil.copy(folder / 'JPEGImages' / f'{name}.png', bare)
-        plain = {'type': 'PictureFolder', 'data_root': str(bare)}
-        dataset = semi(folder, plain | {'pipeline': UNLABELLED})
+        plain = {'type': 'ImageFolder', 'data_root': str(bare)}
+        dataset = semi(folder, plain | {'pipeline': UNLABELED})
         assert len(dataset) == 7
         for i in range(2, 7):
             a, b = semi(folder)[draw(i, 3)]['inputs'], dataset[draw(i, 3)]['inputs']
@@ -132,7 +132,7 @@ class TestSemiDataset:
     @pytest.mark.parametrize(
         'pipeline',
         [
-            [LOAD, {'type': 'LoadLabelMap'}, *UNLABELLED[1:]],
+            [LOAD, {'type': 'LoadAnnotationsStrict'}, *UNLABELED[1:]],
             [LOAD, branches(unsup_weak=[{'type': 'LoadAnnotations'}, PACK])],
             [
                 LOAD,
@@ -144,7 +144,7 @@ class TestSemiDataset:
             ],
         ],
     )
-    def test_unlabelled_pipelines_that_load_masks_are_refused(self, folder, pipeline):
+    def test_unlabeled_pipelines_that_load_masks_are_refused(self, folder, pipeline):
         with pytest.raises(ValueError, match='PascalVOCDataset contains Load'):
             semi(folder, part(folder, 'unlabeled', pipeline))
 
@@ -159,21 +159,17 @@ class TestSemiDataset:
         with pytest.raises(RuntimeError, match=r'3\.png: a mask reached'):
             dataset[3]
 
-    def test_a_labelled_sample_without_a_mask_is_named(self, folder):
-        labelled = part(folder, 'labeled', [LABELLED[0], *LABELLED[2:]])
-        dataset = SemiDataset(labelled, part(folder, 'unlabeled', UNLABELLED))
-        with pytest.raises(
-            RuntimeError, match=r'1\.png: a labelled sample has no mask'
-        ):
+    def test_a_labeled_sample_without_a_mask_is_named(self, folder):
+        labeled = part(folder, 'labeled', [LABELED[0], *LABELED[2:]])
+        dataset = SemiDataset(labeled, part(folder, 'unlabeled', UNLABELED))
+        with pytest.raises(RuntimeError, match=r'1\.png: a labeled sample has no mask'):
             dataset[1]
 
-    @pytest.mark.parametrize('name', ['labelled', 'unlabelled'])
+    @pytest.mark.parametrize('name', ['labeled', 'unlabeled'])
     def test_an_empty_list_is_named(self, folder, name):
         path = folder / f'{name.replace("ll", "l")}.txt'
         path.write_text('')
-        with pytest.raises(
-            ValueError, match=rf'{name} has no picture: {path} is empty'
-        ):
+        with pytest.raises(ValueError, match=rf'{name} has no image: {path} is empty'):
             semi(folder)
 
     def test_a_sample_depends_on_its_draw_alone(self, folder):
@@ -210,7 +206,7 @@ class TestSemiDataset:
                     pairs = zip([v for v in a[name] if v is not None], views)
                     assert all(torch.equal(x, y) for x, y in pairs)
 
-    def test_rejected_pictures_are_replaced_within_their_part(self, folder):
+    def test_rejected_images_are_replaced_within_their_part(self, folder):
         class Reject:
             def __call__(self, results):
                 return None if results['img_path'].endswith('6.png') else results
@@ -222,15 +218,15 @@ class TestSemiDataset:
 
 class TestSemiMultiBranch:
     def test_views_are_aligned_and_decoded_once(self, folder, monkeypatch):
-        """The colours of the pictures are coordinates: views show the same place."""
-        unlabelled = [
+        """The colors of the images are coordinates: views show the same place."""
+        unlabeled = [
             LOAD,
             *GEOMETRY,
             branches(unsup_weak=[PACK], unsup_strong=[PACK]),
         ]
-        dataset = semi(folder, part(folder, 'unlabeled', unlabelled))
+        dataset = semi(folder, part(folder, 'unlabeled', unlabeled))
         calls = []
-        load = dataset.unlabelled.pipeline.transforms[0]
+        load = dataset.unlabeled.pipeline.transforms[0]
         original = type(load).transform
         monkeypatch.setattr(
             type(load),

@@ -1,4 +1,4 @@
-"""Colour operations against slow formulas, and how often each is drawn."""
+"""Color operations against slow formulas, and how often each is drawn."""
 
 import colorsys
 
@@ -88,7 +88,7 @@ class TestFormulas:
                     255 * below / (levels.size - lowest), abs=0.51
                 )
 
-    def test_equalize_leaves_a_plain_picture(self):
+    def test_equalize_leaves_a_plain_image(self):
         plain = np.full((4, 4, 3), 77, np.uint8)
         np.testing.assert_array_equal(color_ops.equalize(plain), plain)
 
@@ -140,7 +140,7 @@ class TestTransforms:
         assert (found != before).any()
 
     @pytest.mark.parametrize('op', OPS)
-    def test_padding_keeps_its_colour_and_does_not_count(self, img, op):
+    def test_padding_keeps_its_color_and_does_not_count(self, img, op):
         pad = RandomCropPad((16, 20), pad_val=(1, 2, 3))
         results = pad({'img': img})
         inside = results['valid_map'] == 1
@@ -157,7 +157,7 @@ class TestTransforms:
         np.testing.assert_array_equal(op()(results)['img'], img)
 
     @pytest.mark.parametrize('op', OPS)
-    def test_pictures_of_one_pixel(self, op):
+    def test_images_of_one_pixel(self, op):
         assert op()({'img': np.full((1, 1, 3), 200, np.uint8)})['img'].shape == (
             1,
             1,
@@ -227,13 +227,13 @@ class TestTransforms:
         with pytest.raises(ValueError, match=message):
             build()
 
-    def test_float_pictures_are_refused(self, img):
+    def test_float_images_are_refused(self, img):
         with pytest.raises(TypeError, match=r'SemiToGray.*float32.*to_float32'):
             SemiToGray()({'img': img.astype(np.float32)})
 
 
 class Mark:
-    """Writes its number into the picture."""
+    """Writes its number into the image."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -13,7 +13,7 @@ from mmseg.datasets.transforms import RandomFlip
 from PIL import Image
 
 from mmseg_wsss.datasets.transforms import (
-    KeepFullPicture,
+    KeepFullImage,
     PackWeakInputs,
     RandomCropPad,
     RandomRescale,
@@ -21,7 +21,7 @@ from mmseg_wsss.datasets.transforms import (
 
 
 def sample(height: int, width: int) -> dict:
-    """A picture whose pixels say where they come from; no pixel has colour 255."""
+    """An image whose pixels say where they come from; no pixel has color 255."""
     rows, cols = np.mgrid[:height, :width]
     img = np.stack([rows % 250, cols % 250, (rows + cols) % 250], 2).astype(np.uint8)
     return {
@@ -35,7 +35,7 @@ def sample(height: int, width: int) -> dict:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 1000))
-def test_valid_area_is_exactly_where_the_picture_lies(height, width, seed):
+def test_valid_area_is_exactly_where_the_image_lies(height, width, seed):
     np.random.seed(seed)
     crop = RandomCropPad((16, 24), pad_val=(255, 255, 255))(sample(height, width))
     assert crop['img'].shape == (16, 24, 3)
@@ -43,7 +43,7 @@ def test_valid_area_is_exactly_where_the_picture_lies(height, width, seed):
     assert crop['valid_map'].sum() == min(height, 16) * min(width, 24)
 
 
-def test_masks_are_cut_like_the_picture_and_padded_with_ignore():
+def test_masks_are_cut_like_the_image_and_padded_with_ignore():
     results = sample(10, 40)
     results |= {'gt_seg_map': results['img'][..., 1], 'seg_fields': ['gt_seg_map']}
     crop = RandomCropPad((16, 24))(results)
@@ -78,22 +78,22 @@ ADDED = {
 }
 
 
-def white_picture(steps: list[dict], folder: Path) -> dict:
+def white_image(steps: list[dict], folder: Path) -> dict:
     file = folder / 'white.png'
     Image.fromarray(np.full((24, 32, 3), 255, np.uint8)).save(file)
-    kinds = [{'type': 'LoadPicture'}, *steps, {'type': 'PackWeakInputs'}]
+    kinds = [{'type': 'LoadImageStrict'}, *steps, {'type': 'PackWeakInputs'}]
     with DefaultScope.overwrite_default_scope('mmseg'):
         return Compose(kinds)({'img_path': str(file)})
 
 
 def test_padding_that_leaves_the_valid_area_behind_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"white\.png: .*mmcv's Pad.*RandomCropPad"):
-        white_picture([{'type': 'Pad', 'size': (40, 60)}], tmp_path)
+        white_image([{'type': 'Pad', 'size': (40, 60)}], tmp_path)
 
 
 @pytest.mark.parametrize('steps', ADDED.values(), ids=list(ADDED))
-def test_what_mmsegs_transforms_add_is_no_picture(steps, tmp_path):
-    packed = white_picture(steps, tmp_path)
+def test_what_mmsegs_transforms_add_is_no_image(steps, tmp_path):
+    packed = white_image(steps, tmp_path)
     valid = packed['data_samples'].valid_map.data[0]
     img = packed['inputs']
     assert 0 < valid.sum() < valid.numel()
@@ -136,7 +136,7 @@ def test_rescale_keeps_proportions_and_bounds():
 def test_one_factor_a_batch_is_an_option():
     rescale = RandomRescale((0.5, 2.0), batch_size=4)
     heights = [
-        rescale(sample(100, 50) | {'draw': (7, number)})['img'].shape[0]
+        rescale(sample(100, 50) | {'sample_key': (7, number)})['img'].shape[0]
         for number in range(12)
     ]
     batches = [set(heights[start : start + 4]) for start in (0, 4, 8)]
@@ -146,8 +146,8 @@ def test_one_factor_a_batch_is_an_option():
         rescale(sample(10, 10))
 
 
-def test_full_picture_is_kept_at_crop_size():
-    results = KeepFullPicture((16, 24))(sample(30, 30))
+def test_full_image_is_kept_at_crop_size():
+    results = KeepFullImage((16, 24))(sample(30, 30))
     packed = PackWeakInputs()(RandomCropPad((16, 24))(results))
     assert packed['data_samples'].full_img.data.shape == (3, 16, 24)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmseg_wsss.datasets import ImageTags, PictureFolder, WeakDataset
-from mmseg_wsss.datasets.sample_key import Draw
+from mmseg_wsss.datasets import ImageFolder, ImageTags, WeakDataset
+from mmseg_wsss.datasets.sample_key import SampleKey
 from mmseg_wsss.registry import DATASETS
 
 CLASSES = ('cat', 'dog')
@@ -24,7 +24,7 @@ PIPELINE = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three pictures in VOC layout, with masks."""
+    """Three images in VOC layout, with masks."""
     rng = np.random.default_rng(0)
     for part in ('JPEGImages', 'SegmentationClass'):
         (tmp_path / part).mkdir()
@@ -106,14 +106,14 @@ def test_evaluation_keeps_masks_and_derives_tags_from_them(inner):
     assert dataset[0]['data_samples'].gt_tags.label.sum() == 0
 
 
-def test_a_picture_without_an_entry_is_named(inner):
+def test_an_image_without_an_entry_is_named(inner):
     tags = ImageTags({'0': [3], '1': [0]}, voc_tags().classes)
     with pytest.raises(ValueError, match="'2'"):
         WeakDataset(inner, PIPELINE, tags)
 
 
 @pytest.mark.parametrize('kind', ['xml', 'coco'])
-def test_pictures_of_other_splits_may_lack_tags(inner, folder, kind):
+def test_images_of_other_splits_may_lack_tags(inner, folder, kind):
     if kind == 'coco':
         path = folder / 'instances.json'
         images = [{'id': i, 'file_name': f'{i}.jpg'} for i in range(4)]
@@ -142,14 +142,14 @@ def test_pictures_of_other_splits_may_lack_tags(inner, folder, kind):
 
 def test_a_sample_depends_on_its_draw_alone(inner):
     dataset = WeakDataset(inner, PIPELINE, voc_tags())
-    first = dataset[Draw(1, seed=0, number=9)]['inputs']
+    first = dataset[SampleKey(1, seed=0, number=9)]['inputs']
     np.random.seed(123)
-    assert torch.equal(dataset[Draw(1, seed=0, number=9)]['inputs'], first)
-    others = [dataset[Draw(1, seed=0, number=n)]['inputs'] for n in range(5)]
+    assert torch.equal(dataset[SampleKey(1, seed=0, number=9)]['inputs'], first)
+    others = [dataset[SampleKey(1, seed=0, number=n)]['inputs'] for n in range(5)]
     assert not all(torch.equal(other, first) for other in others)
 
 
-def test_rejected_pictures_are_replaced_by_the_next(inner):
+def test_rejected_images_are_replaced_by_the_next(inner):
     class Reject:
         def __call__(self, results):
             return None if results['sample_idx'] < 2 else results
@@ -178,7 +178,7 @@ def test_a_plain_folder_and_a_csv_are_enough(folder, tmp_path):
         {
             'type': 'WeakDataset',
             'dataset': {
-                'type': 'PictureFolder',
+                'type': 'ImageFolder',
                 'data_root': str(folder / 'JPEGImages'),
                 'classes': CLASSES,
             },
@@ -195,7 +195,7 @@ def test_names_keep_sub_folders(tmp_path):
     for part in ('a', 'b'):
         (tmp_path / part).mkdir()
         Image.new('RGB', (4, 4)).save(tmp_path / part / 'same.PNG')
-    folder = PictureFolder(str(tmp_path), CLASSES)
+    folder = ImageFolder(str(tmp_path), CLASSES)
     tags = ImageTags({'a/same': [0], 'b/same': [1]}, CLASSES)
     dataset = WeakDataset(folder, PIPELINE, tags)
     assert [dataset.name(i) for i in range(2)] == ['a/same', 'b/same']
@@ -203,4 +203,4 @@ def test_names_keep_sub_folders(tmp_path):
 
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
-        PictureFolder(str(tmp_path), CLASSES)
+        ImageFolder(str(tmp_path), CLASSES)

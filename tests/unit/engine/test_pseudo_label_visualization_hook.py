@@ -17,7 +17,7 @@ PALETTE = [[0, 0, 0], [200, 10, 10]]
 
 
 @MODELS.register_module()
-class PictureDummy(BaseModel):
+class ImageDummy(BaseModel):
     """Predicts fixed labels, with the fields that a segmentor attaches."""
 
     def __init__(self, **kwargs: object) -> None:
@@ -66,7 +66,7 @@ def loader(tmp_path: Path) -> dict:
 def make_runner(tmp_path: Path, loader: dict, **options: object) -> Runner:
     hook = {'type': 'PseudoLabelVisualizationHook', **options}
     return Runner(
-        model={'type': 'PictureDummy'},
+        model={'type': 'ImageDummy'},
         work_dir=str(tmp_path / 'work'),
         train_dataloader=loader,
         val_dataloader=loader,
@@ -101,17 +101,17 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 def test_panels_of_a_training_reach_the_local_files(
     tmp_path: Path, loader: dict, shown: list[dict]
 ) -> None:
-    make_runner(tmp_path, loader, interval=2, num_pictures=2, tile=50).train()
+    make_runner(tmp_path, loader, interval=2, num_images=2, tile=50).train()
     files = sorted((tmp_path / 'work').rglob('vis_image/*.png'))
     # the first and the third of three validations
     assert [file.name for file in files] == [
         'pseudo_labels_1.png',
         'pseudo_labels_3.png',
     ]
-    titles = ['picture', 'CAM', 'teacher a', 'teacher b', 'prediction', 'truth']
+    titles = ['image', 'CAM', 'teacher a', 'teacher b', 'prediction', 'truth']
     for panel_shown in shown:
         assert [list(row) for row in panel_shown['rows']] == [titles, titles]
-        # the first pictures of the first and the last of three batches
+        # the first images of the first and the last of three batches
         widths = [row['truth'].shape[1] for row in panel_shown['rows']]
         assert widths == [6, 10]
     assert list(shown[0]['legend']) == ['background', 'cat']
@@ -124,17 +124,17 @@ def test_validation_alone_without_truth_and_with_chosen_sources(
 ) -> None:
     loader['dataset']['pipeline'].pop(1)
     monkeypatch.setattr(PseudoLabelMetric, 'process', lambda *args: None)
-    make_runner(tmp_path, loader, num_pictures=9, sources=['teacher_b', 'none']).val()
+    make_runner(tmp_path, loader, num_images=9, sources=['teacher_b', 'none']).val()
     assert [file.name for file in (tmp_path / 'work').rglob('vis_image/*.png')] == [
         'pseudo_labels_0.png'
     ]
-    titles = ['picture', 'CAM', 'teacher b', 'prediction']
-    # one picture of each of the three batches
+    titles = ['image', 'CAM', 'teacher b', 'prediction']
+    # one image of each of the three batches
     assert [list(row) for row in shown[0]['rows']] == [titles] * 3
     assert list(shown[0]['legend']) == ['cat']
 
 
-@pytest.mark.parametrize('option', ['interval', 'num_pictures'])
+@pytest.mark.parametrize('option', ['interval', 'num_images'])
 def test_bad_options_are_named(option: str) -> None:
     with pytest.raises(ValueError, match=f'{option} must be at least 1, got 0'):
         PseudoLabelVisualizationHook(**{option: 0})

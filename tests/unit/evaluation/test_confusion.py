@@ -26,9 +26,9 @@ def test_matrix_of_a_map_counted_by_hand() -> None:
 
 def test_scores_computed_by_hand() -> None:
     scores = label_scores(COUNTS)
-    # class 0: 1 hit, 2 true, 2 labelled; class 1: 1, 2, 3; class 2: 1, 3, 1
+    # class 0: 1 hit, 2 true, 2 labeled; class 1: 1, 2, 3; class 2: 1, 3, 1
     assert scores.iou.tolist() == pytest.approx([1 / 3, 1 / 4, 1 / 3])
-    # without the unlabelled pixel class 1 has one true pixel less
+    # without the unlabeled pixel class 1 has one true pixel less
     assert scores.iou_covered.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     assert scores.precision.tolist() == pytest.approx([1 / 2, 1 / 3, 1])
     assert scores.recall.tolist() == pytest.approx([1 / 2, 1 / 2, 1 / 3])
@@ -87,7 +87,7 @@ def test_absent_class_is_undefined_and_left_out_of_means() -> None:
     assert scores.mean_iou == 1
 
 
-def test_unlabelled_map_has_no_hit() -> None:
+def test_unlabeled_map_has_no_hit() -> None:
     gt = torch.tensor([[0, 1]])
     scores = label_scores(confusion_matrix(torch.full((1, 2), 255), gt, 2))
     assert scores.mean_iou == 0

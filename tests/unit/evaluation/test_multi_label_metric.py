@@ -70,7 +70,7 @@ def test_metric_names_and_values() -> None:
     assert scores == {'tags/mAP': 100.0, 'tags/F1': round(100 * (2 / 3) / 2, 2)}
 
 
-def test_pictures_without_tags_and_no_picture() -> None:
+def test_images_without_tags_and_no_image() -> None:
     scores = evaluate([([0.1, 0.2], [0, 0])])
     assert math.isnan(scores['tags/mAP'])
     assert math.isnan(scores['tags/F1'])

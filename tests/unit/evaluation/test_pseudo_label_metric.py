@@ -30,13 +30,13 @@ def evaluate(samples: list, **options: object) -> dict:
     return evaluator.evaluate(len(samples))
 
 
-def test_sources_are_scored_over_all_pictures() -> None:
+def test_sources_are_scored_over_all_images() -> None:
     samples = [
         make_sample([[0, 0, 1, 1]], pseudo_teacher_a=[[0, 255, 1, 0]]),
         make_sample([[1, 1, 0, 255]], pseudo_teacher_a=[[1, 1, 1, 1]]),
     ]
     scores = evaluate(samples, sources=['teacher_a'])
-    # background: 1 hit, 3 true, 2 labelled; cat: 3 hits, 4 true, 4 labelled
+    # background: 1 hit, 3 true, 2 labeled; cat: 3 hits, 4 true, 4 labeled
     assert scores['teacher_a/mIoU'] == pytest.approx(50 * (1 / 4 + 3 / 5), abs=0.01)
     assert scores['teacher_a/coverage'] == pytest.approx(600 / 7, abs=0.01)
     assert scores['teacher_a/over_activation'] == 25
@@ -62,7 +62,7 @@ def test_default_thresholds() -> None:
     assert len(cuts) == 16
 
 
-def test_no_picture_gives_nan() -> None:
+def test_no_image_gives_nan() -> None:
     scores = evaluate([], sources=['cam', 'fused'])
     assert math.isnan(scores['cam/best_bg_thr'])
     assert math.isnan(scores['cam/mIoU'])
@@ -108,13 +108,13 @@ def test_bad_options_are_named(options: dict, message: str) -> None:
         PseudoLabelMetric(**options)
 
 
-def test_a_missing_field_is_named_with_its_picture() -> None:
+def test_a_missing_field_is_named_with_its_image() -> None:
     samples = [make_sample([[0, 1]], pseudo_teacher_a=[[0, 1]])]
     with pytest.raises(ValueError, match=r'a/cat.jpg: expected the field pseudo_fused'):
         evaluate(samples, sources=['fused'])
 
 
-def test_a_label_outside_the_range_is_named_with_its_picture() -> None:
+def test_a_label_outside_the_range_is_named_with_its_image() -> None:
     samples = [make_sample([[0, 1]], pseudo_fused=[[0, 3]])]
     with pytest.raises(ValueError, match=r'a/cat.jpg: .* found \[3\]'):
         evaluate(samples, sources=['fused'])

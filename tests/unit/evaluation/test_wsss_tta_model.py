@@ -1,4 +1,4 @@
-"""WSSSTTAModel: how the views of a picture are merged."""
+"""WSSSTTAModel: how the views of an image are merged."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def view(size: tuple[int, int], logits: torch.Tensor) -> SegDataSample:
 
 @pytest.fixture
 def views():
-    """Two scales, each with a mirror image, of a picture of 2 x 3 pixels."""
+    """Two scales, each with a flipped copy, of an image of 2 x 3 pixels."""
     rng = torch.Generator().manual_seed(0)
     sizes = [(8, 12), (8, 12), (4, 6), (4, 6)]
     return [view(size, 3 * torch.randn(3, 2, 3, generator=rng)) for size in sizes]

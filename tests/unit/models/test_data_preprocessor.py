@@ -26,12 +26,12 @@ def preprocessor() -> torch.nn.Module:
     return MODELS.build(cfg)
 
 
-def collated(labelled: int, unlabelled: int) -> dict:
-    """Pictures of one value, their number; labelled ones come first."""
-    total = labelled + unlabelled
+def collated(labeled: int, unlabeled: int) -> dict:
+    """Images of one value, their number; labeled ones come first."""
+    total = labeled + unlabeled
     batch: dict = {'inputs': {}, 'data_samples': {}}
     for name in FIELD:
-        present = [(i < labelled) == (name == 'sup') for i in range(total)]
+        present = [(i < labeled) == (name == 'sup') for i in range(total)]
         imgs = [torch.full((3, 16, 16), i, dtype=torch.uint8) for i in range(total)]
         samples = [
             SegDataSample(metainfo={'img_path': f'{i}.png'}) for i in range(total)
@@ -53,7 +53,7 @@ def test_a_batch_is_regrouped_by_branches(preprocessor):
     for name, expected in numbers.items():
         inputs, samples = batch['inputs'][name], batch['data_samples'][name]
         assert inputs.shape == (len(expected), 3, 16, 16)
-        # Normalised: (i - mean) / std.
+        # Normalized: (i - mean) / std.
         assert (2 * inputs[:, :, 0, 0]).tolist() == [
             [i - 1.0, i - 2.0, i - 3.0] for i in expected
         ]

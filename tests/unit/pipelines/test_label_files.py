@@ -37,7 +37,7 @@ def test_files_score_as_their_maps(
     assert scores.coverage == pytest.approx(6 / 7)
 
 
-def test_zero_label_of_the_truth_is_unlabelled(tmp_path: Path) -> None:
+def test_zero_label_of_the_truth_is_unlabeled(tmp_path: Path) -> None:
     write(tmp_path / 'gt/a.png', [[0, 1, 2, 255]])
     write(tmp_path / 'pred/a.png', [[0, 0, 0, 0]])
     scores = evaluate_label_files(

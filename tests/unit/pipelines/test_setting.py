@@ -137,27 +137,27 @@ class TestPipeline:
         assert scaled == {**resize, **expected}
         assert pack == PACK
 
-    def test_needs_a_picture(self):
+    def test_needs_an_image(self):
         with pytest.raises(ValueError, match='PackSegInputs'):
             make_tta_pipeline([PACK], [1.0], flip=False)
 
-    def test_views_of_a_real_picture(self):
+    def test_views_of_a_real_image(self):
         # The truth is loaded before the Resize here, and yet keeps its size.
         rng = np.random.default_rng(0)
-        picture = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        image = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
         load = dict(type='LoadImageFromNDArray')
         resize = dict(type='Resize', scale=(30, 20), keep_ratio=True)
         keys = ('img_shape', 'ori_shape', 'flip')
         pack = dict(type='PackSegInputs', meta_keys=keys)
         _, tta = make_tta_pipeline([load, resize, pack], [0.5, 1.0], flip=True)
-        results = TRANSFORMS.build(dict(load, _scope_='mmseg'))(dict(img=picture))
+        results = TRANSFORMS.build(dict(load, _scope_='mmseg'))(dict(img=image))
         views = TRANSFORMS.build(dict(tta, _scope_='mmseg'))(results)
         shapes = [tuple(view.shape) for view in views['inputs']]
         assert shapes == [(3, 10, 15), (3, 10, 15), (3, 20, 30), (3, 20, 30)]
         flips = [sample.flip for sample in views['data_samples']]
         assert flips == [False, True, False, True]
         assert (views['inputs'][3].flip(2) == views['inputs'][2]).all()
-        assert views['inputs'][2].permute(1, 2, 0).numpy().tolist() == picture.tolist()
+        assert views['inputs'][2].permute(1, 2, 0).numpy().tolist() == image.tolist()
 
     def test_truth_is_loaded_behind_the_geometry(self):
         resize = dict(type='Resize', scale=(8, 8))

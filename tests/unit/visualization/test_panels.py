@@ -16,45 +16,45 @@ PALETTE = [[0, 0, 0], [200, 0, 0], [0, 100, 0]]
 CLASSES = ('background', 'cat', 'dog')
 
 
-def grey(height: int, width: int) -> np.ndarray:
+def gray(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), 100, dtype=np.uint8)
 
 
 def test_labels_tint_darken_and_whiten() -> None:
-    drawn = draw_labels(grey(1, 4), torch.tensor([[0, 1, 2, 255]]), PALETTE)
-    # 100 * (1 - share) + colour * share
+    drawn = draw_labels(gray(1, 4), torch.tensor([[0, 1, 2, 255]]), PALETTE)
+    # 100 * (1 - share) + color * share
     assert drawn.tolist() == [[[45] * 3, [160, 40, 40], [40, 100, 40], [224] * 3]]
     assert drawn.dtype == np.uint8
 
 
-def test_a_first_class_with_a_colour_is_tinted_too() -> None:
-    drawn = draw_labels(grey(1, 1), np.array([[0]]), [[200, 0, 0]])
+def test_a_first_class_with_a_color_is_tinted_too() -> None:
+    drawn = draw_labels(gray(1, 1), np.array([[0]]), [[200, 0, 0]])
     assert drawn.tolist() == [[[160, 40, 40]]]
 
 
 def test_heat_follows_the_strongest_map() -> None:
     cam = torch.zeros(2, 1, 3)
     cam[0, 0, 1], cam[1, 0, 2], cam[0, 0, 2] = 0.5, 1.0, 0.2
-    cold, middle, hot = draw_cam(grey(1, 3), cam)[0].astype(int)
+    cold, middle, hot = draw_cam(gray(1, 3), cam)[0].astype(int)
     assert cold[0] < 100 and cold[1] < 100  # dark blue
     assert middle[1] == max(middle[1], cold[1], hot[1])  # green
     assert hot[0] > hot[1] + 50 and hot[0] > hot[2] + 50  # red
-    alone = draw_cam(grey(1, 3), cam.amax(dim=0, keepdim=True))
+    alone = draw_cam(gray(1, 3), cam.amax(dim=0, keepdim=True))
     assert alone[0].tolist() == [cold.tolist(), middle.tolist(), hot.tolist()]
 
 
-def test_a_picture_of_another_size_is_scaled_to_the_labels() -> None:
-    drawn = draw_labels(grey(7, 3), np.ones((14, 6), dtype=int), PALETTE)
+def test_an_image_of_another_size_is_scaled_to_the_labels() -> None:
+    drawn = draw_labels(gray(7, 3), np.ones((14, 6), dtype=int), PALETTE)
     assert drawn.shape == (14, 6, 3)
     assert (drawn == [160, 40, 40]).all()
 
 
-def test_row_and_panel_place_pictures_under_their_titles() -> None:
+def test_row_and_panel_place_images_under_their_titles() -> None:
     label = np.ones((10, 20), dtype=int)
-    row = label_row(grey(10, 20), {'truth': label}, PALETTE, torch.zeros(2, 10, 20))
-    assert list(row) == ['picture', 'CAM', 'truth']
-    page = panel([row, {'truth': draw_labels(grey(40, 10), label, PALETTE)}], tile=40)
-    # two rows of height 20 (10x20 pictures at twice their size)
+    row = label_row(gray(10, 20), {'truth': label}, PALETTE, torch.zeros(2, 10, 20))
+    assert list(row) == ['image', 'CAM', 'truth']
+    page = panel([row, {'truth': draw_labels(gray(40, 10), label, PALETTE)}], tile=40)
+    # two rows of height 20 (10x20 images at twice their size)
     top = TEXT + 2 * MARGIN
     assert page.shape == (top + 2 * (20 + MARGIN), 3 * (40 + MARGIN) + MARGIN, 3)
     first, last = MARGIN + 20, 2 * (40 + MARGIN) + MARGIN + 20
@@ -70,9 +70,9 @@ def test_row_and_panel_place_pictures_under_their_titles() -> None:
 def test_legend_names_what_occurs_and_is_drawn() -> None:
     labels = [np.array([[2, 0]]), torch.tensor([[0, 255]])]
     legend = legend_of(labels, CLASSES, PALETTE)
-    assert list(legend) == ['background', 'dog', 'unlabelled']
+    assert list(legend) == ['background', 'dog', 'unlabeled']
     assert list(legend_of(labels[:1], CLASSES, PALETTE)) == ['background', 'dog']
-    row = {'picture': grey(10, 10)}
+    row = {'image': gray(10, 10)}
     bare, page = panel([row], tile=300), panel([row], legend, tile=300)
     added = page[len(bare) :]
     assert len(added) == TEXT + MARGIN
@@ -82,5 +82,5 @@ def test_legend_names_what_occurs_and_is_drawn() -> None:
 
 
 def test_an_empty_panel_is_refused() -> None:
-    with pytest.raises(ValueError, match='at least one picture'):
+    with pytest.raises(ValueError, match='at least one image'):
         panel([])

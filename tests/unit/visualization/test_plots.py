@@ -19,7 +19,7 @@ def entry(step: int, **values: float) -> dict:
 
 
 def orange(image: np.ndarray) -> int:
-    """Number of pixels in the colour of the wave."""
+    """Number of pixels in the color of the wave."""
     return int((image == [255, 127, 14]).all(axis=-1).sum())
 
 

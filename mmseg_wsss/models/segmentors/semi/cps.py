@@ -9,7 +9,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from ...losses import valid_cross_entropy
-from ...utils import inference_behaviour, mix
+from ...utils import eval_mode, mix
 from .seg_output import IGNORED, effective_classes
 from .semi_base import SemiBaseSegmentor
 
@@ -19,17 +19,17 @@ class CPS(SemiBaseSegmentor):
     """Two students, each taught by the labels of the other one (mkd.md, section 14).
 
     ``L = L_sup1 + L_sup2 + cps_weight * (CE(S1, label of S2) + CE(S2, label of S1))``,
-    no label being discarded. With CutMix the labels are those of the unmixed pictures,
-    as in inference, and the students learn on mixed ones; without it every picture,
-    labelled ones too, serves as it is. Only the branches ``sup`` and ``unsup_weak`` are
-    used: CPS has no colour operations of its own.
+    no label being discarded. With CutMix the labels are those of the unmixed images,
+    as in inference, and the students learn on mixed ones; without it every image,
+    labeled ones too, serves as it is. Only the branches ``sup`` and ``unsup_weak`` are
+    used: CPS has no color operations of its own.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.
         **kwargs: Arguments of :class:`SemiBaseSegmentor`; ``semi_train_cfg`` knows
             ``cps_weight`` (VOC: 1 with CutMix, 1.5 without; Cityscapes: 5 and 6);
             ``cutmix``, see :meth:`draw_masks`; ``mask_padding``, whether nothing is
-            learned on padding and on labelled pixels without ground truth.
+            learned on padding and on labeled pixels without ground truth.
     """
 
     students = ('student1', 'student2')
@@ -56,21 +56,21 @@ class CPS(SemiBaseSegmentor):
         losses: dict[str, Tensor] = {}
         logits, labels = [], []
         for student in self.students:
-            labelled = self.dense(student, sup)
-            losses |= self.supervised_losses(student, labelled, data_samples['sup'])
+            labeled = self.dense(student, sup)
+            losses |= self.supervised_losses(student, labeled, data_samples['sup'])
             found = self.at_crop_size(self.dense(student, mixed).logits, weak)
             if cutmix is None:
                 label = found.argmax(1)
             else:
-                with torch.no_grad(), inference_behaviour(self.networks[student]):
+                with torch.no_grad(), eval_mode(self.networks[student]):
                     plain = self.dense(student, weak).logits
                 label = self.at_crop_size(plain, weak).argmax(1)
             label = mix(self.without_padding(label, data_samples['unsup_weak']), mask)
             if cutmix is None:
-                also = self.at_crop_size(labelled.logits, sup)
+                also = self.at_crop_size(labeled.logits, sup)
                 found, label = (
                     torch.cat([also, found]),
-                    torch.cat([self.labelled_pixels(also, data_samples['sup']), label]),
+                    torch.cat([self.labeled_pixels(also, data_samples['sup']), label]),
                 )
             logits.append(found)
             labels.append(label)
@@ -80,8 +80,8 @@ class CPS(SemiBaseSegmentor):
             'classes': effective_classes(torch.cat(labels), self.num_classes),
         }
 
-    def labelled_pixels(self, logits: Tensor, data_samples: list) -> Tensor:
-        """Label (N, H, W) of logits of labelled pictures, where they have a truth."""
+    def labeled_pixels(self, logits: Tensor, data_samples: list) -> Tensor:
+        """Label (N, H, W) of logits of labeled images, where they have a truth."""
         label = logits.argmax(1)
         if not self.train_cfg['mask_padding']:
             return label

@@ -9,7 +9,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from ...losses import confident_cross_entropy
-from ...utils import inference_behaviour, mix
+from ...utils import eval_mode, mix
 from .seg_output import IGNORED, effective_classes
 from .semi_base import SemiBaseSegmentor
 
@@ -63,12 +63,12 @@ class WeakToStrong(SemiBaseSegmentor):
         (name,) = self.pairs or self.students
         if name in self.pairs:
             return self.labels_of(self.dense(name, weak).logits, weak)
-        with inference_behaviour(self.networks[name]):
+        with eval_mode(self.networks[name]):
             return self.labels_of(self.dense(name, weak).logits, weak)
 
     @torch.no_grad()
     def labels_of(self, logits: Tensor, inputs: Tensor) -> Labels:
-        """Labels and confidences (N, H, W) of logits, at the size of the pictures."""
+        """Labels and confidences (N, H, W) of logits, at the size of the images."""
         conf, label = self.at_crop_size(logits, inputs).softmax(1).max(1)
         return label, conf
 
@@ -79,8 +79,8 @@ class WeakToStrong(SemiBaseSegmentor):
 
         Args:
             inputs: Crops of each branch.
-            own: Labels and confidences that a picture takes with its own pixels.
-            partner: Those that it gives to the picture which it is mixed into.
+            own: Labels and confidences that an image takes with its own pixels.
+            partner: Those that it gives to the image which it is mixed into.
         """
         strong = [self.branch(inputs, name) for name in self.strong_views]
         masks = [self.draw_masks(view, self.train_cfg['cutmix']) for view in strong]

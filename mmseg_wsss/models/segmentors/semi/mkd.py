@@ -42,9 +42,9 @@ class MKD(SemiBaseSegmentor):
               teachers in the paper, 0 in the released code.
             * ``loss_scale_factor``: size of the maps of L_st and L_ss, relative to
               that of the head's logits.
-            * ``semi_on_labeled``: whether labelled pictures take part in L_st, L_ss and
+            * ``semi_on_labeled``: whether labeled images take part in L_st, L_ss and
               the statistics of the offset.
-            * ``mask_padding``: whether padding, and labelled pixels without ground
+            * ``mask_padding``: whether padding, and labeled pixels without ground
               truth, are left out of L_st, L_ss and the statistics (quirk 6).
             * ``targets_from``: ``'shifted'`` or ``'raw'`` logits (quirk 8).
             * ``isda``: ``end_ratio``; ``schedule``, ``'cosine'`` or ``'line'``; ``on``,
@@ -53,7 +53,7 @@ class MKD(SemiBaseSegmentor):
               switches it off.
             * ``cutmix``: arguments of :meth:`draw_masks`; None switches it off.
             * ``concat_forward``: whether a student, and a teacher in train mode, sees
-              labelled and unlabelled pictures in one batch: faster, with common batch
+              labeled and unlabeled images in one batch: faster, with common batch
               statistics (quirk 20).
 
     Raises:
@@ -159,9 +159,9 @@ class MKD(SemiBaseSegmentor):
         losses: dict[str, Tensor] = {}
         maps = {}
         for student in self.students:
-            labelled, unlabelled = self.look(student, sup, mixed)
-            losses |= self.supervised_losses(student, labelled, data_samples['sup'])
-            maps[student] = self.maps([labelled, unlabelled])
+            labeled, unlabeled = self.look(student, sup, mixed)
+            losses |= self.supervised_losses(student, labeled, data_samples['sup'])
+            maps[student] = self.maps([labeled, unlabeled])
         with torch.no_grad():
             for teacher in self.pairs:
                 parts = self.look(teacher, sup, weak)
@@ -173,21 +173,21 @@ class MKD(SemiBaseSegmentor):
             | {'ratio_mixed': 1 - mask.mean()}
         )
 
-    def look(self, name: str, sup: Tensor, unlabelled: Tensor) -> list[Dense]:
-        """What a network makes of the labelled pictures, where they are needed, and of
-        the unlabelled ones."""
+    def look(self, name: str, sup: Tensor, unlabeled: Tensor) -> list[Dense]:
+        """What a network makes of the labeled images, where they are needed, and of
+        the unlabeled ones."""
         with_feat = name in self.isda
         if name in self.pairs and not self.train_cfg['semi_on_labeled']:
-            return [self.dense(name, unlabelled, with_feat)]
+            return [self.dense(name, unlabeled, with_feat)]
         # One batch or two makes no difference to a network in eval mode.
         if self.train_cfg['concat_forward'] or not self.networks[name].training:
-            both = self.dense(name, torch.cat([sup, unlabelled]), with_feat)
+            both = self.dense(name, torch.cat([sup, unlabeled]), with_feat)
             return both.split(len(sup))
-        return [self.dense(name, part, with_feat) for part in (sup, unlabelled)]
+        return [self.dense(name, part, with_feat) for part in (sup, unlabeled)]
 
     def maps(self, parts: list[Dense]) -> tuple[Tensor, Tensor | None]:
         """Logits (N, C, h, w) and features (N, A, h, w) at the losses' resolution, the
-        labelled pictures first where they take part."""
+        labeled images first where they take part."""
         parts = parts if self.train_cfg['semi_on_labeled'] else parts[-1:]
         logits = torch.cat([part.logits for part in parts])
         feats = [part.feat.detach() for part in parts if part.feat is not None]
@@ -210,8 +210,8 @@ class MKD(SemiBaseSegmentor):
     ) -> tuple[Tensor, Tensor]:
         """Ground truth (N_l, h, w), and pixels (N, h, w) bool that are trained on.
 
-        Both are at the size of ``logits`` (N, C, h, w), and leave out the labelled
-        pictures where they take no part.
+        Both are at the size of ``logits`` (N, C, h, w), and leave out the labeled
+        images where they take no part.
         """
         size = logits.shape[2:]
         mixed = mix(valid_maps(data_samples['unsup_weak'], inputs['unsup_weak']), mask)
@@ -236,7 +236,7 @@ class MKD(SemiBaseSegmentor):
 
         Args:
             maps: Logits and features of each network, see :meth:`maps`.
-            truth: Ground truth (N_l, h, w) of the first N_l pictures.
+            truth: Ground truth (N_l, h, w) of the first N_l images.
             known: Pixels (N, h, w) bool that are trained on.
         """
         cfg = self.train_cfg

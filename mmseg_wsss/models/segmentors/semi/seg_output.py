@@ -1,4 +1,4 @@
-"""What a network makes of pictures, as the methods pass it on."""
+"""What a network makes of images, as the methods pass it on."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ IGNORED = 255
 
 
 class Dense(NamedTuple):
-    """What a network makes of N pictures.
+    """What a network makes of N images.
 
     Args:
         feats: Maps of the backbone and neck.
@@ -29,8 +29,8 @@ class Dense(NamedTuple):
     feat: Tensor | None = None
 
     def split(self, count: int) -> list['Dense']:
-        """The first ``count`` pictures, and the rest."""
-        return [_pictures(self, part) for part in (slice(count), slice(count, None))]
+        """The first ``count`` images, and the rest."""
+        return [_images(self, part) for part in (slice(count), slice(count, None))]
 
     def mixed(self, mask: Tensor) -> 'Dense':
         """CutMix of logits and features by masks (N, 1, H, W)."""
@@ -38,11 +38,11 @@ class Dense(NamedTuple):
         return self._replace(logits=mix(self.logits, mask), feat=feat)
 
 
-def _pictures(node: Any, part: slice) -> Any:
+def _images(node: Any, part: slice) -> Any:
     if isinstance(node, Dense):
-        return Dense(*(_pictures(item, part) for item in node))
+        return Dense(*(_images(item, part) for item in node))
     if isinstance(node, list | tuple):
-        return type(node)(_pictures(item, part) for item in node)
+        return type(node)(_images(item, part) for item in node)
     return node if node is None else node[part]
 
 
@@ -58,7 +58,7 @@ def input_of(module: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def resized_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """Labels or a bool map (N, H, W) at another size, by nearest neighbour."""
+    """Labels or a bool map (N, H, W) at another size, by nearest neighbor."""
     resized = F.interpolate(labels[:, None].float(), tuple(size), mode='nearest')
     return resized[:, 0].to(labels.dtype)
 

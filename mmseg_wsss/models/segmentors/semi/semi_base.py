@@ -28,9 +28,9 @@ FIRST_STUDENTS = ('student', 'student1')
 
 @MODELS.register_module()
 class SemiBaseSegmentor(BaseSegmentor):
-    """Students and teachers of one network, on labelled and unlabelled pictures.
+    """Students and teachers of one network, on labeled and unlabeled images.
 
-    On its own it trains one student on the labelled pictures alone: the supervised
+    On its own it trains one student on the labeled images alone: the supervised
     baseline. A method names its ``students`` and its ``pairs`` of a teacher and the
     student that it follows, and overrides :meth:`loss`; the teachers are moved by
     ``MeanTeacherHook``. Every network predicts as mmseg's segmentors do.
@@ -38,7 +38,7 @@ class SemiBaseSegmentor(BaseSegmentor):
 
     A plain checkpoint of the network fills all students and teachers, and so does the
     (first) student of a method with other names; a checkpoint of students fills their
-    teachers. Two students that begin with the same weights see the same pictures, and
+    teachers. Two students that begin with the same weights see the same images, and
     are told apart by dropout alone; ``init_cfg`` can give each a checkpoint of its own.
 
     Args:
@@ -140,7 +140,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         return {name: self._modules[name] for name in (*self.students, *self.pairs)}
 
     def init_weights(self) -> None:
-        """Initialise each student by itself; each teacher begins as its student."""
+        """Initialize each student by itself; each teacher begins as its student."""
         super().init_weights()
         for teacher, student in self.pairs.items():
             update_ema(self.networks[teacher], self.networks[student], decay=0)
@@ -159,7 +159,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         """Supervised losses of every student, and what the method adds.
 
         Args:
-            inputs: Normalised crops (N, 3, H, W) of each branch.
+            inputs: Normalized crops (N, 3, H, W) of each branch.
             data_samples: Data samples of each branch; those of ``sup`` have
                 ``gt_sem_seg``.
         """
@@ -213,11 +213,11 @@ class SemiBaseSegmentor(BaseSegmentor):
         return list(head) if isinstance(head, nn.ModuleList) else [head]
 
     def dense(self, name: str, inputs: Tensor, with_feat: bool = False) -> Dense:
-        """Let a network look at pictures.
+        """Let a network look at images.
 
         Args:
             name: Name of the network.
-            inputs: Normalised pictures (N, 3, H, W).
+            inputs: Normalized images (N, 3, H, W).
             with_feat: Whether the input of ``conv_seg`` is asked for.
 
         Raises:
@@ -258,7 +258,7 @@ class SemiBaseSegmentor(BaseSegmentor):
 
         Args:
             name: Name of the student, which becomes a part of the keys.
-            dense: What it made of the labelled pictures.
+            dense: What it made of the labeled images.
             data_samples: Their data samples, with ``gt_sem_seg``.
         """
         net = self.networks[name]
@@ -274,11 +274,11 @@ class SemiBaseSegmentor(BaseSegmentor):
         return add_prefix(losses, f'sup_{name}')
 
     def ground_truth(self, data_samples: list) -> Tensor:
-        """Labels (N, H, W) int64 of labelled pictures."""
+        """Labels (N, H, W) int64 of labeled images."""
         return torch.cat([sample.gt_sem_seg.data for sample in data_samples]).long()
 
     def at_crop_size(self, logits: Tensor, inputs: Tensor) -> Tensor:
-        """Logits (N, C, H, W) in float32 at the size of the pictures (bilinear)."""
+        """Logits (N, C, H, W) in float32 at the size of the images (bilinear)."""
         return F.interpolate(
             at_least_float32(logits),
             inputs.shape[2:],
@@ -297,13 +297,13 @@ class SemiBaseSegmentor(BaseSegmentor):
         """Masks of CutMix, of a generator that torch's own one seeds.
 
         Args:
-            inputs: Pictures (N, 3, H, W).
+            inputs: Images (N, 3, H, W).
             cutmix: Arguments of :func:`cutmix_masks`, and: ``prob`` (1), with which a
-                picture is mixed at all; ``box_of`` (``'own'``, or ``'partner'`` as in
+                image is mixed at all; ``box_of`` (``'own'``, or ``'partner'`` as in
                 UniMatch), whose pixels are inside the boxes. None for no CutMix.
 
         Returns:
-            Masks (N, 1, H, W), 1 where a picture keeps its own pixels.
+            Masks (N, 1, H, W), 1 where an image keeps its own pixels.
         """
         num, _, height, width = inputs.shape
         if cutmix is None:

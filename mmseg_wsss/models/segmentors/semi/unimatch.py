@@ -41,7 +41,7 @@ class FixMatch(WeakToStrong):
 class UniMatch(FixMatch):
     """FixMatch with two strong views and one of perturbed features (V1; mkd.md, 14).
 
-    ``L = (L_x + (L_s1 + L_s2) / 4 + L_fp / 2) / 2``. The label of a picture's own
+    ``L = (L_x + (L_s1 + L_s2) / 4 + L_fp / 2) / 2``. The label of an image's own
     pixels is that of the student as it trains, the label of pixels from its partner
     that of the student as in inference.
 
@@ -84,14 +84,14 @@ class UniMatch(FixMatch):
 class UniMatchV2(WeakToStrong):
     """Mean teacher, and two strong views with complementary features (mkd.md, 14).
 
-    ``L = (L_x + (L_s1 + L_s2) / 2) / 2``. Of half of the pictures, each channel of the
+    ``L = (L_x + (L_s1 + L_s2) / 2) / 2``. Of half of the images, each channel of the
     maps that the decode head gets is kept, doubled, in one of both views only.
     ``MeanTeacherHook`` has a decay of 0.996.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.
         **kwargs: Arguments of :class:`WeakToStrong`; ``semi_train_cfg`` knows
-            ``drop_prob``, the share of pictures of which channels are dropped.
+            ``drop_prob``, the share of images of which channels are dropped.
     """
 
     pairs: ClassVar[Mapping[str, str]] = {'teacher': 'student'}
@@ -115,7 +115,7 @@ class UniMatchV2(WeakToStrong):
         Args:
             first: Maps (N, D, h, w) of one view.
             second: Those of the other one.
-            whole: Pictures (N, 1, 1, 1) bool that keep all channels in both.
+            whole: Images (N, 1, 1, 1) bool that keep all channels in both.
         """
         shape = (len(first), first.shape[1], 1, 1)
         twice = 2.0 * (torch.rand(shape, device=first.device) < 0.5)

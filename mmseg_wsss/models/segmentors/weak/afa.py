@@ -19,9 +19,9 @@ from ...pseudo_labels import (
     strongest_labels,
     tagged_probs,
 )
-from ...utils import inference_behaviour
+from ...utils import eval_mode
 from .cam_seg import CAMSeg
-from .inference_context import Picture
+from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, rescale
 
 
@@ -41,8 +41,8 @@ class AFA(CAMSeg):
             of 256 channels of the features that the CAM is made of.
         refiner: Config of the refiner of CAMs; PAR by default.
         loss_affinity: Config of the affinity loss.
-        refine_scale: Size of the picture that the refiner sees, relative to the crop.
-        walk_scale: Size of the picture that the random walk's affinity is taken from.
+        refine_scale: Size of the image that the refiner sees, relative to the crop.
+        walk_scale: Size of the image that the random walk's affinity is taken from.
         radius: Largest step of the random walk, in grid cells.
         **kwargs: Arguments of :class:`CAMSeg`; ``high_thr`` and ``low_thr`` are scores
             of the background in a softmax with the CAM.
@@ -121,13 +121,13 @@ class AFA(CAMSeg):
         tags: Tensor,
         valid: Tensor,
     ) -> dict[str, Tensor]:
-        """Losses between two views of the pictures; none in AFA."""
+        """Losses between two views of the images; none in AFA."""
         return {}
 
     @torch.no_grad()
     def inference_feats(self, inputs: Tensor, scale: float) -> Sequence[Tensor]:
-        """Features of the pictures at a scale, as in inference."""
-        with inference_behaviour(self):
+        """Features of the images at a scale, as in inference."""
+        with eval_mode(self):
             return self.extract_feat(rescale(inputs, scale))
 
     @torch.no_grad()
@@ -145,8 +145,8 @@ class AFA(CAMSeg):
         Args:
             cam: CAM (N, K, H, W) in [0, 1].
             tags: Image tags (N, K).
-            img: Colours (N, 3, H, W) in 0..255.
-            valid: Pixels (N, H, W) that show the picture; all by default.
+            img: Colors (N, 3, H, W) in 0..255.
+            valid: Pixels (N, H, W) that show the image; all by default.
             walk: Features whose affinity spreads the CAM first; None leaves this out.
         """
         scores = self.high_thr, self.low_thr
@@ -180,7 +180,7 @@ class AFA(CAMSeg):
         return refine_probs(prob, img, self.refiner, self.refine_scale), labels
 
     def _refine_inside(self, prob: Tensor, img: Tensor, valid: Tensor) -> Tensor:
-        """Maps refined in the box of each picture, as they were in padding."""
+        """Maps refined in the box of each image, as they were in padding."""
         refined = prob.clone()
         for i, inside in enumerate(valid):
             if not bool(inside.any()):
@@ -215,25 +215,25 @@ class AFA(CAMSeg):
     def _grid(self, feats: Sequence[Tensor]) -> tuple[int, ...]:
         return tuple(feats[self.affinity_head.in_index].shape[2:])
 
-    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
         """Those of :class:`CAMSeg`, the refined CAM, and the affinity's label."""
         return super().pseudo_sources() | {
             'cam_refined': self.label_from_refined_cam,
             'affinity': self.label_from_affinity,
         }
 
-    def label_from_refined_cam(self, picture: Picture) -> PseudoLabel:
+    def label_from_refined_cam(self, context: InferenceContext) -> PseudoLabel:
         """Dense label: the refined CAM with the background score of ``test_cfg``."""
         bg_thr = self.test_cfg.get('bg_thr', 0.45)
-        maps, labels = self.refine(picture.cam, picture.tags, picture.img, [bg_thr])
+        maps, labels = self.refine(context.cam, context.tags, context.img, [bg_thr])
         return self._from_maps(maps, labels)
 
-    def label_from_affinity(self, picture: Picture) -> PseudoLabel:
+    def label_from_affinity(self, context: InferenceContext) -> PseudoLabel:
         """Dense label: the CAM after a random walk, not refined (the "ref CAM")."""
         maps, labels = self.walk(
-            picture.cam, picture.tags, [self.low_thr], picture.feats
+            context.cam, context.tags, [self.low_thr], context.feats
         )
-        return self._from_maps(picture.resize(maps[:, 0])[:, None], labels)
+        return self._from_maps(context.resize(maps[:, 0])[:, None], labels)
 
     def _from_maps(self, maps: Tensor, labels: Tensor) -> PseudoLabel:
         label = strongest_labels(maps, labels)[:, 0]

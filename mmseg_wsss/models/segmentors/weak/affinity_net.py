@@ -17,7 +17,7 @@ from ...pseudo_labels import (
 )
 from ...utils import pair_affinity
 from ..semi.seg_output import resized_labels
-from .inference_context import Picture
+from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, WSSSBase
 
 
@@ -29,7 +29,7 @@ class AffinityNet(WSSSBase):
     of L_aff is ``pseudo_label`` of a data sample where ``LoadPseudoLabel`` gave it one,
     as in the pipeline of several stages (where ``loss_cls`` has the weight 0), else
     :func:`affinity_labels` of the network's own CAM. Seeds likewise: the soft map
-    ``seed`` of a data sample, else the CAM. The decode head idles.
+    ``cam_seed`` of a data sample, else the CAM. The decode head idles.
 
     Args:
         affinity_head: Config of the head that gives features to compare.
@@ -92,7 +92,7 @@ class AffinityNet(WSSSBase):
         return {
             'loss_idle': self.idle_loss(),
             **self.relation_losses(feats, label),
-            'ratio_sure': self.label_shares(label, valid)['ratio_labelled'],
+            'ratio_sure': self.label_shares(label, valid)['ratio_labeled'],
         }
 
     def relation_losses(
@@ -124,21 +124,21 @@ class AffinityNet(WSSSBase):
             normalize_cam(cam, tags), tags, img, self.crf, self.alphas
         )
 
-    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
         """The seed, and what the walk makes of it."""
         return super().pseudo_sources() | {'affinity': self.label_from_walk}
 
-    def label_from_walk(self, picture: Picture) -> PseudoLabel:
+    def label_from_walk(self, context: InferenceContext) -> PseudoLabel:
         """Dense label: the seed after the random walk and the CRF."""
-        cam = picture.cam if picture.seed is None else picture.seed
-        affinity = self.affinity(picture.feats)
+        cam = context.cam if context.cam_seed is None else context.cam_seed
+        affinity = self.affinity(context.feats)
         small = merge_cams([cam], affinity.shape[2:])
         scores = torch.cat([background_score(small, self.walk_alpha), small], 1)
-        present = present_classes(picture.tags)[0]
+        present = present_classes(context.tags)[0]
         walked = torch.zeros_like(scores)
         walked[:, present] = self.walk(scores[:, present], affinity)
-        prob = picture.resize(walked)
+        prob = context.resize(walked)
         prob = prob / prob.sum(1, keepdim=True).clamp(min=1e-5)
         if self.crf_iters:
-            prob = self.last_crf(picture.img, prob, class_mask=present[None])
+            prob = self.last_crf(context.img, prob, class_mask=present[None])
         return prob.argmax(1), prob

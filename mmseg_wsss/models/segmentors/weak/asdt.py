@@ -10,7 +10,7 @@ from mmseg_wsss.registry import MODELS
 
 from ...losses import soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import present_classes, tag_filter
-from .inference_context import Picture
+from .inference_context import InferenceContext
 from .rrm import RRM
 from .wsss_base import PseudoLabel
 
@@ -41,9 +41,9 @@ class ASDT(RRM):
         distill_keep_dense: Whether the dense energy stays on in high phases.
         tag_filter: Whether ``L_B`` and exported masks are limited to tagged classes.
         crf_guide: ``'crop'``, or ``'resized_full'`` for the guide of the released code:
-            the whole original picture, resized to the crop and so not aligned with it.
+            the whole original image, resized to the crop and so not aligned with it.
         test_cfg: ``fuse`` is how both heads are joined: ``'max'`` of their
-            probabilities, not renormalised (as released), ``'mean'``, ``'student'`` or
+            probabilities, not renormalized (as released), ``'mean'``, ``'student'`` or
             ``'teacher'``.
         **kwargs: Arguments of :class:`RRM`.
     """
@@ -137,14 +137,14 @@ class ASDT(RRM):
         return prob.argmax(1)
 
     def dense_label_guide(self, img: Tensor, data_samples: list) -> Tensor:
-        """Picture that guides the CRF of the dense label."""
+        """Image that guides the CRF of the dense label."""
         if self.crf_guide == 'crop':
             return img
         missing = [s.img_path for s in data_samples if 'full_img' not in s]
         if missing:
             raise KeyError(
                 f"{missing[0]} has no full_img, which crf_guide='resized_full' needs; "
-                'add KeepFullPicture to the training pipeline'
+                'add KeepFullImage to the training pipeline'
             )
         return torch.stack([s.full_img.data for s in data_samples]).to(img)
 
@@ -170,25 +170,25 @@ class ASDT(RRM):
         """Joined probabilities of their logarithm."""
         return logits.float().exp()
 
-    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
         """Teacher A's sources, teacher B's dense label and the joined mask."""
         return super().pseudo_sources() | {
             'teacher_b': self.label_from_teacher_b,
             'fused': self.label_from_fusion,
         }
 
-    def label_from_teacher_b(self, picture: Picture) -> PseudoLabel:
+    def label_from_teacher_b(self, context: InferenceContext) -> PseudoLabel:
         """CRF-refined output of teacher B."""
-        logits = self.upsample(self.teacher_head(picture.feats), picture.inputs)
-        return self._refined(picture, picture.resize(logits.softmax(1)))
+        logits = self.upsample(self.teacher_head(context.feats), context.inputs)
+        return self._refined(context, context.resize(logits.softmax(1)))
 
-    def label_from_fusion(self, picture: Picture) -> PseudoLabel:
+    def label_from_fusion(self, context: InferenceContext) -> PseudoLabel:
         """CRF-refined joined output: the pseudo-mask for retraining."""
-        return self._refined(picture, picture.prob)
+        return self._refined(context, context.prob)
 
-    def _refined(self, picture: Picture, prob: Tensor) -> PseudoLabel:
-        tags = picture.tags if self.tag_filter else None
-        prob = self.dense_label(prob, tags, picture.img)
+    def _refined(self, context: InferenceContext, prob: Tensor) -> PseudoLabel:
+        tags = context.tags if self.tag_filter else None
+        prob = self.dense_label(prob, tags, context.img)
         return self.label_of(prob, tags), prob
 
 

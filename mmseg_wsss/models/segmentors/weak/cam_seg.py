@@ -10,8 +10,8 @@ from mmseg_wsss.registry import MODELS
 
 from ...losses import dense_energy_losses
 from ...pseudo_labels import cam_to_label, normalize_cam
-from ...utils import acts_as_in_inference
-from .inference_context import Picture
+from ...utils import matches_eval_mode
+from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, WSSSBase
 
 
@@ -28,7 +28,7 @@ class CAMSeg(WSSSBase):
             None switches the term off.
         high_thr: CAM above which a pixel is an object.
         low_thr: CAM up to which it is background.
-        train_cfg: ``cam`` defaults to the scales 1, 0.5 and 1.5, mirrored, ``paired``,
+        train_cfg: ``cam`` defaults to the scales 1, 0.5 and 1.5, flipped, ``paired``,
             the sum of them, as released.
         **kwargs: Arguments of :class:`WSSSBase`.
 
@@ -111,9 +111,7 @@ class CAMSeg(WSSSBase):
         example, or where the CAM takes part in the batch statistics.
         """
         trunk = [self.backbone, *([self.neck] if self.with_neck else [])]
-        if self.train_cam.get('train_mode') or not all(
-            map(acts_as_in_inference, trunk)
-        ):
+        if self.train_cam.get('train_mode') or not all(map(matches_eval_mode, trunk)):
             return {}
         return {1.0: [feat.detach() for feat in feats]}
 
@@ -136,17 +134,17 @@ class CAMSeg(WSSSBase):
         Args:
             cam: CAM (N, K, H, W) in [0, 1].
             tags: Image tags (N, K).
-            img: Colours (N, 3, H, W) in 0..255, for methods that refine the CAM.
-            valid: Pixels (N, H, W) that show the picture; all by default.
+            img: Colors (N, 3, H, W) in 0..255, for methods that refine the CAM.
+            valid: Pixels (N, H, W) that show the image; all by default.
         """
         label = cam_to_label(cam, tags, high_thr=self.high_thr, low_thr=self.low_thr)
         return label if valid is None else label.masked_fill(~valid, 255)
 
-    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
         """CAM, prediction and the label of the training."""
         return super().pseudo_sources() | {'merged': self.label_from_merged_cam}
 
-    def label_from_merged_cam(self, picture: Picture) -> PseudoLabel:
-        """Sparse label ``Y`` of the whole picture, and the map of the CAM."""
-        label = self.merged_label(picture.cam, picture.tags, picture.img)
-        return label, self.label_from_cam(picture)[1]
+    def label_from_merged_cam(self, context: InferenceContext) -> PseudoLabel:
+        """Sparse label ``Y`` of the whole image, and the map of the CAM."""
+        label = self.merged_label(context.cam, context.tags, context.img)
+        return label, self.label_from_cam(context)[1]

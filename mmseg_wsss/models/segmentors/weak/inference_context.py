@@ -1,4 +1,4 @@
-"""One picture at its original size, with what pseudo-labels are made of."""
+"""One image at its original size, with what pseudo-labels are made of."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from .wsss_base import WSSSBase
 
 
-class Picture:
-    """A test picture whose CAM, features and probabilities are computed on demand.
+class InferenceContext:
+    """A test image whose CAM, features and probabilities are computed on demand.
 
     Args:
         model: Segmentor.
-        inputs: Normalised picture (1, 3, h, w), possibly padded right and below.
+        inputs: Normalized image (1, 3, h, w), possibly padded right and below.
         data_sample: Data sample with ``ori_shape`` and ``img_shape``; with ``gt_tags``,
-            unless nothing asks for tags; and with a soft map ``seed`` (C, ...), where
-            another method gave one.
+            unless nothing asks for tags; and with a soft map ``cam_seed`` (C, ...), if
+            another method made one.
     """
 
     def __init__(self, model: 'WSSSBase', inputs: Tensor, data_sample: Any) -> None:
@@ -47,7 +47,7 @@ class Picture:
 
     @cached_property
     def img(self) -> Tensor:
-        """Colours (1, 3, H, W) in 0..255, the guide of refiners."""
+        """Colors (1, 3, H, W) in 0..255, the guide of refiners."""
         return self.resize(self.model.denormalize(self.inputs))
 
     @cached_property
@@ -63,11 +63,11 @@ class Picture:
         return normalize_cam(cam, self.tags, self.model.cam_normalization)
 
     @cached_property
-    def seed(self) -> Tensor | None:
+    def cam_seed(self) -> Tensor | None:
         """Foreground (1, K, H, W) of the data sample's soft map, 0 for absent tags."""
-        if 'seed' not in self.data_sample:
+        if 'cam_seed' not in self.data_sample:
             return None
-        foreground = self.data_sample.seed.data[None, 1:].to(self.inputs)
+        foreground = self.data_sample.cam_seed.data[None, 1:].to(self.inputs)
         return self.resize(foreground) * self.tags[:, :, None, None]
 
     @cached_property

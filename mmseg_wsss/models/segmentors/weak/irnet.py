@@ -12,7 +12,7 @@ from ...pseudo_labels import cam_to_label, merge_cams, present_classes
 from ...utils import boundary_affinity
 from ..semi.seg_output import resized_labels
 from .affinity_net import AffinityNet
-from .inference_context import Picture
+from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel
 
 
@@ -24,7 +24,7 @@ class IRNet(AffinityNet):
     strongest boundary between them, and is taught as in :class:`AffinityNet`; the
     displacements are taught beside it and shape the features. For masks of classes the
     seeds, weakened on boundaries, walk along the affinities; a class holds where its
-    map, divided by the maximum of the picture, is above ``bg_thr``. Source: Ahn, Cho
+    map, divided by the maximum of the image, is above ``bg_thr``. Source: Ahn, Cho
     and Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-pixel
     Relations", CVPR 2019; its masks of instances are not offered.
 
@@ -73,20 +73,20 @@ class IRNet(AffinityNet):
             'loss_displacement': self.loss_displacement(field, small, radius),
         }
 
-    def label_from_walk(self, picture: Picture) -> PseudoLabel:
+    def label_from_walk(self, context: InferenceContext) -> PseudoLabel:
         """Dense label: the seed after the random walk, cut at ``bg_thr``."""
-        cam = picture.cam if picture.seed is None else picture.seed
-        boundary, _ = self.affinity_head(picture.feats)
+        cam = context.cam if context.cam_seed is None else context.cam_seed
+        boundary, _ = self.affinity_head(context.feats)
         seed = merge_cams([cam], boundary.shape[1:]) * (1 - boundary.float())[:, None]
-        present = picture.tags[0] > 0
+        present = context.tags[0] > 0
         walked = torch.zeros_like(seed)
         affinity = boundary_affinity(boundary, self.walk.radius)
         walked[:, present] = self.walk(seed[:, present], affinity)
-        walked = picture.resize(walked)
+        walked = context.resize(walked)
         walked = walked / walked.amax((1, 2, 3), keepdim=True).clamp(min=1e-5)
         prob = torch.cat([torch.full_like(walked[:, :1], self.bg_thr), walked], 1)
         if not self.crf_iters:
-            return cam_to_label(walked, picture.tags, bg_thr=self.bg_thr), prob
-        present = present_classes(picture.tags)
-        prob = self.last_crf(picture.img, prob, class_mask=present)
+            return cam_to_label(walked, context.tags, bg_thr=self.bg_thr), prob
+        present = present_classes(context.tags)
+        prob = self.last_crf(context.img, prob, class_mask=present)
         return prob.argmax(1), prob

@@ -21,7 +21,7 @@ from ...pseudo_labels import (
     regional_prototypes,
 )
 from ...utils import PrototypeMemory, update_ema
-from .inference_context import Picture
+from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, WSSSBase, in_parts, rescale
 
 
@@ -50,7 +50,7 @@ class RCMMAM(WSSSBase):
             0 leaves MAM out.
         region_thr: TH, the CAM below which a region is background.
         memory_size: MEM, prototypes that are kept of each class; 0 takes those of the
-            other pictures of the batch alone.
+            other images of the batch alone.
         main_scales: S, scales of MainNet in MAM.
         support_scales: R, scales of SupportNet, 1 among them.
         mam_ratio: Share of the batch, from its beginning, that MAM takes part with.
@@ -129,7 +129,7 @@ class RCMMAM(WSSSBase):
         return {'main': main, 'support': self.support}
 
     def init_weights(self) -> None:
-        """Initialise MainNet; SupportNet begins as its copy."""
+        """Initialize MainNet; SupportNet begins as its copy."""
         super().init_weights()
         update_ema(self.support, self.networks['main'], decay=0)
 
@@ -181,12 +181,12 @@ class RCMMAM(WSSSBase):
     def support_maps(
         self, inputs: Tensor, tags: Tensor, size: Sequence[int] | None = None
     ) -> tuple[Tensor, dict[float, Tensor]]:
-        """What SupportNet makes of pictures, for both modules.
+        """What SupportNet makes of images, for both modules.
 
         Args:
-            inputs: Normalised pictures (N, 3, H, W).
+            inputs: Normalized images (N, 3, H, W).
             tags: Image tags (N, K).
-            size: Size of the CAMs; that of the pictures by default.
+            size: Size of the CAMs; that of the images by default.
 
         Returns:
             Embedding (N, D, h, w) at scale 1, and of every scale the CAM (N, K, H, W),
@@ -216,7 +216,7 @@ class RCMMAM(WSSSBase):
         """MainNet's CAMs (N, K, H, W) at each of its scales, with gradient.
 
         Args:
-            inputs: Normalised pictures (N, 3, H, W).
+            inputs: Normalized images (N, 3, H, W).
             embedding: Embedding (N, D, h, w) of the forward at scale 1.
             tags: Image tags (N, K).
         """
@@ -240,7 +240,7 @@ class RCMMAM(WSSSBase):
 
     @torch.no_grad()
     def prototypes(self, embedding: Tensor, region: Tensor) -> Tensor:
-        """Prototypes (C, D) of the memory, or (N, C, D) of each picture without it.
+        """Prototypes (C, D) of the memory, or (N, C, D) of each image without it.
 
         Args:
             embedding: SupportNet's embedding (N, D, h, w).
@@ -248,12 +248,12 @@ class RCMMAM(WSSSBase):
         """
         with torch.autocast(embedding.device.type, enabled=False):
             own = regional_prototypes(embedding, region, self.num_classes)
-            # Every rank has as many pictures; their order is that of one process.
+            # Every rank has as many images; their order is that of one process.
             everyone = torch.cat(all_gather(own))
             others = leave_one_out(everyone)
         if self.memory is None:
             return others[get_rank() * len(own) :][: len(own)]
-        if len(everyone) == 1:  # earlier pictures are the others
+        if len(everyone) == 1:  # earlier images are the others
             earlier = self.memory()
             self.memory.push(everyone)
             return earlier
@@ -269,16 +269,16 @@ class RCMMAM(WSSSBase):
         order = (region + 1).remainder(self.num_classes)
         return torch.where(region == 255, region, order)
 
-    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
         """MainNet's CAM, and the region that SupportNet sees."""
         return super().pseudo_sources() | {'region': self.label_from_region}
 
-    def label_from_region(self, picture: Picture) -> PseudoLabel:
-        """Region of the training, of the whole picture."""
-        _, cams = self.support_maps(picture.inputs, picture.tags, picture.size)
+    def label_from_region(self, context: InferenceContext) -> PseudoLabel:
+        """Region of the training, of the whole image."""
+        _, cams = self.support_maps(context.inputs, context.tags, context.size)
         cam = _sum(cams)
-        label = self.background_first(region_labels(cam, picture.tags, self.region_thr))
-        cam = normalize_cam(cam, picture.tags)
+        label = self.background_first(region_labels(cam, context.tags, self.region_thr))
+        cam = normalize_cam(cam, context.tags)
         return label, torch.cat([background_score(cam, 1), cam], 1)
 
     def _fill_support(self, state: dict, prefix: str, *_: Any) -> None:

@@ -16,7 +16,7 @@ from ...pseudo_labels import (
     present_classes,
     reliable_labels,
 )
-from .inference_context import Picture
+from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, WSSSBase
 
 
@@ -107,12 +107,12 @@ class RRM(WSSSBase):
     def refine_cam(
         self, cam: Tensor, tags: Tensor, img: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Sparse label of a normalised CAM, and the CRF output with weak background.
+        """Sparse label of a normalized CAM, and the CRF output with weak background.
 
         Args:
             cam: CAM (N, K, H, W) in [0, 1].
             tags: Tags (N, K).
-            img: Colours (N, 3, H, W) in 0..255.
+            img: Colors (N, 3, H, W) in 0..255.
 
         Returns:
             Label (N, H, W) int64 with 255 where it is not reliable, and CRF marginals
@@ -139,24 +139,24 @@ class RRM(WSSSBase):
     def dense_losses(
         self, logits: list[Tensor], img: Tensor, valid: Tensor, label: Tensor
     ) -> Sequence[Tensor]:
-        """Dense energy of several heads, which share the kernel of the pictures."""
+        """Dense energy of several heads, which share the kernel of the images."""
         if self.dense_energy is None:
             return [logit.sum() * 0.0 for logit in logits]
         probs = [logit.softmax(1) for logit in logits]
         return dense_energy_losses(probs, img, valid, label, **self.dense_energy)
 
-    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
         """CAM, its CRF-refined label, teacher A's sparse label and the prediction."""
         return super().pseudo_sources() | {
             'cam_crf': self.label_from_cam_crf,
             'teacher_a': self.label_from_teacher_a,
         }
 
-    def label_from_teacher_a(self, picture: Picture) -> PseudoLabel:
+    def label_from_teacher_a(self, context: InferenceContext) -> PseudoLabel:
         """Sparse label, as the heads are trained on."""
-        return self.refine_cam(picture.cam, picture.tags, picture.img)
+        return self.refine_cam(context.cam, context.tags, context.img)
 
-    def label_from_cam_crf(self, picture: Picture) -> PseudoLabel:
+    def label_from_cam_crf(self, context: InferenceContext) -> PseudoLabel:
         """Dense label: the CRF-refined CAM with the weak background."""
-        _, low = self.refine_cam(picture.cam, picture.tags, picture.img)
-        return self.hard_label(low, picture.tags), low
+        _, low = self.refine_cam(context.cam, context.tags, context.img)
+        return self.hard_label(low, context.tags), low

@@ -32,7 +32,7 @@ class TSCD(AFA):
         n_points: Random points of each view, drawn independently.
         mask_by_label: Whether CAMs of absent tags are 0 in the correspondence loss; as
             released they are not.
-        valid_only: Whether points are drawn inside the picture; as released padding
+        valid_only: Whether points are drawn inside the image; as released padding
             takes part.
         er_mode: Equivariant regularisation of the CAMs. ``'off'``: none, as released,
             where the term has no gradient; ``'grad'``: mean difference of the
@@ -109,8 +109,8 @@ class TSCD(AFA):
         """Uniform points (N, P, 2) as (x, y) in [-1, 1].
 
         Args:
-            valid: Pixels (N, H, W) of the picture, whose box holds the points if
-                ``valid_only``; everything where a picture has none.
+            valid: Pixels (N, H, W) of the image, whose box holds the points if
+                ``valid_only``; everything where an image has none.
         """
         points = torch.rand(len(valid), self.n_points, 2, device=valid.device)
         if not self.valid_only:

@@ -20,8 +20,8 @@ from ...pseudo_labels import (
     present_classes,
     scaled_size,
 )
-from ...utils import inference_behaviour, require_ops, valid_maps
-from .inference_context import Picture
+from ...utils import eval_mode, require_ops, valid_maps
+from .inference_context import InferenceContext
 
 PseudoLabel = tuple[Tensor, Tensor]
 CPU_PIXELS = 1 << 17  # that a forward without gradient takes at once on a CPU
@@ -48,7 +48,7 @@ class WSSSBase(EncoderDecoder):
             ``bg_thr`` (background threshold of the source ``cam``, of no effect without
             a background class), ``cam_normalization`` (``'max'`` or ``'minmax'``, see
             ``normalize_cam``; the method's own by default), ``pseudo_sources``
-            (pseudo-labels to attach to each prediction, for metrics and pictures) and
+            (pseudo-labels to attach to each prediction, for metrics and images) and
             ``predict_tags`` (attach ``pred_tags``).
         **kwargs: Arguments of mmseg's ``EncoderDecoder``.
     """
@@ -92,7 +92,7 @@ class WSSSBase(EncoderDecoder):
         """Classification loss, and after the warm-up what the method adds.
 
         Args:
-            inputs: Normalised crops (N, 3, H, W).
+            inputs: Normalized crops (N, 3, H, W).
             data_samples: N data samples with ``gt_tags``.
         """
         tags = self.tags(data_samples)
@@ -132,11 +132,11 @@ class WSSSBase(EncoderDecoder):
         return torch.stack([s.gt_tags.label for s in data_samples])
 
     def valid(self, data_samples: list, inputs: Tensor) -> Tensor:
-        """Pixels (N, H, W) bool that show the picture, not padding."""
+        """Pixels (N, H, W) bool that show the image, not padding."""
         return valid_maps(data_samples, inputs)
 
     def denormalize(self, inputs: Tensor) -> Tensor:
-        """Colours (N, 3, H, W) float32 in 0..255 of normalised pictures."""
+        """Colors (N, 3, H, W) float32 in 0..255 of normalized images."""
         img = inputs.float()
         if getattr(self.data_preprocessor, '_enable_normalize', False):
             img = img * self.data_preprocessor.std + self.data_preprocessor.mean
@@ -155,22 +155,22 @@ class WSSSBase(EncoderDecoder):
         size: Sequence[int] | None = None,
         feats: Sequence[Tensor] | Mapping[float, Sequence[Tensor]] | None = None,
     ) -> Tensor:
-        """Class activation maps merged over scales and mirror images.
+        """Class activation maps merged over scales and flipped copies.
 
         Only backbone, neck and ``cam_head`` run, without a graph and without an update
-        of batch statistics; a picture and its mirror image share one forward.
+        of batch statistics; an image and its flipped copy share one forward.
 
         Args:
-            inputs: Normalised pictures (N, 3, H, W).
-            scales: Factors of the picture's size (bilinear, sides rounded down).
-            flip: Whether mirror images take part.
-            merge: ``'mean'``, ``'sum'`` or ``'max'`` over scales and mirror images.
+            inputs: Normalized images (N, 3, H, W).
+            scales: Factors of the image's size (bilinear, sides rounded down).
+            flip: Whether flipped copies take part.
+            merge: ``'mean'``, ``'sum'`` or ``'max'`` over scales and flipped copies.
             dropout: Whether dropout stays active, as in ASDT's released code.
             paired: AFA's order of steps (tscd.md, section 5): the signed maps are
-                resized, the maximum of a picture and its mirror image is taken, then
+                resized, the maximum of an image and its flipped copy is taken, then
                 the positive part, and then ``merge`` joins the scales.
             train_mode: As released by AFA: the network stays in the mode that it is
-                in, and the decode head runs too, so that these pictures enter the
+                in, and the decode head runs too, so that these images enter the
                 batch statistics.
             size: Size of the result; by default that of the features at scale 1, or at
                 the first scale where 1 is none of them.
@@ -178,7 +178,7 @@ class WSSSBase(EncoderDecoder):
                 those at scale 1, or a mapping from scales to features.
 
         Returns:
-            CAM (N, K, h, w), at least 0, not normalised, no gradient.
+            CAM (N, K, h, w), at least 0, not normalized, no gradient.
         """
         known = {} if feats is None else feats
         if not isinstance(known, Mapping):
@@ -189,8 +189,8 @@ class WSSSBase(EncoderDecoder):
                 self.decode_head(feats)
             return self.cam_head.raw_cam(feats) if paired else self.cam_head.cam(feats)
 
-        cams: list[list[Tensor]] = []  # of each scale: plain, mirrored
-        with nullcontext() if train_mode else inference_behaviour(self, dropout):
+        cams: list[list[Tensor]] = []  # of each scale: plain, flipped
+        with nullcontext() if train_mode else eval_mode(self, dropout):
             for scale in scales:
                 img = inputs if scale == 1 else rescale(inputs, scale)
                 if scale in known:
@@ -200,8 +200,8 @@ class WSSSBase(EncoderDecoder):
                 else:
                     views = torch.cat([img, img.flip(-1)]) if flip else img
                     cam = self._cam(views, cam_of)
-                plain, *mirrored = cam.float().chunk(2) if flip else [cam.float()]
-                cams.append([plain, *(cam.flip(-1) for cam in mirrored)])
+                plain, *flipped = cam.float().chunk(2) if flip else [cam.float()]
+                cams.append([plain, *(cam.flip(-1) for cam in flipped)])
         if size is None:
             reference = cams[scales.index(1) if 1 in scales else 0][0]
             if 1 in known:
@@ -229,11 +229,11 @@ class WSSSBase(EncoderDecoder):
         )
 
     def label_shares(self, label: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """Diagnostics: share of labelled pixels, and of foreground among them."""
+        """Diagnostics: share of labeled pixels, and of foreground among them."""
         known = (label != 255) & valid
         count = known.sum().clamp(min=1)
         return {
-            'ratio_labelled': known.sum() / valid.sum().clamp(min=1),
+            'ratio_labeled': known.sum() / valid.sum().clamp(min=1),
             'ratio_foreground': (known & (label > 0)).sum() / count,
         }
 
@@ -257,7 +257,7 @@ class WSSSBase(EncoderDecoder):
         return losses
 
     def decode(self, feats: Sequence[Tensor], batch_img_metas: list[dict]) -> Tensor:
-        """Logits (N, C, H, W) of the decode head at the size of the picture."""
+        """Logits (N, C, H, W) of the decode head at the size of the image."""
         if self.refine_head is None:
             return self.decode_head.predict(feats, batch_img_metas, self.test_cfg)
         return self.refine_head.predict(
@@ -284,7 +284,7 @@ class WSSSBase(EncoderDecoder):
             tags: Tags (N, K).
 
         Returns:
-            Label int64; 255 in pictures that show no class at all, not even background.
+            Label int64; 255 in images that show no class at all, not even background.
         """
         nothing = ~present_classes(tags, self.has_background).any(1)
         return prob.argmax(1).masked_fill(nothing[:, None, None], 255)
@@ -310,11 +310,11 @@ class WSSSBase(EncoderDecoder):
                 sample.pred_tags = LabelData(score=score)
         return results
 
-    def pseudo_sources(self) -> dict[str, Callable[[Picture], PseudoLabel]]:
+    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
         """Names of the pseudo-labels that this segmentor delivers, and their makers.
 
-        A maker takes a :class:`Picture` and gives its label (1, H, W) int64, 255 where
-        it has none, and its soft map (1, C, H, W).
+        A maker takes an :class:`InferenceContext` and returns a label (1, H, W) int64,
+        255 for no label, and its soft map (1, C, H, W).
         """
         return {'cam': self.label_from_cam, 'prediction': self.label_from_prediction}
 
@@ -322,15 +322,15 @@ class WSSSBase(EncoderDecoder):
     def pseudo_labels(
         self, inputs: Tensor, data_samples: list, sources: Iterable[str]
     ) -> list[dict[str, PseudoLabel]]:
-        """Pseudo-labels of pictures at their original size.
+        """Pseudo-labels of images at their original size.
 
         Args:
-            inputs: Normalised pictures (N, 3, H, W), as the test pipeline gives them.
+            inputs: Normalized images (N, 3, H, W), as the test pipeline gives them.
             data_samples: N data samples with ``gt_tags``.
             sources: Names out of :meth:`pseudo_sources`.
 
         Returns:
-            For each picture and source (label (H, W) int64, soft map (C, H, W)).
+            For each image and source (label (H, W) int64, soft map (C, H, W)).
 
         Raises:
             KeyError: If a source is unknown.
@@ -344,28 +344,28 @@ class WSSSBase(EncoderDecoder):
             )
         results = []
         for i, sample in enumerate(data_samples):
-            picture = Picture(self, inputs[i : i + 1], sample)
-            labels = {source: makers[source](picture) for source in sources}
+            context = InferenceContext(self, inputs[i : i + 1], sample)
+            labels = {source: makers[source](context) for source in sources}
             results.append({k: (v[0], p[0]) for k, (v, p) in labels.items()})
         return results
 
-    def label_from_cam(self, picture: Picture) -> PseudoLabel:
+    def label_from_cam(self, context: InferenceContext) -> PseudoLabel:
         """CAM; cut at ``test_cfg.bg_thr`` where there is a background class."""
         bg_thr = self.test_cfg.get('bg_thr', 0.45)
         if not self.has_background:
-            return self.hard_label(picture.cam, picture.tags), picture.cam
-        label = cam_to_label(picture.cam, picture.tags, bg_thr=bg_thr)
-        return label, torch.cat([background_score(picture.cam, 1), picture.cam], 1)
+            return self.hard_label(context.cam, context.tags), context.cam
+        label = cam_to_label(context.cam, context.tags, bg_thr=bg_thr)
+        return label, torch.cat([background_score(context.cam, 1), context.cam], 1)
 
-    def label_from_prediction(self, picture: Picture) -> PseudoLabel:
+    def label_from_prediction(self, context: InferenceContext) -> PseudoLabel:
         """Network's prediction, whichever classes the tags name."""
-        return picture.prob.argmax(1), picture.prob
+        return context.prob.argmax(1), context.prob
 
 
 def in_parts(maps_of: Callable[[Tensor], Tensor], img: Tensor) -> Tensor:
-    """Maps of pictures (N, 3, H, W), for forwards without gradient.
+    """Maps of images (N, 3, H, W), for forwards without gradient.
 
-    On a CPU, few pictures at a time, in channels-last order, stay in the cache.
+    On a CPU, few images at a time, in channels-last order, stay in the cache.
     """
     if img.device.type != 'cpu':
         return maps_of(img)
@@ -375,7 +375,7 @@ def in_parts(maps_of: Callable[[Tensor], Tensor], img: Tensor) -> Tensor:
 
 
 def rescale(inputs: Tensor, scale: float, align_corners: bool = False) -> Tensor:
-    """Pictures at ``scale`` (bilinear), sides rounded down."""
+    """Images at ``scale`` (bilinear), sides rounded down."""
     size = scaled_size(inputs.shape[2:], scale)
     return F.interpolate(
         inputs, size=size, mode='bilinear', align_corners=align_corners

@@ -1,4 +1,4 @@
-"""The check of data sets, where a part of the pictures has no masks."""
+"""The check of data sets, where a part of the images has no masks."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from mmseg_wsss.datasets.checks.sources import splits_from_config
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Three pictures with masks, two of them listed as unlabelled."""
+    """Three images with masks, two of them listed as unlabeled."""
     rng = np.random.default_rng(0)
-    for folder in ('pictures', 'masks'):
+    for folder in ('images', 'masks'):
         (tmp_path / folder).mkdir()
     for name in 'abc':
         img = rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)
-        Image.fromarray(img).save(tmp_path / f'pictures/{name}.png')
+        Image.fromarray(img).save(tmp_path / f'images/{name}.png')
         Image.fromarray(img[..., 0] % 21).save(tmp_path / f'masks/{name}.png')
     split = tmp_path / 'mine_1'
     split.mkdir()
@@ -28,47 +28,47 @@ def config(tmp_path: Path) -> Config:
     part = {
         'type': 'PascalVOCDataset',
         'data_root': str(tmp_path),
-        'data_prefix': {'img_path': 'pictures', 'seg_map_path': 'masks'},
+        'data_prefix': {'img_path': 'images', 'seg_map_path': 'masks'},
         'img_suffix': '.png',
         'serialize_data': False,
     }
     data = {
         'type': 'SemiDataset',
-        'labelled': part | {'ann_file': 'mine_1/labeled.txt'},
-        'unlabelled': part | {'ann_file': 'mine_1/unlabeled.txt'},
+        'labeled': part | {'ann_file': 'mine_1/labeled.txt'},
+        'unlabeled': part | {'ann_file': 'mine_1/unlabeled.txt'},
     }
     return Config({'train_dataloader': {'dataset': data}})
 
 
-def test_masks_of_the_unlabelled_part_are_not_looked_at(config, tmp_path):
+def test_masks_of_the_unlabeled_part_are_not_looked_at(config, tmp_path):
     (tmp_path / 'masks/b.png').write_bytes(b'broken')
     (tmp_path / 'masks/c.png').unlink()
     splits, findings = splits_from_config(config)
     assert findings == []
     report = check_splits(splits)
     assert report.findings == []
-    assert (report.pictures, report.masks) == ({'train': 3}, {'train': 1})
+    assert (report.images, report.masks) == ({'train': 3}, {'train': 1})
     (tmp_path / 'masks/a.png').unlink()
     (found,) = check_splits(splits).findings
     assert found.where.endswith('masks/a.png')
 
 
-def test_a_plain_folder_serves_as_unlabelled_part(config, tmp_path):
-    (tmp_path / 'pictures/c.png').write_bytes(b'broken')
-    config.train_dataloader.dataset.unlabelled = {
-        'type': 'PictureFolder',
-        'data_root': str(tmp_path / 'pictures'),
+def test_a_plain_folder_serves_as_unlabeled_part(config, tmp_path):
+    (tmp_path / 'images/c.png').write_bytes(b'broken')
+    config.train_dataloader.dataset.unlabeled = {
+        'type': 'ImageFolder',
+        'data_root': str(tmp_path / 'images'),
     }
     splits, findings = splits_from_config(config)
     assert findings == []
     (found,) = check_splits(splits).findings
-    assert found.where.endswith('pictures/c.png')
+    assert found.where.endswith('images/c.png')
 
 
 def test_a_folder_named_after_a_published_split_holds_that_split(config, tmp_path):
     folder = tmp_path / 'voc-classic_92'
     (tmp_path / 'mine_1').rename(folder)
-    for part in ('labelled', 'unlabelled'):
+    for part in ('labeled', 'unlabeled'):
         data = config.train_dataloader.dataset[part]
         data.ann_file = data.ann_file.replace('mine_1', 'voc-classic_92')
     _, findings = splits_from_config(config)
@@ -83,7 +83,7 @@ def test_lists_of_a_published_split_bear_its_name(config, tmp_path, shared):
     (tmp_path / 'mine_1').rename(folder)
     listed = shared / 'data/splits/voc/classic_92/labeled.txt'
     (folder / 'labeled.txt').write_text(listed.read_text())
-    for part in ('labelled', 'unlabelled'):
+    for part in ('labeled', 'unlabeled'):
         data = config.train_dataloader.dataset[part]
         data.ann_file = data.ann_file.replace('mine_1', 'voc-classic_92')
     assert splits_from_config(config)[1] == []

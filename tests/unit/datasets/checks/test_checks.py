@@ -12,7 +12,7 @@ from PIL import Image
 from mmseg_wsss.datasets.checks.check_splits import (
     Split,
     check_splits,
-    picture_size,
+    image_size,
 )
 from mmseg_wsss.datasets.checks.sources import (
     split_from_folder,
@@ -27,7 +27,7 @@ RULE = LabelRule(2)
 
 @pytest.fixture
 def root(tmp_path):
-    """Two train and two val pictures of 20 x 12 pixels, with masks."""
+    """Two train and two val images of 20 x 12 pixels, with masks."""
     rng = np.random.default_rng(0)
     for folder in ('JPEGImages', 'SegmentationClass'):
         (tmp_path / folder).mkdir()
@@ -74,27 +74,27 @@ def test_a_whole_data_set_has_no_findings(root, workers):
     tags = ImageTags({name: [0] for name in NAMES}, ['dog', 'cat'])
     report = check_splits(folders(root, tags), workers)
     assert report.findings == []
-    assert report.pictures == report.masks == {'train': 2, 'val': 2}
+    assert report.images == report.masks == {'train': 2, 'val': 2}
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_truncated_picture(root, workers):
+def test_truncated_image(root, workers):
     path = root / 'JPEGImages/b.jpg'
     path.write_bytes(path.read_bytes()[:-200])
     finding = one(root, workers)
-    assert (finding.kind, finding.where) == ('unreadable picture', str(path))
+    assert (finding.kind, finding.where) == ('unreadable image', str(path))
     assert 'truncated' in finding.what
 
 
 @pytest.mark.parametrize('keep', [0, 10, 60, -12])
-def test_truncated_png_pictures_and_masks(root, keep):
-    picture, mask = root / 'JPEGImages/a.jpg', root / 'SegmentationClass/d.png'
+def test_truncated_png_images_and_masks(root, keep):
+    image, mask = root / 'JPEGImages/a.jpg', root / 'SegmentationClass/d.png'
     stream = io.BytesIO()
-    Image.open(picture).save(stream, 'PNG')
-    picture.write_bytes(stream.getvalue()[:keep])
+    Image.open(image).save(stream, 'PNG')
+    image.write_bytes(stream.getvalue()[:keep])
     mask.write_bytes(mask.read_bytes()[:keep])
     kinds = found(check_splits(folders(root)))
-    assert kinds == [('unreadable picture', 'a.jpg'), ('unreadable mask', 'd.png')]
+    assert kinds == [('unreadable image', 'a.jpg'), ('unreadable mask', 'd.png')]
 
 
 def test_flipped_bit_in_a_png(root):
@@ -105,7 +105,7 @@ def test_flipped_bit_in_a_png(root):
     assert one(root).kind == 'unreadable mask'
 
 
-def test_a_file_that_is_no_picture(root):
+def test_a_file_that_is_no_image(root):
     (root / 'JPEGImages/a.jpg').write_text('hello')
     assert 'cannot identify' in one(root).what
 
@@ -115,7 +115,7 @@ def test_mask_of_another_size(root):
     Image.new('L', (20, 13)).save(path)
     finding = one(root)
     assert (finding.kind, finding.where) == ('size of the mask', str(path))
-    assert finding.what == 'mask 20x13, picture 20x12'
+    assert finding.what == 'mask 20x13, image 20x12'
 
 
 def test_exif_orientation_counts_as_mmcv_applies_it(root):
@@ -123,7 +123,7 @@ def test_exif_orientation_counts_as_mmcv_applies_it(root):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(path).copy().save(path, exif=exif)
-    assert picture_size(path) == (12, 20)
+    assert image_size(path) == (12, 20)
     finding = one(root)
     assert finding.kind == 'size of the mask'
     assert 'EXIF' in finding.what
@@ -141,7 +141,7 @@ def test_labels_outside_the_range(root):
     assert finding.what == 'labels [3, 254] outside [0, 2] and not 255 (ignored)'
 
 
-def test_colour_mask(root):
+def test_color_mask(root):
     Image.new('RGB', (20, 12)).save(root / 'SegmentationClass/a.png')
     finding = one(root)
     assert finding.kind == 'unreadable mask'
@@ -152,10 +152,10 @@ def test_missing_files(root):
     (root / 'JPEGImages/a.jpg').unlink()
     (root / 'SegmentationClass/d.png').unlink()
     kinds = found(check_splits(folders(root)))
-    assert kinds == [('missing picture', 'a.jpg'), ('missing mask', 'd.png')]
+    assert kinds == [('missing image', 'a.jpg'), ('missing mask', 'd.png')]
 
 
-def test_weakly_labelled_pictures_need_no_masks(root):
+def test_weakly_labeled_images_need_no_masks(root):
     (root / 'SegmentationClass/a.png').unlink()
     splits = folders(root)
     splits[0].masks_optional = True
@@ -184,11 +184,11 @@ def test_parts_of_one_split_may_overlap(root):
     assert check_splits([train, train]).findings == []
 
 
-def test_repeated_picture(root):
+def test_repeated_image(root):
     (root / 'train.txt').write_text('a\nb\n\na\n')
     finding = one(root)
     assert (finding.kind, finding.what) == (
-        'repeated picture',
+        'repeated image',
         'listed more than once in train',
     )
 
@@ -205,26 +205,26 @@ def test_paths_that_leave_the_data_root_are_not_opened(root, entry, monkeypatch)
     kinds = [finding.kind for finding in report.findings]
     assert kinds == ['path leaves the data root']
     assert not [path for path in opened if 'secret' in path or '/etc' in path]
-    assert len(opened) > 0 and report.pictures['train'] == 1
+    assert len(opened) > 0 and report.images['train'] == 1
 
 
-def test_tags_and_pictures_that_do_not_belong_together(root):
+def test_tags_and_images_that_do_not_belong_together(root):
     tags = {'a': [0], 'c': [0], 'd': [0], 'gone': [0]}
     places = {'gone': 'tags.csv:7'}
     tags = ImageTags(tags, ['dog', 'cat'], 'tags.csv', places)
     train, _ = folders(root, tags)
     findings = check_splits([train]).findings
     assert [(f.kind, f.where) for f in findings] == [
-        ('picture without tags', str(root / 'JPEGImages/b.jpg')),
-        ('tags without picture', 'tags.csv:7'),
+        ('image without tags', str(root / 'JPEGImages/b.jpg')),
+        ('tags without image', 'tags.csv:7'),
     ]
 
 
 def test_split_without_masks_or_rules(root):
     split = split_from_folder('all', root / 'JPEGImages')
-    assert [picture.name for picture in split.pictures] == list(NAMES)
+    assert [image.name for image in split.images] == list(NAMES)
     report = check_splits([split])
-    assert (report.findings, report.pictures, report.masks) == (
+    assert (report.findings, report.images, report.masks) == (
         [],
         {'all': 4},
         {'all': 0},
@@ -258,7 +258,7 @@ def test_config_of_a_plain_data_set(root):
     splits, findings = splits_from_config(config(voc(root, 'train'), voc(root, 'val')))
     assert findings == []
     assert [split.name for split in splits] == ['train', 'val']
-    assert [p.name for p in splits[0].pictures] == ['a', 'b']
+    assert [p.name for p in splits[0].images] == ['a', 'b']
     assert splits[0].rule == LabelRule(21, background=False)
     assert check_splits(splits).findings == []
 
@@ -274,11 +274,11 @@ def test_config_with_weak_data_set_and_tag_file(root):
     splits, findings = splits_from_config(config(weak, val))
     assert findings == []
     assert found(check_splits(splits)) == [
-        ('picture without tags', 'b.jpg'),
-        ('tags without picture', 'tags.json:1'),
+        ('image without tags', 'b.jpg'),
+        ('tags without image', 'tags.json:1'),
         ('missing mask', 'c.png'),
-        ('picture without tags', 'd.jpg'),
-        ('tags without picture', 'tags.json:1'),
+        ('image without tags', 'd.jpg'),
+        ('tags without image', 'tags.json:1'),
     ]
 
 
@@ -303,7 +303,7 @@ def test_config_problems_are_collected(root):
         ('tags', f'{path}:3'),
         ('cannot load', str(root / 'nowhere.txt')),
     ]
-    assert findings[0].what == "picture 'b': unknown tag 'unicorn'"
+    assert findings[0].what == "image 'b': unknown tag 'unicorn'"
     assert findings[2].what == 'does not exist (val)'
 
 
@@ -344,7 +344,7 @@ def test_labels_on_disk_are_those_before_any_mapping(root, options, maximum):
     ]
 
 
-def test_real_pictures(shared, tmp_path):
+def test_real_images(shared, tmp_path):
     root = shared / 'data/voc-mini/VOC2012'
     splits = []
     for name in ('train', 'val'):
@@ -360,4 +360,4 @@ def test_real_pictures(shared, tmp_path):
         splits.append(split)
     report = check_splits(splits, workers=2)
     assert report.findings == []
-    assert report.pictures == report.masks == {'train': 40, 'val': 40}
+    assert report.images == report.masks == {'train': 40, 'val': 40}

@@ -1,4 +1,4 @@
-"""Drawing splits, recognising published ones, and every kind of upstream line."""
+"""Drawing splits, recognizing published ones, and every kind of upstream line."""
 
 import importlib.util
 import json
@@ -27,18 +27,18 @@ class TestDraw:
         for total, expected in counts.items():
             names = [str(i) for i in range(total)]
             sizes = [f'1/{n}' for n in (16, 8, 4, 2)]
-            found = [len(draw_split(names, size).labelled) for size in sizes]
+            found = [len(draw_split(names, size).labeled) for size in sizes]
             assert tuple(found) == expected
 
     def test_parts_are_disjoint_and_complete(self):
         split = draw_split(NAMES, '1/3', seed=1)
-        assert len(split.labelled) == 14
-        assert sorted([*split.labelled, *split.unlabelled]) == NAMES
+        assert len(split.labeled) == 14
+        assert sorted([*split.labeled, *split.unlabeled]) == NAMES
 
     def test_it_depends_on_the_seed_and_not_on_the_order(self):
         first = draw_split(NAMES, '10', seed=1)
         assert draw_split(NAMES[::-1], '10', seed=1) == first
-        assert draw_split(NAMES, '10', seed=2).labelled != first.labelled
+        assert draw_split(NAMES, '10', seed=2).labeled != first.labeled
 
     @pytest.mark.parametrize('balanced', [False, True])
     def test_smaller_splits_are_part_of_larger_ones(self, balanced):
@@ -46,41 +46,41 @@ class TestDraw:
             ImageTags({n: [int(n) % 3] for n in NAMES}, [*'abc']) if balanced else None
         )
         splits = [draw_split(NAMES, s, 3, tags=tags) for s in ('1/8', '1/4', '1/2')]
-        small, middle, large = (set(split.labelled) for split in splits)
+        small, middle, large = (set(split.labeled) for split in splits)
         assert small < middle < large
 
     def test_folds_differ_and_repeat(self):
         folds = [draw_split(NAMES, '10', 0, fold) for fold in (0, 1, 0)]
         assert folds[0] == folds[2]
-        assert folds[0].labelled != folds[1].labelled
+        assert folds[0].labeled != folds[1].labeled
         plain = draw_split(NAMES, '10', 0)
-        assert plain.labelled not in [fold.labelled for fold in folds]
+        assert plain.labeled not in [fold.labeled for fold in folds]
         assert [fold.name for fold in folds[:2]] == ['seed0-fold0_10', 'seed0-fold1_10']
 
     def test_a_rare_class_comes_as_often_as_a_common_one(self):
-        """36 pictures of class a, 4 of b: a balanced 8 has 4 of each."""
+        """36 images of class a, 4 of b: a balanced 8 has 4 of each."""
         tags = ImageTags({n: [int(n) >= 36] for n in NAMES}, [*'ab'])
         for seed in range(5):
             split = draw_split(NAMES, '8', seed, tags=tags)
-            assert sum(int(n) >= 36 for n in split.labelled) == 4
+            assert sum(int(n) >= 36 for n in split.labeled) == 4
             assert split.name == f'seed{seed}-balanced_8'
 
-    def test_balancing_counts_every_class_of_a_picture(self):
-        """Pictures of a and b at once leave no need for those of one alone."""
+    def test_balancing_counts_every_class_of_an_image(self):
+        """Images of a and b at once leave no need for those of one alone."""
         rows = {n: [0, 1] if int(n) < 4 else [2] for n in NAMES}
         split = draw_split(NAMES, '8', tags=ImageTags(rows, [*'abc']))
-        assert sum(int(n) < 4 for n in split.labelled) == 4
+        assert sum(int(n) < 4 for n in split.labeled) == 4
 
-    def test_pictures_without_a_tag_come_last(self):
+    def test_images_without_a_tag_come_last(self):
         tags = ImageTags({n: [0] if int(n) < 5 else [] for n in NAMES}, [*'ab'])
-        assert set(NAMES[:5]) < set(draw_split(NAMES, '6', tags=tags).labelled)
+        assert set(NAMES[:5]) < set(draw_split(NAMES, '6', tags=tags).labeled)
 
     @pytest.mark.parametrize('size', ['0', '40', '41', '1/0', '0/4', '1.5', 'x', '-3'])
     def test_sizes_that_leave_nothing_are_named(self, size):
         with pytest.raises(ValueError, match=re.escape(size)):
             draw_split(NAMES, size)
 
-    def test_a_picture_without_an_entry_is_named(self):
+    def test_an_image_without_an_entry_is_named(self):
         with pytest.raises(ValueError, match="'039'"):
             draw_split(NAMES, '8', tags=ImageTags({n: [0] for n in NAMES[:39]}, ['a']))
 
@@ -138,12 +138,12 @@ class TestUpstreamLists:
     @pytest.mark.parametrize(
         ('line', 'message'),
         [
-            ('JPEGImages/picture.jpg', r":2: expected a picture of voc.*'JPEGImages"),
-            ('None None', ':2: expected a picture'),
-            ('2007_000032.jpg mask.png', ':2: expected a picture'),
+            ('JPEGImages/image.jpg', r":2: expected an image of voc.*'JPEGImages"),
+            ('None None', ':2: expected an image'),
+            ('2007_000032.jpg mask.png', ':2: expected an image'),
             (
                 '2007_000032.jpg 2007_000033.png',
-                ':2: expected one picture and its mask',
+                ':2: expected one image and its mask',
             ),
             ('a/2007_000027.jpg', ':2: 2007_000027 is in line 1 already'),
         ],
@@ -157,7 +157,7 @@ class TestUpstreamLists:
     def test_an_empty_list_is_named(self, tmp_path):
         path = tmp_path / 'labeled.txt'
         path.write_text('\n')
-        with pytest.raises(ValueError, match=f'{path} lists no picture'):
+        with pytest.raises(ValueError, match=f'{path} lists no image'):
             read_upstream_list(path, 'voc')
 
 
@@ -177,22 +177,22 @@ class TestPublished:
         totals = {'voc': 10582, 'cityscapes': 2975, 'coco': 118287, 'ade20k': 20210}
         for split in PUBLISHED.values():
             total = totals[split.family.partition('-')[0]]
-            assert split.labelled + split.unlabelled == total
+            assert split.labeled + split.unlabeled == total
         assert len({split.digest for split in KNOWN}) == len(KNOWN) == 22
 
     @pytest.mark.parametrize('split', KNOWN, ids=lambda split: split.name)
-    def test_the_lists_are_recognised(self, shared, split):
+    def test_the_lists_are_recognized(self, shared, split):
         folder = shared / 'data/splits' / FOLDERS[split.family].format(split.size)
         dataset = split.family.partition('-')[0]
         found = import_split(
-            folder / 'labeled.txt', dataset, unlabelled=folder / 'unlabeled.txt'
+            folder / 'labeled.txt', dataset, unlabeled=folder / 'unlabeled.txt'
         )
         assert found.name == split.name
-        assert len(found.labelled) == split.labelled
-        assert len(found.unlabelled) == split.unlabelled
+        assert len(found.labeled) == split.labeled
+        assert len(found.unlabeled) == split.unlabeled
 
     def test_the_blended_families_are_not_comparable(self, shared):
-        """mkd.md, section 9.3: how many labelled pictures have VOC's own masks."""
+        """mkd.md, section 9.3: how many labeled images have VOC's own masks."""
         own = {*read_list(shared / 'data/splits/voc/classic_1464/labeled.txt')}
         counts = {}
         for family in ('cps', 'u2pl'):
@@ -200,16 +200,16 @@ class TestPublished:
             counts[family] = len(own & {*read_list(path)})
         assert counts == {'cps': 93, 'u2pl': 662}
 
-    def test_the_unlabelled_ones_follow_from_all(self, shared):
+    def test_the_unlabeled_ones_follow_from_all(self, shared):
         voc = shared / 'data/splits/voc'
         split = import_split(
             voc / 'classic_92/labeled.txt', 'voc', everything=voc / 'train_aug.txt'
         )
         assert split.name == 'voc-classic_92'
         expected = read_list(voc / 'classic_92/unlabeled.txt')
-        assert sorted(split.unlabelled) == sorted(expected)
+        assert sorted(split.unlabeled) == sorted(expected)
 
-    def test_the_order_does_not_matter_and_a_picture_does(self):
+    def test_the_order_does_not_matter_and_an_image_does(self):
         assert digest(['a', 'b']) == digest(['b', 'a']) != digest(['a', 'c'])
         assert identify(['a', 'b']) is None
 
@@ -224,7 +224,7 @@ def lists(tmp_path: Path) -> Path:
 class TestImport:
     def test_other_lists_need_a_family(self, lists):
         paths = lists / 'labeled.txt', 'voc', lists / 'unlabeled.txt'
-        with pytest.raises(ValueError, match=r'2 labelled .* name its family'):
+        with pytest.raises(ValueError, match=r'2 labeled .* name its family'):
             import_split(*paths)
         assert import_split(*paths, family='mine').name == 'mine_2'
         assert import_split(*paths, family='mine', size='2_3').name == 'mine_2_3'
@@ -232,49 +232,47 @@ class TestImport:
     @pytest.mark.parametrize(
         ('family', 'size', 'message'),
         [
-            ('voc-classic', '92', 'has 92 labelled and 10490 .* 2 and 1'),
+            ('voc-classic', '92', 'has 92 labeled and 10490 .* 2 and 1'),
             ('voc-classic', '93', 'voc-classic is published, and has no 93'),
             ('Mine_2', None, "named with.*'Mine_2'"),
         ],
     )
-    def test_names_are_not_given_to_other_pictures(self, lists, family, size, message):
+    def test_names_are_not_given_to_other_images(self, lists, family, size, message):
         paths = lists / 'labeled.txt', 'voc', lists / 'unlabeled.txt'
         with pytest.raises(ValueError, match=message):
             import_split(*paths, family=family, size=size)
 
     def test_lists_of_the_right_length_are_not_enough(self):
-        labelled = [f'{i}' for i in range(92)]
-        unlabelled = [f'{i}' for i in range(92, 10582)]
-        with pytest.raises(ValueError, match='voc-classic_92 has other labelled'):
-            SemiSplit('voc-classic', '92', labelled, unlabelled)
+        labeled = [f'{i}' for i in range(92)]
+        unlabeled = [f'{i}' for i in range(92, 10582)]
+        with pytest.raises(ValueError, match='voc-classic_92 has other labeled'):
+            SemiSplit('voc-classic', '92', labeled, unlabeled)
         # COCO's lists are known by their length alone.
         names = [f'{i:012d}' for i in range(118287)]
         assert SemiSplit('coco-unimatch', '1_512', names[:232], names[232:])
 
     def test_a_published_split_keeps_its_name(self, shared, tmp_path):
         folder = shared / 'data/splits/voc/classic_92'
-        labelled, unlabelled = folder / 'labeled.txt', folder / 'unlabeled.txt'
+        labeled, unlabeled = folder / 'labeled.txt', folder / 'unlabeled.txt'
         with pytest.raises(
             ValueError, match='is voc-classic_92, not of the family mine'
         ):
-            import_split(labelled, 'voc', unlabelled, family='mine')
-        # Some lists pair its labelled pictures with fewer unlabelled ones.
+            import_split(labeled, 'voc', unlabeled, family='mine')
+        # Some lists pair its labeled images with fewer unlabeled ones.
         fewer = tmp_path / 'unlabeled.txt'
-        fewer.write_text('\n'.join(read_list(unlabelled)[:640]))
-        with pytest.raises(
-            ValueError, match=r'has 92 labelled and 10490 .* 92 and 640'
-        ):
-            import_split(labelled, 'voc', fewer)
-        assert import_split(labelled, 'voc', fewer, family='mine').name == 'mine_92'
+        fewer.write_text('\n'.join(read_list(unlabeled)[:640]))
+        with pytest.raises(ValueError, match=r'has 92 labeled and 10490 .* 92 and 640'):
+            import_split(labeled, 'voc', fewer)
+        assert import_split(labeled, 'voc', fewer, family='mine').name == 'mine_92'
 
-    def test_pictures_in_both_lists_are_named(self, lists):
+    def test_images_in_both_lists_are_named(self, lists):
         (lists / 'unlabeled.txt').write_text('2007_000002\n')
         with pytest.raises(ValueError, match='2007_000002 is listed 2 times'):
             import_split(
                 lists / 'labeled.txt', 'voc', lists / 'unlabeled.txt', family='mine'
             )
 
-    def test_a_picture_that_is_not_among_all_is_named(self, lists):
+    def test_an_image_that_is_not_among_all_is_named(self, lists):
         with pytest.raises(ValueError, match=r'2007_000001 of .* is not in'):
             import_split(
                 lists / 'labeled.txt', 'voc', everything=lists / 'unlabeled.txt'
@@ -304,11 +302,11 @@ class TestTool:
         assert about == {
             'family': 'seed0-fold1',
             'size': '1_4',
-            'labelled': 10,
-            'unlabelled': 30,
+            'labeled': 10,
+            'unlabeled': 30,
         }
         assert main([*command, '--sizes', '41']) == 1
-        assert '41 of 40 pictures' in capsys.readouterr().err
+        assert '41 of 40 images' in capsys.readouterr().err
 
     def test_balances_by_masks(self, main, shared, tmp_path):
         voc = shared / 'data/voc-mini/VOC2012'
@@ -329,7 +327,7 @@ class TestTool:
         tags = ImageTags.load(
             voc / 'SegmentationClass',
             [f'{i}' for i in range(20)],
-            pictures=names,
+            images=names,
             allow_empty=True,
         )
         assert len(names) == 40
@@ -341,12 +339,12 @@ class TestTool:
         assert main(command) == 0
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {n for n in PUBLISHED if n.startswith('cityscapes')}
-        assert '186 labelled, 2789 unlabelled' in capsys.readouterr().out
-        # The same again changes nothing; a folder with other pictures stays.
+        assert '186 labeled, 2789 unlabeled' in capsys.readouterr().out
+        # The same again changes nothing; a folder with other images stays.
         assert main(command) == 0
         (tmp_path / 'cityscapes-cps_1_16/labeled.txt').write_text('mine\n')
         assert main(command) == 1
-        assert 'lists other pictures' in capsys.readouterr().err
+        assert 'lists other images' in capsys.readouterr().err
         assert read_list(tmp_path / 'cityscapes-cps_1_16/labeled.txt') == ['mine']
 
     def test_imports_flat_lists_and_writes_all_or_none(self, main, lists, capsys):
@@ -372,7 +370,7 @@ class TestTool:
         (lists / 'unlabeled.txt').unlink()
         command = ['import', 'out', '--dataset', 'voc', '--from']
         assert main([*command, str(lists / 'labeled.txt')]) == 1
-        assert 'unlabelled pictures, or all' in capsys.readouterr().err
+        assert 'unlabeled images, or all' in capsys.readouterr().err
         (lists / 'labeled.txt').unlink()
         assert main([*command, str(lists)]) == 1
         assert 'no list with "labeled"' in capsys.readouterr().err

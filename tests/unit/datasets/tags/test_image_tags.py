@@ -15,10 +15,10 @@ from mmseg_wsss.datasets.tags.image_tags import ImageTags, TagError
 
 def save_mask(path, labels, mode='L'):
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(np.asarray(labels, dtype=np.uint8))
+    image = Image.fromarray(np.asarray(labels, dtype=np.uint8))
     if mode == 'P':
-        picture.putpalette([value % 256 for value in range(768)])
-    picture.save(path)
+        image.putpalette([value % 256 for value in range(768)])
+    image.save(path)
     return path
 
 
@@ -54,7 +54,7 @@ def test_coco_is_told_by_its_content_and_ids_need_no_order(tmp_path):
     assert as_dict(tags) == WANTED
     without_classes = ImageTags.from_coco(tmp_path / 'instances.json')
     assert without_classes.classes == ('dog', 'person', 'traffic light')
-    only_b = ImageTags.from_coco(tmp_path / 'instances.json', CLASSES, pictures=['b'])
+    only_b = ImageTags.from_coco(tmp_path / 'instances.json', CLASSES, images=['b'])
     assert as_dict(only_b) == {'b': ['traffic light']}
 
 
@@ -94,10 +94,10 @@ def test_voc_xml(tmp_path):
     assert as_dict(ImageTags.load(tmp_path, CLASSES)) == WANTED
     easy = ImageTags.load(tmp_path, CLASSES, keep_difficult=False)
     assert as_dict(easy) == {'a': ['person'], 'b': ['traffic light']}
-    some = ImageTags.from_voc_xml(tmp_path, CLASSES, pictures=['b'])
+    some = ImageTags.from_voc_xml(tmp_path, CLASSES, images=['b'])
     assert some.names == ('b',)
-    found = problems(ImageTags.from_voc_xml, tmp_path, CLASSES, pictures=['b', 'z'])
-    assert found == [f"{tmp_path}: no entry for picture 'z'"]
+    found = problems(ImageTags.from_voc_xml, tmp_path, CLASSES, images=['b', 'z'])
+    assert found == [f"{tmp_path}: no entry for image 'z'"]
 
 
 def test_voc_xml_with_utf16_and_nameless_object(tmp_path):
@@ -168,13 +168,13 @@ def test_masks_min_pixels_counts_pixels(tmp_path):
 def test_bad_masks_are_all_named(tmp_path):
     save_mask(tmp_path / 'good.png', [[1]])
     save_mask(tmp_path / 'label.png', [[1, 4, 99]])
-    Image.new('RGB', (4, 4)).save(tmp_path / 'colour.png')
+    Image.new('RGB', (4, 4)).save(tmp_path / 'color.png')
     whole = save_mask(tmp_path / 'cut.png', np.arange(64).reshape(8, 8) % 3)
     whole.write_bytes(whole.read_bytes()[:-20])
-    (tmp_path / 'text.png').write_text('no picture')
+    (tmp_path / 'text.png').write_text('no image')
     found = '\n'.join(problems(ImageTags.from_masks, tmp_path, CLASSES, workers=2))
     assert 'label.png: labels [4, 99] outside [0, 3] and not 255' in found
-    assert 'colour.png: expected a palette or grey label map' in found
+    assert 'color.png: expected a palette or gray label map' in found
     assert 'cut.png: unreadable label map' in found
     assert 'text.png: unreadable label map' in found
     assert 'good.png' not in found
@@ -189,13 +189,13 @@ def test_missing_folder_and_folder_without_labels(tmp_path):
         ImageTags.load(tmp_path, CLASSES)
 
 
-# Real pictures
+# Real images
 
 
 def test_real_masks(shared):
     root = shared / 'data/voc-mini/VOC2012'
     names = (root / 'ImageSets/Segmentation/train.txt').read_text().split()
-    tags = ImageTags.from_masks(root / 'SegmentationClass', VOC, pictures=names)
+    tags = ImageTags.from_masks(root / 'SegmentationClass', VOC, images=names)
     assert tags.names == tuple(names) and len(names) == 205
     tags.check(names)
     loop = {}
@@ -212,10 +212,10 @@ def test_real_masks(shared):
 
 @pytest.mark.parametrize('name', ['t.json', 't.csv', 't.txt', 't.lst'])
 def test_round_trip(tmp_path, name):
-    indices = {'a': [0, 2], 'sub/my picture, no. 2': [1], 'ä "b"': [2], 'no tag': []}
+    indices = {'a': [0, 2], 'sub/my image, no. 2': [1], 'ä "b"': [2], 'no tag': []}
     tags = ImageTags(indices, CLASSES)
     tags.save(tmp_path / name)
-    with pytest.warns(UserWarning, match='1 of 4 pictures have no tag: no tag'):
+    with pytest.warns(UserWarning, match='1 of 4 images have no tag: no tag'):
         again = ImageTags.load(tmp_path / name, CLASSES, allow_empty=True)
     assert as_dict(again) == as_dict(tags)
     assert again.names == tags.names
@@ -253,21 +253,20 @@ def test_save_refuses_what_could_not_be_read_back(tmp_path):
 )
 def test_all_problems_at_once_with_file_and_line(tmp_path, name, lines):
     path = write(tmp_path / name, '\n'.join(lines))
-    pictures = ['a', 'b', 'e', 'f', 'missing']
-    found = problems(ImageTags.load, path, CLASSES, pictures=pictures)
+    images = ['a', 'b', 'e', 'f', 'missing']
+    found = problems(ImageTags.load, path, CLASSES, images=images)
     wanted = [
-        f"{path}:1: picture 'a': unknown tag 'dgo' (did you mean 'dog'?)",
-        f"{path}:2: picture 'b': unknown tag 'cat'",
-        f"{path}:3: duplicate picture 'b', first at {path}:2",
-        f"{path}:4: unknown picture 'x'",
-        f"{path}:5: picture 'e': no tag (allow_empty=True accepts pictures "
-        'without tags)',
-        f"{path}: no entry for picture 'missing'",
+        f"{path}:1: image 'a': unknown tag 'dgo' (did you mean 'dog'?)",
+        f"{path}:2: image 'b': unknown tag 'cat'",
+        f"{path}:3: duplicate image 'b', first at {path}:2",
+        f"{path}:4: unknown image 'x'",
+        f"{path}:5: image 'e': no tag (allow_empty=True accepts images without tags)",
+        f"{path}: no entry for image 'missing'",
     ]
     for text in wanted:
         assert text in found
     form = {
-        't.json': f"{path}:5: expected a list of tags for picture 'f'",
+        't.json': f"{path}:5: expected a list of tags for image 'f'",
         't.csv': f'{path}:6: expected "image,tag1;tag2", found 3 columns',
     }
     assert form.get(name, wanted[0]) in found
@@ -276,7 +275,7 @@ def test_all_problems_at_once_with_file_and_line(tmp_path, name, lines):
 def test_repeated_json_key_is_found(tmp_path):
     path = write(tmp_path / 't.json', '{"a": ["dog"],\n\n"b": ["dog"],\n"a": ["dog"]}')
     found = problems(ImageTags.load, path, CLASSES)
-    assert found == [f"{path}:4: duplicate picture 'a', first at {path}:1"]
+    assert found == [f"{path}:4: duplicate image 'a', first at {path}:1"]
 
 
 def test_json_lines_are_right_where_strings_hold_json(tmp_path):
@@ -285,7 +284,7 @@ def test_json_lines_are_right_where_strings_hold_json(tmp_path):
     text = ',\n'.join(f'{json.dumps(n)}: {json.dumps(classes)}' for n in names)
     path = write(tmp_path / 't.json', '{' + text + ',\n"z": ["nope"]}')
     found = problems(ImageTags.load, path, classes)
-    assert found == [f"{path}:4: picture 'z': unknown tag 'nope'"]
+    assert found == [f"{path}:4: image 'z': unknown tag 'nope'"]
 
 
 def test_problems_are_shortened_in_the_text_only():
@@ -297,15 +296,15 @@ def test_problems_are_shortened_in_the_text_only():
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_pictures_without_tags_on_demand(tmp_path):
+def test_images_without_tags_on_demand(tmp_path):
     path = write(tmp_path / 't.csv', 'a,dog\nb,\nc\n')
     found = problems(ImageTags.load, path, CLASSES)
-    hint = 'no tag (allow_empty=True accepts pictures without tags)'
+    hint = 'no tag (allow_empty=True accepts images without tags)'
     assert found == [
-        f"{path}:2: picture 'b': {hint}",
-        f"{path}:3: picture 'c': {hint}",
+        f"{path}:2: image 'b': {hint}",
+        f"{path}:3: image 'c': {hint}",
     ]
-    with pytest.warns(UserWarning, match='2 of 3 pictures have no tag: b, c'):
+    with pytest.warns(UserWarning, match='2 of 3 images have no tag: b, c'):
         tags = ImageTags.load(path, CLASSES, allow_empty=True)
     assert tags.vector('b').tolist() == [0, 0, 0]
 
@@ -317,7 +316,7 @@ def test_numbers_need_a_base(tmp_path):
     tags = ImageTags.load(path, CLASSES, index_base=0)
     assert as_dict(tags) == {'a': ['dog'], 'b': ['traffic light'], 'c': ['dog']}
     found = problems(ImageTags.load, path, CLASSES, index_base=1)
-    assert found == [f"{path}:1: picture 'a': tag 0 outside [1, 4)"]
+    assert found == [f"{path}:1: image 'a': tag 0 outside [1, 4)"]
     with pytest.raises(ValueError, match='index_base must be'):
         ImageTags.load(path, CLASSES, index_base=2)
 
@@ -327,16 +326,16 @@ def test_class_names_that_are_numbers_are_names(tmp_path):
     assert ImageTags.load(path, ['3', '7']).vector('a').tolist() == [0, 1]
 
 
-def test_check_and_vector_name_the_picture_and_the_place(tmp_path):
+def test_check_and_vector_name_the_image_and_the_place(tmp_path):
     path = write(tmp_path / 't.csv', 'a,dog\nb,person\n')
     tags = ImageTags.load(path, CLASSES)
     tags.check(['a'])
     found = problems(tags.check, ['a', 'z'], allow_extra=False)
     assert found == [
-        f"{path}: no entry for picture 'z'",
-        f"{path}:2: unknown picture 'b'",
+        f"{path}: no entry for image 'z'",
+        f"{path}:2: unknown image 'b'",
     ]
-    with pytest.raises(KeyError, match=r"picture 'z' in .*t\.csv"):
+    with pytest.raises(KeyError, match=r"image 'z' in .*t\.csv"):
         tags.vector('z')
 
 
@@ -349,8 +348,8 @@ def test_a_vector_is_a_copy():
 @pytest.mark.parametrize(
     ('tags', 'classes', 'message'),
     [
-        ({'a': [3]}, CLASSES, r"tag 3 of picture 'a' is outside \[0, 3\)"),
-        ({'a': [-1]}, CLASSES, r"tag -1 of picture 'a' is outside \[0, 3\)"),
+        ({'a': [3]}, CLASSES, r"tag 3 of image 'a' is outside \[0, 3\)"),
+        ({'a': [-1]}, CLASSES, r"tag -1 of image 'a' is outside \[0, 3\)"),
         ({}, ['background', 'dog'], 'leave out "background"'),
         ({}, ['dog', 'cat', 'dog'], r"repeated class names: \['dog'\]"),
         ({}, [], 'must be a list of names'),

@@ -9,7 +9,7 @@ import pytest
 from tag_files import CLASSES, problems, voc_xml, write
 
 from mmseg_wsss.datasets.tags.image_tags import ImageTags
-from mmseg_wsss.datasets.tags.readers import picture_id
+from mmseg_wsss.datasets.tags.readers import image_id
 
 
 class _Payload:
@@ -92,10 +92,10 @@ def test_broken_xml_is_named_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     'name', ['../../etc/x', '/etc/x', 'a/../../x', '..\\x', 'C:\\x', 'C:/x']
 )
-def test_pictures_outside_the_data_root_are_refused(tmp_path, name):
+def test_images_outside_the_data_root_are_refused(tmp_path, name):
     path = write(tmp_path / 't.json', json.dumps({'a': ['dog'], name: ['dog']}))
     found = problems(ImageTags.load, path, CLASSES)
-    assert found == [f'{path}:1: picture {name!r} leaves the data root']
+    assert found == [f'{path}:1: image {name!r} leaves the data root']
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_pictures_outside_the_data_root_are_refused(tmp_path, name):
         ('..a', '..a'),
     ],
 )
-def test_picture_id(name, wanted):
-    assert picture_id(name) == wanted
-    assert picture_id(picture_id(name)) == wanted
+def test_image_id(name, wanted):
+    assert image_id(name) == wanted
+    assert image_id(image_id(name)) == wanted
 
 
 @pytest.mark.parametrize('name', ['', ' ', '.', 'a\nb', 'a\0b'])
-def test_picture_id_refuses_what_is_no_name(name):
-    with pytest.raises(ValueError, match='no name of a picture'):
-        picture_id(name)
+def test_image_id_refuses_what_is_no_name(name):
+    with pytest.raises(ValueError, match='no name of an image'):
+        image_id(name)

@@ -28,7 +28,7 @@ def test_the_same_arguments_give_the_same_bytes(toy, tmp_path):
     assert content(generate(tmp_path, 10, 4, size=64)) == content(toy)
 
 
-def test_a_picture_depends_on_seed_and_number_alone(toy, tmp_path):
+def test_an_image_depends_on_seed_and_number_alone(toy, tmp_path):
     fewer = content(generate(tmp_path / 'fewer', 3, 1, size=64))
     name = 'JPEGImages/toy_000002.png'
     assert fewer[name] == content(toy)[name]
@@ -77,22 +77,22 @@ def test_objects_have_small_heads_on_large_plain_bodies():
     assert np.mean(shares) < 0.35
 
 
-def test_mean_colour_does_not_tell_the_class():
-    """Nearest mean colour of a class guesses hardly better than chance."""
-    colours, labels = [], []
+def test_mean_color_does_not_tell_the_class():
+    """Nearest mean color of a class guesses hardly better than chance."""
+    colors, labels = [], []
     for index in range(180):
         label = index % len(OBJECT_CLASSES) + 1
         scene = draw_scene(np.random.default_rng((1, index)), 64, label)
         for instance, kind in enumerate(scene.labels, 1):
             where = (scene.instances == instance) & ~scene.part
-            colours.append(scene.img[where].mean(0))
+            colors.append(scene.img[where].mean(0))
             labels.append(kind)
-    colours, labels = np.array(colours), np.array(labels)
+    colors, labels = np.array(colors), np.array(labels)
     half = len(labels) // 2
     means = np.stack(
-        [colours[:half][labels[:half] == k].mean(0) for k in np.unique(labels)]
+        [colors[:half][labels[:half] == k].mean(0) for k in np.unique(labels)]
     )
-    guess = ((colours[half:, None] - means) ** 2).sum(2).argmin(1) + 1
+    guess = ((colors[half:, None] - means) ** 2).sum(2).argmin(1) + 1
     assert (guess == labels[half:]).mean() < 0.35
 
 
@@ -170,7 +170,7 @@ def test_command_line_says_what_is_wrong_in_one_sentence(tmp_path, monkeypatch, 
     call = ['toy_voc', str(tmp_path), '--num-train', '2', '--num-val', '1']
     monkeypatch.setattr('sys.argv', [*call, '--size', '33', '--seed', '5'])
     main()
-    assert '2 + 1 pictures' in capsys.readouterr().out
+    assert '2 + 1 images' in capsys.readouterr().out
     monkeypatch.setattr('sys.argv', call)
     with pytest.raises(SystemExit):
         main()

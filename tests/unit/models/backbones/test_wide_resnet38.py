@@ -186,7 +186,7 @@ def test_bf16_is_close():
     assert (out - reference).norm() < 0.03 * reference.norm()
 
 
-def test_default_initialisation_is_finite():
+def test_default_initialization_is_finite():
     torch.manual_seed(0)
     model = WideResNet38(base_channels=2)
     model.init_weights()

@@ -124,7 +124,7 @@ def test_cam_head_bad_arguments(wrong, message):
         CAMHead(**{'num_classes': 2, 'in_channels': 4, **wrong})
 
 
-def test_cam_head_initialisation():
+def test_cam_head_initialization():
     torch.manual_seed(0)
     head = MODELS.build({'type': 'CAMHead', 'num_classes': 20, 'in_channels': 512})
     nn.init.zeros_(head.classifier.weight)
@@ -185,7 +185,7 @@ def test_large_fov_of_the_paper():
     assert head.dropout is None
 
 
-def test_large_fov_initialisation():
+def test_large_fov_initialization():
     torch.manual_seed(0)
     head = large_fov(in_channels=64, channels=32, num_classes=5)
     for parameter in head.parameters():

@@ -19,8 +19,8 @@ CONF_THR = 0.6
 
 def pixels(pseudo):
     """Every (n, y, x, label)."""
-    for n, picture in enumerate(pseudo.tolist()):
-        for y, row in enumerate(picture):
+    for n, image in enumerate(pseudo.tolist()):
+        for y, row in enumerate(image):
             for x, label in enumerate(row):
                 yield n, y, x, label
 
@@ -125,10 +125,10 @@ class TestSoftCrossEntropy(LossTester):
     def inputs(self):
         logits, pseudo = draw()
         target = draw(2)[0].softmax(1)
-        unnormalised = target * torch.rand(4, 1, 5, 3).double()
+        unnormalized = target * torch.rand(4, 1, 5, 3).double()
         return {
             'plain': (logits, target, pseudo != 255),
-            'sum below 1': (logits, unnormalised, pseudo != 255),
+            'sum below 1': (logits, unnormalized, pseudo != 255),
         }
 
 

@@ -19,7 +19,7 @@ def slow_energy(prob, img, roi, pseudo, sigma_rgb, sigma_xy):
     spots = [(y, x) for y in range(height) for x in range(width)]
     for b in range(n):
         score = {p: prob[b, :, p[0], p[1]].tolist() for p in spots}
-        colour = {p: img[b, :, p[0], p[1]].tolist() for p in spots}
+        color = {p: img[b, :, p[0], p[1]].tolist() for p in spots}
         inside = {p: float(roi[b, p[0], p[1]]) for p in spots}
         for i in spots:
             gate = max(inside[i] - max(score[i]), 0.0)
@@ -28,7 +28,7 @@ def slow_energy(prob, img, roi, pseudo, sigma_rgb, sigma_xy):
             total = [0.0] * classes
             for j in spots:
                 place = (i[0] - j[0]) ** 2 + (i[1] - j[1]) ** 2
-                paint = sum((a - c) ** 2 for a, c in zip(colour[i], colour[j]))
+                paint = sum((a - c) ** 2 for a, c in zip(color[i], color[j]))
                 w = math.exp(-0.5 * (place / sigma_xy**2 + paint / sigma_rgb**2))
                 for k in range(classes):
                     total[k] += w * score[j][k] * inside[j]
@@ -95,10 +95,10 @@ class TestFullSize(LossTester):
 
     def inputs(self):
         prob, img, roi, pseudo = draw((4, 5))
-        labelled = pseudo.where(pseudo != 255, 0)
+        labeled = pseudo.where(pseudo != 255, 0)
         return {
             'plain': (prob, img, roi, pseudo),
-            'all labelled': (prob, img, roi, labelled),
+            'all labeled': (prob, img, roi, labeled),
             'no label': (prob, img, roi, torch.full_like(pseudo, 255)),
             'soft roi': (prob, img, roi.double() * 0.7, pseudo),
             'one row': draw((1, 7)),
@@ -117,7 +117,7 @@ class TestHalfSize(LossTester):
 
 
 def test_constant():
-    # Two pixels of one colour, at distance 1, with sxy = 1: w is 1 and exp(-1/2).
+    # Two pixels of one color, at distance 1, with sxy = 1: w is 1 and exp(-1/2).
     prob = torch.tensor([[[[0.5, 0.75]], [[0.5, 0.25]]]])
     img, roi = torch.full((1, 3, 1, 2), 40.0), torch.ones(1, 1, 2)
     pseudo = torch.tensor([[[255, 1]]])  # gates: 1, and 1 - 0.75
@@ -146,7 +146,7 @@ def test_is_at_most_0_and_not_trained_in_padding():
     assert prob.grad.abs().sum() > 0
 
 
-def test_a_sure_labelled_pixel_has_a_closed_gate():
+def test_a_sure_labeled_pixel_has_a_closed_gate():
     prob, img, roi, pseudo = draw((3, 3))
     roi[:] = True
     prob[0, :, 1, 1] = torch.tensor([1.0, 0.0, 0.0])
@@ -158,7 +158,7 @@ def test_a_sure_labelled_pixel_has_a_closed_gate():
 
 
 @pytest.mark.parametrize('size', [(1, 1), (5, 7), (9, 2), (3, 1)])
-def test_odd_sizes_sample_the_whole_picture(size):
+def test_odd_sizes_sample_the_whole_image(size):
     prob, img, roi, pseudo = draw(size, n=2)
     roi[:] = True
     small = [max(side // 2, 1) for side in size]
@@ -242,7 +242,7 @@ def test_tiles_of_any_size_give_the_same_sum(tile_bytes):
 
 @pytest.mark.parametrize('by_product', [True, False])
 def test_both_forms_of_the_exponent_are_exact_in_single_precision(by_product):
-    # Colours of a whole photograph, at the published standard deviations.
+    # Colors of a whole photograph, at the published standard deviations.
     generator = torch.Generator().manual_seed(0)
     place = torch.randint(160, (200, 2), generator=generator) / 50.0
     paint = torch.randint(256, (200, 3), generator=generator) / 15.0

@@ -28,7 +28,7 @@ class TestMultiLabelSoftMargin(LossTester):
         no_tag[1] = 0
         return {
             'integer tags': (logits, tags),
-            'a picture without tags': (logits, no_tag.double()),
+            'an image without tags': (logits, no_tag.double()),
             'one class': (logits[:, :1], tags[:, :1]),
         }
 

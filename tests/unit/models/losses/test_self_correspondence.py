@@ -49,10 +49,10 @@ def slow_loss(logits_a, logits_b, cam_a, cam_b, points_a, points_b, shift=0.0):
     for b, i, j in teacher:
         row = sum(teacher[b, i, k] for k in range(q)) / q
         target[b, i, j] = teacher[b, i, j] - row
-    centre = sum(target.values()) / len(target)
+    center = sum(target.values()) / len(target)
     total = 0.0
     for key, value in target.items():
-        total -= max(student[key], 0.0) * (value - centre + mean - shift)
+        total -= max(student[key], 0.0) * (value - center + mean - shift)
     return total / len(target)
 
 

@@ -1,4 +1,4 @@
-"""CAM merging, normalisation and thresholds: loops and constants by hand."""
+"""CAM merging, normalization and thresholds: loops and constants by hand."""
 
 import pytest
 import torch
@@ -82,7 +82,7 @@ def test_minimum_is_subtracted_first_on_demand():
 
 
 @pytest.mark.parametrize('mode', ['max', 'minmax'])
-def test_normalisation_is_per_picture_and_class(mode):
+def test_normalization_is_per_image_and_class(mode):
     cam = torch.rand(3, 4, 5, 6) * torch.tensor([1.0, 10, 0.1, 3]).view(1, 4, 1, 1)
     normal = normalize_cam(cam, mode=mode)
     for i in range(3):
@@ -91,7 +91,7 @@ def test_normalisation_is_per_picture_and_class(mode):
             torch.testing.assert_close(normal[i, k], one / (one.max() + 1e-5))
 
 
-def test_normalisation_names_what_is_wrong():
+def test_normalization_names_what_is_wrong():
     with pytest.raises(ValueError, match="got 'l2'"):
         normalize_cam(torch.rand(1, 1, 2, 2), mode='l2')
 
@@ -105,7 +105,7 @@ def test_background_score():
 
 
 def slow_label(cam, tags, bg_thr, high_thr, low_thr, box):
-    """Label of one picture, pixel by pixel."""
+    """Label of one image, pixel by pixel."""
     classes, height, width = cam.shape
     label = torch.empty(height, width, dtype=torch.int64)
     for y in range(height):
@@ -186,7 +186,7 @@ def test_default_threshold_and_box():
     assert (cam_to_label(cam, tags, img_box=[(0, 0, 0, 0)]) == 255).all()
 
 
-def test_absent_classes_and_pictures_without_tags():
+def test_absent_classes_and_images_without_tags():
     cam = torch.full((2, 2, 1, 1), 0.9)
     cam[:, 0] = 1.0
     label = cam_to_label(cam, torch.tensor([[0, 1], [0, 0]]))

@@ -72,10 +72,10 @@ def test_prototypes_of_half_precision_features():
     torch.testing.assert_close(half.double(), exact, rtol=1e-5, atol=1e-5)
 
 
-def test_a_picture_does_not_see_itself():
+def test_an_image_does_not_see_itself():
     rng = torch.Generator().manual_seed(0)
     own = F.normalize(torch.rand(3, 2, 4, generator=rng), dim=-1)
-    own[0, 1] = own[2, 1] = 0  # class 1 is on the second picture only
+    own[0, 1] = own[2, 1] = 0  # class 1 is on the second image only
     others = leave_one_out(own)
     for i in range(3):
         rest = torch.stack([own[j] for j in range(3) if j != i]).mean(0)
@@ -88,5 +88,5 @@ def test_a_picture_does_not_see_itself():
     assert torch.equal(leave_one_out(changed)[1], others[1])
 
 
-def test_a_picture_alone_has_no_prototype():
+def test_an_image_alone_has_no_prototype():
     assert leave_one_out(F.normalize(torch.ones(1, 3, 4), dim=-1)).eq(0).all()

@@ -6,8 +6,8 @@ import torch
 from mmseg_wsss.models.pseudo_labels import present_classes, reliable_labels
 
 
-def slow_picture(cam, tags, crf_low, crf_high):
-    """Section 5.1, steps 2 to 5, for one picture with background, pixel by pixel."""
+def slow_image(cam, tags, crf_low, crf_high):
+    """Section 5.1, steps 2 to 5, for one image with background, pixel by pixel."""
     classes, height, width = cam.shape
     spots = [(y, x) for y in range(height) for x in range(width)]
     maps = {c: cam[c - 1].tolist() for c in range(1, classes + 1) if tags[c - 1]}
@@ -77,8 +77,8 @@ def test_equals_the_loop(seed, sharpness):
     args = draw(seed, sharpness=sharpness)
     label = reliable_labels(*args)
     assert label.dtype == torch.int64
-    for row, *picture in zip(label, *args):
-        assert torch.equal(row, slow_picture(*picture))
+    for row, *image in zip(label, *args):
+        assert torch.equal(row, slow_image(*image))
 
 
 def test_the_drawn_cases_hold_every_kind_of_pixel():
@@ -91,8 +91,8 @@ def test_equals_the_loop_with_ties():
     cam, tags, *crfs = draw(1, sharpness=30.0)
     cam = (cam * 8).round() / 8  # exact in floating point, so ties are ties in both
     label = reliable_labels(cam, tags, *crfs)
-    for row, *picture in zip(label, cam, tags, *crfs):
-        assert torch.equal(row, slow_picture(*picture))
+    for row, *image in zip(label, cam, tags, *crfs):
+        assert torch.equal(row, slow_image(*image))
 
 
 def sure_crf(label, channels):
@@ -126,7 +126,7 @@ def test_no_value_above_the_floor():
 
 
 @pytest.mark.parametrize('n', [1, 4])
-def test_a_picture_without_tags_is_background(n):
+def test_an_image_without_tags_is_background(n):
     cam, tags = torch.rand(n, 3, 4, 5), torch.zeros(n, 3)
     crf = sure_crf(torch.zeros(n, 4, 5, dtype=torch.int64), 4)
     assert (reliable_labels(cam, tags, crf, crf) == 0).all()
@@ -141,7 +141,7 @@ def test_absent_classes_never_appear():
             assert set(row.unique().tolist()) <= allowed
 
 
-def test_pictures_do_not_touch_each_other():
+def test_images_do_not_touch_each_other():
     args = draw(3)
     label = reliable_labels(*args)
     for i in range(3):
@@ -149,7 +149,7 @@ def test_pictures_do_not_touch_each_other():
         assert torch.equal(one[0], label[i])
 
 
-def test_pixels_outside_the_picture_are_ignored():
+def test_pixels_outside_the_image_are_ignored():
     args = draw(2)
     valid = torch.ones(3, 12, 11, dtype=torch.bool)
     valid[:, :, 5:] = False
@@ -234,11 +234,11 @@ def test_without_background_equals_the_loop(seed):
     crf = crf[:, 1:] / crf[:, 1:].sum(1, keepdim=True).clamp(min=1e-6)
     label = reliable_labels(cam, tags, crf, background=False)
     assert 0 < (label != 255).sum() < label.numel()
-    for row, *picture in zip(label, cam, tags, crf):
-        assert torch.equal(row, slow_without_background(*picture))
+    for row, *image in zip(label, cam, tags, crf):
+        assert torch.equal(row, slow_without_background(*image))
 
 
-def test_without_background_and_tags_nothing_is_labelled():
+def test_without_background_and_tags_nothing_is_labeled():
     cam, tags = torch.rand(2, 3, 4, 4), torch.zeros(2, 3)
     label = reliable_labels(cam, tags, torch.zeros(2, 3, 4, 4), background=False)
     assert (label == 255).all()

@@ -53,7 +53,7 @@ class TestTaggedProbs:
 
 class TestRefineProbs:
     @pytest.mark.parametrize('kind', ['par', 'varm'])
-    def test_stacked_thresholds_equal_separate_calls_of_each_picture(self, kind):
+    def test_stacked_thresholds_equal_separate_calls_of_each_image(self, kind):
         cam, img = cam_of_tags((10, 12)), torch.rand(3, 3, 21, 25) * 255
         refiner = LocalAffinityRefiner(kind, num_iters=3)
         together, labels = tagged_probs(cam, TAGS, (0.55, 0.35))
@@ -120,7 +120,7 @@ class TestMerging:
         low = torch.tensor([[[0, 3, 3, 2, 0]]])
         assert merge_backgrounds(high, low).tolist() == [[[0, 255, 3, 3, 2]]]
 
-    def test_a_picture_of_background_alone(self):
+    def test_an_image_of_background_alone(self):
         prob, labels = tagged_probs(torch.rand(1, 4, 5, 5), torch.zeros(1, 4), (0.5, 0))
         label = merge_backgrounds(*strongest_labels(prob, labels).unbind(1))
         assert (label == 0).all()

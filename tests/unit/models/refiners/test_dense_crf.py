@@ -18,7 +18,7 @@ DEEPLAB = {'bilateral_sxy': 83.0, 'bilateral_srgb': 5.0, 'bilateral_compat': 4.0
 
 
 def make_scene(num=1, classes=3, height=20, width=24, seed=0, groups=0):
-    """Pictures of a bright disc on a dark ground, and noisy scores of it."""
+    """Images of a bright disc on a dark ground, and noisy scores of it."""
     generator = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
     middle = torch.stack(
@@ -26,8 +26,8 @@ def make_scene(num=1, classes=3, height=20, width=24, seed=0, groups=0):
     )
     distance = (y - middle[:, 0, None, None]) ** 2 + (x - middle[:, 1, None, None]) ** 2
     disc = distance < (min(height, width) / 3) ** 2
-    colour = torch.tensor([[40.0, 60.0, 80.0], [200.0, 150.0, 90.0]])
-    img = colour[disc.long()].permute(0, 3, 1, 2)
+    color = torch.tensor([[40.0, 60.0, 80.0], [200.0, 150.0, 90.0]])
+    img = color[disc.long()].permute(0, 3, 1, 2)
     img = img + 8 * torch.randn(img.shape, generator=generator)
     shape = (num, groups or 1, classes, height, width)
     logit = torch.randn(shape, generator=generator)
@@ -38,7 +38,7 @@ def make_scene(num=1, classes=3, height=20, width=24, seed=0, groups=0):
 
 
 def exact_kernel(img, terms):
-    """Sum of normalised Gaussian kernels (n, n) of a picture (3, H, W), float64."""
+    """Sum of normalized Gaussian kernels (n, n) of an image (3, H, W), float64."""
     _, height, width = img.shape
     rgb = img.round().double().numpy().reshape(3, -1)
     pixels = [(i // width, i % width) for i in range(height * width)]
@@ -130,7 +130,7 @@ def test_bfloat16_scores():
     torch.testing.assert_close(result, DenseCRF()(img, prob), atol=0.05, rtol=0)
 
 
-def test_no_iteration_normalises_the_scores():
+def test_no_iteration_normalizes_the_scores():
     img, prob = make_scene()
     for crf in (DenseCRF(num_iters=0), DenseCRF(gauss_compat=0, bilateral_compat=0)):
         torch.testing.assert_close(crf(img, 0.3 * prob), prob)
@@ -224,8 +224,8 @@ def test_class_mask_equals_a_subset_of_labels(groups):
             torch.testing.assert_close(kept, expected)
 
 
-def test_pictures_in_one_chunk_equal_one_by_one(monkeypatch):
-    """GPUs filter all pictures at once, with ragged sets of labels."""
+def test_images_in_one_chunk_equal_one_by_one(monkeypatch):
+    """GPUs filter all images at once, with ragged sets of labels."""
     img, prob = make_scene(num=4, classes=4, groups=2)
     expected = DenseCRF()(img, prob, MASK)
     monkeypatch.setattr(CRFGuide, 'chunks', property(lambda self: [slice(0, 4)]))
@@ -244,7 +244,7 @@ def test_guide_is_built_once_and_shared(monkeypatch):
     guide = first.prepare(img)
     for crf, result in zip((first, same, other), expected):
         torch.testing.assert_close(crf(guide, prob), result)
-    # One bilateral lattice for each picture and each of the two settings; that of the
+    # One bilateral lattice for each image and each of the two settings; that of the
     # positions is remembered from the calls before.
     assert len(built) == 4
 
@@ -258,7 +258,7 @@ def test_any_size(size, scale_factor):
     torch.testing.assert_close(result.sum(1), torch.ones(1, *size))
 
 
-def test_one_label_and_one_colour():
+def test_one_label_and_one_color():
     img, prob = make_scene(classes=1)
     torch.testing.assert_close(DenseCRF()(img, prob), torch.ones_like(prob))
     flat = torch.full((1, 3, 15, 15), 128.0)
@@ -344,7 +344,7 @@ def test_agrees_with_pydensecrf_on_a_photo(shared, settings):
     pytest.importorskip('pydensecrf')
     path = shared / 'data/voc-mini/VOC2012/JPEGImages/2007_000042.jpg'
     if not path.is_file():
-        pytest.skip(f'no picture at {path}')
+        pytest.skip(f'no image at {path}')
     with Image.open(path) as file:
         img = torch.from_numpy(np.array(file.convert('RGB')))
     img = img.permute(2, 0, 1)[None, :, :200, :220].float()

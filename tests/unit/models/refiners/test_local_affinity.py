@@ -21,7 +21,7 @@ def offsets_of(dilations):
 
 
 def shift(maps, y, x):
-    """Values at p + (y, x), coordinates clamped to the picture."""
+    """Values at p + (y, x), coordinates clamped to the image."""
     rows = (torch.arange(maps.shape[-2]) + y).clamp(0, maps.shape[-2] - 1)
     columns = (torch.arange(maps.shape[-1]) + x).clamp(0, maps.shape[-1] - 1)
     return maps[..., rows[:, None], columns]
@@ -63,7 +63,7 @@ def slow_refine(img, mask, kind, num_iters=10, dilations=DILATIONS):
     return mask
 
 
-def pictures(seed=0, num=2, height=37, width=45):
+def images(seed=0, num=2, height=37, width=45):
     """Noise, a flat block, flat with one odd pixel, one flat channel, saturated."""
     generator = torch.Generator().manual_seed(seed)
     img = torch.rand(num, 3, height, width, generator=generator)
@@ -92,20 +92,20 @@ def largest_error(refined, expected):
 @pytest.mark.parametrize('kind', ['par', 'varm'])
 class TestFormula:
     def test_everywhere(self, kind):
-        img, mask = pictures()
+        img, mask = images()
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert refined.dtype == torch.float32
         assert largest_error(refined, slow_refine(img, mask, kind)) < 5e-6
 
     def test_in_float64(self, kind):
-        img, mask = (x.double() for x in pictures(num=1))
+        img, mask = (x.double() for x in images(num=1))
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-12
 
     def test_taller_than_bands_and_reach(self, kind, monkeypatch):
-        """Bands of rows in the middle of the picture see beyond their own rows."""
+        """Bands of rows in the middle of the image see beyond their own rows."""
         monkeypatch.setattr(module, '_BAND', 16 * 31)
-        img, mask = (x.double() for x in pictures(num=1, height=101, width=31))
+        img, mask = (x.double() for x in images(num=1, height=101, width=31))
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-12
 
@@ -117,19 +117,19 @@ class TestFormula:
         img[:, 1, side // 2 :] = 0.51
         img = F.interpolate(img, (side // 2, side // 2), mode='bilinear')
         assert len(img[0, 0, : side // 9].unique()) > 2
-        mask = pictures(num=1, height=side // 2, width=side // 2)[1]
+        mask = images(num=1, height=side // 2, width=side // 2)[1]
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 1e-5
 
     @pytest.mark.parametrize('size', [(1, 1), (1, 9), (7, 1), (2, 3), (23, 5)])
-    def test_pictures_smaller_than_the_largest_dilation(self, kind, size):
-        img, mask = (x[..., : size[0], : size[1]] for x in pictures(seed=1))
+    def test_images_smaller_than_the_largest_dilation(self, kind, size):
+        img, mask = (x[..., : size[0], : size[1]] for x in images(seed=1))
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert largest_error(refined, slow_refine(img, mask, kind)) < 5e-6
 
     def test_pixel_by_pixel(self, kind):
-        """The reference itself, against loops over pixels and neighbours."""
-        img, mask = (x[:1, ..., :4, :5].double() for x in pictures(seed=2))
+        """The reference itself, against loops over pixels and neighbors."""
+        img, mask = (x[:1, ..., :4, :5].double() for x in images(seed=2))
         weights = slow_weights(img, kind)[0]
         expected = torch.zeros(4, 4, 5, dtype=torch.float64)
         for y in range(4):
@@ -142,7 +142,7 @@ class TestFormula:
         assert largest_error(refined[0], expected) < 1e-12
 
     def test_mask_of_another_size(self, kind):
-        img, mask = pictures()
+        img, mask = images()
         mask = mask[..., ::3, ::2]
         refined = LocalAffinityRefiner(kind, num_iters=3)(img, mask)
         assert refined.shape == (2, 4, 37, 45)
@@ -155,7 +155,7 @@ class TestFormula:
         assert largest_error(refined, slow_refine(img, mask, kind, 1)) < 2e-5
 
     def test_odd_pixel_in_a_flat_channel(self, kind):
-        """A channel in which all neighbours agree decides nothing (squares of 1e17)."""
+        """A channel in which all neighbors agree decides nothing (squares of 1e17)."""
         img, mask = odd_pixel()
         img[0, 0] = 0.25
         plain = img.clone()
@@ -164,7 +164,7 @@ class TestFormula:
         refined, expected = refine(img, mask), refine(plain, mask)
         assert refined[..., 15, 16].equal(expected[..., 15, 16])
 
-    def test_flat_picture_averages_the_neighbours(self, kind):
+    def test_flat_image_averages_the_neighbors(self, kind):
         img = torch.full((1, 3, 9, 9), 0.3)
         mask = torch.zeros(1, 1, 9, 9)
         mask[..., 4, 4] = 1
@@ -178,14 +178,14 @@ class TestFormula:
 
     def test_sum_of_the_weights(self, kind):
         """A constant map is scaled by 1.01 (PAR) or 0.99 (VARM) in each iteration."""
-        img, _ = pictures()
+        img, _ = images()
         refined = LocalAffinityRefiner(kind)(img, torch.ones(2, 1, 37, 45))
         total = 1.01 if kind == 'par' else 0.99
         torch.testing.assert_close(refined, torch.full_like(refined, total**10))
 
     def test_options_of_the_weights(self, kind):
         """Without the second term and with PAR's bandwidth both kinds are RML's."""
-        img, mask = pictures()
+        img, mask = images()
         refine = LocalAffinityRefiner(kind, bandwidth=0.3, pos_weight=0, var_weight=0)
         ones = refine(img, torch.ones(2, 1, 37, 45))
         torch.testing.assert_close(ones, torch.ones_like(ones))
@@ -193,8 +193,8 @@ class TestFormula:
         assert refine(img, mask).equal(other(img, mask))
 
     def test_batch_and_channels_do_not_mix(self, kind):
-        """Stacked thresholds and pictures give the bits of separate calls."""
-        img, mask = pictures(num=3)
+        """Stacked thresholds and images give the bits of separate calls."""
+        img, mask = images(num=3)
         refine = LocalAffinityRefiner(kind)
         stacked = refine(img, mask)
         for i in range(3):
@@ -204,8 +204,8 @@ class TestFormula:
                 assert alone.equal(stacked[one, part])
 
     def test_empty_maps_of_padded_classes(self, kind):
-        """Maps of zeros stay so, beside others and alone in a picture."""
-        img, mask = pictures(num=3)
+        """Maps of zeros stay so, beside others and alone in an image."""
+        img, mask = images(num=3)
         mask[0, 1:3] = 0
         mask[1] = 0
         refined = LocalAffinityRefiner(kind)(img, mask)
@@ -214,7 +214,7 @@ class TestFormula:
         assert not refined[1].any()
 
     def test_map_that_is_not_finite_shows(self, kind):
-        img, mask = pictures()
+        img, mask = images()
         mask[0, 2, 7, 9] = torch.nan
         refined = LocalAffinityRefiner(kind)(img, mask)
         assert refined[0, 2].isnan().any()
@@ -227,7 +227,7 @@ class TestFormula:
             return torch.compile(function, backend='aot_eager', fullgraph=True)
 
         monkeypatch.setattr(module, '_compiled', traced)
-        img, mask = pictures()
+        img, mask = images()
         compiled = LocalAffinityRefiner(kind, (1, 5), backend='compile')
         eager = LocalAffinityRefiner(kind, (1, 5), backend='eager')
         torch.testing.assert_close(compiled(img, mask), eager(img, mask))
@@ -236,16 +236,16 @@ class TestFormula:
 @pytest.mark.skipif(not module._has_compiler('cpu'), reason='no C++ compiler')
 @pytest.mark.parametrize('kind', ['par', 'varm'])
 def test_compiled_equals_the_formula(kind, monkeypatch):
-    """Also in the middle of pictures that are taller than bands and reach."""
+    """Also in the middle of images that are taller than bands and reach."""
     monkeypatch.setattr(module, '_BAND', 16 * 31)
-    img, mask = pictures(num=1, height=101, width=31)
+    img, mask = images(num=1, height=101, width=31)
     refined = LocalAffinityRefiner(kind, (2, 24), backend='compile')(img, mask)
     expected = slow_refine(img, mask, kind, dilations=(2, 24))
     assert largest_error(refined, expected) < 5e-6
 
 
 def test_no_graph_and_inputs_untouched():
-    img, mask = pictures()
+    img, mask = images()
     before = img.clone(), mask.clone()
     mask.requires_grad_()
     refined = LocalAffinityRefiner()(img, mask)
@@ -256,7 +256,7 @@ def test_no_graph_and_inputs_untouched():
 
 
 def test_half_precision_inputs_and_autocast():
-    img, mask = (x.bfloat16() for x in pictures())
+    img, mask = (x.bfloat16() for x in images())
     refine = LocalAffinityRefiner('varm')
     expected = refine(img.float(), mask.float())
     with torch.autocast('cpu', torch.bfloat16):
@@ -266,7 +266,7 @@ def test_half_precision_inputs_and_autocast():
 
 
 def test_nothing_to_refine():
-    img, mask = pictures()
+    img, mask = images()
     assert LocalAffinityRefiner()(img, mask[:, :0, ::2]).shape == (2, 0, 37, 45)
 
 
@@ -276,7 +276,7 @@ class TestBackend:
             raise AssertionError('compiled')
 
         monkeypatch.setattr(module, '_compiled', fail)
-        img, mask = pictures()
+        img, mask = images()
         LocalAffinityRefiner()(img, mask)
         with pytest.raises(AssertionError, match='compiled'):
             LocalAffinityRefiner(backend='compile')(img, mask)
@@ -285,7 +285,7 @@ class TestBackend:
         compiled = []
         monkeypatch.setattr(module, '_COMPILE_FROM', 1)
         monkeypatch.setattr(module, '_compiled', lambda f: compiled.append(f) or f)
-        img, mask = pictures()
+        img, mask = images()
         for found in (False, True):
             monkeypatch.setattr(module, '_has_compiler', lambda device, f=found: f)
             LocalAffinityRefiner()(img, mask)
@@ -302,7 +302,7 @@ class TestBackend:
         monkeypatch.setattr(module, '_has_compiler', lambda device: True)
         monkeypatch.setattr(module, '_failed_devices', set())
         monkeypatch.setattr(module, '_compiled', fail)
-        img, mask = pictures()
+        img, mask = images()
         expected = LocalAffinityRefiner(backend='eager')(img, mask)
         for _ in range(2):
             assert LocalAffinityRefiner()(img, mask).equal(expected)
@@ -315,12 +315,12 @@ class TestBackend:
 
         monkeypatch.setattr(module, '_compiled', fail)
         with pytest.raises(RuntimeError, match='no compiler today'):
-            LocalAffinityRefiner(backend='compile')(*pictures())
+            LocalAffinityRefiner(backend='compile')(*images())
 
 
 def test_config_copy_and_pickle():
     refine = MODELS.build(dict(type='LocalAffinityRefiner', kind='varm', num_iters=2))
-    img, mask = pictures()
+    img, mask = images()
     expected = refine(img, mask)
     assert copy.deepcopy(refine)(img, mask).equal(expected)
     assert pickle.loads(pickle.dumps(refine))(img, mask).equal(expected)
@@ -357,4 +357,4 @@ def test_bad_arguments_name_themselves(argument):
 )
 def test_bad_inputs(change, error):
     with pytest.raises(error, match='img'):
-        LocalAffinityRefiner()(*change(*pictures()))
+        LocalAffinityRefiner()(*change(*images()))

@@ -20,7 +20,7 @@ def kernel(monkeypatch):
     return local_affinity_triton
 
 
-def pictures(num=2, channels=5, size=(13, 11)):
+def images(num=2, channels=5, size=(13, 11)):
     rng = torch.Generator().manual_seed(0)
     img = torch.rand(num, 3, *size, generator=rng).to(DEVICE)
     return img, torch.rand(num, channels, *size, generator=rng).to(DEVICE)
@@ -30,7 +30,7 @@ def pictures(num=2, channels=5, size=(13, 11)):
 @pytest.mark.parametrize('num_iters', [1, 2, 3])
 @pytest.mark.parametrize('size', [(13, 11), (1, 1), (2, 30), (70, 5)])
 def test_kernel_equals_eager(kernel, kind, num_iters, size):
-    img, mask = pictures(size=size)
+    img, mask = images(size=size)
     found, expected = (
         LocalAffinityRefiner(kind, (1, 4, 24), num_iters, backend=backend)(img, mask)
         for backend in ('triton', 'eager')
@@ -58,14 +58,14 @@ def test_kernel_with_exact_weights(kernel):
 
 
 def test_the_input_stays(kernel):
-    img, mask = pictures()
+    img, mask = images()
     before = mask.clone()
     LocalAffinityRefiner('par', (1,), 4, backend='triton')(img, mask)
     assert torch.equal(mask, before)
 
 
 def test_double_precision_is_refused():
-    img, mask = pictures()
+    img, mask = images()
     with pytest.raises(TypeError, match=r"'triton' needs float32, got .*float64"):
         LocalAffinityRefiner(backend='triton')(img.double(), mask.double())
 

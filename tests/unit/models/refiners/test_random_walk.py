@@ -10,7 +10,7 @@ from mmseg_wsss.registry import MODELS
 
 
 def dense_transition(affinity, radius, beta):
-    """T of one picture, entry by entry."""
+    """T of one image, entry by entry."""
     _, height, width = affinity.shape
     step = torch.eye(height * width, dtype=torch.float64)
     for y, x in itertools.product(range(height), range(width)):

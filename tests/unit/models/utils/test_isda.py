@@ -105,7 +105,7 @@ class TestUpdate:
         assert isda.count.item() == 3_000_000_001
         assert isda.mean.item() == pytest.approx(1 / 3_000_000_001, rel=1e-9)
 
-    def test_nothing_labelled_changes_nothing(self):
+    def test_nothing_labeled_changes_nothing(self):
         isda = updated(0)
         before = copy.deepcopy(isda.state_dict())
         isda.update(torch.rand(3, A), torch.full((3,), 255))

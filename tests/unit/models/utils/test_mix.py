@@ -45,7 +45,7 @@ class TestCutMixMasks:
         assert ends.tolist() == pytest.approx([0.14, 0.37], abs=0.015)
 
     def test_overlaps_are_flipped_back(self):
-        """Three boxes as large as the picture and its shares allow must overlap."""
+        """Three boxes as large as the image and its shares allow must overlap."""
         masks = cutmix_masks(200, 32, 32, 3, (1.0, 1.0), generator=seeded())
         area = round(32 * 3**-0.5) ** 2
         assert (masks.sum((1, 2, 3)) < 3 * area).all()
@@ -113,7 +113,7 @@ class TestMix:
         assert mixed[1].equal(maps[0])
 
     def test_one_mask_for_every_resolution(self):
-        """Pictures, labels, valid areas, logits and features stay in step."""
+        """Images, labels, valid areas, logits and features stay in step."""
         mask = cutmix_masks(4, 16, 24, generator=seeded(2))
         owner = torch.arange(4.0).view(4, 1, 1, 1)
         full = mix(owner.expand(4, 3, 16, 24), mask)

@@ -33,14 +33,14 @@ def network(seed: int = 0, **settings):
     return model
 
 
-def batch(num: int = 2, num_unlabelled: int | None = None, **options):
+def batch(num: int = 2, num_unlabeled: int | None = None, **options):
     inputs, samples = batch_of('MKD', num=num, **options)
     inputs = {name: img.double() for name, img in inputs.items()}
-    if num_unlabelled is not None:
+    if num_unlabeled is not None:
         for name in inputs:
             if name != 'sup':
-                inputs[name] = inputs[name][:num_unlabelled]
-                samples[name] = samples[name][:num_unlabelled]
+                inputs[name] = inputs[name][:num_unlabeled]
+                samples[name] = samples[name][:num_unlabeled]
     for name, of_branch in samples.items():
         if name != 'sup':
             for sample in of_branch:
@@ -240,24 +240,24 @@ def test_no_gradient_reaches_teachers_nor_the_classifier_through_the_offset():
     assert not shifted.requires_grad
 
 
-@pytest.mark.parametrize('on_labelled', [True, False])
-def test_labelled_pictures_take_part_where_asked(on_labelled):
-    model = network(semi_on_labeled=on_labelled)
+@pytest.mark.parametrize('on_labeled', [True, False])
+def test_labeled_images_take_part_where_asked(on_labeled):
+    model = network(semi_on_labeled=on_labeled)
     inputs, samples = batch()
     seen = []
     for teacher in model.pairs:
         backbone = model.networks[teacher].backbone
         backbone.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     losses = model.loss(inputs, samples)
-    assert seen == [4, 4] if on_labelled else seen == [2, 2]
+    assert seen == [4, 4] if on_labeled else seen == [2, 2]
     inputs['sup'] = inputs['sup'].flip(3)
-    model = network(semi_on_labeled=on_labelled)
+    model = network(semi_on_labeled=on_labeled)
     other = model.loss(inputs, samples)
-    assert (losses['loss_st'] != other['loss_st']) == on_labelled
+    assert (losses['loss_st'] != other['loss_st']) == on_labeled
 
 
-def test_without_labelled_pictures_it_is_cps_with_teachers():
-    """Against a cross entropy of the unlabelled pictures alone, without offset."""
+def test_without_labeled_images_it_is_cps_with_teachers():
+    """Against a cross entropy of the unlabeled images alone, without offset."""
     model = network(semi_on_labeled=False, isda=None)
     inputs, samples = batch()
     losses = model.loss(inputs, samples)

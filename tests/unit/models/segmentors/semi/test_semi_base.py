@@ -129,7 +129,7 @@ class TestNetworks:
             trained = {p.requires_grad for p in net.parameters()}
             assert trained == {name in model.students}
 
-    def test_statistics_of_labelled_and_mixed_pictures_stay_separate(self):
+    def test_statistics_of_labeled_and_mixed_images_stay_separate(self):
         """Each of two forwards moves the running mean by itself."""
         model = tiny_network('MKD')
         model.progress = 0.5
@@ -219,7 +219,7 @@ class TestPrediction:
         ]
         found = model.predict(inputs, samples)
         for row, sample in enumerate(found):
-            logits = [pictures[row].seg_logits.data for pictures in expected]
+            logits = [images[row].seg_logits.data for images in expected]
             if len(parts) > 1:
                 prob = torch.stack([x.softmax(0) for x in logits]).mean(0)
                 torch.testing.assert_close(sample.seg_logits.data.softmax(0), prob)
@@ -356,7 +356,7 @@ class TestErrors:
             model.loss(*batch_of('CPS'))
 
 
-def test_dense_is_split_into_pictures():
+def test_dense_is_split_into_images():
     maps = torch.arange(3.0).view(3, 1, 1, 1)
     first, rest = Dense([maps], [maps], maps, None).split(1)
     assert first.logits.flatten().tolist() == [0]
@@ -375,7 +375,7 @@ def test_input_of_a_module_is_noted_while_asked_for_only():
     assert caught[0] is maps
 
 
-def test_labels_are_resized_by_nearest_neighbour():
+def test_labels_are_resized_by_nearest_neighbor():
     labels = torch.tensor([[[0, 255], [7, 1]]])
     assert torch.equal(
         resized_labels(labels, (4, 4)),

@@ -173,10 +173,10 @@ class TestUniMatchV2:
         first, second = model.complementary(maps, maps, none)
         assert set(first.unique().tolist()) == {0.0, 2.0}
         assert torch.equal(first + second, 2 * maps)
-        assert first[:, :, 0, 0].std(0).min() > 0  # each picture has its own channels
+        assert first[:, :, 0, 0].std(0).min() > 0  # each image has its own channels
         assert torch.equal(first, first[:, :, :1, :1].expand_as(first))
 
-    def test_half_of_the_pictures_stay_whole_in_every_map(self, monkeypatch):
+    def test_half_of_the_images_stay_whole_in_every_map(self, monkeypatch):
         model = network('UniMatchV2', drop_prob=0.5)
         torch.manual_seed(0)
         maps = [torch.ones(800, 8, 1, 1), torch.ones(800, 4, 1, 1)]  # of two levels
@@ -193,7 +193,7 @@ class TestUniMatchV2:
 
 
 class TestCPS:
-    def test_unmixed_pictures_teach_mixed_ones(self, monkeypatch):
+    def test_unmixed_images_teach_mixed_ones(self, monkeypatch):
         model = network('CPS', cps_weight=2.0, cutmix={})
         mask = use_mask(model, monkeypatch)
         inputs, samples = batch()
@@ -206,7 +206,7 @@ class TestCPS:
         losses = model.loss(inputs, samples)
         torch.testing.assert_close(losses['loss_cps'], 2 * expected)
 
-    def test_without_cutmix_every_picture_serves(self):
+    def test_without_cutmix_every_image_serves(self):
         model = network('CPS', cutmix=None)
         inputs, samples = batch()
         samples['sup'][0].gt_sem_seg.data[:, :3] = 255
@@ -224,7 +224,7 @@ class TestCPS:
         torch.testing.assert_close(losses['loss_cps'], expected)
 
     def test_labels_do_not_move_batch_statistics(self, monkeypatch):
-        """Two forwards of each student move them: labelled and mixed pictures."""
+        """Two forwards of each student move them: labeled and mixed images."""
         model = tiny_network('CPS')
         model.loss(*batch_of('CPS'))
         for student in model.students:

@@ -18,7 +18,7 @@ from mmseg_wsss.models.losses import (
 )
 from mmseg_wsss.models.pseudo_labels import cam_to_label, merge_backgrounds
 from mmseg_wsss.models.segmentors import AFA, TSCD, CAMSeg
-from mmseg_wsss.models.utils import acts_as_in_inference
+from mmseg_wsss.models.utils import matches_eval_mode
 from mmseg_wsss.registry import MODELS
 
 
@@ -43,7 +43,7 @@ def resize(maps, size, corners=False):
 
 @torch.no_grad()
 def slow_cam(model, inputs):
-    """Section 5: one forward a picture, scale and side."""
+    """Section 5: one forward an image, scale and side."""
     size, weight = inputs.shape[2:], model.cam_head.classifier.weight
     total = 0.0
     for scale in (1, 0.5, 1.5):
@@ -60,7 +60,7 @@ def slow_cam(model, inputs):
 
 @torch.no_grad()
 def slow_label(model, cam, tags, img, walk=None, widths=None):
-    """Section 6, and 12 with a walk: one picture and one threshold at a time.
+    """Section 6, and 12 with a walk: one image and one threshold at a time.
 
     After a walk only the first ``widths[n]`` columns are refined, the rest is padding.
     """
@@ -177,10 +177,10 @@ def test_camseg_trains_on_the_cut_cam():
 
 
 @pytest.mark.parametrize('name', ['CAMSeg', 'AFA', 'TSCD'])
-def test_a_picture_without_tags_is_background(name):
+def test_an_image_without_tags_is_background(name):
     model = build(name)
     losses = losses_of(model, num=2, tags=((), ()))
-    assert losses['ratio_labelled'] == 1
+    assert losses['ratio_labeled'] == 1
     assert losses['ratio_foreground'] == 0
 
 
@@ -235,7 +235,7 @@ class TestOptions:
         changed = {k for k in plain if not torch.equal(plain[k], masked[k])}
         assert changed == {'loss_scd'}
 
-    def test_points_inside_the_picture(self):
+    def test_points_inside_the_image(self):
         model = build('TSCD', valid_only=True, n_points=500)
         valid = torch.zeros(3, 11, 21, dtype=torch.bool)
         valid[0, 2:6, 5:11] = True
@@ -247,7 +247,7 @@ class TestOptions:
         assert inside[:, 0].max() <= 1e-6  # column 10
         assert points[0, :, 1].min() >= -0.6 - 1e-6  # row 2 of 0..10
         assert points[0, :, 1].max() <= 1e-6  # row 5
-        assert points[1:].abs().max() > 0.98  # everything, also without a picture
+        assert points[1:].abs().max() > 0.98  # everything, also without an image
         loose = build('TSCD', n_points=500).random_points(valid)
         assert loose[0].abs().max() > 0.98
 
@@ -301,7 +301,7 @@ class TestOptions:
             build('AFA', decode_head=head)
 
 
-def test_pseudo_labels_of_a_picture():
+def test_pseudo_labels_of_an_image():
     model = build('AFA').eval()
     sources = ('cam_refined', 'merged', 'affinity')
     inputs, samples = tiny_batch(1, tags=[TAGS[1]])
@@ -356,8 +356,8 @@ def test_cams_are_those_of_inference(name, noise, monkeypatch):
 )
 def test_what_training_changes(module, same):
     model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Sequential(module))
-    assert acts_as_in_inference(model.train()) == same
-    assert acts_as_in_inference(model.eval())
+    assert matches_eval_mode(model.train()) == same
+    assert matches_eval_mode(model.eval())
 
 
 @pytest.mark.parametrize('name', ['AFA', 'TSCD'])

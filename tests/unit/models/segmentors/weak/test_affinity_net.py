@@ -84,8 +84,8 @@ def test_a_walk_of_a_seed():
     inputs, samples = tiny_batch(1, tags=((1, 4),))
     seed = torch.zeros(NUM_TAGS + 1, 33, 33)
     seed[2, 4:20, 4:20] = 0.9
-    seed[3] = 1.0  # of a class that the picture does not have
-    samples[0].seed = PixelData(data=seed)
+    seed[3] = 1.0  # of a class that the image does not have
+    samples[0].cam_seed = PixelData(data=seed)
     ((label, prob),) = [
         row['affinity'] for row in model.pseudo_labels(inputs, samples, ['affinity'])
     ]

@@ -102,7 +102,7 @@ def test_dense_energy_of_the_student_can_rest_in_high_phases():
     assert losses_of(model, False)['loss_student_dense'] != 0
 
 
-def test_padding_is_labelled_by_neither_teacher(monkeypatch):
+def test_padding_is_labeled_by_neither_teacher(monkeypatch):
     model = build()
     inputs, samples = tiny_batch(2)
     for sample in samples:
@@ -135,7 +135,7 @@ def test_tag_filter_keeps_absent_classes_out_of_the_dense_label():
     assert (free[:, 1:][tags == 0] > 0).any()
 
 
-def test_released_guide_is_the_whole_picture():
+def test_released_guide_is_the_whole_image():
     model = build(crf_guide='resized_full')
     inputs, samples = tiny_batch(2)
     model.pwm_high = True

@@ -10,7 +10,7 @@ from mmengine.structures import PixelData
 
 from mmseg_wsss.models.losses import displacement_loss, pair_affinity_loss
 from mmseg_wsss.models.segmentors.semi.seg_output import resized_labels
-from mmseg_wsss.models.segmentors.weak.inference_context import Picture
+from mmseg_wsss.models.segmentors.weak.inference_context import InferenceContext
 from mmseg_wsss.models.utils import boundary_affinity, half_disk
 from mmseg_wsss.models.utils.pixel_pairs import line
 from mmseg_wsss.registry import MODELS
@@ -108,10 +108,10 @@ def test_a_seed_fills_its_side_of_a_boundary(monkeypatch, crf_iters):
     sample.set_metainfo({'ori_shape': (height, width), 'img_shape': (height, width)})
     seed = torch.zeros(len(sample.gt_tags.label) + 1, height, width)
     seed[2, :, : width // 4] = 1.0
-    sample.seed = PixelData(data=seed)
+    sample.cam_seed = PixelData(data=seed)
     with torch.no_grad():
-        label, _ = model.label_from_walk(Picture(model, inputs, sample))
-    # The CRF follows the noise of the picture at single pixels.
+        label, _ = model.label_from_walk(InferenceContext(model, inputs, sample))
+    # The CRF follows the noise of the image at single pixels.
     least = 1.0 if crf_iters == 0 else 0.9
     assert (label[..., : width // 2 - 6] == 2).float().mean() >= least
     assert (label[..., width // 2 + 6 :] == 0).float().mean() >= least

@@ -74,7 +74,7 @@ def slow_step(model, inputs, tags, num):
         near = region_labels(cams[1.0], tags, 0.3)
         own = regional_prototypes(parts[1.0][0], near, NUM_TAGS + 1)
         others = leave_one_out(own)
-        # As there are 3 pictures, the queue holds all of them.
+        # As there are 3 images, the queue holds all of them.
         prototypes = F.normalize(others.mean(0), dim=-1)
     feat, _ = slow_maps(model.backbone, model.cam_head, inputs, 1.0)
     unit = F.normalize(up(feat), dim=1)
@@ -191,7 +191,7 @@ def test_the_support_network_starts_as_a_copy_and_stays_in_eval_mode():
 
 
 def test_a_step_moves_the_support_network(tmp_path):
-    """``0.996 * support + 0.004 * main``, after the optimiser's step."""
+    """``0.996 * support + 0.004 * main``, after the optimizer's step."""
     voc = write_tiny_voc(tmp_path / 'voc')
     cfg = tiny_config('RCMMAM', voc, tmp_path / 'run', 1)
     cfg.custom_hooks[-1].decay = 0.996
@@ -235,8 +235,8 @@ def test_a_checkpoint_of_phase_1_fills_each_network_with_its_own(tmp_path):
     assert second.memory.queue.abs().sum() > 0
 
 
-def test_a_lone_picture_learns_from_those_before_it():
-    """On one device and with one picture a step, the memory holds the others."""
+def test_a_lone_image_learns_from_those_before_it():
+    """On one device and with one image a step, the memory holds the others."""
     model = build()
     inputs, samples = tiny_batch(1)
     first = model.loss(inputs, samples)['loss_rcm']

@@ -20,7 +20,7 @@ def build(name: str = 'WSSSBase', **settings) -> WSSSBase:
 
 
 def naive_cam(model: WSSSBase, inputs: Tensor, scales, flip: bool, merge: str):
-    """One forward a picture, scale and side, each map resized on its own."""
+    """One forward an image, scale and side, each map resized on its own."""
     model.eval()
     size = model.extract_feat(inputs)[-1].shape[2:]
     weight = model.cam_head.classifier.weight
@@ -29,11 +29,11 @@ def naive_cam(model: WSSSBase, inputs: Tensor, scales, flip: bool, merge: str):
         maps = []
         for scale in scales:
             shape = [int(side * scale) for side in img.shape[1:]]
-            for mirrored in (False, True) if flip else (False,):
-                view = img.flip(-1) if mirrored else img
+            for flipped in (False, True) if flip else (False,):
+                view = img.flip(-1) if flipped else img
                 view = F.interpolate(view[None], shape, mode='bilinear')
                 cam = F.relu(F.conv2d(model.extract_feat(view)[-1], weight))
-                cam = cam.flip(-1) if mirrored else cam
+                cam = cam.flip(-1) if flipped else cam
                 maps.append(F.interpolate(cam, size, mode='bilinear')[0])
         stack = torch.stack(maps)
         results.append(
@@ -137,7 +137,7 @@ def test_valid_area_is_read_from_the_map_or_from_the_shape():
     assert torch.equal(valid, expected)
 
 
-def test_colours_survive_the_normalisation():
+def test_colors_survive_the_normalization():
     model = build()
     img = torch.randint(0, 256, (1, 3, 5, 7), dtype=torch.uint8)
     data = {'inputs': list(img), 'data_samples': tiny_batch(1, (5, 7))[1]}

@@ -1,15 +1,15 @@
-# Your own pictures and a table of their tags; there is no mask on disk. These three
+# Your own images and a table of their tags; there is no mask on disk. These three
 # lines are all that a data set needs, and the number of classes follows from them.
 # The background is no tag and is added by itself.
 classes = ('cat', 'dog')
-data_root = 'data/pictures'  # its sub-folders are searched too
-# One line a picture, `holiday/0001,cat;dog`: the path below data_root without suffix.
+data_root = 'data/images'  # its sub-folders are searched too
+# One line an image, `holiday/0001,cat;dog`: the path below data_root without suffix.
 # JSON and text files are read as well, see docs/data.md.
-tags = 'data/pictures/tags.csv'
+tags = 'data/images/tags.csv'
 
 crop_size = (225, 225)
 train_pipeline = [
-    dict(type='LoadPicture'),
+    dict(type='LoadImageStrict'),
     # Brings the longer side to 225..450 pixels.
     dict(
         type='RandomResize', scale=(500, 500), ratio_range=(0.45, 0.9), keep_ratio=True
@@ -19,7 +19,7 @@ train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackWeakInputs'),
 ]
-folder = dict(type='PictureFolder', data_root=data_root, classes=classes)
+folder = dict(type='ImageFolder', data_root=data_root, classes=classes)
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,
@@ -47,7 +47,7 @@ export_dataloader = dict(
         dataset=folder,
         tags=dict(path=tags),
         pipeline=[
-            dict(type='LoadPicture'),
+            dict(type='LoadImageStrict'),
             dict(type='Resize', scale=(321, 321), keep_ratio=True),
             dict(type='PackWeakInputs'),
         ],

@@ -1,0 +1,56 @@
+from typing import Any
+
+from torch import nn
+
+
+class Phase:
+    """Attribute of a segmentor that a hook sets in every iteration of a training.
+
+    It is unset until the hook has set it, and reading it before that raises an error
+    that shows the hook to add: no half of a method can be missing in silence.
+
+    Args:
+        hook: The hook's entry of ``custom_hooks``, as it stands in a config.
+
+    Raises:
+        RuntimeError: On reading, if no hook has set it.
+
+    Examples:
+        >>> class Method(nn.Module):
+        ...     warmup = Phase("dict(type='WeakWarmupHook', iters=...)")
+        >>> model = Method()
+        >>> model.warmup
+        Traceback (most recent call last):
+        RuntimeError: Method.warmup is unset; add dict(type='WeakWarmupHook', \
+iters=...) to custom_hooks
+        >>> model.warmup = False
+        >>> model.warmup
+        False
+    """
+
+    def __init__(self, hook: str) -> None:
+        self.hook = hook
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        self.key = f'_phase_{name}'
+
+    def __get__(self, model: nn.Module | None, owner: type) -> Any:
+        if model is None:
+            return self
+        if self.key not in model.__dict__:
+            raise RuntimeError(
+                f'{type(model).__name__}.{self.name} is unset; add {self.hook} to '
+                'custom_hooks'
+            )
+        return model.__dict__[self.key]
+
+    def __set__(self, model: nn.Module, value: Any) -> None:
+        model.__dict__[self.key] = value
+
+
+def phases_of(model: nn.Module) -> dict[str, Phase]:
+    """Phases of a segmentor by their names."""
+    names = {name for cls in type(model).__mro__ for name in vars(cls)}
+    found = {name: getattr(type(model), name) for name in sorted(names)}
+    return {name: item for name, item in found.items() if isinstance(item, Phase)}
