@@ -14,7 +14,7 @@ from mmseg_wsss.datasets.toy.toy_voc import generate
 from mmseg_wsss.pipelines.measure import machine, measure
 from mmseg_wsss.utils import atomic_write
 
-SUPERVISED = config_path('mkd/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py')
+SUPERVISED = config_path('supervised/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py')
 MKD = config_path('mkd/mkd_r18_1xb8+8-600_semi-10-toy-voc-128.py')
 
 

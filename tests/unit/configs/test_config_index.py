@@ -21,12 +21,6 @@ class TestModelIndex:
         paths = [ROOT / name for name in index['Import']]
         return {path: yaml.safe_load(path.read_text()) for path in paths}
 
-    def test_every_folder_of_a_method_has_one(self, metafiles):
-        folders = {path.relative_to(ROOT).parts[1] for path in CONFIGS_OF_PACKAGE}
-        assert {path.parent.name for path in metafiles} == folders
-        for folder in folders:
-            assert (ROOT / 'configs' / folder / 'README.md').is_file()
-
     def test_every_config_is_listed_once(self, metafiles):
         models = [m for meta in metafiles.values() for m in meta['Models']]
         listed = sorted(ROOT / model['Config'] for model in models)
@@ -43,13 +37,6 @@ class TestModelIndex:
         for meta in metafiles.values():
             collections = {collection['Name'] for collection in meta['Collections']}
             assert {model['In Collection'] for model in meta['Models']} <= collections
-
-    def test_readme_names_every_config(self, metafiles):
-        for path in metafiles:
-            text = (path.parent / 'README.md').read_text()
-            links = re.findall(r'\]\((.*?\.py)\)', text)
-            configs = {other for other in CONFIGS if path.parent in other.parents}
-            assert {(path.parent / link).resolve() for link in links} == configs
 
 
 class TestConfigPath:

@@ -1,6 +1,6 @@
 # A student taught by itself, with UniMatch's strong views;
-# data and budget are those of the MKD run.
-_base_ = './mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
+# data, start and budget are those of the MKD run.
+_base_ = '../mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=_base_.fixmatch_pipeline)))
 model = dict(_delete_=True, type='FixMatch', segmentor=_base_.model.segmentor)
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))

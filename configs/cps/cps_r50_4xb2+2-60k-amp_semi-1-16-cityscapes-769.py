@@ -1,6 +1,6 @@
 # Two students that teach each other, without color operations (mkd.md, section 14);
 # images and budget are those of the MKD run.
-_base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
+_base_ = '../mkd/mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
 weak_view = [dict(type='PackWeakInputs')]
 labeled_pipeline = [
     dict(type='LoadImageStrict'),

@@ -1,6 +1,6 @@
 # UniMatch V1, without a threshold on Cityscapes; data and budget are those of the MKD
 # run.
-_base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
+_base_ = '../mkd/mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=_base_.unimatch_pipeline)))
 model = dict(
     _delete_=True,

@@ -1,4 +1,4 @@
 # Two students that teach each other; data, start and budget are those of the MKD run.
-_base_ = './mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
+_base_ = '../mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
 model = dict(_delete_=True, type='CPS', segmentor=_base_.model.segmentor)
 custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']

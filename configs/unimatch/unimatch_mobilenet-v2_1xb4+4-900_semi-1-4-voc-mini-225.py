@@ -1,6 +1,6 @@
 # UniMatch V1: two strong views and one of perturbed features;
 # data, start and budget are those of the MKD run.
-_base_ = './mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
+_base_ = '../mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=_base_.unimatch_pipeline)))
 model = dict(_delete_=True, type='UniMatch', segmentor=_base_.model.segmentor)
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))

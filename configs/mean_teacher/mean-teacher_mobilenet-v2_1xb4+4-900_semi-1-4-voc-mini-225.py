@@ -1,5 +1,5 @@
 # A student and its mean teacher; data, start and budget are those of the MKD run.
-_base_ = './mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
+_base_ = '../mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
 model = dict(
     _delete_=True,
     type='MeanTeacherSegmentor',

@@ -1,5 +1,5 @@
 # A student and its mean teacher; data and budget are those of the MKD run.
-_base_ = './mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
+_base_ = '../mkd/mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 model = dict(
     _delete_=True,
     type='MeanTeacherSegmentor',

@@ -1,5 +1,5 @@
 # IRN's boundaries in place of AffinityNet's distances; the rest is the same.
-_base_ = './affinitynet_mobilenet-v2_1xb8-200_wsss-voc-mini-225.py'
+_base_ = '../affinity_net/affinitynet_mobilenet-v2_1xb8-200_wsss-voc-mini-225.py'
 model = dict(
     type='IRNet',
     affinity_head=dict(

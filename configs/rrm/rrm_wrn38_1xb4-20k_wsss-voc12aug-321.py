@@ -1,9 +1,9 @@
 # Ablation (a): one segmentation head on teacher A's labels, with weight 1.
 _base_ = [
-    '../../_base_/models/asdt_wrn38.py',
-    '../../_base_/datasets/voc12_aug_weak.py',
-    '../../_base_/schedules/asdt_20k.py',
-    '../../_base_/default_runtime.py',
+    '../_base_/models/asdt_wrn38.py',
+    '../_base_/datasets/voc12_aug_weak.py',
+    '../_base_/schedules/asdt_20k.py',
+    '../_base_/default_runtime.py',
 ]
 _asdt = _base_.model
 model = dict(

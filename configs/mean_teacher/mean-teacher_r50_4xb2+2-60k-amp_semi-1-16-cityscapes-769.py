@@ -1,5 +1,5 @@
 # A student and its mean teacher; data and budget are those of the MKD run.
-_base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
+_base_ = '../mkd/mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
 model = dict(
     _delete_=True,
     type='MeanTeacherSegmentor',

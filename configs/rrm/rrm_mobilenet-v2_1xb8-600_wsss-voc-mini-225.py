@@ -1,6 +1,6 @@
 # Ablation (a): one segmentation head on teacher A's labels; classifier, budget and all
 # other settings are those of the ASDT run.
-_base_ = './asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
+_base_ = '../asdt/asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
 _only_asdt = (
     'teacher_head',
     'crf_b',
