@@ -1,11 +1,14 @@
 # `make help` lists the targets. Every target does its own set-up from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env env-ops env-crf env-triton demo test lint bench clean
+.PHONY: help env env-ops env-crf env-triton env-extras demo test lint bench clean
 
+# ENV=extras names a second environment, .venv-extras, with the optional packages.
+ENV ?=
+export VENV := .venv$(if $(ENV),-$(ENV))
 PINS := $(shell cat requirements/*.txt setup.py tools/misc/make_env.sh | cksum | cut -d' ' -f1)
-STAMP := .venv/.env-$(PINS)
-PY := .venv/bin/python
+STAMP := $(VENV)/.env-$(PINS)
+PY := $(VENV)/bin/python
 
 # One thread a process: two test processes use two cores better than one does.
 export OMP_NUM_THREADS ?= 1
@@ -19,7 +22,7 @@ help:  ## say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 env: $(STAMP)  ## create .venv from the pins in requirements/ (PYTHON=, WHEELHOUSE=, TORCH_ARGS=)
-	@$(if $(filter env,$(MAKECMDGOALS)),echo 'env: .venv is up to date with requirements/',:)
+	@$(if $(filter env,$(MAKECMDGOALS)),echo 'env: $(VENV) is up to date with requirements/',:)
 
 $(STAMP):
 	@tools/misc/make_env.sh $@
@@ -29,22 +32,25 @@ env-ops: env  ## add mmcv's compiled ops: a wheel of WHEELHOUSE=, or compiled he
 
 env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
 	@$(PY) -m pip install -c requirements/constraints.txt -r requirements/optional.txt \
-		>>.venv/install.log 2>&1 || { tail -n 20 .venv/install.log; exit 1; }
+		>>$(VENV)/install.log 2>&1 || { tail -n 20 $(VENV)/install.log; exit 1; }
 	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
 
 env-triton: env  ## add Triton, whose interpreter tests the GPU kernel without a GPU
-	@$(PY) -m pip install -r requirements/triton.txt >>.venv/install.log 2>&1 \
-		|| { tail -n 20 .venv/install.log; exit 1; }
+	@$(PY) -m pip install -r requirements/triton.txt >>$(VENV)/install.log 2>&1 \
+		|| { tail -n 20 $(VENV)/install.log; exit 1; }
 	@echo 'env-triton: done'
+
+env-extras:  ## create .venv-extras: mmcv's compiled ops, pydensecrf2 and Triton for the tests
+	@$(MAKE) --no-print-directory ENV=extras env-ops env-crf env-triton
 
 demo: env  ## train ASDT (METHOD=mkd: MKD with 10 masks) on the toy set, in about 10 minutes
 	@env -u OMP_NUM_THREADS $(PY) tools/demo$(if $(filter mkd,$(METHOD)),_mkd).py
 
-test: env  ## run the tests (PYTEST_ARGS=, WSSS_SHARED=)
+test: env  ## run the tests (PYTEST_ARGS=, ENV=extras, WSSS_SHARED=)
 	@mkdir -p $(dir $(REPORT))
 	@$(PY) -m pytest $(PYTEST_ARGS) --junitxml=$(REPORT); code=$$?; \
 	ops=with; $(PY) -c 'import mmcv.ops' >/dev/null 2>&1 || ops=without; \
-	echo "make test: ran tests/ in .venv, mmcv $$ops compiled ops; report: $(REPORT)"; \
+	echo "make test: ran tests/ in $(VENV), mmcv $$ops compiled ops; report: $(REPORT)"; \
 	exit $$code
 
 lint: env  ## ruff (rules and format) and mypy
@@ -57,7 +63,7 @@ bench: env  ## run the benchmarks (but dense_crf.py: needs VOC, env-crf); result
 	@for script in $(filter-out %/dense_crf.py,$(wildcard benchmarks/*.py)); do \
 		echo "bench: $$script"; $(PY) $$script || exit 1; done
 
-clean:  ## remove caches and build leftovers; .venv and work_dirs stay
+clean:  ## remove caches and build leftovers; environments and work_dirs stay
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
-	@find . -path ./.venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
-	@echo 'make clean: caches and build leftovers removed; .venv and work_dirs stay'
+	@find . -path './.venv*' -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+	@echo 'make clean: caches and build leftovers removed; environments and work_dirs stay'

@@ -12,6 +12,13 @@ import mmseg_wsss  # noqa: F401  (registers everything)
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of tests/integration: ``-m 'not integration'`` skips them."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / 'tests' / 'integration'):
+            item.add_marker('integration')
+
+
 @pytest.fixture(scope='session')
 def shared() -> Path:
     """Folder of shared test data; the test is skipped where it is absent."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Give .venv an mmcv with compiled ops: from a wheel, or compiled from source.
+# Give the environment an mmcv with compiled ops: from a wheel, or compiled from source.
 #
 #   make env-ops [WHEELHOUSE=DIR] [MAX_JOBS=2]
 #
@@ -9,8 +9,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-py=.venv/bin/python
-log=.venv/install.log
+venv=${VENV:-.venv}
+py=$venv/bin/python
+log=$venv/install.log
 
 say() { printf 'env-ops: %s\n' "$*"; }
 
@@ -56,7 +57,7 @@ fi
 say "compiling mmcv's ops with $MAX_JOBS jobs (5 to 25 minutes on 2 cores)"
 install setuptools wheel packaging ninja
 # No cache: a wheel built for one torch must not be taken for another later on.
-PATH=$PWD/.venv/bin:$PATH install --no-build-isolation --no-cache-dir --no-deps \
+PATH=$PWD/$venv/bin:$PATH install --no-build-isolation --no-cache-dir --no-deps \
     --force-reinstall --no-binary onedl-mmcv -v onedl-mmcv || {
     tail -n 20 "$log"
     say "the build failed (the end of $log is above)"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Create .venv and install what the project needs, as pinned in requirements/.
+# Create an environment and install what the project needs, as pinned in requirements/.
 #
-#   make env [PYTHON=python3.11] [WHEELHOUSE=DIR] [TORCH_ARGS='--index-url URL']
+#   make env [ENV=extras] [PYTHON=python3.11] [WHEELHOUSE=DIR] [TORCH_ARGS='--index-url URL']
 #
-# Safe to interrupt and to repeat: the stamp .venv/.env-<hash of the pins> comes last.
+# Safe to interrupt and to repeat: the stamp .env-<hash of the pins> comes last.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 stamp=${1:?usage: make_env.sh STAMP}
-venv=.venv
+venv=${VENV:-.venv}
 py=$venv/bin/python
 log=$venv/install.log
 suitable='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'

@@ -132,7 +132,7 @@ def train_and_predict(model: torch.nn.Module, phases: tuple) -> None:
             assert torch.isfinite(result.seg_logits.data).all()
 
 
-@pytest.mark.ops
+@pytest.mark.extras
 @pytest.mark.skipif(
     not compiled_ops.ops_available(),
     reason='mmcv has no compiled ops here (make env-ops adds them)',

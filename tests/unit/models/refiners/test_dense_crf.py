@@ -329,6 +329,7 @@ def test_missing_package_is_named(monkeypatch):
         DenseCRF(backend='pydensecrf')
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize('settings', [RRM, DEEPLAB])
 def test_agrees_with_pydensecrf(settings):
     pytest.importorskip('pydensecrf')
@@ -339,6 +340,7 @@ def test_agrees_with_pydensecrf(settings):
     assert (result.argmax(2) == original.argmax(2)).float().mean() > 0.99
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize('settings', [RRM, DEEPLAB])
 def test_agrees_with_pydensecrf_on_a_photo(shared, settings):
     pytest.importorskip('pydensecrf')
@@ -357,6 +359,7 @@ def test_agrees_with_pydensecrf_on_a_photo(shared, settings):
     assert (original != prob.argmax(1)).float().mean() > 0.05
 
 
+@pytest.mark.extras
 def test_processes_equal_one_process():
     pytest.importorskip('pydensecrf')
     img, prob = make_scene(num=2)

@@ -5,6 +5,8 @@ import torch
 
 from mmseg_wsss.models.refiners import LocalAffinityRefiner, local_affinity
 
+pytestmark = pytest.mark.extras
+
 CUDA = torch.cuda.is_available()
 DEVICE = 'cuda' if CUDA else 'cpu'
 
