@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
+from ..utils import resize
 from .cam_head import DEFAULT_INIT
 
 
@@ -72,13 +72,10 @@ class InterPixelHead(BaseModule):
 
     def _joined(self, branch: nn.ModuleList, feats: Sequence[Tensor]) -> Tensor:
         size = feats[self.size_of].shape[2:]
-        parts = [reduce(feats[index]) for index, reduce in zip(self.in_index, branch)]
         return torch.cat(
             [
-                part
-                if part.shape[2:] == size
-                else F.interpolate(part, size, mode='bilinear', align_corners=False)
-                for part in parts
+                resize(reduce(feats[index]), size)
+                for index, reduce in zip(self.in_index, branch)
             ],
             1,
         )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
+from ..utils import resize
 from .cam_head import DEFAULT_INIT
 
 
@@ -52,8 +53,5 @@ class PixelAffinityHead(BaseModule):
         size = feats[self.in_index[-1]].shape[2:]
         parts = []
         for index, reduce in zip(self.in_index, self.reduce):
-            part = F.elu(reduce(feats[index]))
-            if part.shape[2:] != size:
-                part = F.interpolate(part, size, mode='bilinear', align_corners=False)
-            parts.append(part)
+            parts.append(resize(F.elu(reduce(feats[index])), size))
         return F.elu(self.join(torch.cat(parts, 1)))

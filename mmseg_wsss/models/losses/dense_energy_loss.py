@@ -2,12 +2,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
-from ..utils import at_least_float32
+from ..utils import resize, resize_labels, scaled_size
 from .gaussian_sum import gaussian_sum
 
 
@@ -59,12 +58,12 @@ def dense_energy_losses(
             of range.
     """
     _check(probs, img, roi, pseudo, sigma_rgb, sigma_xy, scale_factor)
-    size = [max(int(side * scale_factor), 1) for side in img.shape[2:]]
-    scores = [_resize(at_least_float32(prob), size, 'bilinear') for prob in probs]
+    size = scaled_size(img.shape[2:], scale_factor)
+    scores = [resize(prob, size) for prob in probs]
     dtype = scores[0].dtype
-    img = _resize(img.to(dtype), size, 'nearest')
-    inside = _resize(roi[:, None].to(dtype), size, 'nearest')
-    ignored = _resize((pseudo == ignore_index)[:, None].to(dtype), size, 'nearest') > 0
+    img = resize_labels(img.to(dtype).flatten(0, 1), size).unflatten(0, img.shape[:2])
+    inside = resize_labels(roi.to(dtype), size)[:, None]
+    ignored = resize_labels(pseudo == ignore_index, size)[:, None]
 
     sums = _energy_sums(
         torch.cat([score.detach() * inside for score in scores], 1),
@@ -202,13 +201,6 @@ def _energy_sums(
         feat = torch.cat([place, paint])[:, mask].t()
         total[:, mask] = gaussian_sum(feat, value[:, mask])
     return sums
-
-
-def _resize(x: Tensor, size: Sequence[int], mode: str) -> Tensor:
-    if list(x.shape[2:]) == list(size):
-        return x
-    align_corners = False if mode == 'bilinear' else None
-    return F.interpolate(x, size=tuple(size), mode=mode, align_corners=align_corners)
 
 
 def _check(

@@ -1,7 +1,6 @@
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..utils import at_least_float32
+from ..utils import resize
 
 
 def equivariant_loss(cam_a: Tensor, cam_b: Tensor, tags: Tensor) -> Tensor:
@@ -30,12 +29,7 @@ def equivariant_loss(cam_a: Tensor, cam_b: Tensor, tags: Tensor) -> Tensor:
         )
     maps = []
     for cam in (cam_a, cam_b):
-        cam = F.interpolate(
-            at_least_float32(cam),
-            cam_b.shape[2:],
-            mode='bilinear',
-            align_corners=True,
-        )
+        cam = resize(cam, cam_b.shape[2:], align_corners=True)
         maps.append(cam / (cam.detach().amax((2, 3), keepdim=True) + 1e-5))
     present = (tags > 0)[:, :, None, None]
     return ((maps[0] - maps[1]) * present).abs().mean()

@@ -15,7 +15,6 @@ from .tagged import (
     merge_backgrounds,
     random_walk,
     refine_probs,
-    scaled_size,
     strongest_labels,
     tagged_probs,
 )
@@ -37,7 +36,6 @@ __all__ = [
     'region_labels',
     'regional_prototypes',
     'reliable_labels',
-    'scaled_size',
     'strongest_labels',
     'tag_filter',
     'tagged_probs',

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..utils import at_least_float32
+from ..utils import at_least_float32, resize
 
 MERGES = ('mean', 'sum', 'max')
 NORMALIZATIONS = ('max', 'minmax')
@@ -33,9 +32,9 @@ def merge_cams(
         raise ValueError(f'how must be one of {MERGES}, got {how!r}')
     if not cams:
         raise ValueError('cams must hold at least one map, got none')
-    merged = _resize(cams[0], size)
+    merged = resize(cams[0], size)
     for cam in cams[1:]:
-        cam = _resize(cam, size)
+        cam = resize(cam, size)
         merged = torch.maximum(merged, cam) if how == 'max' else merged + cam
     return merged / len(cams) if how == 'mean' else merged
 
@@ -160,10 +159,3 @@ def box_mask(
     inside_rows = (rows >= row0) & (rows < row1)
     inside_cols = (cols >= col0) & (cols < col1)
     return inside_rows[:, :, None] & inside_cols[:, None]
-
-
-def _resize(cam: Tensor, size: Sequence[int]) -> Tensor:
-    cam = at_least_float32(cam)
-    if tuple(cam.shape[2:]) == tuple(size):
-        return cam
-    return F.interpolate(cam, size=tuple(size), mode='bilinear', align_corners=False)

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..utils import at_least_float32, near_pairs
-from .cam import merge_cams
+from ..utils import at_least_float32, near_pairs, resize, scaled_size
 
 Refiner = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,11 +43,6 @@ def tagged_probs(
     return scores.softmax(2), labels
 
 
-def scaled_size(size: Sequence[int], scale: float) -> tuple[int, ...]:
-    """Sides times ``scale``, rounded down, at least 1."""
-    return tuple(max(int(side * scale), 1) for side in size)
-
-
 @torch.no_grad()
 def refine_probs(
     prob: Tensor, img: Tensor, refiner: Refiner, scale: float = 0.5
@@ -68,8 +62,8 @@ def refine_probs(
         Maps (N, T, M, H, W).
     """
     size = scaled_size(img.shape[2:], scale)
-    guide = merge_cams([img.float() / 255], size)
-    maps = merge_cams([refiner(guide, prob.flatten(1, 2))], img.shape[2:])
+    guide = resize(img.float() / 255, size)
+    maps = resize(refiner(guide, prob.flatten(1, 2)), img.shape[2:])
     return maps.unflatten(1, prob.shape[1:3])
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from numbers import Real
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
+from ..utils import resize
 from .crf_guide import CRFGuide, PairwiseKernel, PairwiseTerm
 from .image_threads import for_each_image
 from .pydensecrf_backend import PyDenseCRFPool
@@ -261,10 +261,7 @@ def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor | None]:
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear resize of (N, G, C, H, W)."""
-    if tuple(maps.shape[-2:]) == size:
-        return maps
-    small = F.interpolate(maps.flatten(0, 1), size, mode='bilinear')
-    return small.reshape(*maps.shape[:3], *size)
+    return resize(maps.flatten(0, 1), size).unflatten(0, maps.shape[:2])
 
 
 def _check_settings(

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
+from ..utils import resize
 from .local_affinity_ops import (
     affinity_weights_,
     frame,
@@ -131,10 +131,7 @@ class LocalAffinityRefiner:
         if mask.numel() == 0:
             return mask.new_zeros(*mask.shape[:2], *img.shape[-2:])
         with torch.autocast(img.device.type, enabled=False):
-            if mask.shape[-2:] != img.shape[-2:]:
-                mask = F.interpolate(
-                    mask, img.shape[-2:], mode='bilinear', align_corners=True
-                )
+            mask = resize(mask, img.shape[-2:], align_corners=True)
             way = self._way(mask)
             if self.backend != 'auto' or way == 'eager':
                 return self._propagate(img, mask, way)

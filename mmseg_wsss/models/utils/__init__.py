@@ -17,6 +17,7 @@ from .pixel_pairs import (
 from .precision import at_least_float32
 from .prototype_memory import PrototypeMemory
 from .pwm import pwm_signal
+from .resize import resize, resize_labels, scaled_size
 from .resized_features import (
     interpolation_matrices,
     inverse_length,
@@ -50,7 +51,10 @@ __all__ = [
     'pwm_signal',
     'read_state_dict',
     'require_ops',
+    'resize',
+    'resize_labels',
     'resized_squares',
+    'scaled_size',
     'unwrap',
     'update_ema',
     'valid_maps',

@@ -15,11 +15,10 @@ from ...pseudo_labels import (
     merge_cams,
     random_walk,
     refine_probs,
-    scaled_size,
     strongest_labels,
     tagged_probs,
 )
-from ...utils import eval_mode
+from ...utils import eval_mode, scaled_size
 from .cam_seg import CAMSeg
 from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, rescale

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from ...losses import equivariant_loss
-from ...pseudo_labels import scaled_size
+from ...utils import scaled_size
 from .afa import AFA
 
 

@@ -18,9 +18,8 @@ from ...pseudo_labels import (
     cam_to_label,
     merge_cams,
     present_classes,
-    scaled_size,
 )
-from ...utils import eval_mode, require_ops, valid_maps
+from ...utils import eval_mode, require_ops, scaled_size, valid_maps
 from .inference_context import InferenceContext
 
 PseudoLabel = tuple[Tensor, Tensor]
