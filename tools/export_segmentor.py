@@ -8,7 +8,7 @@ import argparse
 
 from mmengine.config import Config
 
-import mmseg_wsss  # noqa: F401  (loads checkpoints without running them)
+import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.pipelines.export_segmentor import export_segmentor
 
 

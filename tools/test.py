@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
 from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_truth, record
 from mmseg_wsss.utils.launch import leave_processes
@@ -77,6 +78,7 @@ def keep_predictions(cfg: Config, folder: str) -> None:
         metric.keep_results = True
 
 
+@safe_checkpoints()
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)

@@ -3,6 +3,7 @@
 import argparse
 
 import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import (
     add_arguments,
     build_runner,
@@ -28,6 +29,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@safe_checkpoints()
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)

@@ -1,4 +1,4 @@
-"""What depends on time: hooks and loops; launching a run, and loading checkpoints."""
+"""Hooks and loops; the launch of a run; loading of checkpoints."""
 
 from . import checkpoints, hooks, loops
 

@@ -1,7 +1,8 @@
-"""Loading checkpoints without running what their author put in."""
+"""Load checkpoints with torch's restricted unpickler."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pickle import UnpicklingError
 from typing import Any
 
@@ -17,7 +18,7 @@ YES = ('1', 'y', 'yes', 'true')
 
 
 def statistic(owner: type, name: str) -> Callable:
-    """Stand-in for ``getattr`` in checkpoints: a statistic of ``HistoryBuffer``.
+    """Return a statistic of ``HistoryBuffer``; stands in for ``getattr``.
 
     MMEngine pickles the methods that its log processor calls by name.
     """
@@ -27,13 +28,13 @@ def statistic(owner: type, name: str) -> Callable:
 
 
 NUMPY_CORE = np._core if hasattr(np, '_core') else np.core
-# NumPy 2 renamed the module, and files of either go by its name in theirs.
+# NumPy 2 renamed the module; files of either version name it as theirs does.
 NUMPY_NAMES = [
     (function, f'numpy.{core}.multiarray.{function.__name__}')
     for function in (NUMPY_CORE.multiarray._reconstruct, NUMPY_CORE.multiarray.scalar)
     for core in ('core', '_core')
 ]
-# What MMEngine puts into a checkpoint besides what torch reads by default.
+# Types that MMEngine saves in a checkpoint and torch does not allow by default.
 SAFE_GLOBALS = [
     HistoryBuffer,
     (statistic, 'builtins.getattr'),
@@ -44,14 +45,33 @@ SAFE_GLOBALS = [
 ]
 
 
-@CheckpointLoader.register_scheme(prefixes='', force=True)
+@contextmanager
+def safe_checkpoints() -> Iterator[None]:
+    """Let MMEngine load local checkpoints with :func:`load_from_local_safely`.
+
+    The tools and pipelines of this package work inside this context; it also serves as
+    a decorator. MMEngine's own loader is back afterwards. It unpickles a file without
+    restriction if the restricted way fails (in the original MMEngine with torch 2.6 or
+    newer it fails on the checkpoints that MMEngine wrote itself).
+
+    Example:
+        >>> from mmengine.runner import load_checkpoint
+        >>> with safe_checkpoints():
+        ...     load_checkpoint(model, 'iter_20000.pth')  # doctest: +SKIP
+    """
+    # MMEngine has no public way to read its table of loaders.
+    schemes = CheckpointLoader._schemes.copy()
+    CheckpointLoader.register_scheme('', load_from_local_safely, force=True)
+    try:
+        yield
+    finally:
+        CheckpointLoader._schemes = schemes
+
+
 def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
     """Load a local checkpoint by torch's restricted unpickler.
 
-    It takes the place of MMEngine's loader of local files, which unpickles a file
-    freely where the restricted way fails (and, in the original MMEngine, fails on the
-    checkpoints that it wrote itself where torch is 2.6 or newer). With an older torch
-    MMEngine's own loader is used.
+    With a torch older than 2.6 MMEngine's own loader is used.
 
     Args:
         filename: Path of the checkpoint; ``~`` is the home folder.
@@ -61,9 +81,9 @@ def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
         The checkpoint.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is broken, or names classes or functions that could run
-            code; the message names the file and the remedy.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is damaged, or refers to classes or functions that could
+            run code; the message gives the file and the remedy.
     """
     path = os.path.expanduser(filename)
     if not os.path.isfile(path):
@@ -76,8 +96,8 @@ def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
             return torch.load(path, map_location=map_location, weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(
-            f'{path}: no checkpoint, a broken one, or one that could run code when it '
-            f'is loaded ({_first_line(error)}); if you trust its author, set '
+            f'{path}: not a checkpoint, a damaged one, or one that could run code when '
+            f'it is loaded ({_first_line(error)}); if you trust its author, set '
             'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1'
         ) from error
 

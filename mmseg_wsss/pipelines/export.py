@@ -17,6 +17,7 @@ from rich.progress import Progress
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils import sha256_of
 
@@ -128,7 +129,8 @@ def build_model(cfg: Config, checkpoint: PathLike) -> nn.Module:
         raise TypeError(
             f'{type(model).__name__} has no method pseudo_labels to export from'
         )
-    load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
+    with safe_checkpoints():
+        load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
     return model.to(get_device()).eval()
 
 

@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils.files import StrPath, atomic_write
 
@@ -59,7 +60,8 @@ def export_segmentor(
     if out.suffix == '.py':
         raise ValueError(f'{out} is the place of the checkpoint: expected NAME.pth')
     plain = plain_config(cfg)
-    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    with safe_checkpoints():
+        loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
     meta = {'source': str(checkpoint), 'networks': list(networks)}
     dataset_meta = loaded.get('meta', {}).get('dataset_meta')
     if dataset_meta is not None:

@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import build_runner, resume_last
 from mmseg_wsss.utils import atomic_write
 
@@ -22,6 +23,7 @@ from .setting import apply_setting
 Setting = Mapping[str, Any]
 
 
+@safe_checkpoints()
 def measure(
     config: str | os.PathLike,
     work_dir: str | os.PathLike,

@@ -12,6 +12,8 @@ from helpers.training import evaluate, train
 from mmengine.runner import load_checkpoint
 from PIL import Image
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
+
 
 @pytest.fixture
 def data(tiny_voc, tmp_path) -> Path:
@@ -138,7 +140,10 @@ def test_a_malicious_checkpoint_runs_nothing(data, tmp_path, use):
     mark, path = tmp_path / 'mark', tmp_path / 'bad.pth'
     torch.save({'state_dict': {}, 'meta': {'author': Bomb(mark)}}, path)
     cfg = tiny_config('WSSSBase', data, tmp_path / 'work')
-    with pytest.raises(ValueError, match=rf'{path}: .*run code'):
+    with (
+        safe_checkpoints(),
+        pytest.raises(ValueError, match=rf'{path}: .*run code'),
+    ):
         if use == 'tool':
             load_checkpoint(tiny_network('WSSSBase'), str(path))
         elif use == 'Pretrained':
@@ -155,7 +160,10 @@ def test_a_truncated_checkpoint_is_named(tmp_path):
     path = tmp_path / 'cut.pth'
     torch.save({'state_dict': tiny_network('WSSSBase').state_dict()}, path)
     cut(path)
-    with pytest.raises(ValueError, match=f'{path}: .*broken'):
+    with (
+        safe_checkpoints(),
+        pytest.raises(ValueError, match=f'{path}: .*damaged'),
+    ):
         load_checkpoint(tiny_network('WSSSBase'), str(path))
 
 
@@ -164,9 +172,13 @@ def test_a_trusted_checkpoint_may_hold_anything(tmp_path, monkeypatch):
     state = tiny_network('WSSSBase').state_dict()
     torch.save({'state_dict': state, 'meta': {'size': CROP, 'at': tmp_path}}, path)
     model = tiny_network('WSSSBase', seed=1)
-    with pytest.raises(ValueError, match='TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1'):
+    with (
+        safe_checkpoints(),
+        pytest.raises(ValueError, match='TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1'),
+    ):
         load_checkpoint(model, str(path))
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
-    load_checkpoint(model, str(path), strict=True)
+    with safe_checkpoints():
+        load_checkpoint(model, str(path), strict=True)
     key = 'cam_head.classifier.weight'
     assert torch.equal(model.state_dict()[key], state[key])

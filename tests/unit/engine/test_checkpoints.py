@@ -1,5 +1,6 @@
-"""What the restricted loading of checkpoints lets through."""
+"""The restricted loader of checkpoints: what it allows, and where it is active."""
 
+import argparse
 import pickle
 import zipfile
 
@@ -9,7 +10,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
-import mmseg_wsss  # noqa: F401  registers the loader
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 
 
 @pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
@@ -27,7 +28,8 @@ def test_statistics_written_under_either_numpy_are_read(tmp_path, core):
                     content = content.replace(known, b'c' + core + b'.')
                 assert b'c' + core + b'.multiarray\n' in content
             target.writestr(name, content)
-    loaded = CheckpointLoader.load_checkpoint(str(other))['loss']
+    with safe_checkpoints():
+        loaded = CheckpointLoader.load_checkpoint(str(other))['loss']
     assert loaded.data[0].tolist() == [1.0, 2.0, 3.0]
 
 
@@ -39,6 +41,23 @@ def test_other_functions_of_numpy_are_refused(tmp_path):
     path = tmp_path / 'a.pth'
     with open(path, 'wb') as file:
         pickle.dump({'loss': Call()}, file, protocol=2)
-    with pytest.raises(ValueError, match=r'a\.pth'):
+    with safe_checkpoints(), pytest.raises(ValueError, match=r'a\.pth'):
         CheckpointLoader.load_checkpoint(str(path))
     assert not (tmp_path / 'written.npy').exists()
+
+
+def test_mmengine_loads_as_before_outside_of_the_context(tmp_path, monkeypatch):
+    # The original MMEngine cannot load this without the variable.
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    path = tmp_path / 'a.pth'
+    torch.save({'meta': {'args': argparse.Namespace(lr=1.0)}}, path)
+
+    def loads() -> bool:
+        return 'args' in CheckpointLoader.load_checkpoint(str(path))['meta']
+
+    assert loads()
+    monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
+    schemes = list(CheckpointLoader._schemes.items())
+    with safe_checkpoints(), safe_checkpoints(), pytest.raises(ValueError, match='run'):
+        loads()
+    assert list(CheckpointLoader._schemes.items()) == schemes
