@@ -113,6 +113,10 @@ class SemiDataset(Dataset):
     Args:
         labeled: Dataset or config of the images with masks.
         unlabeled: The same of the others. If it knows of masks, they are hidden.
+        split: Folder with the lists ``labeled.txt`` and ``unlabeled.txt``, relative to
+            ``data_root`` of the parts, which are configs without an ``ann_file`` then.
+            One option selects another split: ``--cfg-options
+            train_dataloader.dataset.split=FOLDER``.
         max_refetch: How many other images of a part are tried where its pipeline
             rejects one.
 
@@ -120,16 +124,20 @@ class SemiDataset(Dataset):
         cumulative_sizes: Number of labeled images, and of all.
 
     Raises:
-        ValueError: If a part is empty, a file lies outside its data root, or the
-            pipeline of ``unlabeled`` loads annotations.
+        ValueError: If a part is empty, a file lies outside its data root, the pipeline
+            of ``unlabeled`` loads annotations, or a part has a list beside ``split``.
     """
 
     def __init__(
         self,
         labeled: BaseDataset | dict,
         unlabeled: BaseDataset | dict,
+        split: str | None = None,
         max_refetch: int = 100,
     ) -> None:
+        if split is not None:
+            labeled = with_split_list('labeled', labeled, split)
+            unlabeled = with_split_list('unlabeled', unlabeled, split)
         _refuse_empty_list('labeled', labeled)
         _refuse_empty_list('unlabeled', unlabeled)
         self.labeled = DeterministicDataset(labeled, max_refetch=max_refetch)
@@ -173,6 +181,32 @@ class SemiDataset(Dataset):
                 'LoadAnnotationsStrict, and its dataset the path of masks'
             )
         return sample
+
+
+def with_split_list(
+    part: str, dataset: BaseDataset | dict, split: str
+) -> dict[str, Any]:
+    """Return the config of a part of a split, with its list as ``ann_file``.
+
+    Args:
+        part: ``'labeled'`` or ``'unlabeled'``.
+        dataset: Config of an mmseg dataset without ``ann_file``.
+        split: Folder of the lists.
+
+    Raises:
+        ValueError: If ``dataset`` is no config of a plain dataset or has a list already.
+    """
+    if not isinstance(dataset, dict) or 'dataset' in dataset or 'datasets' in dataset:
+        raise ValueError(
+            f'SemiDataset: split={split!r} needs the config of a plain dataset as '
+            f'{part}; give a wrapped one its ann_file instead of split'
+        )
+    if dataset.get('ann_file'):
+        raise ValueError(
+            f'SemiDataset: {part}.ann_file={dataset["ann_file"]!r} contradicts '
+            f'split={split!r}; remove one of them'
+        )
+    return {**dataset, 'ann_file': os.path.join(split, f'{part}.txt')}
 
 
 def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:

@@ -13,6 +13,7 @@ from ..label_maps import LabelRule
 from ..splits.published import PUBLISHED, digest
 from ..splits.split_lists import read_list
 from ..tags.image_tags import ImageTags, TagError
+from ..wrappers import with_split_list
 from .check_splits import Finding, Split, SplitImage
 
 StrPath = str | os.PathLike[str]
@@ -59,8 +60,12 @@ def _collect(
     """
     inner = cfg.get('datasets') or ([cfg['dataset']] if 'dataset' in cfg else [])
     if 'unlabeled' in cfg:
-        inner = [cfg['labeled'], _without_masks(cfg['unlabeled'])]
-        _check_name(cfg['labeled'], findings)
+        labeled, unlabeled = cfg['labeled'], cfg['unlabeled']
+        if cfg.get('split') is not None:
+            labeled = with_split_list('labeled', labeled, cfg['split'])
+            unlabeled = with_split_list('unlabeled', unlabeled, cfg['split'])
+        inner = [labeled, _without_masks(unlabeled)]
+        _check_name(labeled, findings)
     for part in inner:
         _collect(name, part, cfg if 'tags' in cfg else weak, splits, findings)
     if inner:

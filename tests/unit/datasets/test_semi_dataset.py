@@ -172,6 +172,28 @@ class TestSemiDataset:
         with pytest.raises(ValueError, match=rf'{name} has no image: {path} is empty'):
             semi(folder)
 
+    def test_split_names_the_folder_of_both_lists(self, folder):
+        lists = folder / 'splits/a'
+        lists.mkdir(parents=True)
+        (lists / 'labeled.txt').write_text('5\n')
+        (lists / 'unlabeled.txt').write_text('0\n2\n')
+        parts = [part(folder, 'x', pipeline) for pipeline in (LABELED, UNLABELED)]
+        for one in parts:
+            del one['ann_file']
+        dataset = SemiDataset(*parts, split='splits/a')
+        names = [Path(dataset.get_data_info(i)['img_path']).stem for i in range(3)]
+        assert names == ['5', '0', '2']
+        assert 'ann_file' not in parts[0]
+
+    def test_split_beside_a_list_or_a_wrapper_is_refused(self, folder):
+        labeled = part(folder, 'labeled', LABELED)
+        bare = {k: v for k, v in labeled.items() if k != 'ann_file'}
+        with pytest.raises(ValueError, match=r"unlabeled\.ann_file='labeled\.txt'"):
+            SemiDataset(bare, labeled, split='splits/a')
+        repeated = {'type': 'RepeatDataset', 'dataset': bare, 'times': 2}
+        with pytest.raises(ValueError, match='plain dataset as labeled'):
+            SemiDataset(repeated, bare, split='splits/a')
+
     def test_a_sample_depends_on_its_draw_alone(self, folder):
         dataset = semi(folder)
         first = dataset[draw(3, 9)]['inputs']['unsup_strong']
