@@ -7,7 +7,7 @@ from mmseg_wsss.models.utils import phases_of, unwrap
 
 
 class PhaseHook(Hook):
-    """Base of the hooks that set a phase of a segmentor in every iteration.
+    """Base class of the hooks that set a phase of a segmentor in every iteration.
 
     A subclass names the phase and computes its value from the iteration alone, so
     there is nothing to save in a checkpoint.

@@ -7,10 +7,11 @@ class Phase:
     """Attribute of a segmentor that a hook sets in every iteration of a training.
 
     It is unset until the hook has set it, and reading it before that raises an error
-    that shows the hook to add: no half of a method can be missing in silence.
+    that shows the hook to add: no half of a method can be missing in silence. Every
+    new value is passed to the segmentor's method ``on_NAME``, if it has one.
 
     Args:
-        hook: The hook's entry of ``custom_hooks``, as it stands in a config.
+        hook: The hook's entry of ``custom_hooks``, as it is written in a config.
 
     Raises:
         RuntimeError: On reading, if no hook has set it.
@@ -35,22 +36,33 @@ iters=...) to custom_hooks
         self.name = name
         self.key = f'_phase_{name}'
 
-    def __get__(self, model: nn.Module | None, owner: type) -> Any:
-        if model is None:
-            return self
+    def require(self, model: nn.Module) -> None:
+        """Raise RuntimeError if no hook has set the phase of the segmentor.
+
+        A compiled step that calls this instead of reading the value is not compiled
+        anew for every new value.
+        """
         if self.key not in model.__dict__:
             raise RuntimeError(
                 f'{type(model).__name__}.{self.name} is unset; add {self.hook} to '
                 'custom_hooks'
             )
+
+    def __get__(self, model: nn.Module | None, owner: type) -> Any:
+        if model is None:
+            return self
+        self.require(model)
         return model.__dict__[self.key]
 
     def __set__(self, model: nn.Module, value: Any) -> None:
         model.__dict__[self.key] = value
+        on_change = getattr(model, f'on_{self.name}', None)
+        if on_change is not None:
+            on_change(value)
 
 
 def phases_of(model: nn.Module) -> dict[str, Phase]:
-    """Phases of a segmentor by their names."""
+    """Return the phases of a segmentor by their names."""
     names = {name for cls in type(model).__mro__ for name in vars(cls)}
     found = {name: getattr(type(model), name) for name in sorted(names)}
     return {name: item for name, item in found.items() if isinstance(item, Phase)}
