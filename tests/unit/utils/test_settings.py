@@ -84,7 +84,7 @@ def test_other_defaults():
         (
             {'boxes': {'owner': 'patner'}},
             ValueError,
-            "boxes.owner must .* got 'patner'",
+            "owner must .* got 'patner'",
         ),
         ({'boxes': {'area': (0.5, 0.2)}}, ValueError, r'area must ascend, got \(0.5,'),
         ({'boxes': {'area': (0, 1)}}, ValueError, r'boxes.area\[0\] must be above 0'),
