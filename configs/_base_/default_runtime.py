@@ -16,5 +16,7 @@ load_from = None
 resume = False
 
 # Derived randomness makes a resumed run equal an uninterrupted one; the guard stops at
-# the first loss that is not finite, before anything is saved.
-custom_hooks = [dict(type='IterationSeedHook'), dict(type='NonFiniteLossHook')]
+# the first loss that is not finite, before anything is saved. A recipe with hooks of
+# its method sets `custom_hooks = [*_base_.runtime_hooks, dict(type=...)]`.
+runtime_hooks = [dict(type='IterationSeedHook'), dict(type='NonFiniteLossHook')]
+custom_hooks = runtime_hooks

@@ -1,6 +1,6 @@
-# What the strong views of unlabeled images go through, on RGB.
+# Color operations of the strong views of unlabeled images, on RGB.
 
-# MKD: exactly one operation, with these weights (mkd.md, section 9.1).
+# MKD's released code: exactly one operation, drawn with these weights.
 mkd_strong = [
     dict(
         type='WeightedChoice',
@@ -20,7 +20,8 @@ mkd_strong = [
         weights=[0.3, 0.5, 0.1, 0.1, 0.5],
     ),
 ]
-# UniMatch and FixMatch: each operation by itself, now and then (section 14).
+# UniMatch and FixMatch: each operation independently, with its own probability.
+# Source: Yang et al., UniMatch, https://arxiv.org/abs/2208.09910
 unimatch_strong = [
     dict(
         type='RandomApply',

@@ -1,4 +1,12 @@
-# Two students that teach each other; data, start and budget are those of the MKD run.
-_base_ = '../mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
-model = dict(_delete_=True, type='CPS', segmentor=_base_.model.segmentor)
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']
+# Two students that supervise each other. Same data, start and budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
+    '../_base_/datasets/voc_mini_semi_1_4.py',
+    '../_base_/schedules/semi_mini_900.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='CPS', segmentor=_base_.segmentor)
+load_from = (
+    'work_dirs/supervised_mobilenet-v2_1xb8-1000_sup-1-4-voc-mini-225/iter_1000.pth'
+)
+default_hooks = dict(checkpoint=dict(save_best='student1/mIoU'))

@@ -1,6 +1,11 @@
-# Two students that teach each other, without color operations (mkd.md, section 14);
-# images and budget are those of the MKD run.
-_base_ = '../mkd/mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
+# Two students that supervise each other, without color operations. Same images and
+# budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16.py',
+    '../_base_/datasets/voc12_semi.py',
+    '../_base_/schedules/semi_30k.py',
+    '../_base_/default_runtime.py',
+]
 weak_view = [dict(type='PackWeakInputs')]
 labeled_pipeline = [
     dict(type='LoadImageStrict'),
@@ -19,5 +24,5 @@ train_dataloader = dict(
         unlabeled=dict(pipeline=unlabeled_pipeline),
     )
 )
-model = dict(_delete_=True, type='CPS', segmentor=_base_.model.segmentor)
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']
+model = dict(type='CPS', segmentor=_base_.segmentor)
+default_hooks = dict(checkpoint=dict(save_best='student1/mIoU'))

@@ -1,6 +1,11 @@
-# Two students that teach each other, without color operations (mkd.md, section 14);
-# images and budget are those of the MKD run.
-_base_ = '../mkd/mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
+# Two students that supervise each other, without color operations. Same images and
+# budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16_cityscapes.py',
+    '../_base_/datasets/cityscapes_semi.py',
+    '../_base_/schedules/semi_60k.py',
+    '../_base_/default_runtime.py',
+]
 weak_view = [dict(type='PackWeakInputs')]
 labeled_pipeline = [
     dict(type='LoadImageStrict'),
@@ -20,9 +25,8 @@ train_dataloader = dict(
     )
 )
 model = dict(
-    _delete_=True,
     type='CPS',
-    segmentor=_base_.model.segmentor,
+    segmentor=_base_.segmentor,
     semi_train_cfg=dict(cps_weight=5.0),
 )
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']
+default_hooks = dict(checkpoint=dict(save_best='student1/mIoU'))

@@ -1,7 +1,10 @@
-# A student taught by itself, with UniMatch's strong views;
-# data and budget are those of the MKD run.
-_base_ = '../mkd/mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
+# One strong view per unlabeled image, no teacher. Same data and budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16.py',
+    '../_base_/datasets/voc12_semi.py',
+    '../_base_/schedules/semi_30k.py',
+    '../_base_/default_runtime.py',
+]
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=_base_.fixmatch_pipeline)))
-model = dict(_delete_=True, type='FixMatch', segmentor=_base_.model.segmentor)
+model = dict(type='FixMatch', segmentor=_base_.segmentor)
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']

@@ -1,9 +1,17 @@
-# A student and its mean teacher; data, start and budget are those of the MKD run.
-_base_ = '../mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
+# A student and its mean teacher. Same data, start and budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
+    '../_base_/datasets/voc_mini_semi_1_4.py',
+    '../_base_/schedules/semi_mini_900.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(
-    _delete_=True,
     type='MeanTeacherSegmentor',
-    segmentor=_base_.model.segmentor,
+    segmentor=_base_.segmentor,
     semi_train_cfg=dict(cutmix=dict(num_boxes=3, prop_range=(0.25, 0.5))),
 )
+load_from = (
+    'work_dirs/supervised_mobilenet-v2_1xb8-1000_sup-1-4-voc-mini-225/iter_1000.pth'
+)
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
+custom_hooks = [*_base_.runtime_hooks, dict(type='MeanTeacherHook', decay=0.99)]

@@ -1,3 +1,3 @@
-# Ablation: no feature augmentation; everything else is that of the MKD run.
+# Ablation. No feature augmentation.
 _base_ = './mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
 model = dict(semi_train_cfg=dict(isda=None))

@@ -1,6 +1,6 @@
-# The one published config: teachers in train mode, padding trained as a class, slow
-# batch statistics, no threshold (mkd.md, sections 13 and 14). The number of GPUs that
-# it was meant for is not known.
+# The released config: teachers in train mode, padding trained as a class, slow batch
+# statistics, no confidence threshold. The number of GPUs of the published run is not
+# known.
 _base_ = './mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 model = dict(
     segmentor=dict(

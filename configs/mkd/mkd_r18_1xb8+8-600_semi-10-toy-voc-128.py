@@ -1,6 +1,6 @@
-# What tools/demo_mkd.py trains: 10 toy images with masks and 390 bare ones, from the
-# network of the 10 masks alone. With so few masks many labels are wrong: only sure ones
-# serve, slower teachers give them, and no offset blurs them.
+# The config of tools/demo_mkd.py: 10 labeled and 390 unlabeled toy images, from the
+# network of the 10 masks alone. With so few masks many pseudo-labels are wrong: hence
+# high thresholds, slow teachers and no feature augmentation.
 _base_ = [
     '../_base_/models/toy_fcn.py',
     '../_base_/datasets/toy_voc_semi_10.py',
@@ -9,14 +9,13 @@ _base_ = [
 ]
 max_iters = 600
 model = dict(
-    _delete_=True,
     type='MKD',
-    segmentor=_base_.model,
-    # The head's logits are at stride 8 already, which the published 0.5 would lead to.
+    segmentor=_base_.segmentor,
     semi_train_cfg=dict(
         isda=None,
         pseudo_thr_teacher=0.8,
         pseudo_thr_student=0.8,
+        # The logits are at stride 8 already, the stride that the published 0.5 yields.
         loss_scale_factor=1.0,
     ),
 )
@@ -26,4 +25,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type='TeacherStudentValLoop')
-custom_hooks = [*_base_.custom_hooks, dict(type='MeanTeacherHook', decay=0.98)]
+custom_hooks = [*_base_.runtime_hooks, dict(type='MeanTeacherHook', decay=0.98)]

@@ -1,4 +1,5 @@
-# One GPU: a quarter of the images a step and of the rate, four times the steps.
+# One GPU: a quarter of the images per step and of the learning rate, four times the
+# iterations.
 _base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
 max_iters = 240000
 optim_wrapper = dict(optimizer=dict(lr=1.25e-3))

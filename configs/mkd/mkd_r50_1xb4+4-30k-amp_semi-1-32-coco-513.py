@@ -1,11 +1,10 @@
-# MKD on COCO 2017, 1/32 of UniMatch's lists: settings are those of VOC.
+# MKD on COCO 2017, 1/32 of UniMatch's splits, with the settings of VOC 2012.
 _base_ = [
-    '../_base_/models/deeplabv3plus_r50-d16.py',
+    '../_base_/models/deeplabv3plus_r50-d16_coco.py',
     '../_base_/datasets/coco_semi.py',
     '../_base_/schedules/semi_30k.py',
     '../_base_/default_runtime.py',
 ]
-_base_.model.decode_head.num_classes = 81
-model = dict(_delete_=True, type='MKD', segmentor=_base_.model)
+model = dict(type='MKD', segmentor=_base_.segmentor)
 default_hooks = dict(checkpoint=dict(save_best='student1/mIoU'))
-custom_hooks = [*_base_.custom_hooks, dict(type='MeanTeacherHook', decay=0.6)]
+custom_hooks = [*_base_.runtime_hooks, dict(type='MeanTeacherHook', decay=0.6)]

@@ -1,4 +1,4 @@
-# The start of all runs on voc-mini: 51 masks, mmseg's own data set and segmentor.
+# The start of all semi-supervised runs on voc-mini: 51 masks; mmseg's own classes.
 _base_ = [
     '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
     '../_base_/datasets/voc_mini_masks.py',
@@ -11,7 +11,8 @@ train_dataloader = dict(
         ann_file=f'{_base_.voc}/ImageSets/Segmentation/semi_1_4/labeled.txt',
     )
 )
-model = dict(data_preprocessor=dict(size=_base_.crop_size, size_divisor=None))
+model = _base_.segmentor
+model.data_preprocessor.update(size=_base_.crop_size, size_divisor=None)
 max_iters = 1000
 param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)

@@ -1,4 +1,4 @@
-# The 10 toy images with masks alone; the start of the MKD run.
+# The 10 labeled toy images alone; the start of the MKD config.
 _base_ = [
     '../_base_/models/toy_fcn.py',
     '../_base_/datasets/toy_voc_semi_10.py',
@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 max_iters = 700
-model = dict(_delete_=True, type='SemiBaseSegmentor', segmentor=_base_.model)
+model = dict(type='SemiBaseSegmentor', segmentor=_base_.segmentor)
 val_cfg = dict(type='TeacherStudentValLoop')
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),

@@ -1,5 +1,9 @@
-# The labeled images alone; data and budget are those of the MKD run.
-_base_ = '../mkd/mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
-model = dict(_delete_=True, type='SemiBaseSegmentor', segmentor=_base_.model.segmentor)
+# The labeled images alone. Same data and budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16.py',
+    '../_base_/datasets/voc12_semi.py',
+    '../_base_/schedules/semi_30k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='SemiBaseSegmentor', segmentor=_base_.segmentor)
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']

@@ -1,5 +1,9 @@
-# The labeled images alone; data and budget are those of the MKD run.
-_base_ = '../mkd/mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
-model = dict(_delete_=True, type='SemiBaseSegmentor', segmentor=_base_.model.segmentor)
+# The labeled images alone. Same data and budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16_cityscapes.py',
+    '../_base_/datasets/cityscapes_semi.py',
+    '../_base_/schedules/semi_60k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='SemiBaseSegmentor', segmentor=_base_.segmentor)
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']

@@ -1,10 +1,9 @@
-# UniMatch V2 on DINOv2 through mmpretrain: AdamW, the new layers at forty times the
-# rate (mkd.md, section 14). mmseg's DPTHead asks for class tokens that mmpretrain keeps
-# to itself, so a pyramid and a UPerHead stand in for it.
+# UniMatch V2 on DINOv2 through mmpretrain, on 732 labeled images of the classic split.
+# mmseg's DPTHead needs class tokens that mmpretrain's backbone does not return, so a
+# feature pyramid and a UPerHead replace it.
 _base_ = [
-    '../_base_/models/deeplabv3plus_r50-d16.py',
     '../_base_/datasets/voc12_semi.py',
-    '../_base_/schedules/semi_30k.py',
+    '../_base_/schedules/semi_30k_adamw.py',
     '../_base_/default_runtime.py',
 ]
 custom_imports = dict(
@@ -43,22 +42,28 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        labeled=dict(ann_file=f'{split}/labeled.txt', pipeline=labeled_pipeline),
-        unlabeled=dict(ann_file=f'{split}/unlabeled.txt', pipeline=unlabeled_pipeline),
+        split=split,
+        labeled=dict(pipeline=labeled_pipeline),
+        unlabeled=dict(pipeline=unlabeled_pipeline),
     )
 )
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
-    _delete_=True,
     type='UniMatchV2',
     segmentor=dict(
         type='EncoderDecoder',
-        data_preprocessor={
-            **_base_.model.data_preprocessor,
-            'test_cfg': dict(size_divisor=14),
-        },
+        data_preprocessor=dict(
+            type='SegDataPreProcessor',
+            mean=[123.675, 116.28, 103.53],
+            std=[58.395, 57.12, 57.375],
+            bgr_to_rgb=True,
+            pad_val=0,
+            seg_pad_val=255,
+            size_divisor=1,
+            test_cfg=dict(size_divisor=14),
+        ),
         backbone=dict(
             type='mmpretrain.VisionTransformer',
             arch='dinov2-small',
@@ -82,7 +87,7 @@ model = dict(
             pool_scales=(1, 2, 3, 6),
             channels=256,
             dropout_ratio=0.1,
-            num_classes=_base_.num_classes,
+            num_classes=21,
             norm_cfg=norm_cfg,
             align_corners=False,
             loss_decode=dict(
@@ -93,10 +98,5 @@ model = dict(
         test_cfg=dict(mode='whole'),
     ),
 )
-new_layers = dict(lr_mult=40.0)
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=5e-6, weight_decay=0.01),
-    paramwise_cfg=dict(custom_keys={'decode_head': new_layers, 'neck': new_layers}),
-)
 default_hooks = dict(checkpoint=dict(save_best='teacher/mIoU'))
-custom_hooks = [*_base_.custom_hooks, dict(type='MeanTeacherHook', decay=0.996)]
+custom_hooks = [*_base_.runtime_hooks, dict(type='MeanTeacherHook', decay=0.996)]

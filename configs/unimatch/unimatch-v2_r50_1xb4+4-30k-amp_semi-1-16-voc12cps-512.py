@@ -1,10 +1,12 @@
-# UniMatch V2: a mean teacher, two strong views of complementary features;
-# data and budget are those of the MKD run.
-_base_ = '../mkd/mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=_base_.unimatch_pipeline)))
-model = dict(_delete_=True, type='UniMatchV2', segmentor=_base_.model.segmentor)
-default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
-custom_hooks = [
-    h if h.type != 'MeanTeacherHook' else {**h, 'decay': 0.996}
-    for h in _base_.custom_hooks
+# UniMatch V2: a mean teacher, two strong views of complementary features.
+# Same data and budget as the MKD config.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16.py',
+    '../_base_/datasets/voc12_semi.py',
+    '../_base_/schedules/semi_30k.py',
+    '../_base_/default_runtime.py',
 ]
+train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=_base_.unimatch_pipeline)))
+model = dict(type='UniMatchV2', segmentor=_base_.segmentor)
+default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
+custom_hooks = [*_base_.runtime_hooks, dict(type='MeanTeacherHook', decay=0.996)]

@@ -1,12 +1,16 @@
-# UniMatch V1, without a threshold on Cityscapes; data and budget are those of the MKD
-# run.
-_base_ = '../mkd/mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
+# UniMatch V1: two strong views and one of perturbed features.
+# Same data and budget as the MKD config.
+# As published for Cityscapes, there is no confidence threshold.
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d16_cityscapes.py',
+    '../_base_/datasets/cityscapes_semi.py',
+    '../_base_/schedules/semi_60k.py',
+    '../_base_/default_runtime.py',
+]
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=_base_.unimatch_pipeline)))
 model = dict(
-    _delete_=True,
     type='UniMatch',
-    segmentor=_base_.model.segmentor,
+    segmentor=_base_.segmentor,
     semi_train_cfg=dict(pseudo_thr=0.0),
 )
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'MeanTeacherHook']

@@ -194,7 +194,7 @@ def with_split_list(
         split: Folder of the lists.
 
     Raises:
-        ValueError: If ``dataset`` is no config of a plain dataset or has a list already.
+        ValueError: If ``dataset`` is no config of a plain dataset or has a list.
     """
     if not isinstance(dataset, dict) or 'dataset' in dataset or 'datasets' in dataset:
         raise ValueError(

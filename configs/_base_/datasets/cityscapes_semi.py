@@ -1,9 +1,9 @@
 # Cityscapes: the labeled part of the 2,975 training images with masks, the rest
-# without. Crop and scales are our choice: MKD's are not published (mkd.md, section 10).
-# mmseg's converter makes the label maps, tools/dataset_converters/semi_splits.py the
-# splits: cityscapes-cps_1_{16,8,4,2}, cityscapes-u2pl_1_{16,8,4,2} and
-# cityscapes-unimatch_1_30. Images are tested whole, or by windows where the model has
-# test_cfg=dict(mode='slide', crop_size=(769, 769), stride=(512, 512)).
+# without. Crop and scales are our choice: those of MKD are not published. mmseg's
+# converter makes the label maps, tools/dataset_converters/semi_splits.py the splits
+# cityscapes-cps_1_{16,8,4,2}, cityscapes-u2pl_1_{16,8,4,2} and
+# cityscapes-unimatch_1_30. Another split: --cfg-options \
+#   train_dataloader.dataset.split=splits/cityscapes-cps_1_8
 _base_ = '../strong_views.py'
 
 data_root = 'data/cityscapes'
@@ -34,7 +34,7 @@ unlabeled_pipeline = [
         unsup_strong=strong_view,
     ),
 ]
-# Unlabeled images for FixMatch, with one strong view, and for UniMatch, with two.
+# Unlabeled images: one strong view for FixMatch, two for UniMatch.
 unimatch_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 fixmatch_pipeline = [
     dict(type='LoadImageStrict'),
@@ -67,18 +67,17 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
+        split=split,
         labeled=dict(
             type='CityscapesDataset',
             data_root=data_root,
             data_prefix=dict(img_path='leftImg8bit', seg_map_path='gtFine'),
-            ann_file=f'{split}/labeled.txt',
             pipeline=labeled_pipeline,
         ),
         unlabeled=dict(
             type='CityscapesDataset',
             data_root=data_root,
             data_prefix=dict(img_path='leftImg8bit'),
-            ann_file=f'{split}/unlabeled.txt',
             pipeline=unlabeled_pipeline,
         ),
     ),

@@ -45,18 +45,17 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
+        split=split,
         labeled=dict(
             type='COCOObjectsDataset',
             data_root=data_root,
             data_prefix=dict(img_path='train2017', seg_map_path='masks/train2017'),
-            ann_file=f'{split}/labeled.txt',
             pipeline=labeled_pipeline,
         ),
         unlabeled=dict(
             type='COCOObjectsDataset',
             data_root=data_root,
             data_prefix=dict(img_path='train2017'),
-            ann_file=f'{split}/unlabeled.txt',
             pipeline=unlabeled_pipeline,
         ),
     ),

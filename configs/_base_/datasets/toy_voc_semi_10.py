@@ -1,10 +1,10 @@
-# Generated images (python -m mmseg_wsss.datasets.toy.toy_voc data/toy_voc): 10 of
-# the 400 have masks, those of the other 390 are never opened.
+# Generated images (python -m mmseg_wsss.datasets.toy.toy_voc data/toy_voc): 10 labeled
+# and 390 unlabeled.
 data_root = 'data/toy_voc'
 crop_size = (128, 128)
 batch_size = 16  # 8 + 8
 
-# Ten images are soon known by heart: sizes, turns and colors vary widely.
+# Ten labeled images are soon memorized: strong changes of scale, angle and color.
 size_and_side = [
     dict(type='RandomRescale', ratio_range=(0.6, 1.6)),
     dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),

@@ -1,8 +1,10 @@
 # PASCAL VOC 2012: the labeled part of train_aug with masks, the rest without, in the
-# pipelines of MKD's release (mkd.md, section 9.1). tools/dataset_converters/voc_sbd.py
-# makes train_aug and its masks, tools/dataset_converters/semi_splits.py the splits:
+# pipelines of MKD's released code. tools/dataset_converters/voc_sbd.py makes train_aug
+# and its masks, tools/dataset_converters/semi_splits.py the splits
 # voc-classic_{92,183,366,732,1464}, voc-blended-cps_1_{16,8,4,2} and
-# voc-blended-u2pl_1_{16,8,4,2}. Results on two families are not comparable.
+# voc-blended-u2pl_1_{16,8,4,2}. Results on two families are not comparable. Another
+# split: --cfg-options \
+#   train_dataloader.dataset.split=ImageSets/Segmentation/voc-blended-cps_1_8
 _base_ = '../strong_views.py'
 
 data_root = 'data/VOCdevkit/VOC2012'
@@ -36,7 +38,7 @@ unlabeled_pipeline = [
         unsup_strong=strong_view,
     ),
 ]
-# Unlabeled images for FixMatch, with one strong view, and for UniMatch, with two.
+# Unlabeled images: one strong view for FixMatch, two for UniMatch.
 unimatch_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 fixmatch_pipeline = [
     dict(type='LoadImageStrict'),
@@ -70,20 +72,19 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
+        split=split,
         labeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(
                 img_path='JPEGImages', seg_map_path='SegmentationClassAug'
             ),
-            ann_file=f'{split}/labeled.txt',
             pipeline=labeled_pipeline,
         ),
         unlabeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(img_path='JPEGImages'),
-            ann_file=f'{split}/unlabeled.txt',
             pipeline=unlabeled_pipeline,
         ),
     ),

@@ -1,5 +1,5 @@
-# voc-mini for checks on a CPU: 51 images with masks, 154 of which masks are never
-# opened, 150 to validate. The lists semi_1_8 (25) and semi_1_2 (102) lie beside.
+# voc-mini for checks on a CPU: 51 labeled and 154 unlabeled images, 150 to validate.
+# The splits semi_1_8 (25 labeled) and semi_1_2 (102) lie in the same folder.
 _base_ = '../strong_views.py'
 
 data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
@@ -30,7 +30,7 @@ unlabeled_pipeline = [
         unsup_strong=strong_view,
     ),
 ]
-# Unlabeled images for FixMatch, with one strong view, and for UniMatch, with two.
+# Unlabeled images: one strong view for FixMatch, two for UniMatch.
 unimatch_view = [*_base_.unimatch_strong, dict(type='PackWeakInputs')]
 fixmatch_pipeline = [
     dict(type='LoadImageStrict'),
@@ -63,18 +63,17 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
+        split=split,
         labeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-            ann_file=f'{split}/labeled.txt',
             pipeline=labeled_pipeline,
         ),
         unlabeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,
             data_prefix=dict(img_path='JPEGImages'),
-            ann_file=f'{split}/unlabeled.txt',
             pipeline=unlabeled_pipeline,
         ),
     ),

@@ -1,7 +1,7 @@
 # A light network for CPUs: MobileNetV2 at output stride 16, batch norm frozen, nothing
 # of the stem and the first two stages trained; the decoder adds the map of stride 8.
 num_classes = 21
-model = dict(
+segmentor = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',

@@ -1,7 +1,9 @@
-# DeepLabV3+ on ResNet-50 at output stride 16, as in MKD's release (mkd.md, section 4).
+# DeepLabV3+ on ResNet-50 at output stride 16, the network of MKD's released code.
+# A semi-supervised method trains `segmentor`; a plain config takes
+# `model = _base_.segmentor`.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 num_classes = 21
-model = dict(
+segmentor = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',

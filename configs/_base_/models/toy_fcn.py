@@ -1,7 +1,7 @@
 # Three stages of a narrow ResNet-18 from scratch, output stride 8, with an FCN head.
 norm_cfg = dict(type='BN', requires_grad=True)
 num_classes = 7
-model = dict(
+segmentor = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',

@@ -1,6 +1,6 @@
-# MKD's release (mkd.md, section 10): SGD, one rate for all, poly, static loss scale.
-# The rate belongs to 4 labeled images a step on all GPUs together, and is
-# proportional to them.
+# Schedule of MKD's released code: SGD, one learning rate, poly decay, static loss
+# scale. The learning rate is set for 4 labeled images per step on all GPUs together and
+# scales linearly with them.
 max_iters = 30000
 optimizer = dict(type='SGD', lr=2.5e-3, momentum=0.9, weight_decay=5e-4)
 optim_wrapper = dict(type='AmpOptimWrapper', optimizer=optimizer, loss_scale=512.0)

@@ -5,5 +5,6 @@ _base_ = [
     '../../_base_/schedules/mini_600.py',
     '../../_base_/plain_runtime.py',
 ]
-model = dict(data_preprocessor=dict(size=_base_.crop_size, size_divisor=None))
+model = _base_.segmentor
+model.data_preprocessor.update(size=_base_.crop_size, size_divisor=None)
 default_hooks = dict(checkpoint=dict(type='CheckpointHook'))

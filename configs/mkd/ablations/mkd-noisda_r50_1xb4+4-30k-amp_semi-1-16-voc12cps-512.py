@@ -1,3 +1,3 @@
-# No feature augmentation; everything else is that of the MKD run.
+# Ablation. No feature augmentation.
 _base_ = '../mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 model = dict(semi_train_cfg=dict(isda=None))

@@ -1,4 +1,4 @@
-# Weak views differ in their geometry alone; everything else is that of the MKD run.
+# Ablation. Weak views without color operations.
 _base_ = '../mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 unlabeled_pipeline = [
     dict(type='LoadImageStrict'),

@@ -1,4 +1,3 @@
-# Labeled images take no part in the cross terms; everything else is that of the MKD
-# run.
+# Ablation. Labeled images take no part in L_st and L_ss.
 _base_ = '../mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 model = dict(semi_train_cfg=dict(semi_on_labeled=False))

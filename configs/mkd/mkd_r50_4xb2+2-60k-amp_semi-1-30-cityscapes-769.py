@@ -1,8 +1,0 @@
-_base_ = './mkd_r50_4xb2+2-60k-amp_semi-1-16-cityscapes-769.py'
-split = 'splits/cityscapes-unimatch_1_30'
-train_dataloader = dict(
-    dataset=dict(
-        labeled=dict(ann_file=f'{split}/labeled.txt'),
-        unlabeled=dict(ann_file=f'{split}/unlabeled.txt'),
-    )
-)
