@@ -6,7 +6,7 @@ _base_ = [
 ]
 model = dict(type='AFA')
 custom_hooks = [
-    *_base_.custom_hooks,
+    *_base_.runtime_hooks,
     # Released: `i <= 2000` and `i <= 6000`, counted from 0.
     dict(type='WeakWarmupHook', iters=2001),
     dict(type='AffinityLabelHook', begin=6001),

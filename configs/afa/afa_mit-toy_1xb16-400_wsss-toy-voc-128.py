@@ -7,7 +7,7 @@ _base_ = [
 ]
 model = dict(type='AFA')
 custom_hooks = [
-    *_base_.custom_hooks,
+    *_base_.runtime_hooks,
     dict(type='WeakWarmupHook', iters=200),
     dict(type='AffinityLabelHook', begin=300),
 ]

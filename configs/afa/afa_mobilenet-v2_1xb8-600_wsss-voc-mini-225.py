@@ -5,7 +5,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
-optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys={'affinity_head': dict(lr_mult=10.0)})
-)
-custom_hooks = [*_base_.custom_hooks, dict(type='AffinityLabelHook', begin=300)]
+custom_hooks = [*_base_.runtime_hooks, dict(type='AffinityLabelHook', begin=300)]

@@ -1,6 +1,6 @@
 # AffinityNet on WideResNet-38 with PSA's settings: 8 epochs of 10,582 images, new
-# layers at ten times the rate (specification of RCM + MAM: section 11). The folders
-# are set by tools/wsss_pipeline.py.
+# layers at ten times the learning rate. tools/wsss_pipeline.py sets the folders.
+# Source: Ahn and Kwak, https://arxiv.org/abs/1803.10464
 _base_ = [
     '../_base_/models/rcmmam_wrn38.py',
     '../_base_/datasets/voc12_aug_weak.py',

@@ -1,6 +1,12 @@
-# Ablation (b): two heads, teacher A only; everything else is that of the ASDT run.
-_base_ = './asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
+# Ablation (b): two heads, teacher A only. Same start and budget as the ASDT config.
+_base_ = [
+    '../_base_/models/asdt_mobilenet-v2.py',
+    '../_base_/datasets/voc_mini_weak.py',
+    '../_base_/schedules/mini_600.py',
+    '../_base_/default_runtime.py',
+]
+load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
 custom_hooks = [
-    {**h, 'mode': 'never'} if h.type == 'PWMDistillationHook' else h
-    for h in _base_.custom_hooks
+    *_base_.runtime_hooks,
+    dict(type='PWMDistillationHook', mode='never', period=20, divisor=2, begin=150),
 ]

@@ -35,7 +35,7 @@ test_cfg = None
 default_hooks = dict(checkpoint=dict(interval=500))
 # No classifier is at hand to start from: it comes first, alone, for 600 iterations.
 custom_hooks = [
-    *_base_.custom_hooks,
+    *_base_.runtime_hooks,
     dict(type='WeakWarmupHook', iters=600),
     dict(type='PWMDistillationHook', period=20, divisor=2, begin=1000),
 ]

@@ -31,6 +31,6 @@ param_scheduler = [
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 default_hooks = dict(checkpoint=dict(interval=80))
 custom_hooks = [
-    *_base_.custom_hooks,
+    *_base_.runtime_hooks,
     dict(type='PWMDistillationHook', period=20, divisor=2, begin=100),
 ]

@@ -1,4 +1,9 @@
-# The classifier alone; its CAMs are normalized as those of the others.
-_base_ = '../tscd/tscd_mit-b1_2xb2-20k_wsss-voc12aug-512.py'
+# The classifier alone, with the data and budget of the TSCD config, of which it is an
+# ablation.
+_base_ = [
+    '../_base_/models/camseg_mit-b1.py',
+    '../_base_/datasets/voc12_aug_weak_512.py',
+    '../_base_/schedules/afa_20k.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(type='WSSSBase', test_cfg=dict(cam_normalization='minmax'))
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'WeakWarmupHook']

@@ -1,3 +1,10 @@
-# Segmentation on CAMs that are cut and not refined; no affinity, no second view.
-_base_ = '../tscd/tscd_mit-b1_2xb2-20k_wsss-voc12aug-512.py'
-model = dict(type='CAMSeg')
+# Labels from thresholded CAMs without refinement, with the data and budget of the TSCD
+# config, of which it is an ablation: no affinity, no second view.
+_base_ = [
+    '../_base_/models/camseg_mit-b1.py',
+    '../_base_/datasets/voc12_aug_weak_512.py',
+    '../_base_/schedules/afa_20k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='CAMSeg', decode_head=dict(align_corners=True))
+custom_hooks = [*_base_.runtime_hooks, dict(type='WeakWarmupHook', iters=2001)]

@@ -15,7 +15,7 @@ param_scheduler = [
 ]
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 custom_hooks = [
-    *_base_.custom_hooks,
+    *_base_.runtime_hooks,
     dict(type='MeanTeacherHook', decay=0.99, schedule='constant'),
 ]
 val_evaluator = [

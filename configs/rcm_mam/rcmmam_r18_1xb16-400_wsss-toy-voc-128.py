@@ -13,7 +13,7 @@ model = dict(
     test_cfg=dict(pseudo_sources=['cam', 'region'], predict_tags=True),
 )
 custom_hooks = [
-    *_base_.custom_hooks,
+    *_base_.runtime_hooks,
     dict(type='WeakWarmupHook', iters=200),
     dict(type='MeanTeacherHook', decay=0.99, schedule='constant'),
 ]

@@ -6,6 +6,6 @@ _base_ = [
 ]
 model = dict(type='TSCD', decode_head=dict(align_corners=True))
 custom_hooks = [
-    *_base_.custom_hooks,
+    *_base_.runtime_hooks,
     dict(type='WeakWarmupHook', iters=2001),  # released: `i <= 2000`, counted from 0
 ]

@@ -1,8 +1,14 @@
-# TSCD's own settings for COCO were not published: AFA's schedule, with TSCD's refiner.
-_base_ = '../afa/afa_mit-b1_4xb2-80k_wsss-coco14-512.py'
+# TSCD's settings for COCO 2014 were not published: AFA's schedule, with VARM.
+_base_ = [
+    '../_base_/models/camseg_mit-b1.py',
+    '../_base_/datasets/coco14_weak.py',
+    '../_base_/schedules/afa_80k.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(
     type='TSCD',
-    decode_head=dict(align_corners=True),
-    refiner=dict(_delete_=True, type='LocalAffinityRefiner', kind='varm'),
+    cam_head=dict(num_classes=80),
+    decode_head=dict(num_classes=81, align_corners=True),
+    refiner=dict(type='LocalAffinityRefiner', kind='varm'),
 )
-custom_hooks = [h for h in _base_.custom_hooks if h.type != 'AffinityLabelHook']
+custom_hooks = [*_base_.runtime_hooks, dict(type='WeakWarmupHook', iters=5001)]

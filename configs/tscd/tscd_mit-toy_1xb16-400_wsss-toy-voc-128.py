@@ -6,4 +6,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(type='TSCD', n_points=400)
-custom_hooks = [*_base_.custom_hooks, dict(type='WeakWarmupHook', iters=200)]
+custom_hooks = [*_base_.runtime_hooks, dict(type='WeakWarmupHook', iters=200)]

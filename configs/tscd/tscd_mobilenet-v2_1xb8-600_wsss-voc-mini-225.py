@@ -7,6 +7,3 @@ _base_ = [
 ]
 model = dict(type='TSCD')
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
-optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys={'affinity_head': dict(lr_mult=10.0)})
-)

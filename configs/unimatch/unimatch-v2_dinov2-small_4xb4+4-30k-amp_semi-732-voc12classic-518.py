@@ -35,9 +35,9 @@ unlabeled_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(518, 518), keep_ratio=True),
-    dict(type='LoadAnnotationsStrict'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(

@@ -56,8 +56,8 @@ unimatch_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadImageStrict'),
-    dict(type='LoadAnnotationsStrict'),
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(

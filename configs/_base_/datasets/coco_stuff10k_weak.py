@@ -13,8 +13,8 @@ train_pipeline = [
 ]
 # Masks hold 0 where nothing is labeled, and 1 to 171.
 test_pipeline = [
-    dict(type='LoadImageStrict'),
-    dict(type='LoadAnnotationsStrict', reduce_zero_label=True),
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(

@@ -40,8 +40,8 @@ unlabeled_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadImageStrict'),
-    dict(type='LoadAnnotationsStrict'),
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(

@@ -12,8 +12,8 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageStrict'),
-    dict(type='LoadAnnotationsStrict'),
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(

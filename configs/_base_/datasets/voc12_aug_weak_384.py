@@ -1,7 +1,9 @@
-# VOC 2012 with the augmentation of RCM + MAM (specification: section 9). Seeds are
-# judged on the 1,464 images of train, by the threshold that suits them best.
-_base_ = './voc12_aug_weak.py'
+# PASCAL VOC 2012, train_aug (10,582 images) labeled by image tags alone, with the
+# augmentation of RCM + MAM. Validation scores the CAMs of the 1,464 images of train at
+# their best threshold, which needs the masks of these images.
+data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (384, 384)
+
 train_pipeline = [
     dict(type='LoadImageStrict'),
     # The longer side becomes 256 to 512 pixels.
@@ -29,23 +31,43 @@ train_pipeline = [
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWeakInputs'),
 ]
-train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackWeakInputs'),
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='EndlessSampler'),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=dict(
+            type='PascalVOCDataset',
+            data_root=data_root,
+            data_prefix=dict(img_path='JPEGImages'),
+            ann_file='ImageSets/Segmentation/train_aug.txt',
+        ),
+        tags=dict(path=f'{data_root}/tags_train_aug.json'),
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        _delete_=True,
         type='WeakDataset',
         dataset=dict(
             type='PascalVOCDataset',
-            data_root=_base_.data_root,
+            data_root=data_root,
             data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
             ann_file='ImageSets/Segmentation/train.txt',
         ),
         tags=dict(source='masks'),
-        pipeline=_base_.test_pipeline,
+        pipeline=test_pipeline,
         test_mode=True,
     ),
 )
@@ -59,3 +81,18 @@ val_evaluator = [
     dict(type='MultiLabelMetric'),
 ]
 test_evaluator = val_evaluator
+
+# What tools/export_pseudo_labels.py runs over: the training images, at full size.
+export_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='WeakDataset',
+        dataset=train_dataloader['dataset']['dataset'],
+        tags=train_dataloader['dataset']['tags'],
+        pipeline=[dict(type='LoadImageStrict'), dict(type='PackWeakInputs')],
+        test_mode=True,
+    ),
+)

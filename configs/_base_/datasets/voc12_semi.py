@@ -60,9 +60,9 @@ unimatch_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(512, 512), keep_ratio=True),
-    dict(type='LoadAnnotationsStrict'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(

@@ -52,9 +52,9 @@ unimatch_pipeline = [
     ),
 ]
 test_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(321, 321), keep_ratio=True),
-    dict(type='LoadAnnotationsStrict'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(

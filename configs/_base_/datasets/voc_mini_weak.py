@@ -12,9 +12,9 @@ train_pipeline = [
     dict(type='PackWeakInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(321, 321), keep_ratio=True),
-    dict(type='LoadAnnotationsStrict'),
+    dict(type='LoadAnnotations'),
     dict(type='PackWeakInputs'),
 ]
 train_split = dict(

@@ -68,7 +68,7 @@ tta_model = dict(
     ),
 )
 tta_pipeline = [
-    dict(type='LoadImageStrict'),
+    dict(type='LoadImageFromFile'),
     dict(
         type='TestTimeAug',
         transforms=[
@@ -77,7 +77,7 @@ tta_pipeline = [
                 for side in (512, 256, 384)
             ],
             [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
-            [dict(type='LoadAnnotationsStrict')],
+            [dict(type='LoadAnnotations')],
             [dict(type='PackWeakInputs')],
         ],
     ),

@@ -1,19 +1,6 @@
-# mmseg's PSPNet on ResNet-101 at output stride 8, with the auxiliary head at 0.4.
-norm_cfg = dict(type='SyncBN', requires_grad=True)
-num_classes = 21
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-    size=(512, 512),
-)
-loss_decode = dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)
+# mmseg's PSPNet on ResNet-101 at output stride 8.
+_base_ = './pspnet-d8.py'
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ResNetV1c',
         depth=101,
@@ -21,38 +8,10 @@ model = dict(
         out_indices=(0, 1, 2, 3),
         dilations=(1, 1, 2, 4),
         strides=(1, 2, 1, 1),
-        norm_cfg=norm_cfg,
+        norm_cfg=_base_.norm_cfg,
         norm_eval=False,
         style='pytorch',
         contract_dilation=True,
         init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnet101_v1c'),
     ),
-    decode_head=dict(
-        type='PSPHead',
-        in_channels=2048,
-        in_index=3,
-        channels=512,
-        pool_scales=(1, 2, 3, 6),
-        dropout_ratio=0.1,
-        num_classes=num_classes,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=loss_decode,
-    ),
-    auxiliary_head=dict(
-        type='FCNHead',
-        in_channels=1024,
-        in_index=2,
-        channels=256,
-        num_convs=1,
-        concat_input=False,
-        dropout_ratio=0.1,
-        num_classes=num_classes,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode={**loss_decode, 'loss_weight': 0.4},
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
 )
-tta_model = dict(type='SegTTAModel')

@@ -1,8 +1,7 @@
-# RCM + MAM on ResNet-50 at output stride 8: what most mmseg users have weights for.
-_base_ = './rcmmam_wrn38.py'
+# RCM + MAM on ResNet-50 at output stride 8, whose weights mmseg downloads.
+_base_ = './rcmmam.py'
 model = dict(
     backbone=dict(
-        _delete_=True,
         type='ResNetV1c',
         depth=50,
         num_stages=4,

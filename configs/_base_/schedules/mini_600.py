@@ -1,4 +1,4 @@
-# Short schedule for CPUs: AdamW, poly, new heads at ten times the rate.
+# Short schedule for CPUs: AdamW, poly decay, heads at ten times the learning rate.
 max_iters = 600
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -8,6 +8,7 @@ optim_wrapper = dict(
             'cam_head': dict(lr_mult=10.0),
             'teacher_head': dict(lr_mult=10.0),
             'decode_head': dict(lr_mult=10.0),
+            'affinity_head': dict(lr_mult=10.0),
         }
     ),
 )

@@ -1,5 +1,5 @@
-# Supervised training on pseudo-masks with the settings of PMM's PSPNet (specification:
-# section 10), for 8 GPUs with 2 images each.
+# Supervised training on pseudo-masks with the settings of PMM's PSPNet, for 8 GPUs with
+# 2 images each.
 max_iters = 20000
 optimizer = dict(type='SGD', lr=5e-3, momentum=0.9, weight_decay=5e-4)
 optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)

@@ -1,7 +1,3 @@
-# Ablation (c): the student listens to teacher B alone after the warm-up.
+# Ablation (c): teacher B only after the warm-up.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
-custom_hooks = [
-    dict(type='IterationSeedHook'),
-    dict(type='NonFiniteLossHook'),
-    dict(type='PWMDistillationHook', mode='always'),
-]
+custom_hooks = [*_base_.runtime_hooks, dict(type='PWMDistillationHook', mode='always')]

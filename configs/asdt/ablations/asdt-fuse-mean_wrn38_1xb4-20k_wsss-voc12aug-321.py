@@ -1,3 +1,3 @@
-# Ablation (g): how both heads are joined for prediction.
+# Ablation (g): fusion of both heads at inference.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
 model = dict(test_cfg=dict(fuse='mean'))

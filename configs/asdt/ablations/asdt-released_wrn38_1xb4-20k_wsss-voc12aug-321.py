@@ -1,11 +1,7 @@
-# What the released code computes: no distillation, the whole image as guide,
-# one scale a batch.
+# As the released code: no distillation, the whole image as guide of the CRF, one scale
+# per batch.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
-custom_hooks = [
-    dict(type='IterationSeedHook'),
-    dict(type='NonFiniteLossHook'),
-    dict(type='PWMDistillationHook', mode='never'),
-]
+custom_hooks = [*_base_.runtime_hooks, dict(type='PWMDistillationHook', mode='never')]
 model = dict(crf_guide='resized_full')
 train_pipeline = [
     dict(type='LoadImageStrict'),

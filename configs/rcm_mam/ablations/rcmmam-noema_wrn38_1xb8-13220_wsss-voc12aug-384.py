@@ -1,6 +1,6 @@
 # SupportNet is MainNet, detached.
 _base_ = '../rcmmam_wrn38_1xb8-13220_wsss-voc12aug-384.py'
 custom_hooks = [
-    {**h, 'decay': 0.0} if h.type == 'MeanTeacherHook' else h
-    for h in _base_.custom_hooks
+    *_base_.runtime_hooks,
+    dict(type='MeanTeacherHook', decay=0.0, schedule='constant'),
 ]

@@ -1,5 +1,5 @@
-# What the released script runs: a broken line leaves the crop at 320, the dense energy
-# is on, and the network makes CAMs in training mode.
+# As the released script: crops of 320, the dense energy on, and CAMs computed in
+# training mode.
 _base_ = '../tscd_mit-b1_2xb2-20k_wsss-voc12aug-512.py'
 crop_size = (320, 320)
 model = dict(
@@ -7,7 +7,10 @@ model = dict(
     train_cfg=dict(cam=dict(train_mode=True)),
 )
 train_pipeline = [
-    {**step, 'crop_size': crop_size} if step['type'] == 'RandomCropPad' else step
-    for step in _base_.train_pipeline
+    dict(type='LoadImageStrict'),
+    dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCropPad', crop_size=crop_size, pad_val=(0, 0, 0)),
+    dict(type='PackWeakInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,6 +1,5 @@
 """Where configs are listed, and where they are found."""
 
-import re
 from pathlib import Path
 
 import pytest
