@@ -1,0 +1,454 @@
+"""Record training steps of every method on a tiny network, and recompute them.
+
+The files in ``tests/recorded/steps`` hold what each step of a short training in float64
+logged, the gradients, the pseudo-labels, and the state that was left behind.
+``test_recorded_steps.py`` recomputes them with :func:`run_case`, so that a change of
+structure can be told from a change of numbers::
+
+    python tests/recorded/record_steps.py            # write all files anew
+    python tests/recorded/record_steps.py --check    # largest deviation of each case
+
+Do not write the files anew to make a test pass. Where a name changed, note it in
+``RENAMED``; where something was removed on purpose, in ``MAY_VANISH``; where an
+argument of a config changed its name, in ``recorded_cases.py``.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import random
+import re
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+from recorded_cases import PREDICT_ON, Case, batch, build, cases
+from torch.utils.data import DataLoader
+
+import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.testing.methods import METHODS
+
+STEPS = Path(__file__).parent / 'steps'
+
+# Recorded names and what they are called now: keys of the log, names of pseudo-labels
+# and of networks, and names of parameters and buffers. A key that ends with '.' stands
+# for all names that begin with it.
+RENAMED: dict[str, str] = {}
+
+# Recorded names that need not exist any more, of a method or of all ('*'). As above, a
+# name that ends with '.' stands for all that begin with it.
+MAY_VANISH: dict[str, tuple[str, ...]] = {
+    '*': ('loss_idle',),  # always 0
+    'WSSSBase': ('decode_head.', 'prediction'),
+    'RCMMAM': ('decode_head.', 'prediction'),
+    'AffinityNet': ('decode_head.', 'prediction'),
+    'IRNet': ('decode_head.', 'prediction'),
+}
+
+# Largest relative deviation. On one machine, with one number of threads, everything
+# agrees to the bit. Other kernels (two threads, AVX2 in place of AVX-512, MKL's of
+# SSE4.2) add up in another order: what is float64 throughout then differs by 1e-14 at
+# most. Weakly supervised methods keep some maps in float32 whatever the type of the
+# model (logits of the decode head at the size of the image, CAM, CRF), and their values
+# differ by up to 3e-7; so do diagnostics that are shares of counts.
+RTOL = {'float64': 1e-9, 'float32': 1e-6}
+
+_runs = itertools.count()
+
+
+def fill(model: torch.nn.Module) -> None:
+    """Give every weight a value that follows from its recorded name alone.
+
+    So it depends neither on the order in which the parts are built nor on parts that
+    are absent. Buffers other than running statistics stay as they are.
+    """
+    stats = ('running_mean', 'running_var')
+    tensors = dict(model.named_parameters()) | {
+        name: buffer for name, buffer in model.named_buffers() if name.endswith(stats)
+    }
+    for name, tensor in tensors.items():
+        rng = np.random.default_rng(zlib.crc32(recorded_name(name).encode()))
+        noise = rng.standard_normal(tuple(tensor.shape))
+        if tensor.dim() > 1:
+            noise *= math.sqrt(2 / tensor[0].numel())
+        else:
+            noise *= 0.1
+            # Scales of normalisation and variances lie about 1.
+            noise = np.abs(noise) + 0.8 if name.endswith(('weight', 'var')) else noise
+        with torch.no_grad():
+            tensor.copy_(torch.from_numpy(noise))
+
+
+class _Recorder(Hook):
+    """Sets the weights before the training, seeds each step, and notes what it does."""
+
+    priority = 'LOWEST'  # after the hooks of the method
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.steps: list[dict] = []
+        self.gradients: dict[str, list[float]] = {}
+        self.labels: dict[str, dict] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        fill(runner.model)
+        runner.optim_wrapper.optimizer.register_step_pre_hook(
+            lambda *_: self._note_gradients(runner.model)
+        )
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        last = runner.iter == self.case.iters - 1
+        if last or (self.case.detailed and runner.iter == 0):
+            self.labels[f'before step {runner.iter}'] = self._labels(runner.model)
+        random.seed(runner.iter)
+        np.random.seed(runner.iter)
+        torch.manual_seed(1000 + runner.iter)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        self.steps.append(
+            {
+                recorded_name(key): float(torch.as_tensor(value).detach())
+                for key, value in outputs.items()
+            }
+        )
+
+    def result(self, model: torch.nn.Module) -> dict:
+        """What the training did, in the form of the files."""
+        state = {
+            recorded_name(name): [float(value.double().sum()), _norm(value)]
+            for name, value in model.state_dict().items()
+            if not name.startswith('data_preprocessor.')
+            and not name.endswith('num_batches_tracked')
+        }
+        gradients = self.gradients
+        if not self.case.detailed:
+            state, gradients = _grouped(state, 1), _grouped(gradients, 0)
+        return {
+            'steps': self.steps,
+            'gradients': _rounded(gradients),
+            'labels': self.labels,
+            'state': _rounded(state),
+        }
+
+    def _note_gradients(self, model: torch.nn.Module) -> None:
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                gradient = parameter.grad
+                norm = 0.0 if gradient is None else _norm(gradient)
+                self.gradients.setdefault(recorded_name(name), []).append(norm)
+
+    @torch.no_grad()
+    def _labels(self, model: Any) -> dict:
+        """Pseudo-labels of the batch of the first step, or what the networks predict.
+
+        Where there are no details, it is without the image that has no tags, and of the
+        last network of ``PREDICT_ON``.
+        """
+        model.eval()
+        found = {}
+        data = batch(self.case, 0)
+        if METHODS[self.case.method].semi:
+            data = {key: value['unsup_weak'] for key, value in data.items()}
+            data = model.data_preprocessor(data, False)
+            for name in PREDICT_ON[self.case.method][-1 - 4 * self.case.detailed :]:
+                before, model.predict_on = model.predict_on, present_name(name)
+                results = model.predict(data['inputs'], data['data_samples'])
+                model.predict_on = before
+                pairs = [(r.pred_sem_seg.data, r.seg_logits.data) for r in results]
+                found[name] = _label_digest(pairs)
+        else:
+            if not self.case.detailed:
+                data = {key: value[:2] for key, value in data.items()}
+            data = model.data_preprocessor(data, False)
+            sources = METHODS[self.case.method].pseudo_sources
+            results = model.pseudo_labels(data['inputs'], data['data_samples'], sources)
+            for source in sources:
+                pairs = [result[source] for result in results]
+                found[recorded_name(source)] = _label_digest(pairs)
+        model.train()
+        return found
+
+
+def _norm(tensor: torch.Tensor) -> float:
+    return float(tensor.detach().double().norm())
+
+
+def _label_digest(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> dict:
+    """Histogram and checksum of labels, and sum and norm of their soft maps."""
+    labels = torch.cat([label.flatten() for label, _ in pairs]).numpy()
+    soft = torch.cat([soft.double().flatten() for _, soft in pairs])
+    values, counts = np.unique(labels, return_counts=True)
+    return {
+        'histogram': {str(v): int(n) for v, n in zip(values, counts)},
+        'crc32': zlib.crc32(labels.astype('<i8').tobytes()),
+        'soft': _rounded([float(soft.sum()), _norm(soft)]),
+    }
+
+
+def _grouped(values: dict[str, list[float]], num_sums: int) -> dict[str, list[float]]:
+    """Sums and norms of all tensors of which the first two parts of the name agree.
+
+    Args:
+        values: Of each tensor ``num_sums`` sums, and norms.
+        num_sums: Number of sums.
+    """
+    groups: dict[str, list[list[float]]] = {}
+    for name, row in sorted(values.items()):
+        groups.setdefault('.'.join(name.split('.')[:2]), []).append(row)
+    return {
+        name: [
+            math.fsum(column) if i < num_sums else math.hypot(*column)
+            for i, column in enumerate(zip(*rows))
+        ]
+        for name, rows in groups.items()
+    }
+
+
+def _rounded(node: Any) -> Any:
+    """Numbers with 12 digits."""
+    if isinstance(node, dict):
+        return {key: _rounded(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_rounded(value) for value in node]
+    return float(f'{node:.11e}')
+
+
+def recorded_name(name: str) -> str:
+    """Recorded name of what is called ``name`` now."""
+    return _translated(name, {new: old for old, new in RENAMED.items()})
+
+
+def present_name(name: str) -> str:
+    """Present name of what is recorded as ``name``."""
+    return _translated(name, RENAMED)
+
+
+def _translated(name: str, table: Mapping[str, str]) -> str:
+    if name in table:
+        return table[name]
+    for old, new in table.items():
+        if old.endswith('.') and name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
+
+
+def may_vanish(method: str, name: str) -> bool:
+    """Whether ``MAY_VANISH`` lists a recorded name."""
+    listed = MAY_VANISH['*'] + MAY_VANISH.get(method, ())
+    return any(
+        name == item or (item.endswith('.') and name.startswith(item))
+        for item in listed
+    )
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Leave oneDNN out, and put every setting and generator back afterwards."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def draws() -> list[float]:
+    """What the random numbers of this build of torch are."""
+    with plain_kernels():
+        torch.manual_seed(0)
+        ones = torch.ones(40, 40, dtype=torch.float64)
+        kept = [F.dropout(ones), F.dropout2d(ones[:, :, None, None], 0.3)]
+        powers = torch.arange(ones.numel(), dtype=torch.float64).view_as(ones)
+        sums = [float((item.view_as(ones) * powers).sum()) for item in kept]
+        uniform = float((torch.rand(40, 40).double() * powers).sum())
+        return [*sums, uniform, float(torch.randint(2**62, ()))]
+
+
+@cache
+def _visualizer() -> Visualizer:
+    return Visualizer('recorded')  # each takes its time to draw an empty figure
+
+
+def recorded_draws() -> list[float]:
+    """What they were when the steps were recorded."""
+    return json.loads((STEPS / 'draws.json').read_text())
+
+
+def run_case(case: Case) -> dict:
+    """Train a case with MMEngine's Runner; returns what its file holds."""
+    init_default_scope('mmseg')
+    with plain_kernels(), tempfile.TemporaryDirectory() as work_dir:
+        hooks = METHODS[case.method].hooks if case.hooks is None else case.hooks
+        recorder = _Recorder(case)
+        batches = [batch(case, step) for step in range(case.iters)]
+        off = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler')
+        runner = Runner(
+            build(case),
+            work_dir,
+            train_dataloader=DataLoader(batches, collate_fn=lambda items: items[0]),
+            train_cfg={'type': 'IterBasedTrainLoop', 'max_iters': case.iters},
+            optim_wrapper={
+                'type': 'OptimWrapper',
+                'optimizer': {'type': 'SGD', 'lr': 0.01, 'momentum': 0.9},
+            },
+            default_hooks=dict.fromkeys((*off, 'checkpoint')),
+            custom_hooks=[dict(deepcopy(hook)) for hook in hooks],
+            env_cfg={'mp_cfg': {'mp_start_method': 'fork', 'opencv_num_threads': 0}},
+            visualizer=_visualizer(),
+            log_level='ERROR',
+            default_scope='mmseg',
+            randomness={'seed': 3},
+            # MMEngine keeps loggers and logged values under this name.
+            experiment_name=f'recorded_{next(_runs)}',
+        )
+        runner.register_hook(recorder)
+        runner.train()
+        return recorder.result(runner.model)
+
+
+def file_of(method: str) -> Path:
+    """File of the cases of a method."""
+    return STEPS / f'{method}.json'
+
+
+def read(method: str) -> dict:
+    """Recorded cases of a method by their names."""
+    return json.loads(file_of(method).read_text())
+
+
+def differences(method: str, old: dict, new: dict) -> Iterator[tuple[str, float]]:
+    """Relative deviation of every recorded value from the one found now.
+
+    It is infinite where a value is missing, and where labels differ in any pixel. What
+    is close to 0 counts relative to the values beside it: the sum of a tensor relative
+    to its norm, the norm of a gradient relative to the largest one of the step.
+
+    Args:
+        method: Key of ``METHODS``.
+        old: Recorded case.
+        new: The same, recomputed.
+
+    Yields:
+        Place and deviation of each value.
+    """
+
+    def names(part: str, old: dict, new: dict) -> Iterator[str]:
+        for name in sorted(old.keys() | new.keys()):
+            place = f'{part}/{name}'
+            if name in old and name in new:
+                yield name
+            elif name not in old:
+                yield from ()
+                missing.append((f'{place}: not recorded', math.inf))
+            elif not may_vanish(method, name):
+                missing.append((f'{place}: missing', math.inf))
+
+    missing: list[tuple[str, float]] = []
+    if len(old['steps']) != len(new['steps']):
+        missing.append(('number of steps', math.inf))
+    for i, (first, second) in enumerate(zip(old['steps'], new['steps'])):
+        for name in names(f'step {i}', first, second):
+            place = f'step {i}/{name}'
+            yield place, _deviation(first[name], second[name])
+    largest = [max(column) for column in zip(*old['gradients'].values())]
+    for name in names('gradients', old['gradients'], new['gradients']):
+        pairs = zip(old['gradients'][name], new['gradients'][name], largest)
+        for i, (first, second, scale) in enumerate(pairs):
+            yield f'gradients/{name}/step {i}', _deviation(first, second, scale)
+    for name in names('state', old['state'], new['state']):
+        (total, norm), (new_total, new_norm) = old['state'][name], new['state'][name]
+        yield f'state/{name}/sum', _deviation(total, new_total, norm)
+        yield f'state/{name}/norm', _deviation(norm, new_norm)
+    for when in names('labels', old['labels'], new['labels']):
+        first, second = old['labels'][when], new['labels'][when]
+        for name in names(f'labels/{when}', first, second):
+            place = f'labels/{when}/{name}'
+            for key in ('histogram', 'crc32'):
+                same = first[name][key] == second[name][key]
+                yield f'{place}/{key}', 0.0 if same else math.inf
+            for i, values in enumerate(zip(first[name]['soft'], second[name]['soft'])):
+                yield f'{place}/soft {("sum", "norm")[i]}', _deviation(*values)
+    yield from missing
+
+
+def _deviation(old: float, new: float, scale: float = 0.0) -> float:
+    if old == new:
+        return 0.0
+    if not (math.isfinite(old) and math.isfinite(new)):
+        return math.inf
+    return abs(old - new) / max(abs(old), abs(new), abs(scale), 1e-12)
+
+
+def rtol(case: Case, place: str) -> float:
+    """Largest relative deviation of a value, see :func:`differences`."""
+    semi = METHODS[case.method].semi
+    diagnostic = place.startswith('step ') and 'loss' not in place
+    return RTOL['float64' if semi and not diagnostic else 'float32']
+
+
+def _text(found: dict) -> str:
+    """JSON in which the innermost lists and mappings have one line each."""
+    text = json.dumps(found, indent=1)
+    inner = re.compile(r'([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])')
+    return inner.sub(lambda m: m[1] + re.sub(r'\n\s*', ' ', m[2]) + m[3], text) + '\n'
+
+
+def main() -> None:
+    """Write the files, or compare with them."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument('methods', nargs='*', default=list(METHODS))
+    parser.add_argument('--check', action='store_true', help='write nothing')
+    parser.add_argument('--digits', action='store_true', help='print each deviation')
+    args = parser.parse_args()
+    STEPS.mkdir(exist_ok=True)
+    for method in args.methods:
+        found = {}
+        for name, case in cases().items():
+            if case.method != method:
+                continue
+            start = time.perf_counter()
+            found[name] = run_case(case)
+            spent = time.perf_counter() - start
+            if not args.check:
+                print(f'{name}: {spent:.2f} s')
+                continue
+            old = json.loads(json.dumps(read(method)[name]))
+            rows = sorted(differences(method, old, found[name]), key=lambda r: -r[1])
+            print(f'{name}: {spent:.2f} s, {rows[0][1]:.1e} ({rows[0][0]})')
+            if args.digits:
+                print(*(f'    {place}: {by:.1e}' for place, by in rows[:20]), sep='\n')
+        if not args.check:
+            file_of(method).write_text(_text(found))
+    if not args.check:
+        (STEPS / 'draws.json').write_text(json.dumps(draws()) + '\n')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Every method trains as it did when its steps were recorded."""
+
+import pytest
+from record_steps import (
+    STEPS,
+    differences,
+    draws,
+    may_vanish,
+    read,
+    recorded_draws,
+    rtol,
+    run_case,
+)
+from recorded_cases import cases
+
+CASES = cases()
+
+
+@pytest.fixture(scope='module')
+def same_draws() -> None:
+    """Skip where torch draws other random numbers, as on another architecture."""
+    if draws() != recorded_draws():
+        pytest.skip('torch draws other random numbers here than in the recording')
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_steps_are_those_recorded(name, same_draws):
+    case = CASES[name]
+    old, new = read(case.method)[name], run_case(case)
+    rows = list(differences(case.method, old, new))
+    assert len(rows) > 10
+    wrong = [
+        f'{place}: {deviation:.1e}'
+        for place, deviation in rows
+        if deviation > rtol(case, place)
+    ]
+    assert not wrong, '\n'.join([f'{len(wrong)} of {len(rows)} values', *wrong[:20]])
+
+
+def test_every_recorded_case_is_run():
+    recorded = {
+        name: method
+        for method in {case.method for case in CASES.values()}
+        for name in read(method)
+    }
+    assert recorded == {name: case.method for name, case in CASES.items()}
+    assert {path.stem for path in STEPS.glob('*.json')} == {
+        'draws',
+        *recorded.values(),
+    }
+
+
+def test_a_missing_value_is_noticed():
+    old = read('MKD')['MKD']
+    step, *later = old['steps']
+    kept = {key: value for key, value in step.items() if key != 'loss_st'}
+    rows = dict(differences('MKD', old, {**old, 'steps': [kept, *later]}))
+    assert [place for place, value in rows.items() if value] == [
+        'step 0/loss_st: missing'
+    ]
+
+
+def test_only_what_is_listed_may_vanish():
+    assert may_vanish('WSSSBase', 'decode_head.conv_seg.weight')
+    assert may_vanish('MKD', 'loss_idle')
+    assert not may_vanish('ASDT', 'decode_head.conv_seg.weight')
+    assert not may_vanish('WSSSBase', 'loss_cls')
