@@ -1,13 +1,16 @@
 """Every method trains as it did when its steps were recorded."""
 
 import pytest
+import record_steps
 from record_steps import (
     STEPS,
     differences,
     draws,
     may_vanish,
+    present_name,
     read,
     recorded_draws,
+    recorded_name,
     rtol,
     run_case,
 )
@@ -65,3 +68,15 @@ def test_only_what_is_listed_may_vanish():
     assert may_vanish('MKD', 'loss_idle')
     assert not may_vanish('ASDT', 'decode_head.conv_seg.weight')
     assert not may_vanish('WSSSBase', 'loss_cls')
+
+
+def test_renamed_values_are_found(monkeypatch):
+    renamed = {'isda': 'ratio_isda', 'support.': 'teacher.'}
+    monkeypatch.setattr(record_steps, 'RENAMED', renamed)
+    for old, new in (
+        ('isda', 'ratio_isda'),
+        ('support.backbone.conv1.weight', 'teacher.backbone.conv1.weight'),
+        ('isda.student1.mean', 'isda.student1.mean'),
+    ):
+        assert present_name(old) == new
+        assert recorded_name(new) == old
