@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from helpers.methods import METHODS
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -41,14 +42,13 @@ from recorded_cases import PREDICT_ON, Case, batch, build, cases
 from torch.utils.data import DataLoader
 
 import mmseg_wsss  # noqa: F401  (registers everything)
-from mmseg_wsss.testing.methods import METHODS
 
 STEPS = Path(__file__).parent / 'steps'
 
 # Recorded names and what they are called now: keys of the log, names of pseudo-labels
 # and of networks, and names of parameters and buffers. A key that ends with '.' stands
 # for all names that begin with it.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {'ratio_labelled': 'ratio_labeled'}
 
 # Recorded names that need not exist any more, of a method or of all ('*'). As above, a
 # name that ends with '.' stands for all that begin with it.

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from helpers.methods import HEAD, METHODS, NUM_TAGS
+from helpers.tiny import tiny_model
 from mmengine.config import ConfigDict
 from mmengine.structures import LabelData, PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.testing.methods import HEAD, METHODS, NUM_TAGS
-from mmseg_wsss.testing.tiny import tiny_model
 
 SIZE = (33, 33)
 # Tags of the images of each step; there is always one without any.
@@ -79,7 +79,7 @@ class Case:
         settings: Model settings over those of the method.
         hooks: Hooks by which time reaches the method; those of the method by default.
         iters: Iterations.
-        fields: Further fields of the data samples: ``pseudo_label``, ``seed`` or
+        fields: Further fields of the data samples: ``pseudo_label``, ``cam_seed`` or
             ``full_img``.
         double: Whether the model is turned into float64.
         detailed: Whether gradients and states are kept of every tensor, or of every
@@ -212,7 +212,7 @@ def cases() -> dict[str, Case]:
     for kind in ('AffinityNet', 'IRNet'):
         add(kind, 'pseudo-label', fields=('pseudo_label',))
         # The walk of a seed takes float32 alone.
-        add(kind, 'seed', iters=1, fields=('seed',), double=False)
+        add(kind, 'seed', iters=1, fields=('cam_seed',), double=False)
         cam = {'scales': (0.5, 1.0), 'flip': True, 'merge': 'sum'}
         add(kind, 'two scales', iters=1, train_cfg={'cam': cam}, alphas=(2.0, 8.0))
     add('AffinityNet', 'no CRF after the walk', iters=1, crf_iters=0)
@@ -370,7 +370,7 @@ def _image(
     if 'full_img' in fields:
         other = rng.integers(0, 256, (3, 7, 7)).repeat(5, 1).repeat(5, 2)
         sample.full_img = PixelData(data=_as_image(other[:, : SIZE[0], : SIZE[1]]))
-    if 'seed' in fields:
+    if 'cam_seed' in fields:
         soft = rng.random((NUM_TAGS + 1, *original)).astype(np.float32)
-        sample.seed = PixelData(data=torch.from_numpy(soft))
+        sample.cam_seed = PixelData(data=torch.from_numpy(soft))
     return _as_image(img.transpose(2, 0, 1)), sample
