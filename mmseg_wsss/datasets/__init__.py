@@ -1,12 +1,14 @@
-"""Where images, image tags and label files come from."""
+"""Datasets, wrappers, samplers and transforms."""
 
 from . import samplers, transforms
 from .coco_objects_dataset import COCOObjectsDataset
 from .deterministic_dataset import DeterministicDataset
 from .image_folder import ImageFolder
+from .image_name import foreground_classes
+from .semi_dataset import SemiDataset
 from .tags import ImageTags
 from .toy import ToyVOCDataset
-from .wrappers import SemiDataset, WeakDataset, foreground_classes
+from .weak_dataset import WeakDataset
 
 __all__ = [
     'COCOObjectsDataset',

@@ -1,7 +1,3 @@
-"""The data set class of COCO's objects, which mmseg lacks."""
-
-from typing import Any
-
 from mmseg.datasets import BaseSegDataset
 
 from mmseg_wsss.registry import DATASETS
@@ -22,20 +18,11 @@ CLASSES = (
 
 @DATASETS.register_module()
 class COCOObjectsDataset(BaseSegDataset):
-    """COCO with its 80 classes of objects and the background, in the order of the ids.
+    """COCO with its 80 object classes and the background, in the order of the ids.
 
-    Make the masks and lists with ``tools/dataset_converters/coco_objects.py``, and the
-    tags with ``tools/dataset_converters/image_tags.py``.
-
-    Args:
-        img_suffix: End of names of images.
-        seg_map_suffix: End of names of masks.
-        **kwargs: Arguments of mmseg's ``BaseSegDataset``.
+    Arguments are those of mmseg's ``BaseSegDataset``.
+    ``tools/dataset_converters/coco_objects.py`` writes the masks and lists,
+    ``tools/dataset_converters/image_tags.py`` the tags.
     """
 
     METAINFO = dict(classes=tuple(CLASSES.split(', ')))
-
-    def __init__(
-        self, img_suffix: str = '.jpg', seg_map_suffix: str = '.png', **kwargs: Any
-    ) -> None:
-        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)

@@ -1,5 +1,3 @@
-"""Any mmseg dataset, with samples that depend on their draw alone."""
-
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -14,21 +12,24 @@ from mmseg_wsss.utils.files import inside
 
 from .sample_key import SampleKey, seeded
 
+MAX_REFETCH = 100  # images tried after one that the pipeline rejects
+
 
 @DATASETS.register_module()
 class DeterministicDataset(Dataset):
-    """An mmseg dataset whose augmentation is seeded from (seed, number of the draw).
+    """An mmseg dataset with augmentation seeded from the :class:`SampleKey`.
 
     Args:
-        dataset: Any mmseg dataset, or its config.
-        pipeline: Transforms; by default those of the dataset.
-        hide_masks: Keep the masks out of every sample: their path is taken out before
-            the pipeline runs, so that no transform can load them.
-        max_refetch: How many other images are tried where the pipeline rejects one.
+        dataset: An mmseg dataset or its config.
+        pipeline: Transforms; by default the pipeline of the dataset.
+        hide_masks: Remove the path of the mask from every sample before the pipeline
+            runs, so that no transform can load it.
+        refetch: Whether an image that the pipeline rejects is replaced by one of the
+            next 100; otherwise it raises an error.
 
     Raises:
-        ValueError: If a file lies outside the data root, or masks shall be hidden and
-            the pipeline loads them.
+        ValueError: If a file lies outside the data root, or masks are hidden and the
+            pipeline loads them.
     """
 
     def __init__(
@@ -36,12 +37,12 @@ class DeterministicDataset(Dataset):
         dataset: BaseDataset | dict,
         pipeline: Sequence[Any] | None = None,
         hide_masks: bool = False,
-        max_refetch: int = 100,
+        refetch: bool = True,
     ) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.pipeline = self.dataset.pipeline if pipeline is None else Compose(pipeline)
         self.hide_masks = hide_masks
-        self.max_refetch = max_refetch
+        self.attempts = 1 + MAX_REFETCH * refetch
         if hide_masks:
             self._refuse_mask_loaders()
         self.dataset.full_init()
@@ -54,11 +55,11 @@ class DeterministicDataset(Dataset):
                 raise ValueError(
                     f'the training pipeline of a {type(self).__name__} of '
                     f'{type(self.dataset).__name__} contains {type(step).__name__}: '
-                    'masks must not reach training; remove that step'
+                    'masks must not reach training; remove that transform'
                 )
 
     def _refuse_foreign_files(self) -> None:
-        """Check that no line of a split list leads out of the data root."""
+        """Check that no line of a split list leaves the data root."""
         infos = [self.dataset.get_data_info(i) for i in range(len(self))]
         for key, folder in self.dataset.data_prefix.items():
             root = self.dataset.data_root
@@ -77,13 +78,13 @@ class DeterministicDataset(Dataset):
         return dict(self._metainfo)
 
     def full_init(self) -> None:
-        """Nothing to do: the wrapped dataset is initialized on construction."""
+        """Do nothing: the wrapped dataset is initialized on construction."""
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def get_data_info(self, idx: int) -> dict:
-        """Paths of an image; no path of a mask where masks are hidden."""
+        """Return the paths of an image; no mask path if masks are hidden."""
         info = self.dataset.get_data_info(int(idx))
         if self.hide_masks:
             info.pop('seg_map_path', None)
@@ -96,21 +97,26 @@ class DeterministicDataset(Dataset):
             return self._sample(int(idx), key)
 
     def _sample(self, idx: int, key: tuple[int, ...]) -> Any:
-        for shift in range(self.max_refetch + 1):
-            info = self.get_data_info((idx + shift) % len(self))
+        for offset in range(self.attempts):
+            info = self.get_data_info((idx + offset) % len(self))
             path = info['img_path']
             sample = self.pipeline(info | {'sample_key': key})
             if sample is None:
                 continue
             if self.hide_masks and any('gt_sem_seg' in s for s in views(sample)):
-                raise RuntimeError(f'{path}: a mask reached a sample without labels')
+                raise RuntimeError(
+                    f'{path}: a mask reached an unlabeled sample; remove the transform '
+                    'that adds gt_seg_map from the pipeline'
+                )
             return sample
         path = self.get_data_info(idx)['img_path']
-        raise RuntimeError(f'the pipeline rejected {path} and what was tried next')
+        raise RuntimeError(
+            f'the pipeline rejected {path} and the {self.attempts - 1} images after it'
+        )
 
 
 def _steps(step: Any) -> Iterator[Any]:
-    """A transform and all that it holds: branches, alternatives, lists."""
+    """Yield a transform and all transforms inside it: branches, choices, lists."""
     yield step
     inner: Iterable[Any] = ()
     if isinstance(step, BaseTransform | Compose):
@@ -124,7 +130,7 @@ def _steps(step: Any) -> Iterator[Any]:
 
 
 def views(sample: dict) -> list[Any]:
-    """Data samples of a sample, one of each branch where it has branches."""
+    """Return the data samples of a sample, one per branch if it has branches."""
     found = sample['data_samples']
     if isinstance(found, dict):
         return [part for part in found.values() if part is not None]

@@ -11,16 +11,16 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 @DATASETS.register_module()
 class ImageFolder(BaseSegDataset):
-    """Every image below a folder; no list and no mask is needed.
+    """All images below a folder, without a list and without masks.
 
     Args:
         data_root: Folder of the images; sub-folders are searched too.
-        classes: Names of the foreground classes; ``background`` is put before them.
+        classes: Names of the foreground classes; ``background`` is added before them.
             Not needed for the unlabeled part of a ``SemiDataset``.
         **kwargs: Arguments of mmseg's ``BaseSegDataset``.
 
     Raises:
-        FileNotFoundError: If the folder is missing or holds no image.
+        FileNotFoundError: If the folder does not exist or contains no image.
     """
 
     def __init__(
@@ -31,14 +31,15 @@ class ImageFolder(BaseSegDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Paths of the images, in alphabetical order."""
+        """Return the paths of the images, in alphabetical order."""
         folder = Path(self.data_prefix['img_path'])
         paths = sorted(
             path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES
         )
         if not paths:
             raise FileNotFoundError(
-                f'ImageFolder: {folder} holds no image ({", ".join(SUFFIXES)})'
+                f'ImageFolder: expected images ({", ".join(SUFFIXES)}) below {folder}, '
+                'found none; correct data_root'
             )
         return [
             {

@@ -1,4 +1,4 @@
-"""Label maps on disk: one class index a pixel, as palette or gray images."""
+"""Label maps on disk: one class index per pixel, as palette or gray images."""
 
 import os
 import struct
@@ -14,13 +14,12 @@ from mmseg_wsss.utils.files import atomic_write
 
 StrPath = str | os.PathLike[str]
 
-# Modes of Pillow whose array is one integer a pixel.
+# Modes of Pillow with one integer per pixel.
 LABEL_MODES = ('P', 'L', '1', 'I', 'I;16')
-
 
 IGNORED_COLOR = (224, 224, 192)  # as in VOC
 
-# What Pillow raises for files that are missing, broken, or absurdly large.
+# Errors of Pillow for files that are missing, broken or too large.
 IMAGE_ERRORS = (
     OSError,
     SyntaxError,
@@ -33,10 +32,10 @@ IMAGE_ERRORS = (
 
 
 def open_whole(path: StrPath) -> Image.Image:
-    """Open an image of which no byte is missing; pixels are read when asked for.
+    """Open an image file after checking that it is complete; pixels are read lazily.
 
-    Pillow shows PNG files that end too early, or are damaged, as long as they have
-    enough pixels; here check sums must be right, and the end mark must be there.
+    Pillow decodes truncated or damaged PNG files as long as they have enough pixels;
+    here the checksums must be right and the end marker must be present.
 
     Raises:
         OSError, SyntaxError, DecompressionBombError: See ``IMAGE_ERRORS``.
@@ -59,7 +58,7 @@ def read_label_map(path: StrPath) -> np.ndarray:
         Integer array of shape (H, W).
 
     Raises:
-        ValueError: The file is missing, broken, or a color image; names the file.
+        ValueError: If the file is missing, broken or a color image; names the file.
     """
     try:
         with open_whole(path) as image:
@@ -77,15 +76,15 @@ def read_label_map(path: StrPath) -> np.ndarray:
 def write_label_map(
     path: StrPath, labels: np.ndarray, palette: Sequence[Sequence[int]] | None = None
 ) -> None:
-    """Write a label map as PNG, whole or not at all.
+    """Write a label map as PNG, atomically.
 
     Args:
         path: The file.
         labels: Labels of shape (H, W), uint8.
-        palette: RGB colors of the classes, for viewers; gray values where None.
+        palette: RGB colors of the classes, for viewers; None writes gray values.
 
     Raises:
-        ValueError: ``labels`` is not (H, W) uint8.
+        ValueError: If ``labels`` is not (H, W) uint8.
     """
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise ValueError(
@@ -101,14 +100,21 @@ def write_label_map(
 
 @dataclass(frozen=True)
 class LabelRule:
-    """Which values a label map may hold, and which tag each of them means.
+    """Valid values of a label map and the tags they stand for.
 
     Args:
         num_tags: Number K of foreground classes.
-        background: Whether there is a background class before them; it is no tag.
-        reduce_zero_label: Whether 0 means "unlabeled" and all others are one lower
-            than they read, as in mmseg (COCO-Stuff 10K, ADE20K).
-        ignore_index: The value of pixels without a label.
+        background: Whether a background class, which is not a tag, precedes them.
+        reduce_zero_label: Whether 0 means "unlabeled" and all labels are stored
+            increased by one, as in mmseg (COCO-Stuff 10K, ADE20K).
+        ignore_index: Value of pixels without a label.
+
+    Examples:
+        >>> rule = LabelRule(num_tags=2)
+        >>> rule.tags(np.array([0, 2, 255]))
+        [1]
+        >>> rule.problem(np.array([0, 7]))
+        'labels [7] outside [0, 2] and not 255 (ignored)'
     """
 
     num_tags: int
@@ -118,43 +124,39 @@ class LabelRule:
 
     @property
     def offset(self) -> int:
-        """The value that means tag 0; smaller ones mean no tag."""
+        """Value of tag 0; smaller values are not tags."""
         return int(self.background) + int(self.reduce_zero_label)
 
     @property
     def maximum(self) -> int:
-        """Largest value that is a label."""
+        """Largest valid label."""
         return self.offset + self.num_tags - 1
 
-    def outside(self, values: np.ndarray) -> list[int]:
-        """Those of ``values`` that a label map must not hold."""
-        bad = (values < 0) | (values > self.maximum)
-        return values[bad & (values != self.ignore_index)].tolist()
-
     def tags(self, values: np.ndarray) -> list[int]:
-        """Tag indices in [0, K) of those of ``values`` that mean one."""
-        good = (values >= self.offset) & (values <= self.maximum)
-        return (values[good & (values != self.ignore_index)] - self.offset).tolist()
+        """Return the tag indices in [0, K) that occur among ``values``."""
+        is_tag = (values >= self.offset) & (values <= self.maximum)
+        return (values[is_tag & (values != self.ignore_index)] - self.offset).tolist()
 
-    def complaint(self, values: np.ndarray) -> str | None:
-        """What is wrong with a label map of these values, if anything."""
-        outside = self.outside(values)
-        if not outside:
+    def problem(self, values: np.ndarray) -> str | None:
+        """Return a message about the invalid ones among ``values``, None if valid."""
+        outside = (values < 0) | (values > self.maximum)
+        invalid = values[outside & (values != self.ignore_index)].tolist()
+        if not invalid:
             return None
         return (
-            f'labels {outside} outside [0, {self.maximum}] and not '
+            f'labels {invalid} outside [0, {self.maximum}] and not '
             f'{self.ignore_index} (ignored)'
         )
 
 
 def files_below(folder: StrPath, suffix: str) -> dict[str, Path]:
-    """Files below a folder by image: their relative path without ``suffix``.
+    """Return the files below a folder, by their relative path without ``suffix``.
 
     Raises:
-        FileNotFoundError: There is no such folder.
+        FileNotFoundError: If the folder does not exist.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f'{folder} is no folder')
+        raise FileNotFoundError(f'folder {folder} does not exist')
     found = sorted(path for path in folder.rglob('*') if path.name.endswith(suffix))
     return {p.relative_to(folder).as_posix()[: -len(suffix)]: p for p in found}

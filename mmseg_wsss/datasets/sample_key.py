@@ -1,9 +1,8 @@
-"""Randomness of the data side, derived from (seed, number of the draw).
+"""Randomness of the data side, derived from the seed and the number of the draw.
 
-A sampler that yields :class:`SampleKey` tells the dataset which draw of the whole
-training an index is. The dataset seeds its augmentation from it: a sample depends
-neither on the number of workers nor on what was drawn before, and a resumed run sees
-what an uninterrupted one would have seen.
+A sampler yields :class:`SampleKey` instead of plain indices, and the dataset seeds its
+augmentation from it. A sample then depends neither on the number of workers nor on
+earlier draws, and a resumed run gets the same samples as an uninterrupted one.
 """
 
 import random
@@ -16,22 +15,27 @@ import torch
 
 
 class SampleKey(int):
-    """Index of an image that remembers its seed and its place in the stream.
+    """Index of an image, with the seed and the position of its draw.
 
     Args:
         index: Index into the dataset.
         seed: Seed of the sampler.
         number: 0-based number of the draw, counted over all ranks.
+
+    Examples:
+        >>> key = SampleKey(3, seed=0, number=7)
+        >>> 'abcd'[key], key.number
+        ('d', 7)
     """
 
     seed: int
     number: int
 
     def __new__(cls, index: int, seed: int, number: int) -> 'SampleKey':
-        draw = super().__new__(cls, index)
-        draw.seed = seed
-        draw.number = number
-        return draw
+        key = super().__new__(cls, index)
+        key.seed = seed
+        key.number = number
+        return key
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SampleKey, (int(self), self.seed, self.number)
@@ -42,7 +46,7 @@ def seeded(*key: int) -> Iterator[None]:
     """Seed ``random``, NumPy and torch (CPU) from ``key``; restore them afterwards.
 
     Args:
-        *key: Non-negative integers, e.g. seed and number of a draw.
+        *key: Non-negative integers, e.g. seed and number of the draw.
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     seed_all(*key)

@@ -1,14 +1,13 @@
-"""Make label maps of COCO's objects: 0 the background, 1 to 80 the classes.
+"""Convert COCO instances to label maps: 0 the background, 1 to 80 the classes.
 
     python tools/dataset_converters/coco_objects.py data/coco
 
-Reads ``annotations/instances_{train,val}2017.json`` and writes ``masks/PART/*.png`` and
-``PART.txt``, the names of all images, and ``PART_objects.txt``, of those that show an
-object. Labels count the categories in the order of
-their ids. Where objects overlap, the smaller one is seen. A pixel belongs to an outline
-where its middle does, to a quarter of a pixel; COCO's own tools may differ by a pixel
-along outlines. Crowds are labeled as their class. A run that was stopped goes on where
-it stopped.
+Reads ``annotations/instances_{train,val}2017.json`` and writes ``masks/PART/*.png``,
+``PART.txt`` with the names of all images and ``PART_objects.txt`` with the names of the
+images with objects. Labels number the categories in the order of their ids. Smaller
+objects cover larger ones. A pixel belongs to a polygon if its center does, to a quarter
+of a pixel; COCO's own tools may differ by a pixel along the boundary. Crowds get the
+label of their class. An interrupted run resumes when started again.
 """
 
 import argparse
@@ -27,11 +26,11 @@ from mmseg_wsss.datasets.splits.split_lists import write_list
 from mmseg_wsss.utils.parallel import parallel_map
 
 PARTS = ('train2017', 'val2017')
-FINE = 4  # steps of a pixel, in which outlines are filled
+SUBPIXELS = 4  # resolution at which polygons are filled, per pixel
 
 
 class AnnotatedImage(NamedTuple):
-    """An image and its objects: (area, label, segmentation) of each."""
+    """An image with the (area, label, segmentation) of its objects."""
 
     name: str
     height: int
@@ -46,15 +45,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('coco', type=Path, help='folder with annotations/')
     parser.add_argument('--parts', nargs='+', default=PARTS, help='train2017, val2017')
     parser.add_argument('--workers', type=int, default=2, help='processes')
-    parser.add_argument('--overwrite', action='store_true', help='make all masks anew')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='write existing masks again'
+    )
     return parser.parse_args(argv)
 
 
 def read_instances(path: Path) -> list[AnnotatedImage]:
-    """Images of an annotation file.
+    """Read the images of an annotation file.
 
     Raises:
-        ValueError: It is no such file; names it.
+        ValueError: If it is not a file of COCO instances; names it.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -74,19 +75,19 @@ def read_instances(path: Path) -> list[AnnotatedImage]:
             for image in content['images']
         ]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path}: no file of COCO instances: {error!r}') from error
+        raise ValueError(f'{path}: not a file of COCO instances: {error!r}') from error
 
 
-def covered(segmentation: list | dict, height: int, width: int) -> np.ndarray:
-    """Pixels (H, W) uint8, 0 or 1, of an object: outlines, or run lengths.
+def decode_mask(segmentation: list | dict, height: int, width: int) -> np.ndarray:
+    """Decode polygons or run lengths to a mask (H, W) uint8, 0 or 1.
 
     Raises:
-        ValueError: Compressed run lengths, or some that do not fill the image.
+        ValueError: If run lengths are compressed or do not fill the image.
     """
     mask = np.zeros((height, width), np.uint8)
     if isinstance(segmentation, list):
-        for outline in segmentation:
-            fill(mask, np.reshape(outline, (-1, 2)))
+        for polygon in segmentation:
+            fill_polygon(mask, np.reshape(polygon, (-1, 2)))
         return mask
     counts = segmentation['counts']
     if isinstance(counts, str) or sum(counts) != height * width:
@@ -94,25 +95,27 @@ def covered(segmentation: list | dict, height: int, width: int) -> np.ndarray:
             f'expected plain run lengths of {height}x{width} pixels, found '
             f'{"compressed ones" if isinstance(counts, str) else sum(counts)}'
         )
-    values = np.arange(len(counts)) % 2  # columns, beginning with what is not covered
+    values = np.arange(len(counts)) % 2  # columns, starting outside the object
     return np.repeat(values, counts).reshape(width, height).T.astype(np.uint8)
 
 
-def fill(mask: np.ndarray, outline: np.ndarray) -> None:
-    """Set the pixels whose middle lies within an outline (N, 2) of x and y."""
-    # OpenCV draws the outline itself too, half a pixel wide: fill finer ones.
+def fill_polygon(mask: np.ndarray, outline: np.ndarray) -> None:
+    """Set the pixels with centers inside a polygon (N, 2) of x and y."""
+    # OpenCV fills the boundary too, half a pixel wide: fill at a higher resolution.
     left, top = np.maximum(np.floor(outline.min(0)), 0).astype(int)
     right, bottom = np.minimum(np.ceil(outline.max(0)), mask.shape[::-1]).astype(int)
     if left >= right or top >= bottom:
         return
-    fine = np.zeros(((bottom - top) * FINE, (right - left) * FINE), np.uint8)
-    points = (outline - (left, top)) * FINE - 0.5
+    fine = np.zeros(((bottom - top) * SUBPIXELS, (right - left) * SUBPIXELS), np.uint8)
+    points = (outline - (left, top)) * SUBPIXELS - 0.5
     cv2.fillPoly(fine, [points.round().astype(np.int32)], 1)
-    mask[top:bottom, left:right] |= fine[FINE // 2 :: FINE, FINE // 2 :: FINE]
+    mask[top:bottom, left:right] |= fine[
+        SUBPIXELS // 2 :: SUBPIXELS, SUBPIXELS // 2 :: SUBPIXELS
+    ]
 
 
 def convert(sample: AnnotatedImage, out: Path, overwrite: bool) -> str | None:
-    """Write one label map; returns what is wrong, if anything."""
+    """Write one label map; return a message if that fails."""
     path = out / f'{sample.name}.png'
     if path.exists() and not overwrite:
         return None
@@ -120,7 +123,7 @@ def convert(sample: AnnotatedImage, out: Path, overwrite: bool) -> str | None:
     try:
         by_area = sorted(sample.objects, key=lambda item: -item[0])
         for _, label, segmentation in by_area:
-            mask = covered(segmentation, sample.height, sample.width)
+            mask = decode_mask(segmentation, sample.height, sample.width)
             labels[mask == 1] = label
         write_label_map(path, labels)
     except (ValueError, OSError) as error:
@@ -132,8 +135,8 @@ def run(args: argparse.Namespace) -> None:
     """Write masks and lists of all parts.
 
     Raises:
-        ValueError: Annotations that cannot be used.
-        FileNotFoundError: There are none.
+        ValueError: If annotations are unusable.
+        FileNotFoundError: If there are no annotations.
     """
     for part in args.parts:
         images = read_instances(args.coco / f'annotations/instances_{part}.json')
@@ -143,8 +146,8 @@ def run(args: argparse.Namespace) -> None:
         problems = [problem for problem in results if problem]
         if problems:
             raise ValueError('\n'.join([f'{len(problems)} unusable masks:', *problems]))
-        shown = [sample for sample in images if sample.objects]
-        for name, listed in ((part, images), (f'{part}_objects', shown)):
+        with_objects = [sample for sample in images if sample.objects]
+        for name, listed in ((part, images), (f'{part}_objects', with_objects)):
             path = args.coco / f'{name}.txt'
             write_list(path, [sample.name for sample in listed])
             print(f'{path}: {len(listed)} images')
@@ -158,7 +161,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('interrupted; the same command goes on from here', file=sys.stderr)
+        print('interrupted; run the same command again to resume', file=sys.stderr)
         return 130
     return 0
 

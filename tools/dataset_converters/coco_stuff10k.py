@@ -3,11 +3,11 @@
     python tools/dataset_converters/coco_stuff10k.py downloads/cocostuff-10k-v1.1.zip \
         -o data/coco_stuff10k
 
-Masks and images lie where mmseg's converter of the same name puts them, with the same
-content (0 unlabeled, 1 to 171 the classes), so that the output of either serves both;
-what mmseg's has made is kept. Beyond it, this one unpacks the archive, goes on where it
-stopped, never leaves half a file, reports labels that are no class, and writes the
-tags: ``tags_train.json`` and ``tags_test.json``, and ``train.txt`` and ``test.txt``.
+Layout and content are those of mmseg's converter of the same name (0 unlabeled, 1 to
+171 the classes), and files that it has written are kept. In addition, this converter
+unpacks the archive, resumes after an interruption, writes files atomically, reports
+invalid labels, and writes ``train.txt``, ``test.txt``, ``tags_train.json`` and
+``tags_test.json``.
 """
 
 import argparse
@@ -21,9 +21,9 @@ import numpy as np
 from mmseg.datasets import COCOStuffDataset
 from scipy.io import loadmat
 
-from mmseg_wsss.datasets.label_maps import write_label_map
+from mmseg_wsss.datasets.label_maps import LabelRule, write_label_map
 from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
-from mmseg_wsss.datasets.tags.image_tags import ImageTags
+from mmseg_wsss.datasets.tags import tags_from_masks
 from mmseg_wsss.utils.archives import unpacked
 from mmseg_wsss.utils.files import atomic_write
 from mmseg_wsss.utils.parallel import parallel_map
@@ -31,8 +31,8 @@ from mmseg_wsss.utils.parallel import parallel_map
 SPLITS = {'train': 9000, 'test': 1000}
 CLASSES = COCOStuffDataset.METAINFO['classes']
 SUFFIX = '_labelTrainIds.png'
-# Of COCO's ids 1 to 182, those that stand for no class.
-NO_CLASS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
+# Ids of COCO between 1 and 182 without a class.
+UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -42,7 +42,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('source', help='folder or archive of COCO-Stuff 10K')
     parser.add_argument('-o', '--out', type=Path, help='default: the source folder')
     parser.add_argument('--workers', type=int, default=2, help='processes')
-    parser.add_argument('--overwrite', action='store_true', help='make all masks anew')
+    parser.add_argument(
+        '--overwrite', action='store_true', help='write existing masks again'
+    )
     parser.add_argument(
         '--any-size', action='store_true', help='accept other numbers than 9000 + 1000'
     )
@@ -50,41 +52,43 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def train_ids() -> np.ndarray:
-    """Label of each COCO id 0 to 182; 255 for ids that stand for no class."""
+    """Return the label of each COCO id 0 to 182; 255 for unused ids."""
     table = np.full(183, 255, dtype=np.uint8)
-    ids = [number for number in range(183) if number not in NO_CLASS]
+    ids = [number for number in range(183) if number not in UNUSED_IDS]
     table[ids] = np.arange(len(ids))
     return table
 
 
 def find_root(folder: Path) -> Path:
-    """Folder with ``images``, ``annotations`` and ``imageLists``."""
+    """Find the folder with ``images``, ``annotations`` and ``imageLists``."""
     for found in (folder, *sorted(p.parent for p in folder.glob('*/imageLists'))):
         if (found / 'imageLists/train.txt').is_file():
             return found
-    raise FileNotFoundError(f'{folder}: no folder with imageLists/train.txt')
+    raise FileNotFoundError(f'{folder}: no folder with imageLists/train.txt was found')
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Labels (H, W) in [0, 171] of an annotation.
+    """Read the labels (H, W) in [0, 171] of an annotation.
 
     Raises:
-        ValueError: Not such a file, or ids that stand for no class; names the file.
+        ValueError: If the file is broken or contains unused ids; names the file.
     """
     try:
         ids = loadmat(path, variable_names=['S'])['S'].astype(np.int64)
-    except Exception as error:  # whatever loadmat raises for a broken file
-        raise ValueError(f'{path}: no annotation of COCO-Stuff: {error!r}') from error
-    bad = np.unique(ids[(ids < 0) | (ids > 182) | np.isin(ids, NO_CLASS)])
+    except Exception as error:  # loadmat raises errors of many types
+        raise ValueError(
+            f'{path}: not an annotation of COCO-Stuff: {error!r}'
+        ) from error
+    bad = np.unique(ids[(ids < 0) | (ids > 182) | np.isin(ids, UNUSED_IDS)])
     if bad.size:
-        raise ValueError(f'{path}: ids {bad.tolist()} stand for no class')
+        raise ValueError(f'{path}: ids {bad.tolist()} are not classes')
     return train_ids()[ids]
 
 
 def convert(
     name: str, source: Path, out: Path, part: str, overwrite: bool
 ) -> str | None:
-    """Lay out one image and its mask; returns what is wrong, if anything."""
+    """Write one image and its mask; return a message if that fails."""
     image = out / f'images/{part}/{name}.jpg'
     mask = out / f'annotations/{part}/{name}{SUFFIX}'
     try:
@@ -98,7 +102,7 @@ def convert(
 
 
 def place(source: Path, target: Path) -> None:
-    """Put a file at a second place: a hard link where possible, else a copy."""
+    """Create a hard link to a file if possible, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(os.path.realpath(source), target)
@@ -113,8 +117,8 @@ def run(args: argparse.Namespace) -> None:
     """Write images, masks, lists and tags of both splits.
 
     Raises:
-        ValueError: Wrong number of images, or annotations that cannot be used.
-        FileNotFoundError: The source is not COCO-Stuff 10K.
+        ValueError: If the number of images is wrong or annotations are unusable.
+        FileNotFoundError: If the source is not COCO-Stuff 10K.
     """
     source = find_root(unpacked(args.source))
     out = args.out or source
@@ -134,11 +138,10 @@ def run(args: argparse.Namespace) -> None:
         if problems:
             raise ValueError('\n'.join([f'{len(problems)} unusable files:', *problems]))
         write_list(out / f'{split}.txt', names)
-        tags = ImageTags.from_masks(
+        tags = tags_from_masks(
             out / 'annotations' / part,
             CLASSES,
-            background=False,
-            reduce_zero_label=True,
+            LabelRule(len(CLASSES), background=False, reduce_zero_label=True),
             suffix=SUFFIX,
             workers=args.workers,
             progress=True,
@@ -157,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('interrupted; the same command goes on from here', file=sys.stderr)
+        print('interrupted; run the same command again to resume', file=sys.stderr)
         return 130
     return 0
 

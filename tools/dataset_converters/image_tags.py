@@ -1,4 +1,4 @@
-"""Write image-level labels ("tags") as JSON, CSV or text, from what is at hand.
+"""Convert annotations to a tag file in JSON, CSV or text format.
 
     python tools/dataset_converters/image_tags.py tags.json --voc-xml Annotations \
         --classes voc --list ImageSets/Segmentation/train_aug.txt
@@ -7,7 +7,7 @@
     python tools/dataset_converters/image_tags.py tags.json --coco instances.json
     python tools/dataset_converters/image_tags.py t.csv --tags t.json --classes a,b
 
-All that is wrong with the source is listed, and then nothing is written.
+All problems of the source are listed, in which case nothing is written.
 """
 
 import argparse
@@ -18,9 +18,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mmseg_wsss.datasets.label_maps import LabelRule
 from mmseg_wsss.datasets.splits.split_lists import read_list
+from mmseg_wsss.datasets.tags import (
+    ImageTags,
+    tags_from_coco,
+    tags_from_masks,
+    tags_from_voc_xml,
+)
 from mmseg_wsss.datasets.tags.class_names import class_names
-from mmseg_wsss.datasets.tags.image_tags import ImageTags
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,7 +42,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--classes',
         help='foreground classes: voc, coco_stuff, a registered data set, a file with '
-        'one name a line, or a,b,c; with --coco by default its categories',
+        'one name per line, or a,b,c; with --coco by default its categories',
     )
     parser.add_argument('--list', help='read only the images of this split list')
     parser.add_argument(
@@ -47,16 +53,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--mask-suffix', default='.png', help='end of names of masks')
     parser.add_argument(
-        '--min-pixels', type=int, default=1, help='of a class in a mask'
+        '--min-pixels', type=int, default=1, help='minimum of a class in a mask'
     )
     parser.add_argument(
-        '--drop-difficult', action='store_true', help='skip difficult objects of VOC'
+        '--drop-difficult', action='store_true', help='ignore difficult objects of VOC'
     )
     parser.add_argument(
-        '--drop-unknown', action='store_true', help='skip XML or COCO names of no class'
+        '--drop-unknown', action='store_true', help='ignore names outside --classes'
     )
     parser.add_argument(
-        '--index-base', type=int, choices=(0, 1), help='numbers as tags count from this'
+        '--index-base',
+        type=int,
+        choices=(0, 1),
+        help='number of the first class, for numeric tags',
     )
     parser.add_argument(
         '--allow-empty', action='store_true', help='images may have no tag'
@@ -64,28 +73,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=2, help='processes for masks')
     args = parser.parse_args(argv)
     if not (args.classes or args.coco):
-        parser.error('--classes is needed, except with --coco')
+        parser.error('--classes is required, except with --coco')
     return args
 
 
 def read(args: argparse.Namespace) -> ImageTags:
-    """Read the tags that the arguments describe."""
+    """Read the tags of the source in the arguments."""
     classes = class_names(args.classes) if args.classes else None
     images = read_list(args.list) if args.list else None
     common = {'images': images, 'allow_empty': args.allow_empty}
     if args.coco:
-        return ImageTags.from_coco(args.coco, classes, args.drop_unknown, **common)
+        return tags_from_coco(args.coco, classes, args.drop_unknown, **common)
     if args.voc_xml:
-        return ImageTags.from_voc_xml(
+        return tags_from_voc_xml(
             args.voc_xml, classes, not args.drop_difficult, args.drop_unknown, **common
         )
     if args.tags:
         return ImageTags.load(args.tags, classes, index_base=args.index_base, **common)
-    return ImageTags.from_masks(
+    rule = LabelRule(len(classes), not args.no_background, args.reduce_zero_label)
+    return tags_from_masks(
         args.masks,
         classes,
-        background=not args.no_background,
-        reduce_zero_label=args.reduce_zero_label,
+        rule,
         min_pixels=args.min_pixels,
         suffix=args.mask_suffix,
         workers=args.workers,

@@ -6,11 +6,11 @@
         --from UniMatch/splits/pascal --dataset voc
     python tools/dataset_converters/semi_splits.py show
 
-``draw`` draws at random, balanced by class where it is given tags, and with ``--folds``
-several times. ``import`` reads the lists of the well-known repositories, whatever their
-lines look like, and tells from the images which split it is. Either writes
-``FAMILY_SIZE/labeled.txt``, ``unlabeled.txt`` and ``split.json`` below the folder:
-results on splits of two families are not comparable. ``show`` lists published splits.
+``draw`` draws at random, balanced by class if there are tags, and several times with
+``--folds``. ``import`` reads the lists of published repositories in their formats and
+identifies the split by its images. Both write ``FAMILY_SIZE/labeled.txt``,
+``unlabeled.txt`` and ``split.json`` below the folder; results on splits of different
+families are not comparable. ``show`` prints the published splits.
 """
 
 import argparse
@@ -21,11 +21,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mmseg_wsss.datasets.splits.published import PUBLISHED, UPSTREAM
-from mmseg_wsss.datasets.splits.semi_splits import SemiSplit, draw_split, import_split
+from mmseg_wsss.datasets.splits.draw_split import draw_split
+from mmseg_wsss.datasets.splits.import_split import import_split
+from mmseg_wsss.datasets.splits.published import PUBLISHED
+from mmseg_wsss.datasets.splits.semi_split import SemiSplit
 from mmseg_wsss.datasets.splits.split_lists import read_list
+from mmseg_wsss.datasets.splits.upstream_lists import UPSTREAM
+from mmseg_wsss.datasets.tags import ImageTags, tags_from_masks
 from mmseg_wsss.datasets.tags.class_names import class_names
-from mmseg_wsss.datasets.tags.image_tags import ImageTags
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,32 +38,34 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest='command', required=True)
     commands.add_parser('show', help='list the published splits')
     draw = commands.add_parser('draw', help='draw splits from a seed')
-    draw.add_argument('out', type=Path, help='folder that the splits go to')
+    draw.add_argument('out', type=Path, help='folder to write the splits to')
     draw.add_argument('--list', required=True, help='list of all images')
     draw.add_argument(
         '--sizes', nargs='+', required=True, help='1/16, or a number of images'
     )
     draw.add_argument('--seed', type=int, default=0)
-    draw.add_argument('--folds', type=int, default=0, help='draw so many of each size')
+    draw.add_argument(
+        '--folds', type=int, default=0, help='number of draws of each size'
+    )
     draw.add_argument(
         '--balance', metavar='TAGS', help='tag file or folder of masks to balance by'
     )
     draw.add_argument('--classes', help='foreground classes of the tags, e.g. voc')
     load = commands.add_parser('import', help='import published lists')
-    load.add_argument('out', type=Path, help='folder that the splits go to')
+    load.add_argument('out', type=Path, help='folder to write the splits to')
     load.add_argument(
         '--from',
         dest='source',
         type=Path,
         required=True,
-        help='list of labeled images, or a folder with such lists in it',
+        help='list of labeled images, or a folder of such lists',
     )
     load.add_argument('--dataset', choices=UPSTREAM, required=True)
     load.add_argument(
-        '--all', help='list of all images, where none of the unlabeled ones is there'
+        '--all', help='list of all images, if there is none of the unlabeled ones'
     )
-    load.add_argument('--family', help='name of a family that is not published')
-    load.add_argument('--size', help='size of such a split, e.g. 1_16')
+    load.add_argument('--family', help='family of a split that is not published')
+    load.add_argument('--size', help='size of a split that is not published, e.g. 1_16')
     args = parser.parse_args(argv)
     if args.command == 'draw' and args.balance and not args.classes:
         parser.error('--balance needs --classes')
@@ -68,19 +73,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def draw_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
-    """The splits of all sizes and folds."""
+    """Draw the splits of all sizes and folds."""
     names = read_list(args.list)
     tags = None
     if args.balance:
         classes = class_names(args.classes)
-        tags = ImageTags.load(args.balance, classes, images=names, allow_empty=True)
+        load = tags_from_masks if Path(args.balance).is_dir() else ImageTags.load
+        tags = load(args.balance, classes, images=names, allow_empty=True)
     for fold in range(args.folds) or (None,):
         for size in args.sizes:
             yield draw_split(names, size, args.seed, fold, tags)
 
 
 def import_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
-    """The split of a list, or of every list of labeled images in a folder."""
+    """Import a list, or every list of labeled images in a folder."""
     paths = [args.source]
     if args.source.is_dir():
         paths = [
@@ -90,7 +96,7 @@ def import_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
         ]
         if not paths:
             raise FileNotFoundError(
-                f'{args.source}: no list with "labeled" in its name'
+                f'{args.source}: no list with "labeled" in its name was found'
             )
     for path in paths:
         other = path.with_name(path.name.replace('labeled', 'unlabeled'))
@@ -108,8 +114,8 @@ def show() -> None:
     """Print the published splits."""
     table = Table('split', 'labeled', 'unlabeled', 'recognized by its images')
     for name, split in PUBLISHED.items():
-        known = 'yes' if split.digest else 'no, give --family and --size'
-        table.add_row(name, str(split.labeled), str(split.unlabeled), known)
+        recognized = 'yes' if split.digest else 'no, give --family and --size'
+        table.add_row(name, str(split.labeled), str(split.unlabeled), recognized)
     Console().print(table)
 
 

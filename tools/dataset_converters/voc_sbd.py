@@ -1,4 +1,4 @@
-"""Make VOC 2012's train_aug split (10,582 images) of VOC and SBD.
+"""Create VOC 2012's train_aug split (10,582 images) from VOC and SBD.
 
     python tools/dataset_converters/voc_sbd.py data/VOCdevkit/VOC2012 \
         --sbd downloads/benchmark.tgz
@@ -6,11 +6,11 @@
         --ready downloads/SegmentationClassAug.zip
 
 ``--sbd`` is SBD's folder (with ``cls/*.mat``, ``train.txt``, ``val.txt``) or archive;
-``--ready`` is a ``SegmentationClassAug`` folder, or its archive, that someone made
-already. Writes ``SegmentationClassAug/*.png`` (12,031 palette label maps: VOC's own
-masks for VOC's images, SBD's for the others) and, beside VOC's lists,
-``train_aug.txt`` (VOC train and SBD without VOC val, sorted) and ``aug.txt`` (those of
-them that are not in VOC train). A run that was stopped goes on where it stopped.
+``--ready`` is an existing ``SegmentationClassAug`` folder or its archive. Writes
+``SegmentationClassAug/*.png`` (12,031 palette label maps: VOC's masks for VOC's images,
+SBD's for the others) and, next to VOC's lists, ``train_aug.txt`` (VOC train and SBD
+without VOC val, sorted) and ``aug.txt`` (``train_aug.txt`` without VOC train). An
+interrupted run resumes when started again.
 """
 
 import argparse
@@ -42,23 +42,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument('--ready', help='folder or archive of SegmentationClassAug')
     parser.add_argument('--out', default='SegmentationClassAug', help='folder of masks')
     parser.add_argument('--workers', type=int, default=2, help='processes')
-    parser.add_argument('--overwrite', action='store_true', help='make all masks anew')
     parser.add_argument(
-        '--expect', type=int, default=TRAIN_AUG, help='images; 0 accepts any number'
+        '--overwrite', action='store_true', help='write existing masks again'
+    )
+    parser.add_argument(
+        '--expect', type=int, default=TRAIN_AUG, help='number of images; 0 accepts any'
     )
     return parser.parse_args(argv)
 
 
 def find_sbd(folder: Path) -> Path:
-    """Folder with ``cls``, ``train.txt`` and ``val.txt``."""
+    """Find the folder with ``cls``, ``train.txt`` and ``val.txt``."""
     for found in (folder, *sorted(folder.rglob('dataset'))):
         if (found / 'cls').is_dir() and (found / 'train.txt').is_file():
             return found
-    raise FileNotFoundError(f'{folder}: no folder with cls/, train.txt and val.txt')
+    raise FileNotFoundError(
+        f'{folder}: no folder with cls/, train.txt and val.txt found'
+    )
 
 
 def find_masks(folder: Path) -> Path:
-    """The folder of PNG files at or below ``folder``."""
+    """Find the folder of PNG files at or below ``folder``."""
     found = {p.parent for p in folder.rglob('*.png') if not p.name.startswith('.')}
     if len(found) != 1:
         raise FileNotFoundError(
@@ -68,16 +72,16 @@ def find_masks(folder: Path) -> Path:
 
 
 def read_sbd_mask(path: Path) -> np.ndarray:
-    """Labels (H, W) of SBD's annotation of classes.
+    """Read the class labels (H, W) of an annotation of SBD.
 
     Raises:
-        ValueError: Not such a file; names it.
+        ValueError: If the file is broken or another one; names it.
     """
     try:
         content = loadmat(path, variable_names=['GTcls'])
         labels = content['GTcls'][0, 0]['Segmentation']
-    except Exception as error:  # whatever loadmat raises for a broken file
-        raise ValueError(f'{path}: no annotation of SBD: {error!r}') from error
+    except Exception as error:  # loadmat raises errors of many types
+        raise ValueError(f'{path}: not an annotation of SBD: {error!r}') from error
     if labels.ndim != 2 or labels.dtype.kind not in 'iu':
         raise ValueError(
             f'{path}: expected integer labels (H, W), found {labels.dtype} '
@@ -87,16 +91,16 @@ def read_sbd_mask(path: Path) -> np.ndarray:
 
 
 def convert(files: tuple[Path, Path], overwrite: bool) -> str | None:
-    """Write one label map, from ``.mat`` or PNG; returns what is wrong, if anything."""
+    """Write one label map from ``.mat`` or PNG; return a message if that fails."""
     source, target = files
     if target.exists() and not overwrite:
         return None
     try:
         read = read_sbd_mask if source.suffix == '.mat' else read_label_map
         labels = read(source)
-        complaint = RULE.complaint(np.unique(labels))
-        if complaint:
-            return f'{source}: {complaint}'
+        problem = RULE.problem(np.unique(labels))
+        if problem:
+            return f'{source}: {problem}'
         write_label_map(target, labels.astype(np.uint8), PALETTE)
     except (ValueError, OSError) as error:
         return str(error)
@@ -106,7 +110,7 @@ def convert(files: tuple[Path, Path], overwrite: bool) -> str | None:
 def sources(
     args: argparse.Namespace, train: list[str], val: list[str]
 ) -> dict[str, Path]:
-    """The best mask at hand of every image."""
+    """Return the file of the mask of every image."""
     if args.ready:
         folder = find_masks(unpacked(args.ready))
         return {path.stem: path for path in sorted(folder.glob('*.png'))}
@@ -118,11 +122,11 @@ def sources(
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write masks, then lists.
+    """Write the masks, then the lists.
 
     Raises:
-        ValueError: Wrong number of images, or masks that cannot be used.
-        FileNotFoundError: VOC, SBD or the ready masks are not where they should be.
+        ValueError: If the number of images is wrong or masks are unusable.
+        FileNotFoundError: If VOC, SBD or the existing masks are not found.
     """
     lists = args.voc / 'ImageSets/Segmentation'
     train, val = read_list(lists / 'train.txt'), read_list(lists / 'val.txt')
@@ -159,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('interrupted; the same command goes on from here', file=sys.stderr)
+        print('interrupted; run the same command again to resume', file=sys.stderr)
         return 130
     print(
         'Next, the tags: python tools/dataset_converters/image_tags.py '

@@ -1,4 +1,4 @@
-"""Look for everything in a data set that would break or falsify a training.
+"""Check a data set for problems that break or bias a training.
 
     python tools/misc/check_dataset.py configs/asdt/CONFIG.py --workers 8
     python tools/misc/check_dataset.py --images data/my/images \
@@ -8,7 +8,7 @@
 Reports unreadable images, masks of another size, labels outside the range, tags
 without images and images without tags, files missing from a split, images in more
 than one split (also copies under another name), and paths that leave the data root.
-The exit status is 1 if anything is wrong, else 0.
+The exit status is 1 if there are problems, else 0.
 """
 
 import argparse
@@ -23,17 +23,10 @@ from rich.table import Table
 from rich.text import Text
 
 import mmseg_wsss  # noqa: F401  registers the data sets that configs name
-from mmseg_wsss.datasets.checks.check_splits import (
-    Finding,
-    Report,
-    Split,
-    check_splits,
-)
-from mmseg_wsss.datasets.checks.sources import (
-    split_from_folder,
-    splits_from_config,
-    tag_findings,
-)
+from mmseg_wsss.datasets.checks.check_splits import check_splits
+from mmseg_wsss.datasets.checks.from_config import splits_from_config, tag_findings
+from mmseg_wsss.datasets.checks.from_folder import split_from_folder
+from mmseg_wsss.datasets.checks.split import Finding, Report, Split
 from mmseg_wsss.datasets.label_maps import LabelRule
 from mmseg_wsss.datasets.tags.class_names import class_names
 from mmseg_wsss.datasets.tags.image_tags import ImageTags, TagError
@@ -47,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     parser.add_argument('--images', help='instead of a config: folder of images')
     parser.add_argument('--masks', help='folder of label maps')
-    parser.add_argument('--tags', help='tag file, see docs')
+    parser.add_argument('--tags', help='tag file in JSON, CSV or text format')
     parser.add_argument(
         '--classes', help='foreground classes: a data set, a file, or a,b,c'
     )
@@ -61,23 +54,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='NAME=FILE',
-        help='lists of names, e.g. train=train.txt val=val.txt; default: every image',
+        help='lists of names, e.g. train=train.txt val=val.txt; default: all images',
     )
     parser.add_argument('--img-suffix', default='.jpg')
     parser.add_argument('--mask-suffix', default='.png')
     parser.add_argument('--workers', type=int, default=2, help='processes that read')
     parser.add_argument(
-        '--max-rows', type=int, default=50, help='shown of each kind; 0 shows all'
+        '--max-rows', type=int, default=50, help='printed of each kind; 0 prints all'
     )
     args = parser.parse_args(argv)
     if (args.config is None) == (args.images is None):
         parser.error('expected either a config or --images')
     if (args.tags or args.masks) and args.images and not args.classes:
-        parser.error('--tags and --masks need --classes')
+        parser.error('--tags and --masks require --classes')
     return args
 
 
 def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Finding]]:
+    """Build the splits of folders and lists on the command line."""
     names = class_names(args.classes) if args.classes else ()
     rule, tags, findings = None, None, []
     if names:
@@ -104,25 +98,25 @@ def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Fin
     return splits, findings
 
 
-def show(report: Report, max_rows: int) -> None:
-    """Print a table of what was looked at and one of what is wrong."""
+def print_report(report: Report, max_rows: int) -> None:
+    """Print a table of the checked files and a table of the problems."""
     console = Console() if sys.stdout.isatty() else Console(width=200)
-    table = Table('split', 'readable images', 'readable masks', title='Looked at')
+    table = Table('split', 'readable images', 'readable masks', title='Checked')
     for name, images in report.images.items():
         table.add_row(name, str(images), str(report.masks[name]))
     console.print(table)
     if not report.findings:
-        console.print('Nothing is wrong.')
+        console.print('No problems found.')
         return
-    table = Table(title='What is wrong')
+    table = Table(title='Problems')
     table.add_column('kind')
-    table.add_column('where', overflow='fold')
-    table.add_column('what', overflow='fold')
+    table.add_column('location', overflow='fold')
+    table.add_column('message', overflow='fold')
     kinds = Counter(finding.kind for finding in report.findings)
     for kind, count in kinds.items():
         found = [finding for finding in report.findings if finding.kind == kind]
         for finding in found[: max_rows or None]:
-            table.add_row(kind, Text(_short(finding.where)), Text(finding.what))
+            table.add_row(kind, Text(_short(finding.location)), Text(finding.message))
         if max_rows and count > max_rows:
             table.add_row(kind, f'... and {count - max_rows} more', '--max-rows 0')
     console.print(table)
@@ -131,7 +125,7 @@ def show(report: Report, max_rows: int) -> None:
 
 
 def _short(path: str) -> str:
-    """A path relative to the current folder, where that is shorter."""
+    """Return a path relative to the current folder if that is shorter."""
     relative = os.path.relpath(path) if os.path.isabs(path) else path
     return min(path, relative, key=len)
 
@@ -147,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
         splits, findings = splits_from_folders(args)
     report = check_splits(splits, args.workers, progress=True)
     report.findings[:0] = findings
-    show(report, args.max_rows)
+    print_report(report, args.max_rows)
     return int(bool(report.findings))
 
 

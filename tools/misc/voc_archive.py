@@ -1,4 +1,4 @@
-"""Pack predictions on VOC's test images as the evaluation server wants them.
+"""Pack predictions on VOC's test images for the evaluation server.
 
     python tools/test.py CONFIG CHECKPOINT --no-truth --out work_dirs/voc_test \
         --cfg-options test_dataloader.dataset.ann_file=ImageSets/Segmentation/test.txt
@@ -6,8 +6,8 @@
         --list data/VOCdevkit/VOC2012/ImageSets/Segmentation/test.txt
 
 The archive holds results/VOC2012/Segmentation/COMPETITION_test_cls/NAME.png, palette
-images with labels 0 to 20. Nothing is written where an image of the list is missing
-or holds another label.
+images with labels 0 to 20. Nothing is written if an image of the list is missing or
+contains another label.
 """
 
 import argparse
@@ -38,16 +38,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--competition',
         default='comp6',
         choices=['comp5', 'comp6'],
-        help='comp6 where anything but VOC was trained on, ImageNet included',
+        help='comp6 if other data than VOC was used, including ImageNet',
     )
     return parser.parse_args(argv)
 
 
 def encode_png(path: Path) -> bytes:
-    """A palette PNG of a prediction.
+    """Encode a prediction as palette PNG.
 
     Raises:
-        ValueError: It is unreadable, or a label is no class of VOC.
+        ValueError: If the file is unreadable or a label is not a class of VOC.
     """
     labels = read_label_map(path)
     if labels.max() >= len(PALETTE):
@@ -63,11 +63,11 @@ def encode_png(path: Path) -> bytes:
 def write_archive(
     predictions: Path, archive: Path, names: list[str], competition: str
 ) -> None:
-    """Write the archive, whole or not at all.
+    """Write the archive, atomically.
 
     Raises:
         FileNotFoundError: If predictions are missing.
-        ValueError: If one is no label map of VOC.
+        ValueError: If a prediction is not a label map of VOC.
     """
     missing = [name for name in names if not (predictions / f'{name}.png').is_file()]
     if missing:

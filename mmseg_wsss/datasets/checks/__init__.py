@@ -1,1 +1,1 @@
-"""What the check of a data set looks at."""
+"""Check of a data set before training: files, labels, tags, overlaps of splits."""

@@ -11,7 +11,7 @@ from ..sample_key import SampleKey
 
 
 def permutation(size: int, *key: int) -> list[int]:
-    """Random order of ``range(size)`` that depends on nothing but ``key``."""
+    """Return a random order of ``range(size)`` that depends only on ``key``."""
     generator = torch.Generator()
     generator.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
     return torch.randperm(size, generator=generator).tolist()
@@ -19,17 +19,18 @@ def permutation(size: int, *key: int) -> list[int]:
 
 @DATA_SAMPLERS.register_module()
 class EndlessSampler(Sampler):
-    """Infinite sampler whose every draw is a function of (seed, number of the draw).
+    """Infinite sampler with draws that are functions of (seed, number of the draw).
 
-    Draw ``n`` of the whole training lies in pass ``n // len(dataset)``, each pass in an
-    order of its own. Rank ``r`` of ``w`` takes the draws ``r, r + w, r + 2w, ...``, so
-    that ``w`` ranks with batch ``b`` see together what one rank with batch ``w * b``
-    sees. It yields :class:`SampleKey`, from which our datasets seed their augmentation.
+    Draw ``n`` of the whole training belongs to pass ``n // len(dataset)``; each pass
+    has its own order. Rank ``r`` of ``w`` takes the draws ``r, r + w, r + 2w, ...``, so
+    that ``w`` ranks with batch size ``b`` together get the same images as one rank with
+    batch size ``w * b``. Yields :class:`SampleKey`, from which the datasets of the
+    package seed their augmentation.
 
     Args:
         dataset: Dataset with at least one image.
-        shuffle: Whether each pass has a random order.
-        seed: Seed; drawn and agreed on between the ranks if None.
+        shuffle: Whether the order of each pass is random.
+        seed: Seed; None draws one and synchronizes it between the ranks.
 
     Raises:
         ValueError: If the dataset is empty.
@@ -48,11 +49,12 @@ class EndlessSampler(Sampler):
 
     def __iter__(self) -> Iterator[SampleKey]:
         number = self.rank + self.start * self.world_size
-        current, order = -1, list(range(self.size))
+        current_pass, order = -1, list(range(self.size))
         while True:
-            lap, position = divmod(number, self.size)
-            if self.shuffle and lap != current:
-                current, order = lap, permutation(self.size, self.seed, lap)
+            pass_number, position = divmod(number, self.size)
+            if self.shuffle and pass_number != current_pass:
+                current_pass = pass_number
+                order = permutation(self.size, self.seed, pass_number)
             yield SampleKey(order[position], self.seed, number)
             number += self.world_size
 
@@ -60,16 +62,19 @@ class EndlessSampler(Sampler):
         """Start after ``num_samples`` draws of this rank, in constant time.
 
         Args:
-            num_samples: Absolute count of draws that this rank has consumed; the
-                contract of MMEngine's ``InfiniteSampler.skip``.
+            num_samples: Number of draws that this rank has consumed since the start of
+                the training, as in MMEngine's ``InfiniteSampler.skip``.
+
+        Raises:
+            ValueError: If it is negative.
         """
         if num_samples < 0:
             raise ValueError(f'num_samples must not be negative, got {num_samples}')
         self.start = num_samples
 
     def __len__(self) -> int:
-        """Number of images of a pass."""
+        """Return the number of images of a pass."""
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing to do: the stream has no epochs."""
+        """Do nothing: the stream has no epochs."""

@@ -14,27 +14,39 @@ from .endless_sampler import permutation
 
 @DATA_SAMPLERS.register_module()
 class MultiSourceSampler(Sampler):
-    """Infinite sampler with a fixed number of images of each source in every batch.
+    """Infinite sampler with a fixed number of images of each source per batch.
 
-    Each source is passed through on its own, each pass in an order of its own. In a
-    batch the images of the first source come first. Draw ``n`` of a source is a
-    function of (seed, source, n) alone; ranks share the draws of an iteration, so that
-    ``w`` ranks with batch ``b`` see together what one rank with batch ``w * b`` sees,
-    with the same counts. It yields :class:`SampleKey`, from which datasets seed their
-    augmentation. Source: mkd.md, sections 9.2 and 12 (mmdetection's sampler of this
-    name, without its defects).
+    Each source has its own passes, and each pass its own order. In a batch the images
+    of the first source come first. Draw ``n`` of a source is a function of (seed,
+    source, n). The ranks share the draws of an iteration, so that ``w`` ranks with
+    batch size ``b`` together get the same images as one rank with batch size ``w * b``.
+    Yields :class:`SampleKey`, from which datasets seed their augmentation. Unlike
+    mmdetection's sampler of this name, it gives sources of equal size different orders,
+    and a source without images in a batch is an error.
 
     Args:
-        dataset: Dataset with ``cumulative_sizes``: ``SemiDataset``, or
-            MMEngine's ``ConcatDataset``, whose augmentation however is not seeded.
-        batch_size: Images of a batch of one rank: that of the data loader.
-        source_ratio: Ratio of the sources in a batch; the first takes the remainder.
-        shuffle: Whether each pass has a random order.
-        seed: Seed; drawn and agreed on between the ranks if None.
+        dataset: Dataset with ``cumulative_sizes``: ``SemiDataset``, or MMEngine's
+            ``ConcatDataset``, which however does not seed its augmentation.
+        batch_size: Batch size of one rank, equal to that of the data loader.
+        source_ratio: Ratio of the sources in a batch; numbers of images are rounded
+            down, and the first source takes the remainder.
+        shuffle: Whether the order of each pass is random.
+        seed: Seed; None draws one and synchronizes it between the ranks.
 
     Raises:
-        ValueError: If the dataset has no sources or an empty one, there is not one
-            ratio above 0 a source, or a source would get no image of a batch.
+        ValueError: If the dataset has no sources or an empty one, ``source_ratio`` is
+            not one number above 0 per source, or a source has no image in a batch.
+
+    Examples:
+        Three labeled images (0 to 2), four unlabeled ones, and one image of each per
+        batch:
+
+        >>> class Dataset:
+        ...     cumulative_sizes = [3, 7]
+        >>> sampler = MultiSourceSampler(Dataset(), 2, shuffle=False, seed=0)
+        >>> stream = iter(sampler)
+        >>> [int(next(stream)) for _ in range(8)]
+        [0, 3, 1, 4, 2, 5, 0, 6]
     """
 
     def __init__(
@@ -54,7 +66,7 @@ class MultiSourceSampler(Sampler):
         self.starts = [0, *ends[:-1]]
         self.sizes = [end - start for start, end in zip(self.starts, ends)]
         if min(self.sizes) < 1:
-            raise ValueError(f'every source needs images, their sizes: {self.sizes}')
+            raise ValueError(f'every source needs images, got the sizes {self.sizes}')
         self.batch_size = batch_size
         self.counts = self._split_batch(source_ratio)
         self.rank, self.world_size = get_dist_info()
@@ -63,16 +75,14 @@ class MultiSourceSampler(Sampler):
         self.start = 0
 
     def _split_batch(self, ratio: Sequence[float]) -> list[int]:
-        """Number of images of each source in a batch of one rank."""
+        """Return the number of images of each source in a batch of one rank."""
         if len(ratio) != len(self.sizes) or min(ratio) <= 0:
             raise ValueError(
-                f'source_ratio must be {len(self.sizes)} numbers above 0, one a source,'
-                f' got {ratio}'
+                f'source_ratio must be {len(self.sizes)} numbers above 0, one per '
+                f'source, got {ratio}'
             )
-        # What is whole but for rounding is whole: 10 * 0.3 / (0.7 + 0.3).
-        counts = [
-            int(self.batch_size * share / sum(ratio) + 1e-9) for share in ratio[1:]
-        ]
+        # The small number corrects rounding errors such as 10 * 0.3 / (0.7 + 0.3).
+        counts = [int(self.batch_size * part / sum(ratio) + 1e-9) for part in ratio[1:]]
         counts.insert(0, self.batch_size - sum(counts))
         if min(counts) < 1:
             raise ValueError(
@@ -84,22 +94,23 @@ class MultiSourceSampler(Sampler):
 
     def __iter__(self) -> Iterator[SampleKey]:
         ends = list(accumulate(self.counts))
-        laps = [-1] * len(self.sizes)
+        passes = [-1] * len(self.sizes)
         orders = [list(range(size)) for size in self.sizes]
         taken = self.start
         while True:
             iteration, place = divmod(taken, self.batch_size)
             source = bisect_right(ends, place)
             begin, count = ends[source] - self.counts[source], self.counts[source]
-            # Place in the part of this source in the batch of all ranks.
-            shared = (place - begin) * self.world_size + self.rank
-            lap, position = divmod(
-                iteration * count * self.world_size + shared, self.sizes[source]
+            # Position among the images of this source in the batch of all ranks.
+            offset = (place - begin) * self.world_size + self.rank
+            size = self.sizes[source]
+            pass_number, position = divmod(
+                iteration * count * self.world_size + offset, size
             )
-            if self.shuffle and lap != laps[source]:
-                orders[source] = permutation(self.sizes[source], self.seed, source, lap)
-                laps[source] = lap
-            number = (iteration * self.batch_size + begin) * self.world_size + shared
+            if self.shuffle and pass_number != passes[source]:
+                orders[source] = permutation(size, self.seed, source, pass_number)
+                passes[source] = pass_number
+            number = (iteration * self.batch_size + begin) * self.world_size + offset
             index = self.starts[source] + orders[source][position]
             yield SampleKey(index, self.seed, number)
             taken += 1
@@ -108,16 +119,19 @@ class MultiSourceSampler(Sampler):
         """Start after ``num_samples`` draws of this rank, in constant time.
 
         Args:
-            num_samples: Absolute count of draws that this rank has consumed; the
-                contract of MMEngine's ``InfiniteSampler.skip``.
+            num_samples: Number of draws that this rank has consumed since the start of
+                the training, as in MMEngine's ``InfiniteSampler.skip``.
+
+        Raises:
+            ValueError: If it is negative.
         """
         if num_samples < 0:
             raise ValueError(f'num_samples must not be negative, got {num_samples}')
         self.start = num_samples
 
     def __len__(self) -> int:
-        """Number of images of all sources."""
+        """Return the number of images of all sources."""
         return sum(self.sizes)
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing to do: the stream has no epochs."""
+        """Do nothing: the stream has no epochs."""

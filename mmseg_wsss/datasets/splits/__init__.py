@@ -1,1 +1,1 @@
-"""Lists of labeled and unlabeled images: draw, import, read."""
+"""Lists of labeled and unlabeled images: draw, import, identify, read."""

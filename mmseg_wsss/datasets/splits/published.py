@@ -1,16 +1,20 @@
-"""Published splits into labeled and unlabeled images: which there are, and reading.
+"""Published splits into labeled and unlabeled images.
 
-The lists themselves are not shipped. What is known of them tells from a list alone
-which split it is, so that results on splits of the same size but of other images are
-not mixed: the two blended families of VOC are not comparable (mkd.md, section 9.3).
+The lists are not part of the package, only their sizes and digests, which identify a
+list by its content: results on splits of equal size but different images are not
+comparable. This holds for the two blended families of VOC: 93 of the 662 labeled images
+of ``voc-blended-cps_1_16`` have masks of VOC itself, the others of SBD; of
+``voc-blended-u2pl_1_16`` all have.
+
+Sources of the lists: https://github.com/charlesCXK/TorchSemiSeg (CPS),
+https://github.com/Haochen-Wang409/U2PL, https://github.com/LiheYoung/UniMatch and
+https://github.com/LiheYoung/UniMatch-V2.
 """
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 StrPath = str | os.PathLike[str]
 
@@ -20,11 +24,11 @@ class PublishedSplit:
     """A split that papers report results on.
 
     Args:
-        family: Who drew it, of which images.
-        size: Its size as in its name: ``1_16``, or a number of images.
+        family: Data set and origin: ``voc-classic``, ``cityscapes-cps``.
+        size: ``1_16``, or the number of labeled images.
         labeled: Number of labeled images.
         unlabeled: Number of unlabeled images.
-        digest: :func:`digest` of the labeled images; None where it is not known.
+        digest: :func:`digest` of the labeled images; None if it is unknown.
     """
 
     family: str
@@ -35,17 +39,17 @@ class PublishedSplit:
 
     @property
     def name(self) -> str:
-        """Name of its folder: ``voc-blended-cps_1_16``."""
+        """Name of the folder of its lists: ``voc-blended-cps_1_16``."""
         return f'{self.family}_{self.size}'
 
 
 def digest(names: Iterable[str]) -> str:
-    """16 hexadecimal digits that stand for a set of names, whatever their order."""
+    """Return 16 hexadecimal digits that identify a set of names, in any order."""
     text = '\n'.join(sorted(names))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-# Family, size, labeled, unlabeled, digest of the labeled ones (mkd.md, section 9.3).
+# Family, size, labeled, unlabeled, digest of the labeled images.
 _ROWS: tuple[tuple[str, str, int, int, str | None], ...] = (
     ('voc-classic', '92', 92, 10490, '124b0aab2fcd1767'),
     ('voc-classic', '183', 183, 10399, '79b959bccf7753cd'),
@@ -85,67 +89,6 @@ PUBLISHED = {split.name: split for split in (PublishedSplit(*row) for row in _RO
 
 
 def identify(labeled: Iterable[str]) -> PublishedSplit | None:
-    """The published split with these labeled images, if its digest is known."""
+    """Return the published split with these labeled images, None if there is none."""
     found = digest(labeled)
     return next((s for s in PUBLISHED.values() if s.digest == found), None)
-
-
-# What an image is called in its file name; lists differ in all that is around it.
-_IDS = {
-    'voc': re.compile(r'\d{4}_\d{6}'),
-    'cityscapes': re.compile(r'[a-z-]+_\d{6}_\d{6}'),
-    'coco': re.compile(r'\d{12}'),
-    'ade20k': re.compile(r'ADE_(?:train|val)_\d{8}'),
-}
-UPSTREAM = tuple(_IDS)
-
-
-def read_upstream_list(path: StrPath, dataset: str) -> list[str]:
-    """Read the images of a published list, whatever its lines look like.
-
-    Lines may hold bare ids, paths of images, "image mask" separated by spaces or a
-    tab, or "image None", with any folders and suffixes.
-
-    Args:
-        path: The list.
-        dataset: One of ``UPSTREAM``.
-
-    Returns:
-        Names as our configs use them: ``2007_000032``,
-        ``train/aachen/aachen_000000_000019``, ``000000000009``, ``ADE_train_00000001``.
-
-    Raises:
-        ValueError: A line without an image, with the mask of another one, or with one
-            that is listed already; names file and line. An empty list.
-    """
-    names: dict[str, int] = {}
-    lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            name = _image(line, dataset)
-            if name in names:
-                raise ValueError(f'{name} is in line {names[name]} already')
-        except ValueError as error:
-            raise ValueError(f'{path}:{number}: {error}') from error
-        names[name] = number
-    if not names:
-        raise ValueError(f'{path} lists no image')
-    return list(names)
-
-
-def _image(line: str, dataset: str) -> str:
-    """Name of the image of a line."""
-    columns = [column for column in line.split() if column != 'None']
-    found = [_IDS[dataset].findall(column.rpartition('/')[2]) for column in columns]
-    if not found or not all(found):
-        raise ValueError(f'expected an image of {dataset}, found {line!r}')
-    names = {ids[0] for ids in found}
-    if len(names) > 1:
-        raise ValueError(f'expected one image and its mask, found {sorted(names)}')
-    name = names.pop()
-    if dataset != 'cityscapes':
-        return name
-    part = 'val' if '/val/' in columns[0] or columns[0].startswith('val/') else 'train'
-    return f'{part}/{name.split("_")[0]}/{name}'

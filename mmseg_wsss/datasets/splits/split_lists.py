@@ -1,4 +1,4 @@
-"""Split lists: text files with the name of one image a line."""
+"""Split lists: text files with one image name per line."""
 
 import os
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ StrPath = str | os.PathLike[str]
 
 
 def read_list(path: StrPath) -> list[str]:
-    """Read the names of a split list; empty lines do not count.
+    """Read the names of a split list; empty lines are skipped.
 
     Raises:
-        ValueError: A name that leads out of its folder; names file and line.
-        FileNotFoundError: There is no such file.
+        ValueError: If a name leaves its folder; names file and line.
+        FileNotFoundError: If the file does not exist.
     """
     lines = Path(path).read_text(encoding='utf-8').splitlines()
     names = [line.strip() for line in lines]
@@ -27,6 +27,6 @@ def read_list(path: StrPath) -> list[str]:
 
 
 def write_list(path: StrPath, names: Sequence[str]) -> None:
-    """Write a split list, whole or not at all."""
+    """Write a split list, atomically."""
     with atomic_write(path, 'w') as file:
         file.writelines(f'{name}\n' for name in names)

@@ -1,4 +1,4 @@
-"""Names of foreground classes, as users of our tools give them."""
+"""Names of foreground classes, as given on the command line."""
 
 from pathlib import Path
 
@@ -6,24 +6,23 @@ from mmseg_wsss.registry import DATASETS
 
 
 def class_names(spec: str) -> tuple[str, ...]:
-    """Foreground class names from a word on the command line.
+    """Return the foreground class names of a command line argument.
 
     Args:
-        spec: Name of a registered data set (``PascalVOCDataset``, or ``voc`` and
-            ``coco_stuff`` for short), a text file with one name a line, or names
-            separated by commas. A first class ``background`` is left out.
+        spec: Name of a registered data set (``PascalVOCDataset``, or its short form
+            ``voc`` or ``coco_stuff``), a text file with one name per line, or names
+            separated by commas. A leading class ``background`` is left out.
 
     Raises:
-        ValueError: There is no name but the background.
+        ValueError: If there is no foreground class.
     """
     if Path(spec).is_file():
-        lines = Path(spec).read_text(encoding='utf-8-sig').splitlines()
-        names = [line.strip() for line in lines]
+        names = Path(spec).read_text(encoding='utf-8-sig').splitlines()
     else:
-        names = [name.strip() for name in spec.split(',')]
+        names = spec.split(',')
         if len(names) == 1:
-            names = _of_dataset(names[0]) or names
-    names = [name for name in names if name]
+            names = _classes_of(spec) or names
+    names = [name.strip() for name in names if name.strip()]
     if names and names[0] == 'background':
         names = names[1:]
     if not names:
@@ -31,7 +30,7 @@ def class_names(spec: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _of_dataset(name: str) -> list[str]:
+def _classes_of(name: str) -> list[str]:
     short = {'voc': 'PascalVOCDataset', 'coco_stuff': 'COCOStuffDataset'}
     dataset = DATASETS.get(short.get(name, name))
     return list(getattr(dataset, 'METAINFO', {}).get('classes', ()))

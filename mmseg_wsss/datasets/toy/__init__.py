@@ -1,4 +1,4 @@
-"""The generated data set of the demo and the tests."""
+"""Generated data set of the demo and the tests."""
 
 from .toy_voc_dataset import ToyVOCDataset
 

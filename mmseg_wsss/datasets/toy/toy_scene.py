@@ -1,11 +1,11 @@
-"""Draws one toy image: cluttered background, and objects of a part and a body.
+"""Toy images: cluttered background, and objects that consist of a head and a body.
 
-Every object has a small head with the pattern of its class and a larger body of one
-plain color drawn at random. The head tells the class, the body only hints at it by its
-outline: a classifier looks at heads, and its class activation maps miss the bodies.
+The small head has the pattern of the class, the larger body a random plain color. The
+head determines the class, the body only its outline: the class activation maps of a
+classifier cover heads and miss bodies.
 
-Only additions, products, comparisons and square roots touch the pixels, so that the
-pixels depend on the seed and on numpy's generator alone, not on the processor.
+Pixels are computed by additions, products, comparisons and square roots only, so that
+they depend on the seed and NumPy's generator, not on the processor.
 """
 
 import math
@@ -18,19 +18,19 @@ from numpy.random import Generator
 
 MAX_OBJECTS = 3
 _NUM_OBJECTS_PROB = (0.4, 0.4, 0.2)
-_RADIUS = (0.15, 0.3)  # of an object, as a share of the image's side
-_MIN_IN_FRAME = 0.65  # share of an object inside the image
-_MIN_VISIBLE = 0.6  # share of what is inside that other objects leave uncovered
-_MIN_CONTRAST = 70.0  # RGB distance of a body to the mean of what lies behind it
-_DARK, _BRIGHT = (0, 80), (175, 255)  # the two colors of a head's pattern
-_TURN = 0.7  # largest turn of an object to either side, in radians
+_RADIUS = (0.15, 0.3)  # of an object, as a fraction of the image's side
+_MIN_IN_FRAME = 0.65  # fraction of an object inside the image
+_MIN_VISIBLE = 0.6  # uncovered fraction of the part inside the image
+_MIN_CONTRAST = 70.0  # RGB distance of a body to the mean of the background there
+_DARK, _BRIGHT = (0, 80), (175, 255)  # ranges of the two colors of a pattern
+_MAX_ROTATION = 0.7  # of an object, in radians
 
 Region = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class ObjectClass:
-    """Look of a class, in units of the object's radius.
+    """Shape of the objects of a class, in units of their radius.
 
     Attributes:
         body: Whether points (u, v) lie in the body; u runs along the object's axis.
@@ -49,7 +49,7 @@ class ObjectClass:
 
 @dataclass(frozen=True)
 class Scene:
-    """One image and its truth.
+    """One image with its labels.
 
     Attributes:
         img: (H, W, 3) uint8, RGB.
@@ -87,7 +87,7 @@ def _bone(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _bands(x: np.ndarray, per_unit: float) -> np.ndarray:
-    """Alternating bands across x, ``per_unit`` bands in a unit."""
+    """Return alternating bands across x, ``per_unit`` bands per unit."""
     return np.floor(x * per_unit) % 2 == 0
 
 
@@ -140,7 +140,7 @@ OBJECT_CLASSES: tuple[ObjectClass, ...] = (
 
 @lru_cache
 def _unit_areas(label: int) -> tuple[float, float]:
-    """Area of a whole object and of its head, for radius 1."""
+    """Return the areas of a whole object and of its head, for radius 1."""
     side = np.arange(-2, 2, 0.02)
     whole, head, _ = _outline(label, side[:, None], side[None, :])
     return float(whole.sum() * 4e-4), float(head.sum() * 4e-4)
@@ -149,15 +149,15 @@ def _unit_areas(label: int) -> tuple[float, float]:
 def _outline(
     label: int, u: np.ndarray, v: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks of the whole object, of its head and of the head's first color."""
-    look = OBJECT_CLASSES[label - 1]
-    p, q = (u - look.head_at) / look.head_size, v / look.head_size
-    head = look.head(p, q)
-    return look.body(u, v) | head, head, head & look.pattern(p, q)
+    """Return the masks of the object, of its head and of the head's first color."""
+    shape = OBJECT_CLASSES[label - 1]
+    p, q = (u - shape.head_at) / shape.head_size, v / shape.head_size
+    head = shape.head(p, q)
+    return shape.body(u, v) | head, head, head & shape.pattern(p, q)
 
 
 def _smooth_noise(rng: Generator, size: int, cell: int, channels: int) -> np.ndarray:
-    """Bilinear value noise in [-1, 1] of shape (size, size, channels)."""
+    """Return bilinear value noise in [-1, 1] of shape (size, size, channels)."""
     grid = rng.uniform(-1, 1, (size // cell + 2, size // cell + 2, channels))
     at = np.arange(size) / cell
     low = at.astype(int)
@@ -168,15 +168,15 @@ def _smooth_noise(rng: Generator, size: int, cell: int, channels: int) -> np.nda
 
 
 def _background(rng: Generator, size: int) -> np.ndarray:
-    """Gradient between two colors under gray and colored noise of all scales."""
+    """Return a gradient between two colors with noise of several scales."""
     rows, cols = np.mgrid[:size, :size] / size
     weight = rng.uniform(-1, 1, 2)
     ramp = np.clip(0.5 + weight[0] * (rows - 0.5) + weight[1] * (cols - 0.5), 0, 1)
     colors = rng.uniform(30, 225, (2, 3))
     img = colors[0] + ramp[..., None] * (colors[1] - colors[0])
     strength = rng.uniform(0.4, 0.8)
-    for share, amplitude in ((4, 40), (8, 30), (16, 25), (32, 25), (64, 20)):
-        cell = max(1, size // share)
+    for cells, amplitude in ((4, 40), (8, 30), (16, 25), (32, 25), (64, 20)):
+        cell = max(1, size // cells)
         noise = _smooth_noise(rng, size, cell, 1) + _smooth_noise(rng, size, cell, 3)
         img += strength * amplitude * noise
     return img
@@ -185,8 +185,8 @@ def _background(rng: Generator, size: int) -> np.ndarray:
 def _frame(
     rng: Generator, size: int, center: np.ndarray, radius: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (u, v) of every pixel in a randomly turned frame."""
-    angle = rng.uniform(-_TURN, _TURN) + rng.integers(2) * math.pi
+    """Return the coordinates (u, v) of every pixel in a randomly rotated frame."""
+    angle = rng.uniform(-_MAX_ROTATION, _MAX_ROTATION) + rng.integers(2) * math.pi
     cos, sin = math.cos(angle) / radius, math.sin(angle) / radius
     rows = np.arange(size)[:, None] + 0.5 - center[0]
     cols = np.arange(size)[None, :] + 0.5 - center[1]
@@ -194,7 +194,7 @@ def _frame(
 
 
 def _clutter(rng: Generator, img: np.ndarray, colors: list[np.ndarray]) -> None:
-    """Paints strokes, plain and textured patches; half in the bodies' colors."""
+    """Paint strokes, plain and textured patches; half in the colors of the bodies."""
     size = len(img)
     for _ in range(rng.integers(10, 18)):
         color = rng.uniform(10, 245, 3)
@@ -210,14 +210,14 @@ def _clutter(rng: Generator, img: np.ndarray, colors: list[np.ndarray]) -> None:
             half = rng.uniform(0.03, 0.09, 2)
             where = (_disc, _square)[rng.integers(2)](u / half[0], v / half[1])
         paint = np.broadcast_to(color, img.shape)
-        if kind == 2:  # blotches as fine as the heads' patterns
-            blotch = _smooth_noise(rng, size, max(2, size // 32), 1) > 0
-            paint = np.where(blotch, color, rng.uniform(10, 245, 3))
+        if kind == 2:  # texture as fine as the patterns of the heads
+            texture = _smooth_noise(rng, size, max(2, size // 32), 1) > 0
+            paint = np.where(texture, color, rng.uniform(10, 245, 3))
         img[where] = paint[where]
 
 
 def _far_color(rng: Generator, others: list[np.ndarray], distance: float) -> np.ndarray:
-    """Random RGB color at least ``distance`` from all others (or the best of 50)."""
+    """Return an RGB color at least ``distance`` from others, or the best of 50."""
     drawn = rng.uniform(10, 245, (50, 3))
     gaps = np.min([((drawn - other) ** 2).sum(1) for other in others], axis=0)
     far = np.flatnonzero(gaps >= distance * distance)
@@ -227,7 +227,7 @@ def _far_color(rng: Generator, others: list[np.ndarray], distance: float) -> np.
 def _place(
     rng: Generator, size: int, label: int, placed: list[tuple]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Finds room for an object: masks as of ``_outline``, None where there is none."""
+    """Place an object at random; return its masks, None if there is no room."""
     for _ in range(40):
         radius = size * rng.uniform(*_RADIUS)
         u, v = _frame(rng, size, rng.uniform(0.1, 0.9, 2) * size, radius)
@@ -250,16 +250,16 @@ def _place(
 
 
 def draw_scene(rng: Generator, size: int, first_label: int) -> Scene:
-    """Draws one image.
+    """Draw one image.
 
     Args:
-        rng: Source of all randomness.
+        rng: Random generator.
         size: Side of the square image in pixels.
         first_label: Class of the first object, in ``[1, len(OBJECT_CLASSES)]``; the
-            classes of the others are drawn.
+            classes of the others are random.
 
     Returns:
-        The image with 1 to 3 objects, each mostly visible with most of its head.
+        The image with 1 to 3 objects; each is mostly visible, and so is its head.
     """
     labels = [first_label]
     for _ in range(rng.choice(MAX_OBJECTS, p=_NUM_OBJECTS_PROB)):
@@ -294,7 +294,7 @@ def draw_scene(rng: Generator, size: int, first_label: int) -> Scene:
 
 
 def _expose(rng: Generator, img: np.ndarray) -> np.ndarray:
-    """Slight blur (as of a lens), noise (as of a sensor), rounding to uint8."""
+    """Blur slightly, add noise, and round to uint8."""
     for axis in (0, 1):
         ahead = np.concatenate([img.take([0], axis), img], axis)
         after = np.concatenate([img, img.take([-1], axis)], axis)

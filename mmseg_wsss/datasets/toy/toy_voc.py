@@ -2,13 +2,13 @@
 
 ``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` writes::
 
-    OUT_DIR/JPEGImages/*.png                images (PNG: no loss, and the same bytes)
+    OUT_DIR/JPEGImages/*.png                images (PNG: lossless and reproducible)
     OUT_DIR/SegmentationClass/*.png         palette masks
     OUT_DIR/ImageSets/Segmentation/*.txt    train and val lists
-    OUT_DIR/tags_train.json, tags_val.json  image tags, as ImageTags reads them
-    OUT_DIR/toy_voc.json                    the arguments; written last
+    OUT_DIR/tags_train.json, tags_val.json  tag files
+    OUT_DIR/toy_voc.json                    the arguments of the generator
 
-Image ``i`` depends on the seed and on ``i`` alone, to the byte.
+The bytes of image ``i`` depend only on the seed and on ``i``.
 """
 
 import argparse
@@ -22,11 +22,12 @@ from PIL import Image
 
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.parallel import parallel_map
+from mmseg_wsss.utils.settings import check_value
 
 from .toy_scene import OBJECT_CLASSES, draw_scene
 from .toy_voc_dataset import ToyVOCDataset
 
-VERSION = 1  # of the generator; another one draws other images
+VERSION = 1  # of the generator; versions draw different images
 CLASSES = ToyVOCDataset.METAINFO['classes']
 PALETTE = np.array(ToyVOCDataset.METAINFO['palette'], np.uint8)
 
@@ -41,42 +42,36 @@ def generate(
 ) -> Path:
     """Write the data set, or complete one that was interrupted or lacks files.
 
-    A complete one made with the same arguments is left as it is.
+    A complete one with the same arguments is left unchanged.
 
     Args:
-        out_dir: Folder, made if need be.
-        num_train: Images of the training split, at least 1.
-        num_val: Images of the validation split, at least 1.
+        out_dir: Folder; created if missing.
+        num_train: Number of images of the training split, at least 1.
+        num_val: Number of images of the validation split, at least 1.
         size: Side of an image in pixels, at least 32.
         seed: Non-negative seed.
-        workers: Processes that draw; 0 draws in this one.
+        workers: Number of processes that draw; 0 draws in the calling process.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: If an argument is out of range, or the folder holds a data set made
-            with other arguments, or anything else.
+        ValueError: If an argument is out of range, or the folder contains other files
+            or a data set with other arguments.
     """
-    for name, value, least in (
-        ('num_train', num_train, 1),
-        ('num_val', num_val, 1),
-        ('size', size, 32),
-        ('seed', seed, 0),
-    ):
-        if value < least:
-            raise ValueError(f'{name} must be at least {least}, got {value}')
-    out_dir = Path(out_dir)
-    manifest = {
-        'version': VERSION,
-        'num_train': num_train,
-        'num_val': num_val,
-        'size': size,
-        'seed': seed,
+    limits = {
+        'num_train': (num_train, 1),
+        'num_val': (num_val, 1),
+        'size': (size, 32),
+        'seed': (seed, 0),
     }
+    for name, (value, minimum) in limits.items():
+        check_value(name, value, at_least=minimum)
+    out_dir = Path(out_dir)
+    manifest = {'version': VERSION} | {k: value for k, (value, _) in limits.items()}
     if _is_complete(out_dir, manifest):
         return out_dir
-    # The arguments are noted first, so that only the same call completes the folder.
+    # Written first, so that only a call with the same arguments completes the folder.
     with atomic_write(out_dir / 'toy_voc.json', 'w') as file:
         json.dump(manifest | {'complete': False}, file)
 
@@ -98,17 +93,17 @@ def _name(index: int) -> str:
 
 
 def _is_complete(out_dir: Path, manifest: dict) -> bool:
-    """Whether nothing is left to write; raises where something else is in the way."""
+    """Return whether all files exist; raise if the folder contains anything else."""
     path = out_dir / 'toy_voc.json'
     if not path.is_file():
         if out_dir.exists() and not out_dir.is_dir():
             raise ValueError(f'{out_dir} is a file, expected a folder to write to')
-        # A first write that was killed leaves no more than its hidden file.
+        # A first write that was interrupted leaves only its hidden file.
         others = out_dir.iterdir() if out_dir.is_dir() else ()
         if any(not other.name.startswith('.') for other in others):
             raise ValueError(
-                f'{out_dir} holds other files and no toy_voc.json; give a new or an '
-                'empty folder'
+                f'{out_dir} contains other files and no toy_voc.json; choose a new or '
+                'an empty folder'
             )
         return False
     try:
@@ -116,20 +111,20 @@ def _is_complete(out_dir: Path, manifest: dict) -> bool:
         complete = found.pop('complete')
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(
-            f'{path} does not tell how the images were made ({error!r}); delete the '
-            'folder or choose another one'
+            f'{path} does not contain the arguments of the generator ({error!r}); '
+            'delete the folder or choose another one'
         ) from error
     if found != manifest:
         raise ValueError(
-            f'{out_dir} holds toy images made with {found}, asked for {manifest}; '
-            'choose another folder or delete this one'
+            f'{out_dir} contains toy images of the arguments {found}, expected '
+            f'{manifest}; choose another folder or delete this one'
         )
     total = manifest['num_train'] + manifest['num_val']
     return complete is True and all(file.is_file() for file in _files(out_dir, total))
 
 
 def _files(out_dir: Path, total: int) -> Iterator[Path]:
-    """All files of the data set but the manifest."""
+    """Yield all files of the data set except toy_voc.json."""
     for split in ('train', 'val'):
         yield out_dir / 'ImageSets' / 'Segmentation' / f'{split}.txt'
         yield out_dir / f'tags_{split}.json'
@@ -139,7 +134,7 @@ def _files(out_dir: Path, total: int) -> Iterator[Path]:
 
 
 def _write_image(job: tuple[Path, int, int, int]) -> list[str]:
-    """Draw one image and its mask; return its tags."""
+    """Draw and write one image and its mask; return its tags."""
     out_dir, index, size, seed = job
     rng = np.random.default_rng((seed, index))
     scene = draw_scene(rng, size, index % len(OBJECT_CLASSES) + 1)

@@ -1,5 +1,3 @@
-"""The data set class of the generated toy images (see ``toy_voc.py``)."""
-
 from typing import Any
 
 from mmseg.datasets import BaseSegDataset
@@ -11,8 +9,8 @@ from mmseg_wsss.registry import DATASETS
 class ToyVOCDataset(BaseSegDataset):
     """Generated images in VOC layout; images and masks are PNG files.
 
-    Make the files with ``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` and set
-    ``data_root=OUT_DIR``; the other arguments have the defaults of the training split.
+    Generate the files with ``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` and
+    set ``data_root=OUT_DIR``. The defaults are those of the training split.
 
     Args:
         ann_file: Split list relative to ``data_root``.

@@ -6,13 +6,15 @@ from mmseg_wsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class KeepFullImage(BaseTransform):
-    """Keep a copy of the whole image, resized without regard to its proportions.
+    """Keep a copy of the whole image, resized to the crop size.
 
-    Put it right after loading. It serves ``crf_guide='resized_full'``, the guide of
-    ASDT's released code (asdt.md, section 5.2).
+    The copy is the guide of the refinement of ASDT's released code
+    (``crf_guide='resized_full'``); its aspect ratio is not preserved. Put this
+    transform right after loading. Source: Zhang et al., "Weakly Supervised Semantic
+    Segmentation via Alternative Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
 
     Args:
-        size: (height, width) of the copy: the crop size of the pipeline.
+        size: (height, width) of the copy in pixels: the crop size of the pipeline.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:

@@ -7,19 +7,19 @@ from PIL import Image
 
 from mmseg_wsss.registry import TRANSFORMS
 
-from ..label_maps import LABEL_MODES
-from .load_image_strict import require_whole
+from ..label_maps import LABEL_MODES, LabelRule
+from .load_image_strict import require_complete
 
 
 @TRANSFORMS.register_module()
 class LoadAnnotationsStrict(LoadAnnotations):
-    """mmseg's ``LoadAnnotations``, which refuses wrong masks and names them.
+    """mmseg's ``LoadAnnotations`` for training: invalid masks raise errors.
 
     Args:
         num_classes: Number C of classes: labels must lie in [0, C) or be
-            ``ignore_index``. None does not check them, as mmseg, whose metrics then
-            leave wrong labels out without a word.
-        ignore_index: The value of pixels without a label.
+            ``ignore_index``. None skips the check; mmseg's metrics then ignore invalid
+            labels silently.
+        ignore_index: Value of pixels without a label.
         **kwargs: Arguments of mmseg's ``LoadAnnotations``.
     """
 
@@ -30,14 +30,21 @@ class LoadAnnotationsStrict(LoadAnnotations):
         self.num_classes = num_classes
         self.ignore_index = ignore_index
 
-    def _load_seg_map(self, results: dict) -> None:
+    def transform(self, results: dict) -> dict:
+        """Add ``gt_seg_map`` (H, W) uint8.
+
+        Raises:
+            FileNotFoundError: If the file ``seg_map_path`` does not exist.
+            ValueError: If it is broken or a color image, differs from the image in
+                size, or contains invalid labels; names the file.
+        """
         path = results['seg_map_path']
         data = fileio.get(path, backend_args=self.backend_args)
         try:
-            require_whole(data)
+            require_complete(data)
             _require_labels(data)
-            super()._load_seg_map(results)
-        except Exception as error:  # each decoder has errors of its own
+            results = super().transform(results)
+        except Exception as error:  # the decoders raise errors of many types
             raise ValueError(f'{path}: unreadable label map: {error}') from error
         labels = results['gt_seg_map']
         expected = tuple(results.get('ori_shape', labels.shape))
@@ -46,19 +53,16 @@ class LoadAnnotationsStrict(LoadAnnotations):
                 f'{path}: expected a label map of shape {expected} as the image, '
                 f'found {labels.shape}'
             )
-        if self.num_classes is None:
-            return
-        values = np.unique(labels)
-        bad = values[(values >= self.num_classes) & (values != self.ignore_index)]
-        if bad.size:
-            raise ValueError(
-                f'{path}: labels {bad.tolist()} outside [0, {self.num_classes - 1}] '
-                f'and not {self.ignore_index} (ignored)'
-            )
+        if self.num_classes is not None:
+            rule = LabelRule(self.num_classes, False, ignore_index=self.ignore_index)
+            problem = rule.problem(np.unique(labels))
+            if problem:
+                raise ValueError(f'{path}: {problem}')
+        return results
 
 
 def _require_labels(data: bytes) -> None:
-    """Check that an image holds one small integer a pixel, not a color."""
+    """Check that an image file has one small integer per pixel, not a color."""
     with Image.open(io.BytesIO(data)) as image:
         if image.mode not in LABEL_MODES:
             raise ValueError(

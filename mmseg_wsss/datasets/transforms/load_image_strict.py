@@ -1,28 +1,29 @@
 import io
 
 import mmcv
-import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from PIL import Image
 
 from mmseg_wsss.registry import TRANSFORMS
 
+from .valid_area import add_valid_map
+
 END_OF_JPEG = b'\xff\xd9'
 
 
-def require_whole(data: bytes) -> None:
-    """Check that no byte is missing at the end of an image file.
+def require_complete(data: bytes) -> None:
+    """Check that an image file is complete.
 
-    OpenCV shows what is left of a truncated file, gray below. A JPEG file must end with
-    its marker, and the check sums of a PNG file must be right; these checks take no
-    decoding. Any other file is decoded by Pillow.
+    OpenCV decodes truncated files and fills the missing part with gray. A JPEG file
+    must end with its marker and the checksums of a PNG file must be right, which is
+    checked without decoding; files of other formats are decoded by Pillow.
 
     Args:
         data: Content of the file.
 
     Raises:
-        OSError, SyntaxError, ValueError: It is truncated, or no image.
+        OSError, SyntaxError, ValueError: If the file is truncated or not an image.
     """
     with Image.open(io.BytesIO(data)) as image:
         if image.format == 'PNG':
@@ -33,10 +34,10 @@ def require_whole(data: bytes) -> None:
 
 @TRANSFORMS.register_module()
 class LoadImageStrict(LoadImageFromFile):
-    """mmcv's ``LoadImageFromFile``, which refuses broken files and names them.
+    """mmcv's ``LoadImageFromFile`` for training: broken files raise errors.
 
     Args:
-        to_float32: Whether the image becomes float32 instead of uint8.
+        to_float32: Whether to convert the image from uint8 to float32.
         color_type: Flag of :func:`mmcv.imfrombytes`.
         imdecode_backend: Backend of :func:`mmcv.imfrombytes`.
         backend_args: Arguments of MMEngine's file backend.
@@ -59,26 +60,22 @@ class LoadImageStrict(LoadImageFromFile):
     def transform(self, results: dict) -> dict:
         """Add ``img`` (H, W, 3), ``img_shape``, ``ori_shape`` and ``valid_map`` (H, W).
 
-        ``valid_map`` is 1 where there is an image. It is listed in ``seg_fields``, so
-        that mmseg's geometric transforms carry it along, and what they add is not 1.
-
         Raises:
-            FileNotFoundError: There is no file ``img_path``.
-            ValueError: It is broken or no image; names the file.
+            FileNotFoundError: If the file ``img_path`` does not exist.
+            ValueError: If it is broken or not an image; names the file.
         """
         path = results['img_path']
         data = fileio.get(path, backend_args=self.backend_args)
         try:
-            require_whole(data)
+            require_complete(data)
             img = mmcv.imfrombytes(
                 data, flag=self.color_type, backend=self.imdecode_backend
             )
-        except Exception as error:  # each decoder has errors of its own
+        except Exception as error:  # the decoders raise errors of many types
             raise ValueError(f'{path}: unreadable image: {error}') from error
         if img is None:
             raise ValueError(f'{path}: unreadable image')
         results['img'] = img.astype('float32') if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
-        results['valid_map'] = np.ones(img.shape[:2], dtype=np.uint8)
-        results.setdefault('seg_fields', []).append('valid_map')
+        add_valid_map(results)
         return results

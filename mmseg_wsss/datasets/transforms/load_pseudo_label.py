@@ -14,22 +14,35 @@ UNREADABLE = (OSError, ValueError, KeyError, IndexError, BadZipFile)
 
 @TRANSFORMS.register_module()
 class LoadPseudoLabel(BaseTransform):
-    """Load what ``tools/export_pseudo_labels.py`` or the pipeline wrote of an image.
+    """Load an exported pseudo-label or soft map.
 
-    Files bear the image's name in ``WeakDataset``: its path below the image folder
-    without the suffix (with another data set: the stem of its path). A label
-    (``NAME.png``) becomes ``pseudo_label``, which geometric transforms carry along; it
-    is no mask, so ``WeakDataset`` lets it pass in training. A soft map (``NAME.npz``)
-    becomes ``cam_seed``.
+    Reads the files of ``tools/export_pseudo_labels.py`` and of the pipeline
+    (``tools/wsss_pipeline.py``). They have the name of the image in ``WeakDataset``:
+    its path below the image folder without suffix; with other datasets, the stem of
+    its path. A pseudo-label (``NAME.png``) becomes ``pseudo_label``, to which geometric
+    transforms apply; it does not count as a mask, so ``WeakDataset`` accepts it in
+    training. A soft map (``NAME.npz``) becomes ``cam_seed``.
 
     Args:
         folder: Folder of the files.
-        num_classes: Number C of classes, with the background.
-        soft: Whether the soft map is loaded, in place of the label.
+        num_classes: Number C of classes, including the background.
+        soft: Load the soft map instead of the pseudo-label.
 
     Raises:
-        ValueError: If a file is missing, cannot be read, or has another size than the
-            image; the message names it.
+        ValueError: If a file is missing or broken, or differs from the image in size;
+            names the file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from mmseg_wsss.datasets.label_maps import write_label_map
+        >>> with TemporaryDirectory() as folder:
+        ...     label = np.array([[0, 1], [255, 1]], np.uint8)
+        ...     write_label_map(Path(folder, 'a.png'), label)
+        ...     load = LoadPseudoLabel(folder, num_classes=2)
+        ...     results = load({'img_path': 'images/a.jpg', 'ori_shape': (2, 2)})
+        >>> results['pseudo_label'].tolist()
+        [[0, 1], [255, 1]]
     """
 
     def __init__(self, folder: str, num_classes: int, soft: bool = False) -> None:
@@ -54,7 +67,8 @@ class LoadPseudoLabel(BaseTransform):
             found = results['pseudo_label'].shape
         if found != size:
             raise ValueError(
-                f'{path}: expected the size {size} of the image, found {found}'
+                f'{path}: expected the size {size} of the image, found {found}; '
+                'export the pseudo-labels of this data set again'
             )
         return results
 

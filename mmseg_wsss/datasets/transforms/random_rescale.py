@@ -9,16 +9,20 @@ from mmseg_wsss.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomRescale(BaseTransform):
-    """Resize an image by a random factor of its own size, keeping its proportions.
+    """Resize an image by a random factor, keeping its aspect ratio.
 
-    mmseg's ``RandomResize`` draws a factor of a fixed target size instead. Source:
-    asdt.md, section 8 (0.7 to 1.3); tscd.md, section 10 (0.5 to 2).
+    mmseg's ``RandomResize`` scales a fixed target size instead. Factors: 0.7 to 1.3 in
+    ASDT (https://arxiv.org/abs/2112.09459), 0.5 to 2 in TSCD
+    (https://arxiv.org/abs/2302.13765) and MKD (https://arxiv.org/abs/2208.11499).
 
     Args:
-        ratio_range: Bounds of the factor, which is drawn uniformly.
-        batch_size: Total batch over all ranks, for one factor a batch, as the released
-            code of ASDT has it (quirk 6); by default each image has its own. It needs
-            the draws of ``EndlessSampler``.
+        ratio_range: Bounds of the factor, which is uniform.
+        batch_size: Total batch size over all ranks, to use one factor for all images of
+            a batch as ASDT's released code does; by default each image has its own
+            factor. Needs the sample keys of ``EndlessSampler``.
+
+    Raises:
+        ValueError: If the bounds are not 0 < low <= high, or ``batch_size`` is below 1.
     """
 
     def __init__(
@@ -49,8 +53,8 @@ class RandomRescale(BaseTransform):
             return np.random
         if not results.get('sample_key'):
             raise ValueError(
-                'RandomRescale(batch_size=...) needs to know the draw of an image: '
-                'use EndlessSampler and WeakDataset'
+                'RandomRescale(batch_size=...) needs the sample keys of EndlessSampler '
+                'and WeakDataset; use both in the data loader'
             )
         seed, number = results['sample_key']
         return np.random.default_rng((seed, number // self.batch_size))

@@ -12,20 +12,31 @@ BRANCHES = ('sup', 'unsup_weak', 'unsup_strong', 'unsup_strong_0', 'unsup_strong
 
 @TRANSFORMS.register_module()
 class SemiMultiBranch(BaseTransform):
-    """Several views of one image, or the one view of a labeled image.
+    """Create one or several views of an image, with one pipeline per view.
 
-    Put it last, after loading and all geometry: an image is decoded once, and its
-    views differ in what the branches do alone. Source: mkd.md, section 12
-    (mmdetection's ``MultiBranch``) and pitfall 1 of section 12.1.
+    Corresponds to mmdetection's ``MultiBranch``. Put it last, after loading and all
+    geometric transforms: the image is decoded once, and its views are aligned.
 
     Args:
-        branch_field: Names of all branches of the training, in all pipelines alike;
-            methods with one strong view call it ``unsup_strong``.
-        **branch_pipelines: Transforms of the branches that this pipeline has, each
-            list ending with a packing transform.
+        branch_field: Names of all branches of the training, equal in all pipelines; a
+            single strong view is named ``unsup_strong``.
+        **branch_pipelines: Transforms of the branches of this pipeline, each list
+            ending with a packing transform.
 
     Raises:
-        ValueError: If there is no branch, or one that ``branch_field`` does not name.
+        ValueError: If there is no branch, or one that is not in ``branch_field``.
+
+    Examples:
+        Pipelines of labeled and unlabeled images::
+
+            dict(type='SemiMultiBranch', sup=[dict(type='PackWeakInputs')])
+            dict(
+                type='SemiMultiBranch',
+                unsup_weak=[dict(type='PackWeakInputs')],
+                unsup_strong=[
+                    dict(type='SemiColorJitter'), dict(type='PackWeakInputs')
+                ],
+            )
     """
 
     def __init__(
@@ -45,13 +56,12 @@ class SemiMultiBranch(BaseTransform):
         }
 
     def transform(self, results: dict) -> dict | None:
-        """Run the branches, in the order of their definition.
+        """Run the branches in the order of their definition.
 
         Returns:
-            ``inputs`` and ``data_samples``, dicts with every name of ``branch_field``;
-            None for branches that this pipeline does not have. MMEngine's
-            ``pseudo_collate`` makes dicts of lists of them. None as a whole where a
-            branch rejects the image.
+            ``inputs`` and ``data_samples``: dicts with every name of ``branch_field``,
+            None for branches without a pipeline, which MMEngine's ``pseudo_collate``
+            turns into dicts of lists. None if a branch rejects the image.
         """
         packed: dict = {
             key: dict.fromkeys(self.branch_field) for key in ('inputs', 'data_samples')

@@ -21,7 +21,7 @@ def test_check_of_real_images_from_a_config(tool, shared, tmp_path, capsys):
     )
     main = tool('misc/check_dataset').main
     assert main(words(config)) == 0
-    assert 'Nothing is wrong' in capsys.readouterr().out
+    assert 'No problems found' in capsys.readouterr().out
     key = 'val_dataloader.dataset.ann_file'
     options = words(config, '--cfg-options', f'{key}=ImageSets/Segmentation/train.txt')
     assert main(options) == 1

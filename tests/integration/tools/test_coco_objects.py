@@ -81,13 +81,13 @@ def test_outlines_are_filled_where_the_middle_of_a_pixel_is_inside(tool):
     """A circle of radius 20.3 that the image cuts."""
     angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     outline = np.stack([8.3 + 20.3 * np.cos(angles), 30.1 + 20.3 * np.sin(angles)], 1)
-    found = tool.covered([outline.ravel().tolist()], 60, 50)
+    found = tool.decode_mask([outline.ravel().tolist()], 60, 50)
     y, x = np.mgrid[:60, :50] + 0.5
     distance = np.hypot(x - 8.3, y - 30.1)
     assert (found[distance < 20] == 1).all()
     assert (found[distance > 20.6] == 0).all()
     outside = (outline + np.array([100, 0])).ravel().tolist()
-    assert not tool.covered([outside], 60, 50).any()
+    assert not tool.decode_mask([outside], 60, 50).any()
 
 
 def test_it_goes_on_where_it_stopped(tool, coco):
@@ -121,4 +121,4 @@ def test_other_files_are_named(tool, coco, capsys, text):
     path = coco / 'annotations/instances_val2017.json'
     path.write_text(text)
     assert tool.main(command(coco)) == 1
-    assert f'{path}: no file of COCO instances' in capsys.readouterr().err
+    assert f'{path}: not a file of COCO instances' in capsys.readouterr().err

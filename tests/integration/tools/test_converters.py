@@ -119,7 +119,7 @@ def test_tags_from_bad_sources_list_the_problems_and_write_nothing(
 def test_tags_interrupted(tool, tmp_path, monkeypatch, capsys):
     save_png(tmp_path / 'masks/a.png', [[1]])
     main = tool('dataset_converters/image_tags').main
-    monkeypatch.setattr('mmseg_wsss.datasets.tags.sources._mask_tags', interrupt)
+    monkeypatch.setattr('mmseg_wsss.datasets.tags.from_masks._read_tags', interrupt)
     source = ('--masks', tmp_path / 'masks', '--classes', 'cat', '--workers', 0)
     assert main(words(tmp_path / 'tags.json', *source)) == 130
     assert 'nothing was written' in capsys.readouterr().err
@@ -241,7 +241,7 @@ def test_train_aug_names_unusable_masks(tool, voc, capsys):
     assert main(command) == 1
     shown = capsys.readouterr().err
     assert '2 unusable masks' in shown
-    assert 's1.mat: no annotation of SBD' in shown
+    assert 's1.mat: not an annotation of SBD' in shown
     assert 's2.mat: labels [21] outside [0, 20]' in shown
     assert not (voc / 'ImageSets/Segmentation/train_aug.txt').exists()
 
@@ -258,7 +258,7 @@ def test_train_aug_runs_no_code_and_stays_in_its_folder(tool, voc, capsys):
     main = tool('dataset_converters/voc_sbd').main
     command = words(voc, '--sbd', voc.parent / 'benchmark_RELEASE', '--expect', 0)
     assert main(command) == 1
-    assert 's1.mat: no annotation of SBD' in capsys.readouterr().err
+    assert 's1.mat: not an annotation of SBD' in capsys.readouterr().err
     assert not mark.exists()
     write_list(sbd / 'train.txt', 's2', '../../etc/x')
     assert main(command) == 1
@@ -379,6 +379,6 @@ def test_coco_stuff_from_an_archive_and_with_bad_labels(tool, stuff, tmp_path, c
     main = tool('dataset_converters/coco_stuff10k').main
     assert main(words(archive, '-o', tmp_path / 'out', '--any-size')) == 1
     shown = capsys.readouterr().err
-    assert 'b.mat: ids [12, 91, 183] stand for no class' in shown
-    assert 'a.mat: no annotation of COCO-Stuff' in shown
+    assert 'b.mat: ids [12, 91, 183] are not classes' in shown
+    assert 'a.mat: not an annotation of COCO-Stuff' in shown
     assert not (tmp_path / 'out/tags_train.json').exists()

@@ -252,7 +252,7 @@ def test_exactly_one_is_drawn_as_often_as_its_weight_says():
         choice({'drawn': drawn})
         assert len(drawn) == count
     shares = np.bincount(drawn, minlength=5) / 3000
-    # mkd.md, section 9.1; 4 standard deviations.
+    # Weights of MKD's released code; 4 standard deviations.
     np.testing.assert_allclose(shares, [0.2, 1 / 3, 1 / 15, 1 / 15, 1 / 3], atol=0.035)
 
 

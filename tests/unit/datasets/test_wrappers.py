@@ -1,6 +1,5 @@
 """WeakDataset: tags in, and no mask anywhere near a training sample."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -112,32 +111,18 @@ def test_an_image_without_an_entry_is_named(inner):
         WeakDataset(inner, PIPELINE, tags)
 
 
-@pytest.mark.parametrize('kind', ['xml', 'coco'])
-def test_images_of_other_splits_may_lack_tags(inner, folder, kind):
-    if kind == 'coco':
-        path = folder / 'instances.json'
-        images = [{'id': i, 'file_name': f'{i}.jpg'} for i in range(4)]
-        found = [{'image_id': i, 'category_id': 8} for i in range(3)]
-        categories = [{'id': 8, 'name': 'cat'}]
-        coco = {'images': images, 'annotations': found, 'categories': categories}
-        path.write_text(json.dumps(coco))
-    else:
-        path = folder / 'Annotations'
-        path.mkdir()
-        for name in '0123':
-            hard = int(name == '3')
-            text = f'<object><name>cat</name><difficult>{hard}</difficult></object>'
-            (path / f'{name}.xml').write_text(f'<annotation>{text}</annotation>')
-    options = {'drop_unknown': True} if kind == 'coco' else {'keep_difficult': False}
-    dataset = WeakDataset(inner, PIPELINE, {'path': str(path), **options})
-    assert [
-        np.flatnonzero(dataset[i]['data_samples'].gt_tags.label).tolist()
-        for i in range(3)
-    ] == [[7]] * 3
-    Image.new('RGB', (20, 24)).save(folder / 'JPEGImages' / '3.jpg')
-    (folder / 'list.txt').write_text('0\n3\n')
-    with pytest.raises(ValueError, match="'3'"):
-        WeakDataset(inner, PIPELINE, {'path': str(path), **options})
+@pytest.mark.parametrize(
+    ('tags', 'message'),
+    [
+        ({'source': 'mask'}, "tags.source must be 'file' or 'masks', got 'mask'"),
+        ({'path': 'Annotations'}, 'is a folder, expected a tag file'),
+    ],
+)
+def test_other_sources_of_tags_are_refused(inner, folder, monkeypatch, tags, message):
+    monkeypatch.chdir(folder)
+    (folder / 'Annotations').mkdir()
+    with pytest.raises(ValueError, match=message):
+        WeakDataset(inner, PIPELINE, tags)
 
 
 def test_a_sample_depends_on_its_draw_alone(inner):
@@ -164,9 +149,7 @@ def test_a_pipeline_that_rejects_everything_says_so(inner):
         def __call__(self, results):
             return None
 
-    dataset = WeakDataset(
-        inner, [PIPELINE[0], Reject(), PIPELINE[-1]], voc_tags(), max_refetch=4
-    )
+    dataset = WeakDataset(inner, [PIPELINE[0], Reject(), PIPELINE[-1]], voc_tags())
     with pytest.raises(RuntimeError, match=r'rejected .*0\.jpg'):
         dataset[0]
 

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmseg_wsss.datasets.checks.check_splits import check_splits
-from mmseg_wsss.datasets.checks.sources import splits_from_config
+from mmseg_wsss.datasets.checks.from_config import splits_from_config
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_masks_of_the_unlabeled_part_are_not_looked_at(config, tmp_path):
     assert (report.images, report.masks) == ({'train': 3}, {'train': 1})
     (tmp_path / 'masks/a.png').unlink()
     (found,) = check_splits(splits).findings
-    assert found.where.endswith('masks/a.png')
+    assert found.location.endswith('masks/a.png')
 
 
 def test_a_plain_folder_serves_as_unlabeled_part(config, tmp_path):
@@ -62,7 +62,7 @@ def test_a_plain_folder_serves_as_unlabeled_part(config, tmp_path):
     splits, findings = splits_from_config(config)
     assert findings == []
     (found,) = check_splits(splits).findings
-    assert found.where.endswith('images/c.png')
+    assert found.location.endswith('images/c.png')
 
 
 def test_a_folder_named_after_a_published_split_holds_that_split(config, tmp_path):
@@ -74,8 +74,8 @@ def test_a_folder_named_after_a_published_split_holds_that_split(config, tmp_pat
     _, findings = splits_from_config(config)
     (found,) = findings
     assert found.kind == 'wrong split'
-    assert found.where == str(folder / 'labeled.txt')
-    assert 'voc-classic_92' in found.what
+    assert found.location == str(folder / 'labeled.txt')
+    assert 'voc-classic_92' in found.message
 
 
 def test_lists_of_a_published_split_bear_its_name(config, tmp_path, shared):

@@ -9,15 +9,11 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmseg_wsss.datasets.checks.check_splits import (
-    Split,
-    check_splits,
-    image_size,
-)
-from mmseg_wsss.datasets.checks.sources import (
-    split_from_folder,
-    splits_from_config,
-)
+from mmseg_wsss.datasets.checks.check_files import image_size
+from mmseg_wsss.datasets.checks.check_splits import check_splits
+from mmseg_wsss.datasets.checks.from_config import splits_from_config
+from mmseg_wsss.datasets.checks.from_folder import split_from_folder
+from mmseg_wsss.datasets.checks.split import Split
 from mmseg_wsss.datasets.label_maps import LabelRule
 from mmseg_wsss.datasets.tags.image_tags import ImageTags
 
@@ -58,7 +54,8 @@ def folders(root, tags=None):
 
 def found(report):
     return [
-        (finding.kind, finding.where.rsplit('/', 1)[-1]) for finding in report.findings
+        (finding.kind, finding.location.rsplit('/', 1)[-1])
+        for finding in report.findings
     ]
 
 
@@ -82,8 +79,8 @@ def test_truncated_image(root, workers):
     path = root / 'JPEGImages/b.jpg'
     path.write_bytes(path.read_bytes()[:-200])
     finding = one(root, workers)
-    assert (finding.kind, finding.where) == ('unreadable image', str(path))
-    assert 'truncated' in finding.what
+    assert (finding.kind, finding.location) == ('unreadable image', str(path))
+    assert 'truncated' in finding.message
 
 
 @pytest.mark.parametrize('keep', [0, 10, 60, -12])
@@ -107,15 +104,15 @@ def test_flipped_bit_in_a_png(root):
 
 def test_a_file_that_is_no_image(root):
     (root / 'JPEGImages/a.jpg').write_text('hello')
-    assert 'cannot identify' in one(root).what
+    assert 'cannot identify' in one(root).message
 
 
 def test_mask_of_another_size(root):
     path = root / 'SegmentationClass/c.png'
     Image.new('L', (20, 13)).save(path)
     finding = one(root)
-    assert (finding.kind, finding.where) == ('size of the mask', str(path))
-    assert finding.what == 'mask 20x13, image 20x12'
+    assert (finding.kind, finding.location) == ('size of the mask', str(path))
+    assert finding.message == 'mask 20x13, image 20x12'
 
 
 def test_exif_orientation_counts_as_mmcv_applies_it(root):
@@ -126,7 +123,7 @@ def test_exif_orientation_counts_as_mmcv_applies_it(root):
     assert image_size(path) == (12, 20)
     finding = one(root)
     assert finding.kind == 'size of the mask'
-    assert 'EXIF' in finding.what
+    assert 'EXIF' in finding.message
     mmcv = pytest.importorskip('mmcv')
     assert mmcv.imread(str(path)).shape == (20, 12, 3)
 
@@ -137,15 +134,15 @@ def test_labels_outside_the_range(root):
     labels[3, :3] = [3, 254, 255]
     Image.fromarray(labels).save(path)
     finding = one(root)
-    assert (finding.kind, finding.where) == ('labels of the mask', str(path))
-    assert finding.what == 'labels [3, 254] outside [0, 2] and not 255 (ignored)'
+    assert (finding.kind, finding.location) == ('labels of the mask', str(path))
+    assert finding.message == 'labels [3, 254] outside [0, 2] and not 255 (ignored)'
 
 
 def test_color_mask(root):
     Image.new('RGB', (20, 12)).save(root / 'SegmentationClass/a.png')
     finding = one(root)
     assert finding.kind == 'unreadable mask'
-    assert 'found mode RGB' in finding.what
+    assert 'found mode RGB' in finding.message
 
 
 def test_missing_files(root):
@@ -168,15 +165,15 @@ def test_overlap_of_splits_by_name_and_by_content(root):
     (root / 'train.txt').write_text('a\nb\nc\n')
     finding = one(root)
     assert finding.kind == 'overlap of splits'
-    assert finding.what == 'in train and val'
+    assert finding.message == 'in train and val'
     (root / 'train.txt').write_text('a\nb\n')
     shutil.copy(root / 'JPEGImages/a.jpg', root / 'JPEGImages/d.jpg')
     finding = one(root)
-    assert (finding.kind, finding.where) == (
+    assert (finding.kind, finding.location) == (
         'overlap of splits',
         str(root / 'JPEGImages/a.jpg'),
     )
-    assert 'same content' in finding.what and 'd.jpg' in finding.what
+    assert 'same content' in finding.message and 'd.jpg' in finding.message
 
 
 def test_parts_of_one_split_may_overlap(root):
@@ -187,7 +184,7 @@ def test_parts_of_one_split_may_overlap(root):
 def test_repeated_image(root):
     (root / 'train.txt').write_text('a\nb\n\na\n')
     finding = one(root)
-    assert (finding.kind, finding.what) == (
+    assert (finding.kind, finding.message) == (
         'repeated image',
         'listed more than once in train',
     )
@@ -210,11 +207,11 @@ def test_paths_that_leave_the_data_root_are_not_opened(root, entry, monkeypatch)
 
 def test_tags_and_images_that_do_not_belong_together(root):
     tags = {'a': [0], 'c': [0], 'd': [0], 'gone': [0]}
-    places = {'gone': 'tags.csv:7'}
-    tags = ImageTags(tags, ['dog', 'cat'], 'tags.csv', places)
+    locations = {'gone': 'tags.csv:7'}
+    tags = ImageTags(tags, ['dog', 'cat'], 'tags.csv', locations)
     train, _ = folders(root, tags)
     findings = check_splits([train]).findings
-    assert [(f.kind, f.where) for f in findings] == [
+    assert [(f.kind, f.location) for f in findings] == [
         ('image without tags', str(root / 'JPEGImages/b.jpg')),
         ('tags without image', 'tags.csv:7'),
     ]
@@ -298,13 +295,13 @@ def test_config_problems_are_collected(root):
     weak['dataset'] = voc(root, 'train')
     splits, findings = splits_from_config(config(weak, voc(root, 'nowhere')))
     assert [split.name for split in splits] == ['train']
-    assert [(f.kind, f.where) for f in findings] == [
+    assert [(f.kind, f.location) for f in findings] == [
         ('tags', f'{path}:2'),
         ('tags', f'{path}:3'),
         ('cannot load', str(root / 'nowhere.txt')),
     ]
-    assert findings[0].what == "image 'b': unknown tag 'unicorn'"
-    assert findings[2].what == 'does not exist (val)'
+    assert findings[0].message == "image 'b': unknown tag 'unicorn'"
+    assert findings[2].message == 'does not exist (val)'
 
 
 def test_config_with_pickled_tags_or_an_unknown_data_set(root):
@@ -314,8 +311,8 @@ def test_config_with_pickled_tags_or_an_unknown_data_set(root):
         config(weak, voc(root, 'val', type='Nothing'))
     )
     assert [finding.kind for finding in findings] == ['tags', 'cannot load']
-    assert 'never read from NumPy or pickle' in findings[0].what
-    assert 'Nothing is not in' in findings[1].what
+    assert 'never read from NumPy or pickle' in findings[0].message
+    assert 'Nothing is not in' in findings[1].message
     assert len(splits) == 1
 
 
@@ -339,7 +336,7 @@ def test_labels_on_disk_are_those_before_any_mapping(root, options, maximum):
         config(voc(root, 'train', **options), voc(root, 'val', **options))
     )
     findings = check_splits(splits).findings
-    assert [finding.what for finding in findings] == [
+    assert [finding.message for finding in findings] == [
         f'labels [{maximum + 1}] outside [0, {maximum}] and not 255 (ignored)'
     ]
 

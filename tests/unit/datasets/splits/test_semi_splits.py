@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mmseg_wsss.datasets.splits.published import (
-    PUBLISHED,
-    digest,
-    identify,
-    read_upstream_list,
-)
-from mmseg_wsss.datasets.splits.semi_splits import SemiSplit, draw_split, import_split
+from mmseg_wsss.datasets.splits.draw_split import draw_split
+from mmseg_wsss.datasets.splits.import_split import import_split
+from mmseg_wsss.datasets.splits.published import PUBLISHED, digest, identify
+from mmseg_wsss.datasets.splits.semi_split import SemiSplit
 from mmseg_wsss.datasets.splits.split_lists import read_list
-from mmseg_wsss.datasets.tags.image_tags import ImageTags
+from mmseg_wsss.datasets.splits.upstream_lists import read_upstream_list
+from mmseg_wsss.datasets.tags import ImageTags, tags_from_masks
 
 ROOT = Path(__file__).resolve().parents[4]
 NAMES = [f'{i:03d}' for i in range(40)]
@@ -145,7 +143,7 @@ class TestUpstreamLists:
                 '2007_000032.jpg 2007_000033.png',
                 ':2: expected one image and its mask',
             ),
-            ('a/2007_000027.jpg', ':2: 2007_000027 is in line 1 already'),
+            ('a/2007_000027.jpg', ':2: 2007_000027 is already listed in line 1'),
         ],
     )
     def test_bad_lines_are_named(self, tmp_path, line, message):
@@ -192,7 +190,7 @@ class TestPublished:
         assert len(found.unlabeled) == split.unlabeled
 
     def test_the_blended_families_are_not_comparable(self, shared):
-        """mkd.md, section 9.3: how many labeled images have VOC's own masks."""
+        """Count the labeled images that have masks of VOC itself."""
         own = {*read_list(shared / 'data/splits/voc/classic_1464/labeled.txt')}
         counts = {}
         for family in ('cps', 'u2pl'):
@@ -224,7 +222,7 @@ def lists(tmp_path: Path) -> Path:
 class TestImport:
     def test_other_lists_need_a_family(self, lists):
         paths = lists / 'labeled.txt', 'voc', lists / 'unlabeled.txt'
-        with pytest.raises(ValueError, match=r'2 labeled .* name its family'):
+        with pytest.raises(ValueError, match=r'2 labeled .* name a family'):
             import_split(*paths)
         assert import_split(*paths, family='mine').name == 'mine_2'
         assert import_split(*paths, family='mine', size='2_3').name == 'mine_2_3'
@@ -232,9 +230,13 @@ class TestImport:
     @pytest.mark.parametrize(
         ('family', 'size', 'message'),
         [
-            ('voc-classic', '92', 'has 92 labeled and 10490 .* 2 and 1'),
-            ('voc-classic', '93', 'voc-classic is published, and has no 93'),
-            ('Mine_2', None, "named with.*'Mine_2'"),
+            ('voc-classic', '92', 'has 92 labeled and 10490 .* got 2 and 1'),
+            (
+                'voc-classic',
+                '93',
+                'published family voc-classic has no split 93, only 92',
+            ),
+            ('Mine_2', None, "family must consist of.*'Mine_2'"),
         ],
     )
     def test_names_are_not_given_to_other_images(self, lists, family, size, message):
@@ -261,7 +263,9 @@ class TestImport:
         # Some lists pair its labeled images with fewer unlabeled ones.
         fewer = tmp_path / 'unlabeled.txt'
         fewer.write_text('\n'.join(read_list(unlabeled)[:640]))
-        with pytest.raises(ValueError, match=r'has 92 labeled and 10490 .* 92 and 640'):
+        with pytest.raises(
+            ValueError, match=r'has 92 labeled and 10490 .* got 92 and 640'
+        ):
             import_split(labeled, 'voc', fewer)
         assert import_split(labeled, 'voc', fewer, family='mine').name == 'mine_92'
 
@@ -324,7 +328,7 @@ class TestTool:
         ]
         assert main(command) == 0
         names = read_list(tmp_path / 'seed0-balanced_40/labeled.txt')
-        tags = ImageTags.load(
+        tags = tags_from_masks(
             voc / 'SegmentationClass',
             [f'{i}' for i in range(20)],
             images=names,
@@ -361,7 +365,7 @@ class TestTool:
             'voc',
         ]
         assert main(command) == 1
-        assert 'name its family' in capsys.readouterr().err
+        assert 'name a family' in capsys.readouterr().err
         assert not (lists / 'out').exists()
         assert main([*command, '--family', 'mine']) == 0
         assert read_list(lists / 'out/mine_2/unlabeled.txt') == ['2007_000003']
@@ -370,7 +374,7 @@ class TestTool:
         (lists / 'unlabeled.txt').unlink()
         command = ['import', 'out', '--dataset', 'voc', '--from']
         assert main([*command, str(lists / 'labeled.txt')]) == 1
-        assert 'unlabeled images, or all' in capsys.readouterr().err
+        assert 'expected a list of the unlabeled images' in capsys.readouterr().err
         (lists / 'labeled.txt').unlink()
         assert main([*command, str(lists)]) == 1
         assert 'no list with "labeled"' in capsys.readouterr().err

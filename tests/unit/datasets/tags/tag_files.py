@@ -5,7 +5,7 @@ import json
 import pytest
 from mmseg.datasets import PascalVOCDataset
 
-from mmseg_wsss.datasets.tags.image_tags import TagError
+from mmseg_wsss.datasets.tags import TagError
 
 CLASSES = ['dog', 'person', 'traffic light']
 VOC = PascalVOCDataset.METAINFO['classes'][1:]

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ from PIL import Image
 from tag_files import CLASSES, VOC, WANTED, as_dict, coco, problems, voc_xml, write
 
 from mmseg_wsss.datasets.label_maps import LabelRule
-from mmseg_wsss.datasets.tags.image_tags import ImageTags, TagError
+from mmseg_wsss.datasets.tags import (
+    ImageTags,
+    TagError,
+    tags_from_coco,
+    tags_from_masks,
+    tags_from_voc_xml,
+)
 
 
 def save_mask(path, labels, mode='L'):
@@ -32,7 +39,7 @@ def save_mask(path, labels, mode='L'):
         ('t.csv', 'image,tags\na.jpg,dog;person\nb,traffic light\n'),
         ('t.csv', 'a, dog ; person;dog\r\n\r\n"b","traffic light"\r\n'),
         ('t.csv', '\ufeffa,dog;person\nb,traffic light'),
-        ('t.csv', '\nimage,tags\na,dog;person\nb,traffic light\n'),
+        ('t.csv', '\npicture,labels\na,dog;person\nb,traffic light\n'),
         ('t.txt', 'a dog person\n\nb.PNG\ttraffic light\n'),
         ('t.lst', 'a.jpg\tdog\tperson\r\nb\ttraffic light\r\n'),
     ],
@@ -49,21 +56,20 @@ def test_text_formats(tmp_path, name, text):
     assert tags.counts() == {'dog': 1, 'person': 1, 'traffic light': 1}
 
 
-def test_coco_is_told_by_its_content_and_ids_need_no_order(tmp_path):
-    tags = ImageTags.load(coco(tmp_path / 'instances.json'), CLASSES)
-    assert as_dict(tags) == WANTED
-    without_classes = ImageTags.from_coco(tmp_path / 'instances.json')
-    assert without_classes.classes == ('dog', 'person', 'traffic light')
-    only_b = ImageTags.from_coco(tmp_path / 'instances.json', CLASSES, images=['b'])
+def test_coco_with_ids_in_any_order(tmp_path):
+    path = coco(tmp_path / 'instances.json')
+    assert as_dict(tags_from_coco(path, CLASSES)) == WANTED
+    assert tags_from_coco(path).classes == ('dog', 'person', 'traffic light')
+    only_b = tags_from_coco(path, CLASSES, images=['b'])
     assert as_dict(only_b) == {'b': ['traffic light']}
 
 
 def test_coco_with_categories_that_are_no_class(tmp_path):
     path = coco(tmp_path / 'c.json')
-    found = problems(ImageTags.from_coco, path, ['dog', 'traffic light'])
+    found = problems(tags_from_coco, path, ['dog', 'traffic light'])
     assert len(found) == 1 and "unknown tag 'person'" in found[0]
     assert 'image 7' in found[0]
-    tags = ImageTags.from_coco(path, ['dog', 'traffic light'], drop_unknown=True)
+    tags = tags_from_coco(path, ['dog', 'traffic light'], drop_unknown=True)
     assert as_dict(tags) == {'a': ['dog'], 'b': ['traffic light']}
 
 
@@ -75,7 +81,7 @@ def test_coco_with_dangling_references(tmp_path):
         {'id': 7, 'image_id': 8, 'category_id': 10},
     ]
     path = coco(tmp_path / 'c.json', annotations=annotations)
-    found = problems(ImageTags.load, path, CLASSES)
+    found = problems(tags_from_coco, path, CLASSES)
     assert len(found) == 2
     assert 'annotation 5: unknown image_id 9' in found[0]
     assert 'annotation 6: unknown category_id 99' in found[1]
@@ -85,28 +91,51 @@ def test_coco_with_dangling_references(tmp_path):
 def test_coco_with_broken_entries_is_named(tmp_path, images):
     path = coco(tmp_path / 'c.json', images=images)
     with pytest.raises(ValueError, match=r'c\.json: not a COCO file'):
-        ImageTags.from_coco(path, CLASSES)
+        tags_from_coco(path, CLASSES)
 
 
 def test_voc_xml(tmp_path):
     voc_xml(tmp_path, 'a', [('person', 0), ('dog', 1), ('person', 0)])
     voc_xml(tmp_path, 'b', [('traffic light', 0)])
-    assert as_dict(ImageTags.load(tmp_path, CLASSES)) == WANTED
-    easy = ImageTags.load(tmp_path, CLASSES, keep_difficult=False)
+    assert as_dict(tags_from_voc_xml(tmp_path, CLASSES)) == WANTED
+    easy = tags_from_voc_xml(tmp_path, CLASSES, keep_difficult=False)
     assert as_dict(easy) == {'a': ['person'], 'b': ['traffic light']}
-    some = ImageTags.from_voc_xml(tmp_path, CLASSES, images=['b'])
+    some = tags_from_voc_xml(tmp_path, CLASSES, images=['b'])
     assert some.names == ('b',)
-    found = problems(ImageTags.from_voc_xml, tmp_path, CLASSES, images=['b', 'z'])
+    found = problems(tags_from_voc_xml, tmp_path, CLASSES, images=['b', 'z'])
     assert found == [f"{tmp_path}: no entry for image 'z'"]
 
 
 def test_voc_xml_with_utf16_and_nameless_object(tmp_path):
     text = '<?xml version="1.0" encoding="utf-16"?><annotation><object><name>dog</name>'
     (tmp_path / 'a.xml').write_bytes((text + '</object></annotation>').encode('utf-16'))
-    assert as_dict(ImageTags.load(tmp_path, CLASSES)) == {'a': ['dog']}
+    assert as_dict(tags_from_voc_xml(tmp_path, CLASSES)) == {'a': ['dog']}
     write(tmp_path / 'b.xml', '<annotation><object/></annotation>')
-    found = problems(ImageTags.load, tmp_path, CLASSES)
+    found = problems(tags_from_voc_xml, tmp_path, CLASSES)
     assert any('b.xml: object 1 has no name' in text for text in found)
+
+
+@pytest.mark.parametrize('kind', ['xml', 'coco'])
+def test_images_of_other_splits_may_lack_tags(tmp_path, kind):
+    """Images 0 to 2 contain a cat, image 3 only one that is marked difficult."""
+    if kind == 'coco':
+        images = [{'id': i, 'file_name': f'{i}.jpg'} for i in range(4)]
+        annotations = [{'image_id': i, 'category_id': 8} for i in range(3)]
+        categories = [{'id': 8, 'name': 'cat'}]
+        path = coco(
+            tmp_path / 'c.json',
+            images=images,
+            annotations=annotations,
+            categories=categories,
+        )
+        load = partial(tags_from_coco, path, ['cat'])
+    else:
+        for i in range(4):
+            voc_xml(tmp_path, str(i), [('cat', i // 3)])
+        load = partial(tags_from_voc_xml, tmp_path, ['cat'], keep_difficult=False)
+    tags = load(images=['0', '1', '2'])
+    assert as_dict(tags) == {'0': ['cat'], '1': ['cat'], '2': ['cat']}
+    assert "image '3': no tag" in problems(load, images=['0', '3'])[0]
 
 
 @pytest.mark.parametrize('mode', ['L', 'P'])
@@ -114,9 +143,8 @@ def test_voc_xml_with_utf16_and_nameless_object(tmp_path):
 def test_masks(tmp_path, mode, workers):
     save_mask(tmp_path / 'a.png', [[0, 1], [2, 255]], mode)
     save_mask(tmp_path / 'sub' / 'b.png', [[3, 3], [3, 3]], mode)
-    tags = ImageTags.from_masks(tmp_path, CLASSES, workers=workers)
+    tags = tags_from_masks(tmp_path, CLASSES, workers=workers)
     assert as_dict(tags) == {'a': WANTED['a'], 'sub/b': WANTED['b']}
-    assert as_dict(ImageTags.load(tmp_path, CLASSES)) == as_dict(tags)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +158,8 @@ def test_masks(tmp_path, mode, workers):
 )
 def test_label_rule_by_hand(tmp_path, background, reduce_zero_label, labels, wanted):
     mask = save_mask(tmp_path / 'm.png', [labels])
-    tags = ImageTags.from_masks(
-        {'x': mask}, CLASSES, background, reduce_zero_label=reduce_zero_label
-    )
+    rule = LabelRule(3, background, reduce_zero_label)
+    tags = tags_from_masks({'x': mask}, CLASSES, rule)
     assert np.flatnonzero(tags.vector('x')).tolist() == wanted
 
 
@@ -155,13 +182,14 @@ def test_label_rule_against_a_loop(background, reduce_zero_label, ignore_index):
             tags.append(tag)
     values = np.arange(256, dtype=np.uint8)
     assert rule.tags(values) == tags
-    assert rule.outside(values) == outside
-    assert rule.outside(np.array([-3], dtype=np.int32)) == [-3]
+    assert rule.problem(np.array(sorted({*range(256)} - {*outside}))) is None
+    assert rule.problem(values).startswith(f'labels {outside} outside [0, ')
+    assert 'labels [-3]' in rule.problem(np.array([-3], dtype=np.int32))
 
 
 def test_masks_min_pixels_counts_pixels(tmp_path):
     mask = save_mask(tmp_path / 'm.png', [[1, 1, 2], [0, 0, 0]])
-    tags = ImageTags.from_masks({'x': mask}, CLASSES, min_pixels=2)
+    tags = tags_from_masks({'x': mask}, CLASSES, min_pixels=2)
     assert tags.labels('x') == ['dog']
 
 
@@ -172,7 +200,7 @@ def test_bad_masks_are_all_named(tmp_path):
     whole = save_mask(tmp_path / 'cut.png', np.arange(64).reshape(8, 8) % 3)
     whole.write_bytes(whole.read_bytes()[:-20])
     (tmp_path / 'text.png').write_text('no image')
-    found = '\n'.join(problems(ImageTags.from_masks, tmp_path, CLASSES, workers=2))
+    found = '\n'.join(problems(tags_from_masks, tmp_path, CLASSES, workers=2))
     assert 'label.png: labels [4, 99] outside [0, 3] and not 255' in found
     assert 'color.png: expected a palette or gray label map' in found
     assert 'cut.png: unreadable label map' in found
@@ -180,13 +208,18 @@ def test_bad_masks_are_all_named(tmp_path):
     assert 'good.png' not in found
 
 
-def test_missing_folder_and_folder_without_labels(tmp_path):
+def test_annotations_are_converted_first(tmp_path):
+    with pytest.raises(ValueError, match=r'is a folder.*image_tags\.py --voc-xml'):
+        ImageTags.load(tmp_path, CLASSES)
+    with pytest.raises(ValueError, match=r'a COCO file.*image_tags\.py --coco'):
+        ImageTags.load(coco(tmp_path / 'instances.json'), CLASSES)
+
+
+def test_missing_sources_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere'):
-        ImageTags.from_masks(tmp_path / 'nowhere', CLASSES)
+        tags_from_masks(tmp_path / 'nowhere', CLASSES)
     with pytest.raises(FileNotFoundError, match='nowhere'):
         ImageTags.load(tmp_path / 'nowhere.json', CLASSES)
-    with pytest.raises(ValueError, match='found neither'):
-        ImageTags.load(tmp_path, CLASSES)
 
 
 # Real images
@@ -195,7 +228,7 @@ def test_missing_folder_and_folder_without_labels(tmp_path):
 def test_real_masks(shared):
     root = shared / 'data/voc-mini/VOC2012'
     names = (root / 'ImageSets/Segmentation/train.txt').read_text().split()
-    tags = ImageTags.from_masks(root / 'SegmentationClass', VOC, images=names)
+    tags = tags_from_masks(root / 'SegmentationClass', VOC, images=names)
     assert tags.names == tuple(names) and len(names) == 205
     tags.check(names)
     loop = {}
@@ -224,7 +257,7 @@ def test_round_trip(tmp_path, name):
 
 def test_save_refuses_what_could_not_be_read_back(tmp_path):
     tags = ImageTags({'a': [0]}, ['dog;cat'])
-    with pytest.raises(ValueError, match="has ';' in it"):
+    with pytest.raises(ValueError, match="'dog;cat' of image 'a' contains ';'"):
         tags.save(tmp_path / 't.csv')
     with pytest.raises(ValueError, match=r'\.npy'):
         tags.save(tmp_path / 't.npy')
@@ -330,11 +363,8 @@ def test_check_and_vector_name_the_image_and_the_place(tmp_path):
     path = write(tmp_path / 't.csv', 'a,dog\nb,person\n')
     tags = ImageTags.load(path, CLASSES)
     tags.check(['a'])
-    found = problems(tags.check, ['a', 'z'], allow_extra=False)
-    assert found == [
-        f"{path}: no entry for image 'z'",
-        f"{path}:2: unknown image 'b'",
-    ]
+    assert problems(tags.check, ['a', 'z']) == [f"{path}: no entry for image 'z'"]
+    assert tags.location('b') == f'{path}:2'
     with pytest.raises(KeyError, match=r"image 'z' in .*t\.csv"):
         tags.vector('z')
 
@@ -370,19 +400,9 @@ def test_constructor_arguments(tags, classes, message):
         ('t.json', '[' * 100000, r't\.json.*broken JSON'),
         ('t.json', '{"a": [' + '1' * 5000 + ']}', r't\.json.*broken JSON'),
         ('t.csv', 'a,dog\n"b,dog\n', r't\.csv:2: broken CSV'),
-        ('t.xls', 'a', r"expected one of the suffixes \.json.*found '\.xls'"),
+        ('t.xls', 'a', r"expected one of the suffixes \.json.*got '\.xls'"),
     ],
 )
 def test_broken_files(tmp_path, name, text, message):
     with pytest.raises(ValueError, match=message):
         ImageTags.load(write(tmp_path / name, text), CLASSES)
-
-
-def test_options_that_do_not_belong_to_the_format(tmp_path):
-    path = write(tmp_path / 't.csv', 'a,dog\n')
-    with pytest.raises(ValueError, match=r"takes no \['min_pixels'\]"):
-        ImageTags.load(path, CLASSES, min_pixels=3)
-    with pytest.raises(ValueError, match='format must be one of'):
-        ImageTags.load(path, CLASSES, format='excel')
-    with pytest.raises(ValueError, match='index_base is not for'):
-        ImageTags.load(tmp_path, CLASSES, format='masks', index_base=0)

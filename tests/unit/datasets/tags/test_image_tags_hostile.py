@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tag_files import CLASSES, problems, voc_xml, write
 
-from mmseg_wsss.datasets.tags.image_tags import ImageTags
-from mmseg_wsss.datasets.tags.readers import image_id
+from mmseg_wsss.datasets.tags import ImageTags, tags_from_voc_xml
+from mmseg_wsss.datasets.tags.records import image_id
 
 
 class _Payload:
@@ -67,7 +67,7 @@ def test_xml_bomb_is_refused(tmp_path, encoding):
     text = BOMB.format(encoding)
     (tmp_path / 'a.xml').write_bytes(text.encode(encoding))
     voc_xml(tmp_path, 'b', [('dog', 0)])
-    found = problems(ImageTags.load, tmp_path, CLASSES)
+    found = problems(tags_from_voc_xml, tmp_path, CLASSES)
     assert len(found) == 1
     assert 'a.xml:1: a DOCTYPE is not accepted' in found[0]
 
@@ -79,13 +79,13 @@ def test_xml_with_external_entity_reads_no_file(tmp_path):
         '<annotation><object><name>&x;</name></object></annotation>'
     )
     write(tmp_path / 'xml' / 'a.xml', text)
-    found = problems(ImageTags.load, tmp_path / 'xml', CLASSES)
+    found = problems(tags_from_voc_xml, tmp_path / 'xml', CLASSES)
     assert 'a DOCTYPE is not accepted' in found[0]
 
 
 def test_broken_xml_is_named_with_its_line(tmp_path):
     write(tmp_path / 'a.xml', '<annotation>\n<object>\n</annotation>')
-    found = problems(ImageTags.load, tmp_path, CLASSES)
+    found = problems(tags_from_voc_xml, tmp_path, CLASSES)
     assert len(found) == 1 and f'{tmp_path / "a.xml"}:3: broken XML' in found[0]
 
 
@@ -117,5 +117,5 @@ def test_image_id(name, wanted):
 
 @pytest.mark.parametrize('name', ['', ' ', '.', 'a\nb', 'a\0b'])
 def test_image_id_refuses_what_is_no_name(name):
-    with pytest.raises(ValueError, match='no name of an image'):
+    with pytest.raises(ValueError, match='not a valid image name'):
         image_id(name)

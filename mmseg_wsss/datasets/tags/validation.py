@@ -1,16 +1,21 @@
-"""What makes tags valid: known classes, known images, one entry each."""
+"""Validation of tags: known classes, known images, one entry per image."""
 
 import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-from .readers import TagFile, TagRecord, image_id
+from .records import TagRecord, TagRecords, image_id
 
-SHOWN_PROBLEMS = 200
+MAX_PROBLEMS = 200  # in the text of an error
 
 
 class TagError(ValueError):
-    """All that is wrong with the tags; ``problems`` holds one sentence for each."""
+    """All problems of a tag source.
+
+    Attributes:
+        source: File or folder of the tags.
+        problems: One message per problem; the text of the error shows the first 200.
+    """
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
         super().__init__(source, problems)
@@ -18,18 +23,18 @@ class TagError(ValueError):
         self.problems = list(problems)
 
     def __str__(self) -> str:
-        shown = self.problems[:SHOWN_PROBLEMS]
-        if len(shown) < len(self.problems):
-            shown.append(f'... and {len(self.problems) - len(shown)} more')
-        lines = '\n  '.join(shown)
+        messages = self.problems[:MAX_PROBLEMS]
+        if len(messages) < len(self.problems):
+            messages.append(f'... and {len(self.problems) - len(messages)} more')
+        lines = '\n  '.join(messages)
         return f'{self.source}: {len(self.problems)} problem(s)\n  {lines}'
 
 
-def foreground(classes: Sequence[str]) -> tuple[str, ...]:
-    """Check the names of the foreground classes.
+def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the foreground classes as a tuple.
 
     Raises:
-        ValueError: No names, repeated names, or the background among them.
+        ValueError: If there are no names, or some are repeated or the background.
     """
     names = tuple(classes)
     if isinstance(classes, str) or not names:
@@ -43,7 +48,7 @@ def foreground(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def resolve(
-    file: TagFile,
+    found: TagRecords,
     classes: Sequence[str],
     source: str,
     images: Iterable[str] | None = None,
@@ -51,75 +56,74 @@ def resolve(
     index_base: int | None = None,
     drop_unknown: bool = False,
 ) -> tuple[dict[str, list[int]], dict[str, str], list[str]]:
-    """Turn records into tag indices, and collect all that is wrong with them.
+    """Convert records to tag indices and collect all problems.
 
     Args:
-        file: What a reader found.
+        found: Records of a reader.
         classes: Names of the foreground classes.
-        source: Name of the whole, for messages.
-        images: The images expected; None expects nothing.
-        allow_empty: Whether images may have no tag.
-        index_base: What numbers count from; None refuses numbers.
-        drop_unknown: Whether unknown tags are left out instead of reported.
+        source: Name of the source, for messages.
+        images: The expected images; None accepts any.
+        allow_empty: Whether images may have no tags.
+        index_base: Number of the first class where tags are numbers; None refuses
+            numbers.
+        drop_unknown: Whether unknown tags are ignored instead of reported.
 
     Returns:
-        Tag indices of each image, the place of its entry, and the problems.
+        The tag indices of each image, the location of its entry, and the problems.
 
     Raises:
-        ValueError: ``index_base`` is not 0, 1 or None.
+        ValueError: If ``index_base`` is not 0, 1 or None.
     """
     if index_base not in (None, 0, 1):
         raise ValueError(f'index_base must be 0, 1 or None, got {index_base!r}')
-    problems = list(file.problems)
+    problems = list(found.problems)
     tags: dict[str, list[int]] = {}
-    places: dict[str, str] = {}
+    locations: dict[str, str] = {}
     expected = None if images is None else dict.fromkeys(images)
     indices = {name: index for index, name in enumerate(classes)}
-    for record in file.records:
-        image = record.image
+    for record in found.records:
+        image, location = record.image, record.location
         try:
-            image = image if file.has_ids else image_id(image)
+            image = image if found.has_ids else image_id(image)
         except ValueError as error:
-            problems.append(f'{record.where}: {error}')
+            problems.append(f'{location}: {error}')
             continue
         if image in tags:
             problems.append(
-                f'{record.where}: duplicate image {image!r}, first at {places[image]}'
+                f'{location}: duplicate image {image!r}, first at {locations[image]}'
             )
             continue
         if expected is not None and image not in expected:
-            problems.append(f'{record.where}: unknown image {image!r}')
-        places[image] = record.where
+            problems.append(f'{location}: unknown image {image!r}')
+        locations[image] = location
         tags[image], wrong = _indices(record, indices, index_base)
         if drop_unknown:
             wrong = []
         if not (tags[image] or wrong or allow_empty):
             wrong = ['no tag (allow_empty=True accepts images without tags)']
-        problems += [f'{record.where}: image {image!r}: {text}' for text in wrong]
-    problems += [
-        f'{source}: no entry for image {name!r}'
-        for name in expected or ()
-        if name not in tags
-    ]
-    return tags, places, problems
+        problems += [f'{location}: image {image!r}: {text}' for text in wrong]
+    missing = [name for name in expected or () if name not in tags]
+    problems += [f'{source}: no entry for image {name!r}' for name in missing]
+    return tags, locations, problems
 
 
 def _indices(
     record: TagRecord, classes: dict[str, int], index_base: int | None
 ) -> tuple[list[int], list[str]]:
-    """Indices of the tags of a record, and what is wrong with the others."""
+    """Return the class indices of a record's tags, and messages about the others."""
     found: dict[int, None] = {}
     wrong = []
     for tag in record.tags:
         if tag in classes:
             found[classes[str(tag)]] = None
-            continue
-        if not re.fullmatch('-?[0-9]{1,9}', str(tag)):
-            wrong.append(_unknown(str(tag), classes))
+        elif not re.fullmatch('-?[0-9]{1,9}', str(tag)):
+            close = difflib.get_close_matches(str(tag), classes, 1)
+            hint = f' (did you mean {close[0]!r}?)' if close else ''
+            wrong.append(f'unknown tag {str(tag)!r}{hint}')
         elif index_base is None:
             wrong.append(
                 f'tag {tag} is a number, which may count classes with or without the '
-                'background; write the name, or say index_base=0 or 1'
+                'background; write the class name, or set index_base to 0 or 1'
             )
         elif not 0 <= int(tag) - index_base < len(classes):
             wrong.append(
@@ -128,9 +132,3 @@ def _indices(
         else:
             found[int(tag) - index_base] = None
     return sorted(found), wrong
-
-
-def _unknown(tag: str, classes: dict[str, int]) -> str:
-    close = difflib.get_close_matches(tag, classes, 1)
-    hint = f' (did you mean {close[0]!r}?)' if close else ''
-    return f'unknown tag {tag!r}{hint}'

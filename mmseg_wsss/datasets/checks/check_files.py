@@ -1,0 +1,105 @@
+"""Check of the image file and the mask file of one sample."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageFile
+
+from mmseg_wsss.utils.files import inside
+
+from ..label_maps import IMAGE_ERRORS, open_whole, read_label_map
+from .split import Finding, Split, SplitImage, StrPath
+
+EXIF_ORIENTATION = 0x0112
+EXIF_ROTATED = (5, 6, 7, 8)  # by 90 or 270 degrees
+
+
+def check_files(
+    image: SplitImage, split: Split
+) -> tuple[str | None, bool, list[Finding]]:
+    """Check the files of one sample.
+
+    Args:
+        image: The sample.
+        split: Its split; ``images`` and ``tags`` are not used.
+
+    Returns:
+        SHA-256 of the image file, None if it is unusable; whether the mask is readable;
+        and the findings.
+    """
+    findings: list[Finding] = []
+    if not _is_inside(image.path, split.folder, findings):
+        return None, False, findings
+    digest, size = None, None
+    try:
+        size = image_size(image.path)
+        digest = hashlib.sha256(Path(image.path).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        message = f'listed in {split.name}'
+        findings.append(Finding('missing image', image.path, message))
+    except IMAGE_ERRORS as error:
+        message = str(error).replace(f' {image.path!r}', '')
+        findings.append(Finding('unreadable image', image.path, message))
+    mask_is_readable = False
+    if image.mask is not None and _is_inside(image.mask, split.mask_folder, findings):
+        mask_is_readable, mask_findings = _check_mask(image.mask, size, split)
+        findings += mask_findings
+    return digest, mask_is_readable, findings
+
+
+def _check_mask(
+    path: str, size: tuple[int, int] | None, split: Split
+) -> tuple[bool, list[Finding]]:
+    """Check a mask of an image of ``size`` (width, height), if that is known."""
+    if not os.path.isfile(path):
+        missing = Finding('missing mask', path, f'of an image in {split.name}')
+        return False, [] if split.masks_optional else [missing]
+    try:
+        labels = read_label_map(path)
+    except ValueError as error:
+        message = str(error).removeprefix(f'{path}: ')
+        return False, [Finding('unreadable mask', path, message)]
+    findings = []
+    height, width = labels.shape
+    if size is not None and (width, height) != size:
+        message = f'mask {width}x{height}, image {size[0]}x{size[1]}'
+        if (height, width) == size:
+            message += ' (rotated: check the EXIF orientation of the image)'
+        findings.append(Finding('size of the mask', path, message))
+    problem = split.rule.problem(np.unique(labels)) if split.rule else None
+    if problem:
+        findings.append(Finding('labels of the mask', path, problem))
+    return True, findings
+
+
+def image_size(path: StrPath) -> tuple[int, int]:
+    """Decode an image and return its width and height, oriented as mmcv loads it.
+
+    Raises:
+        OSError, SyntaxError, ValueError, DecompressionBombError: If the file is missing
+            or broken; see ``IMAGE_ERRORS``.
+    """
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise ValueError(
+            'PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, which hides truncated images; '
+            'set it to False'
+        )
+    with open_whole(path) as image:
+        image.load()
+        width, height = image.size
+        rotated = image.getexif().get(EXIF_ORIENTATION) in EXIF_ROTATED
+    return (height, width) if rotated else (width, height)
+
+
+def _is_inside(path: str, folder: StrPath | None, findings: list[Finding]) -> bool:
+    """Return whether a path is inside its folder; append a finding if not."""
+    if folder is None:
+        return True
+    try:
+        inside(folder, os.path.abspath(path))
+    except ValueError as error:
+        findings.append(Finding('path leaves the data root', path, str(error)))
+        return False
+    return True

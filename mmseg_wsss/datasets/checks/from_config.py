@@ -1,0 +1,158 @@
+"""Splits that the data loaders of a config read, for the data check."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmseg_wsss.registry import DATASETS
+
+from ..image_name import foreground_classes, image_name
+from ..label_maps import LabelRule
+from ..semi_dataset import with_split_list
+from ..splits.published import PUBLISHED, digest
+from ..splits.split_lists import read_list
+from ..tags.image_tags import ImageTags, TagError
+from .split import Finding, Split, SplitImage
+
+LOADERS = {'train': 'train_dataloader', 'val': 'val_dataloader'}
+
+
+def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
+    """Build the splits of the training and validation loaders of a config.
+
+    Wrappers (``WeakDataset``, ``SemiDataset``, ``ConcatDataset``, ``RepeatDataset``)
+    are unwrapped. Masks of a ``WeakDataset`` may be missing, masks of the unlabeled
+    part of a ``SemiDataset`` are not checked, and a split with the name of a published
+    one must have its labeled images.
+
+    Args:
+        config: An mmseg config.
+
+    Returns:
+        The splits, and the problems of building them.
+    """
+    splits: list[Split] = []
+    findings: list[Finding] = []
+    for name, key in LOADERS.items():
+        loader = config.get(key)
+        if loader is not None:
+            _collect(name, loader['dataset'], {}, splits, findings)
+    if not splits and not findings:
+        message = f'none of {", ".join(LOADERS.values())}'
+        findings.append(Finding('cannot load', str(config.filename), message))
+    return splits, findings
+
+
+def _collect(
+    name: str, cfg: dict, weak: dict, splits: list[Split], findings: list[Finding]
+) -> None:
+    """Append the split of a dataset config, or those of the datasets it wraps.
+
+    ``weak`` is the config of the surrounding ``WeakDataset``, empty if there is none.
+    """
+    inner = cfg.get('datasets') or ([cfg['dataset']] if 'dataset' in cfg else [])
+    if 'unlabeled' in cfg:
+        labeled, unlabeled = cfg['labeled'], cfg['unlabeled']
+        if cfg.get('split') is not None:
+            labeled = with_split_list('labeled', labeled, cfg['split'])
+            unlabeled = with_split_list('unlabeled', unlabeled, cfg['split'])
+        inner = [labeled, _without_masks(unlabeled)]
+        _check_published(labeled, findings)
+    for part in inner:
+        _collect(name, part, cfg if 'tags' in cfg else weak, splits, findings)
+    if inner:
+        return
+    missing = _missing_paths(cfg)
+    if missing:
+        findings += [
+            Finding('cannot load', p, f'does not exist ({name})') for p in missing
+        ]
+        return
+    try:
+        dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': False})
+    except Exception as error:  # a user's dataset class may raise anything
+        message = f'{type(error).__name__}: {error}'
+        findings.append(Finding('cannot load', f'dataset of {name}', message))
+        return
+    split = _split_of(name, dataset)
+    if weak:
+        from_masks = dict(weak['tags']).get('source') == 'masks'
+        split.masks_optional = not (from_masks or weak.get('test_mode', False))
+        if not from_masks:
+            classes = foreground_classes(dataset.metainfo)
+            split.tags = _load_tags(weak['tags'], classes, findings)
+    splits.append(split)
+
+
+def _without_masks(cfg: dict) -> dict:
+    """Remove the folder of masks from a dataset config."""
+    if not cfg.get('data_prefix'):
+        return cfg
+    prefix = {k: v for k, v in cfg['data_prefix'].items() if k != 'seg_map_path'}
+    return {**cfg, 'data_prefix': prefix}
+
+
+def _check_published(labeled: dict, findings: list[Finding]) -> None:
+    """Check a list in a folder with the name of a published split."""
+    path = Path(labeled.get('data_root') or '', labeled.get('ann_file') or '')
+    split = PUBLISHED.get(path.parent.name)
+    if split is None or split.digest is None or not path.is_file():
+        return
+    if digest(read_list(path)) != split.digest:
+        message = f'these are not the labeled images of {split.name}'
+        findings.append(Finding('wrong split', str(path), message))
+
+
+def _missing_paths(cfg: dict) -> list[str]:
+    """Return the files and folders of a dataset config that do not exist."""
+    root = cfg.get('data_root') or ''
+    prefix = cfg.get('data_prefix') or {}
+    wanted = [cfg.get('ann_file'), prefix.get('img_path')]
+    paths = [os.path.join(root, path) for path in wanted if path]
+    return [path for path in paths if not os.path.exists(path)]
+
+
+def _split_of(name: str, dataset: Any) -> Split:
+    """Build the split of an mmseg dataset."""
+    folder = dataset.data_prefix.get('img_path')
+    images = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        path, mask = info['img_path'], info.get('seg_map_path') or None
+        images.append(SplitImage(image_name(path, folder), path, mask))
+    # With a label map the files hold the labels of the original classes.
+    labels = len(dataset.label_map or dataset.metainfo['classes'])
+    return Split(
+        name,
+        images,
+        folder,
+        dataset.data_prefix.get('seg_map_path'),
+        LabelRule(labels, False, dataset.reduce_zero_label, dataset.ignore_index),
+        img_suffix=dataset.img_suffix,
+    )
+
+
+def _load_tags(
+    tags: dict, classes: Sequence[str], findings: list[Finding]
+) -> ImageTags | None:
+    try:
+        return ImageTags.load(classes=classes, **tags)
+    except TagError as error:
+        findings += tag_findings(error)
+    except (OSError, ValueError, TypeError) as error:
+        findings.append(Finding('tags', str(tags.get('path')), str(error)))
+    return None
+
+
+def tag_findings(error: TagError) -> list[Finding]:
+    """Convert each problem of tags to a finding."""
+    findings = []
+    for text in error.problems:
+        location, _, message = text.partition(': ')
+        if not location.startswith(error.source):
+            location, message = error.source, text
+        findings.append(Finding('tags', location, message))
+    return findings

@@ -1,0 +1,74 @@
+"""Inputs and outputs of the data check."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..label_maps import LabelRule
+from ..tags.image_tags import ImageTags
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem of a data set.
+
+    Args:
+        kind: Kind of the problem, e.g. ``'unreadable image'``.
+        location: File, or file and line.
+        message: Details.
+    """
+
+    kind: str
+    location: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SplitImage:
+    """One image of a split: its name in tag files and its files."""
+
+    name: str
+    path: str
+    mask: str | None = None
+
+
+@dataclass
+class Split:
+    """Images of one split and the rules that they are checked against.
+
+    Args:
+        name: ``'train'``, ``'val'``, ...; images of different names must not overlap.
+        images: The images.
+        folder: Folder that must contain the images; None skips the check.
+        mask_folder: Folder that must contain the masks; None skips the check.
+        rule: Valid labels of the masks; None skips the check.
+        tags: Image tags that must cover the images; None skips the check.
+        img_suffix: Suffix of the image files, to find images of tags.
+        masks_optional: Whether masks may be missing, as in weakly labeled sets.
+    """
+
+    name: str
+    images: Sequence[SplitImage]
+    folder: StrPath | None = None
+    mask_folder: StrPath | None = None
+    rule: LabelRule | None = None
+    tags: ImageTags | None = None
+    img_suffix: str = '.jpg'
+    masks_optional: bool = False
+
+
+@dataclass
+class Report:
+    """Result of the data check.
+
+    Args:
+        findings: All problems.
+        images: Number of readable images of each split name.
+        masks: Number of readable masks of each split name.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    images: dict[str, int] = field(default_factory=dict)
+    masks: dict[str, int] = field(default_factory=dict)

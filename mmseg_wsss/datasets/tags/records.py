@@ -1,0 +1,73 @@
+"""Entries of tag files as they are written, before they are validated."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+StrPath = str | os.PathLike[str]
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+
+
+@dataclass(frozen=True)
+class TagRecord:
+    """One entry: an image and its tags as written.
+
+    Args:
+        image: Name of the image, or its identity where ``TagRecords.has_ids``.
+        tags: Class names or numbers.
+        location: File, and line if known, for messages.
+    """
+
+    image: str
+    tags: tuple[str | int, ...]
+    location: str
+
+
+@dataclass
+class TagRecords:
+    """All entries of a source.
+
+    Args:
+        records: The entries.
+        problems: Messages about entries that could not be read.
+        has_ids: Whether ``TagRecord.image`` already is the result of
+            :func:`image_id`.
+    """
+
+    records: list[TagRecord] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    has_ids: bool = False
+
+    def keep(self, images: Iterable[str] | None) -> None:
+        """Remove the records of all other images; None keeps every record."""
+        if images is not None:
+            wanted = set(images)
+            self.records = [r for r in self.records if image_id(r.image) in wanted]
+
+
+def image_id(name: str) -> str:
+    """Return the identity of an image: its relative path without the suffix.
+
+    Separators become ``/``. Only suffixes of image files are removed, so names may
+    contain dots.
+
+    Raises:
+        ValueError: If the name is empty, absolute, or contains ``..`` or control
+            characters.
+
+    Examples:
+        >>> image_id('train/2007_000032.jpg')
+        'train/2007_000032'
+    """
+    path = name.strip().replace('\\', '/')
+    parts = PurePosixPath(path)
+    if not parts.parts or any(ord(char) < 32 for char in path):
+        raise ValueError(f'{name!r} is not a valid image name')
+    if parts.is_absolute() or '..' in parts.parts or re.match('[A-Za-z]:/', path):
+        raise ValueError(f'image {name!r} leaves the data root')
+    if parts.suffix.lower() in IMAGE_SUFFIXES:
+        parts = parts.with_suffix('')
+    return parts.as_posix()
