@@ -12,7 +12,7 @@ from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
 from ..utils import check_state, read_state_dict
-from ..utils.mxnet_params import LIST_MAGIC, read_mxnet_params
+from .mxnet_params import LIST_MAGIC, read_mxnet_params
 
 FIRST_KEY = 'conv1a.weight'
 CLASSIFIER_KEY = 'fc8.weight'

@@ -1,26 +1,35 @@
 """Losses: pure functions, and thin modules that configs can name."""
 
-from .affinity import AffinityLoss, affinity_loss
-from .balanced_cross_entropy import BalancedCrossEntropyLoss, balanced_cross_entropy
-from .cross_entropy import (
-    ValidCrossEntropyLoss,
-    confident_cross_entropy,
-    soft_cross_entropy,
-    valid_cross_entropy,
+from .affinity_loss import AffinityLoss, affinity_loss
+from .balanced_cross_entropy_loss import (
+    BalancedCrossEntropyLoss,
+    balanced_cross_entropy,
 )
+from .confident_cross_entropy import confident_cross_entropy
 from .dense_energy_loss import (
     DenseEnergyLoss,
     dense_energy_loss,
     dense_energy_losses,
 )
-from .displacement import DisplacementLoss, displacement_loss
-from .equivariant import equivariant_loss
-from .multi_scale_attentive import MultiScaleAttentiveLoss, multi_scale_attentive_loss
-from .multilabel_soft_margin import MultiLabelSoftMarginLoss, multilabel_soft_margin
-from .pair_affinity import PairAffinityLoss, pair_affinity_loss
-from .regional_contrastive import RegionalContrastiveLoss, regional_contrastive_loss
-from .self_correspondence import SelfCorrespondenceLoss, self_correspondence_loss
+from .displacement_loss import DisplacementLoss, displacement_loss
+from .equivariant_loss import equivariant_loss
+from .multi_label_soft_margin_loss import (
+    MultiLabelSoftMarginLoss,
+    multilabel_soft_margin,
+)
+from .multi_scale_attentive_loss import (
+    MultiScaleAttentiveLoss,
+    multi_scale_attentive_loss,
+)
+from .pair_affinity_loss import PairAffinityLoss, pair_affinity_loss
+from .regional_contrastive_loss import (
+    RegionalContrastiveLoss,
+    regional_contrastive_loss,
+)
+from .self_correspondence_loss import SelfCorrespondenceLoss, self_correspondence_loss
+from .soft_cross_entropy import soft_cross_entropy
 from .utils import mean_over_ranks
+from .valid_cross_entropy_loss import ValidCrossEntropyLoss, valid_cross_entropy
 
 __all__ = [
     'AffinityLoss',

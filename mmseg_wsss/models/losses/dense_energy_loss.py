@@ -1,3 +1,5 @@
+"""Gated dense energy: similar pixels should have similar predictions."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,11 +23,10 @@ def dense_energy_losses(
     weight: float = 1.0,
     ignore_index: int = 255,
 ) -> tuple[Tensor, ...]:
-    """Gated dense energy of several heads that look at the same images.
+    """Compute the gated dense energy of several heads on the same images.
 
-    Everything is reduced by ``scale_factor`` first: probabilities bilinearly, the rest
-    by nearest neighbor. Then, with sums over all pixels i and j of an image
-    (asdt.md, section 6.3)::
+    All inputs are first resized by ``scale_factor``: probabilities bilinearly, the rest
+    by nearest neighbor. Then, with sums over all pixels i and j of an image::
 
         Gate_i = clip(ROI_i - max_k S_ik, min=0);  1 where the label is ignored
         S'     = S ROI
@@ -34,28 +35,40 @@ def dense_energy_losses(
         L      = -(weight / N) sum_ik S'_ik Gate_i A_ik
         dL/dS_ik := -(2 weight / N) Gate_i A_ik ROI_i     (the gate is a constant)
 
-    The kernel w depends on the image alone and is made once for all heads. Its sum is
-    exact, not a lattice's, which gives about 0.615 of it; ``weight`` carries such
-    factors (6.15e-8 for the published strength).
+    The kernel w depends on the image alone and is computed once for all heads. Its sum
+    is exact; the permutohedral lattice of the published implementations gives about
+    0.615 of it on photographs, so ``weight=6.15e-8`` here has the strength of 1e-7
+    there. Source: the dense CRF loss of Tang et al., "On Regularized Losses for
+    Weakly-supervised CNN Segmentation", https://arxiv.org/abs/1803.09569, with the gate
+    of Zhang et al., "Reliability Does Matter" (RRM), https://arxiv.org/abs/1911.08039.
 
     Args:
         probs: For each head, probabilities (N, K, H, W); K may differ.
         img: Colors (N, 3, H, W) in 0..255.
-        roi: 1 or True inside the image, 0 in padding (N, H, W).
+        roi: Region of interest (N, H, W): 1 or True inside the image, 0 in padding.
         pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
         sigma_rgb: Standard deviation srgb in color levels.
         sigma_xy: Standard deviation in pixels of the full size; sxy is
             ``sigma_xy * scale_factor``.
         scale_factor: Factor of the size, in (0, 1].
         weight: Factor of the loss.
-        ignore_index: Label of pixels whose gate is open.
+        ignore_index: Label of pixels with gate 1.
 
     Returns:
-        A scalar (at most 0) for each head, in float32 or wider.
+        One scalar (at most 0) for each head, in float32 or wider.
 
     Raises:
         ValueError: If shapes do not fit, or a standard deviation or the factor is out
             of range.
+
+    Example:
+        >>> prob = torch.rand(1, 3, 8, 8).softmax(1)
+        >>> img = torch.rand(1, 3, 8, 8) * 255
+        >>> roi = torch.ones(1, 8, 8)
+        >>> pseudo = torch.full((1, 8, 8), 255)
+        >>> losses = dense_energy_losses([prob, 1 - prob], img, roi, pseudo)
+        >>> len(losses)
+        2
     """
     _check(probs, img, roi, pseudo, sigma_rgb, sigma_xy, scale_factor)
     size = scaled_size(img.shape[2:], scale_factor)
@@ -73,6 +86,7 @@ def dense_energy_losses(
     ).split([score.shape[1] for score in scores], 1)
     losses = []
     for score, total in zip(scores, sums):
+        # The gate closes on confident pixels, and is open on unlabeled ones.
         confidence = score.detach().amax(1, keepdim=True)
         gate = (inside - confidence).clamp(min=0).masked_fill(ignored, 1.0)
         losses.append(weight * _GatedEnergy.apply(score, inside * gate * total))
@@ -90,21 +104,33 @@ def dense_energy_loss(
     weight: float = 1.0,
     ignore_index: int = 255,
 ) -> Tensor:
-    """Gated dense energy of one head; see :func:`dense_energy_losses`.
+    """Compute the gated dense energy of one head; see :func:`dense_energy_losses`.
 
     Args:
         prob: Probabilities (N, K, H, W).
         img: Colors (N, 3, H, W) in 0..255.
-        roi: 1 or True inside the image, 0 in padding (N, H, W).
+        roi: Region of interest (N, H, W): 1 or True inside the image, 0 in padding.
         pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
         sigma_rgb: Standard deviation in color levels.
         sigma_xy: Standard deviation in pixels of the full size.
         scale_factor: Factor of the size, in (0, 1].
         weight: Factor of the loss.
-        ignore_index: Label of pixels whose gate is open.
+        ignore_index: Label of pixels with gate 1.
 
     Returns:
         Scalar, at most 0.
+
+    Raises:
+        ValueError: If shapes do not fit, or a standard deviation or the factor is out
+            of range.
+
+    Example:
+        >>> prob = torch.ones(1, 1, 2, 2)
+        >>> img = torch.zeros(1, 3, 2, 2)  # one color: every pair has weight 1
+        >>> pseudo = torch.full((1, 2, 2), 255)
+        >>> roi = torch.ones(1, 2, 2)
+        >>> dense_energy_loss(prob, img, roi, pseudo, sigma_xy=1e6, scale_factor=1.0)
+        tensor(-16.)
     """
     (loss,) = dense_energy_losses(
         [prob],
@@ -129,7 +155,6 @@ class DenseEnergyLoss(nn.Module):
         sigma_rgb: Standard deviation in color levels.
         sigma_xy: Standard deviation in pixels of the full size.
         scale_factor: Factor of the size, in (0, 1].
-        ignore_index: Label of pixels whose gate is open.
     """
 
     def __init__(
@@ -138,17 +163,15 @@ class DenseEnergyLoss(nn.Module):
         sigma_rgb: float = 15.0,
         sigma_xy: float = 100.0,
         scale_factor: float = 0.5,
-        ignore_index: int = 255,
     ) -> None:
         super().__init__()
         self.loss_weight = loss_weight
         self.sigma_rgb = sigma_rgb
         self.sigma_xy = sigma_xy
         self.scale_factor = scale_factor
-        self.ignore_index = ignore_index
 
     def forward(self, prob: Tensor, img: Tensor, roi: Tensor, pseudo: Tensor) -> Tensor:
-        """Scalar loss of one head's probabilities (N, K, H, W)."""
+        """Return the weighted loss of the probabilities (N, K, H, W) of a head."""
         return dense_energy_loss(
             prob,
             img,
@@ -158,12 +181,15 @@ class DenseEnergyLoss(nn.Module):
             self.sigma_xy,
             self.scale_factor,
             self.loss_weight,
-            self.ignore_index,
         )
 
 
 class _GatedEnergy(torch.autograd.Function):
-    """``-(1/N) sum S pull``, with twice its own derivative as the gradient."""
+    """``-(1/N) sum S pull``, with twice its derivative as the gradient.
+
+    The energy is quadratic in S, while ``pull`` (the gate times ``A``, which holds the
+    second S) is a constant here: the factor 2 stands for the derivative by that S.
+    """
 
     @staticmethod
     def forward(ctx: Any, score: Tensor, pull: Tensor) -> Tensor:
@@ -181,12 +207,12 @@ class _GatedEnergy(torch.autograd.Function):
 def _energy_sums(
     values: Tensor, color: Tensor, inside: Tensor, sigma_xy: float
 ) -> Tensor:
-    """Sums ``A`` of every image, over the pixels inside it and for them.
+    """Compute the sums ``A`` of every image, over its pixels inside the ROI.
 
     Args:
         values: Values (N, L, h, w).
         color: Colors (N, 3, h, w), divided by their standard deviation.
-        inside: Pixels (N, h, w) bool; padding costs no time.
+        inside: Mask (N, h, w) bool of the ROI; padding costs no time.
         sigma_xy: Standard deviation in pixels of this size.
 
     Returns:

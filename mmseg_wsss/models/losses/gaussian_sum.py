@@ -12,7 +12,7 @@ TILE_BYTES_GPU = 2**28
 
 @torch.no_grad()
 def gaussian_sum(feat: Tensor, values: Tensor, tile_bytes: int | None = None) -> Tensor:
-    """Sum ``A_i = sum_j exp(-|f_i - f_j|^2 / 2) v_j`` with the term ``j = i``.
+    """Compute ``A_i = sum_j exp(-|f_i - f_j|^2 / 2) v_j``, ``j = i`` included.
 
     The kernel is symmetric, so only the tiles on and above its diagonal are computed,
     and used twice; no more than one of them is in memory. Exact up to rounding.
@@ -24,6 +24,11 @@ def gaussian_sum(feat: Tensor, values: Tensor, tile_bytes: int | None = None) ->
 
     Returns:
         Sums A of shape (L, n).
+
+    Example:
+        >>> feat = torch.zeros(3, 5)  # equal features: every weight is 1
+        >>> gaussian_sum(feat, torch.tensor([[1.0, 2.0, 3.0]]))
+        tensor([[6., 6., 6.]])
     """
     n = len(feat)
     if tile_bytes is None:
@@ -38,7 +43,7 @@ def gaussian_sum(feat: Tensor, values: Tensor, tile_bytes: int | None = None) ->
                 cols = slice(j, j + side)
                 tile = kernel.tile(rows, cols)
                 sums[:, rows].addmm_(values[:, cols], tile.t())
-                if j > i:
+                if j > i:  # the mirrored tile below the diagonal
                     sums[:, cols].addmm_(values[:, rows], tile)
     return sums
 
@@ -70,7 +75,7 @@ class _PairKernel:
             self.scratch = torch.empty_like(self.buffer)
 
     def tile(self, rows: slice, cols: slice) -> Tensor:
-        """Tile of the kernel, valid until the next call."""
+        """Return a tile of the kernel, valid until the next call."""
         f_i, f_j = self.feat[rows], self.feat[cols]
         shape = (len(f_i), len(f_j))
         tile = self.buffer[: shape[0] * shape[1]].view(shape)

@@ -1,4 +1,4 @@
-"""Maps in, label maps out: pure functions without a gradient."""
+"""Pseudo-labels: pure functions from maps to label maps, without a gradient."""
 
 from .affinity import affinity_labels
 from .cam import (

@@ -1,4 +1,4 @@
-"""Labels that affinities are learnt from."""
+"""Labels for the supervision of affinities."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,11 +18,13 @@ def affinity_labels(
     alphas: Sequence[float] = (4.0, 32.0),
     ignore_index: int = 255,
 ) -> Tensor:
-    """Regions of a CAM that are sure (rcm_mam.md, section 11; PSA).
+    """Label the confident regions of a CAM.
 
-    The CAM goes through a CRF with a strong background ``(1 - max M) ** alphas[0]`` and
-    with a weak one: what the first calls a class keeps it, what the second calls
-    background is background, the rest is ignored.
+    A CRF refines the CAM with a strong background ``(1 - max M) ** alphas[0]`` and with
+    a weak one. Pixels of a class in the first keep it, pixels of the background in the
+    second are background, the others are ignored. Source: Ahn and Kwak, "Learning
+    Pixel-level Semantic Affinity with Image-level Supervision for Weakly Supervised
+    Semantic Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
 
     Args:
         cam: CAM (N, K, H, W) in [0, 1], 0 for absent classes.
@@ -30,10 +32,17 @@ def affinity_labels(
         img: Colors (N, 3, H, W) in 0..255.
         crf: Called with images, scores (N, 2, C, H, W) and ``class_mask`` (N, C).
         alphas: Powers la and ha of the strong and of the weak background.
-        ignore_index: Label of pixels that are not sure.
+        ignore_index: Label of pixels that are not confident.
 
     Returns:
         Label (N, H, W) int64: 0 for the background, k + 1 for class k.
+
+    Example:
+        >>> cam = torch.tensor([0.9, 0.2, 0.0]).view(1, 1, 1, 3)
+        >>> def no_crf(img, scores, class_mask):
+        ...     return scores
+        >>> affinity_labels(cam, torch.ones(1, 1), torch.zeros(1, 3, 1, 3), no_crf)
+        tensor([[[  1, 255,   0]]])
     """
     scores = [torch.cat([background_score(cam, a), cam], 1) for a in alphas]
     refined = crf(img, torch.stack(scores, 1), class_mask=present_classes(tags))

@@ -1,4 +1,4 @@
-"""Class activation maps in, label maps out. Nothing here carries a gradient."""
+"""Class activation maps: merging, normalization, thresholds. Without a gradient."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,24 @@ NORMALIZATIONS = ('max', 'minmax')
 def merge_cams(
     cams: Sequence[Tensor], size: Sequence[int], how: str = 'mean'
 ) -> Tensor:
-    """Bring maps of several scales to one size and merge them pixel by pixel.
+    """Resize maps of several scales to one size and merge them pixel by pixel.
 
     Args:
-        cams: At least one map (N, K, h, w), each with its own h and w.
+        cams: At least one map (N, K, h, w); h and w may differ.
         size: Height and width of the result (bilinear, ``align_corners=False``).
-        how: ``'mean'`` (asdt.md, section 4), ``'sum'`` or ``'max'`` (tscd.md, 5).
+        how: ``'mean'`` (RRM and ASDT over scales), ``'sum'`` (AFA and TSCD over scales)
+            or ``'max'`` (AFA and TSCD over an image and its mirror image).
 
     Returns:
         Map (N, K, H, W), float32 or wider.
 
     Raises:
         ValueError: If there is no map, or ``how`` is unknown.
+
+    Example:
+        >>> cams = [torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 4, 4)]
+        >>> merge_cams(cams, (1, 2))
+        tensor([[[[0.5000, 0.5000]]]])
     """
     if how not in MERGES:
         raise ValueError(f'how must be one of {MERGES}, got {how!r}')
@@ -43,13 +49,13 @@ def merge_cams(
 def normalize_cam(
     cam: Tensor, tags: Tensor | None = None, mode: str = 'max', eps: float = 1e-5
 ) -> Tensor:
-    """Bring every map of every image into [0, 1].
+    """Scale every map of every image to [0, 1].
 
     Args:
         cam: Map (N, K, H, W), at least 0 in mode ``'max'``.
         tags: Image tags (N, K) in {0, 1}; maps of absent classes become 0.
-        mode: ``'max'`` divides by the maximum over the pixels plus ``eps`` (asdt.md,
-            section 5.1); ``'minmax'`` subtracts the minimum first (tscd.md, section 5).
+        mode: ``'max'`` divides by the maximum over the pixels plus ``eps`` (RRM, ASDT);
+            ``'minmax'`` subtracts the minimum first (AFA, TSCD).
         eps: Added to the divisor; an empty map stays 0.
 
     Returns:
@@ -57,6 +63,10 @@ def normalize_cam(
 
     Raises:
         ValueError: If ``mode`` is unknown.
+
+    Example:
+        >>> normalize_cam(torch.tensor([1.0, 2.0, 3.0]).view(1, 1, 1, 3), mode='minmax')
+        tensor([[[[0.0000, 0.5000, 1.0000]]]])
     """
     if mode not in NORMALIZATIONS:
         raise ValueError(f'mode must be one of {NORMALIZATIONS}, got {mode!r}')
@@ -71,7 +81,10 @@ def normalize_cam(
 
 @torch.no_grad()
 def background_score(cam: Tensor, alpha: float) -> Tensor:
-    """Score ``(1 - max_c M_c) ** alpha`` of the background (asdt.md, section 5.1).
+    """Compute the background score ``(1 - max_c M_c) ** alpha`` of a CAM.
+
+    Source: PSA, https://arxiv.org/abs/1803.10464; RRM and ASDT use it with alpha 4 and
+    32, https://arxiv.org/abs/1911.08039.
 
     Args:
         cam: Map (N, K, H, W) in [0, 1], 0 for absent classes.
@@ -79,6 +92,10 @@ def background_score(cam: Tensor, alpha: float) -> Tensor:
 
     Returns:
         Score (N, 1, H, W) in [0, 1].
+
+    Example:
+        >>> background_score(torch.tensor([[[[0.5]], [[0.25]]]]), alpha=2)
+        tensor([[[[0.2500]]]])
     """
     return (1 - cam.amax(1, keepdim=True)).clamp(min=0) ** alpha
 
@@ -93,17 +110,17 @@ def cam_to_label(
     img_box: Tensor | Sequence[Sequence[int]] | None = None,
     ignore_index: int = 255,
 ) -> Tensor:
-    """Cut maps at thresholds (tscd.md, section 6).
+    """Turn CAMs into label maps by thresholds.
 
-    The label is the strongest class among the tags. With both thresholds, pixels at
-    most ``high_thr`` are ignored and then pixels at most ``low_thr`` are background, so
-    the band between them is ignored. Otherwise pixels at most ``bg_thr`` are
-    background.
+    The label is the strongest class among the tags. With ``high_thr`` and ``low_thr``,
+    pixels of at most ``high_thr`` are ignored, and of these pixels of at most
+    ``low_thr`` are background: the band between them is ignored. Without them, pixels
+    of at most ``bg_thr`` are background. Source: AFA, https://arxiv.org/abs/2203.02664.
 
     Args:
         cam: Map (N, K, H, W) in [0, 1].
         tags: Image tags (N, K) in {0, 1}.
-        bg_thr: Background threshold, used where the other two are not given.
+        bg_thr: Background threshold, used without the other two.
         high_thr: Upper end of the ignored band.
         low_thr: Lower end of the ignored band, at most ``high_thr``.
         img_box: Un-padded parts (N, 4) as (row0, row1, col0, col1), ends excluded.
@@ -114,6 +131,14 @@ def cam_to_label(
 
     Raises:
         ValueError: If only one of two thresholds is given, or they are swapped.
+
+    Example:
+        >>> cam = torch.tensor([0.9, 0.5, 0.1]).view(1, 1, 1, 3)
+        >>> tags = torch.ones(1, 1)
+        >>> cam_to_label(cam, tags)
+        tensor([[[1, 1, 0]]])
+        >>> cam_to_label(cam, tags, high_thr=0.55, low_thr=0.35)
+        tensor([[[  1, 255,   0]]])
     """
     if (high_thr is None) != (low_thr is None):
         raise ValueError(
@@ -142,7 +167,7 @@ def box_mask(
     size: Sequence[int],
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Pixels inside boxes.
+    """Mark the pixels inside boxes.
 
     Args:
         img_box: Boxes (N, 4) as (row0, row1, col0, col1), ends excluded.
@@ -151,6 +176,11 @@ def box_mask(
 
     Returns:
         Mask (N, H, W) bool.
+
+    Example:
+        >>> box_mask([(0, 1, 1, 3)], (2, 3)).int()
+        tensor([[[0, 1, 1],
+                 [0, 0, 0]]], dtype=torch.int32)
     """
     boxes = torch.as_tensor(img_box, device=device)
     row0, row1, col0, col1 = boxes[:, :, None].unbind(1)

@@ -1,6 +1,8 @@
-"""Regions of a CAM, and the prototypes of what lies in them (rcm_mam.md, section 5).
+"""Regions of a CAM and the prototypes of their features, for RCM.
 
-The background is the last class here, as in the specification.
+The background is the last class here. Source: Yoon et al., "Exploring Pixel-level
+Self-supervision for Weakly Supervised Semantic Segmentation",
+https://arxiv.org/abs/2112.05351.
 """
 
 import torch
@@ -19,7 +21,7 @@ from .cam import normalize_cam
 
 @torch.no_grad()
 def region_labels(cam: Tensor, tags: Tensor, threshold: float = 0.3) -> Tensor:
-    """Class of the strongest map, background where it is weak (section 5.1).
+    """Label pixels by the strongest map, or as background if it is weak.
 
     Args:
         cam: CAM (N, K, H, W), at least 0; each map is divided by its maximum.
@@ -31,6 +33,11 @@ def region_labels(cam: Tensor, tags: Tensor, threshold: float = 0.3) -> Tensor:
 
     Raises:
         ValueError: If the threshold is not above 0.
+
+    Example:
+        >>> cam = torch.tensor([[[[4.0, 1.0]], [[0.0, 2.0]]]])
+        >>> region_labels(cam, torch.tensor([[1, 0]]))  # class 1 is absent
+        tensor([[[0, 2]]])
     """
     if threshold <= 0:
         raise ValueError(f'the threshold of regions must be above 0, got {threshold}')
@@ -42,22 +49,30 @@ def region_labels(cam: Tensor, tags: Tensor, threshold: float = 0.3) -> Tensor:
 def regional_prototypes(
     feat: Tensor, region: Tensor, num_classes: int, chunk_size: int = 2**14
 ) -> Tensor:
-    """Direction of the sum of all unit features in a region (section 5.2).
+    """Compute the direction of the sum of all unit features of each region.
 
     ``L2norm(sum_x f(x) [region(x) = c])`` with ``f = L2norm(up(feat))``. The upsampled
-    features are not formed: their lengths follow from products at the low resolution,
-    and a sum over pixels is one over cells, weighted by what the pixels take from each.
+    features are never formed: their lengths follow from products at the low resolution,
+    and a sum over pixels is a sum over cells, each weighted by its interpolation
+    coefficients in all pixels.
 
     Args:
         feat: Features (N, D, h, w).
         region: Label (N, H, W) int64; labels from ``num_classes`` on are in no region.
         num_classes: Number C of regions.
-        chunk_size: Pixels that are worked off at a time: beside ``feat``, memory is
-            that of C low-resolution maps an image and ``chunk_size * C`` values.
+        chunk_size: Pixels that are processed at a time: beside ``feat``, memory holds C
+            low-resolution maps per image and ``chunk_size * C`` values.
 
     Returns:
-        Prototypes (N, C, D), float32 or wider: of length 1, or zeros where the region
-        is empty.
+        Prototypes (N, C, D), float32 or wider: of length 1, or zeros for an empty
+        region.
+
+    Example:
+        >>> feat = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
+        >>> region = torch.zeros(1, 2, 2, dtype=torch.int64)
+        >>> regional_prototypes(feat, region, num_classes=2)
+        tensor([[[0.6000, 0.8000],
+                 [0.0000, 0.0000]]])
     """
     feat = at_least_float32(feat)
     products = neighbor_products(feat)
@@ -68,21 +83,27 @@ def regional_prototypes(
     weights = feat.new_zeros(len(feat), num_classes, *feat.shape[2:])
     for height, label in zip(heights.split(rows, 1), region.split(rows, 1)):
         inverse = inverse_length(resized_squares(products, height, widths))
-        share = torch.where(label[:, None] == classes, inverse[:, None], 0.0)
-        weights += height[0].T @ share @ widths[0]
+        scale = torch.where(label[:, None] == classes, inverse[:, None], 0.0)
+        # The transposed interpolation adds up the coefficients of each cell.
+        weights += height[0].T @ scale @ widths[0]
     return F.normalize(weights.flatten(2) @ feat.flatten(2).mT, dim=-1)
 
 
 @torch.no_grad()
 def leave_one_out(prototypes: Tensor) -> Tensor:
-    """Mean prototypes of all other images (section 5.2).
+    """Average the prototypes of all other images.
 
     Args:
-        prototypes: Prototypes (N, C, D) of N images; zeros where there is none.
+        prototypes: Prototypes (N, C, D) of N images; zeros for absent classes.
 
     Returns:
-        Prototypes (N, C, D): row i comes from the images j != i: of length 1, or
-        zeros where none of them has the class.
+        Prototypes (N, C, D), row i from the images j != i: of length 1, or zeros if
+        none of them has the class.
+
+    Example:
+        >>> leave_one_out(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]))
+        tensor([[[0., 1.]],
+                [[1., 0.]]])
     """
     others = 1 - torch.eye(len(prototypes)).to(prototypes)
     total = (others @ prototypes.flatten(1)).view_as(prototypes)

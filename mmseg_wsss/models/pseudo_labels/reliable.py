@@ -1,4 +1,4 @@
-"""Sparse labels of the pixels on which dense CRF and CAM are both sure."""
+"""Sparse labels of the pixels that are confident in both dense CRF and CAM."""
 
 import torch
 from torch import Tensor
@@ -22,31 +22,34 @@ def reliable_labels(
     valid: Tensor | None = None,
     ignore_index: int = 255,
 ) -> Tensor:
-    """Teacher A's label ``L_A`` (asdt.md, section 5.1, steps 2 to 5).
+    """Keep the CRF label of pixels that are confident in both CRF and CAM.
 
-    A pixel keeps its CRF label if the CRF is sure of it (score at least ``crf_thr``)
-    and the CAM is: its strongest class, which must occur among the CRF labels of the
-    image, lies above element ``int(drop_ratio * n)`` of the n sorted values above
-    ``min_cam`` where this class is strongest (the top 40 %), or the background is
-    strongest and above ``bg_thr``.
+    The CRF is confident if its score is at least ``crf_thr``. The CAM is confident if
+    the strongest class, which must occur among the CRF labels of the image, lies above
+    element ``int(drop_ratio * n)`` of the n sorted values above ``min_cam`` at which
+    this class is strongest (the top 40 %), or if the background is strongest and above
+    ``bg_thr``. Source: the reliable labels of Zhang et al., "Reliability Does Matter"
+    (RRM), https://arxiv.org/abs/1911.08039, which are the labels of teacher A in Zhang
+    et al., "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching"
+    (ASDT), https://arxiv.org/abs/2112.09459.
 
     Args:
         cam: CAM (N, K, H, W) in [0, 1], normalized per class; compared in float32.
         tags: Image tags (N, K) in {0, 1}.
-        crf_low: CRF marginals (N, C, H, W) with weak background (alpha 4), 0 for
+        crf_low: CRF marginals (N, C, H, W) with a strong background (alpha 4), 0 for
             absent classes.
-        crf_high: The same with strong background (alpha 32); not used without a
+        crf_high: The same with a weak background (alpha 32); not used without a
             background class.
         alpha_high: Power of the CAM's background score.
         min_cam: Smallest CAM value that counts for the order statistic.
-        drop_ratio: Share of these values that is not sure, in [0, 1).
-        bg_thr: Smallest sure background score of the CAM (excluded).
-        crf_thr: Smallest sure score of the CRF (included).
-        background: False for data without a background class (section 10): C = K,
-            class k is label k, and a pixel's CAM is sure above ``cam_floor``.
+        drop_ratio: Ratio of these values that is not confident, in [0, 1).
+        bg_thr: Background scores of the CAM above it are confident.
+        crf_thr: Scores of the CRF from it on are confident.
+        background: False for data without a background class: C = K, class k is label
+            k, and the CAM of a pixel is confident above ``cam_floor``.
         cam_floor: See ``background``.
-        valid: Pixels (N, H, W) bool inside the image; the others are ignored.
-        ignore_index: Label of pixels that are not sure.
+        valid: Mask (N, H, W) bool of the image; pixels outside are ignored.
+        ignore_index: Label of pixels that are not confident.
 
     Returns:
         Label (N, H, W) int64 in [0, C) or ``ignore_index``.
@@ -54,6 +57,13 @@ def reliable_labels(
     Raises:
         ValueError: If shapes do not fit, ``crf_high`` is missing, or ``drop_ratio`` is
             outside [0, 1).
+
+    Example:
+        >>> cam = torch.tensor([0.95, 0.9, 0.4, 0.0]).view(1, 1, 1, 4)
+        >>> tags = torch.ones(1, 1)
+        >>> crf = torch.cat([1 - cam, cam], 1)  # in place of a refined CAM
+        >>> reliable_labels(cam, tags, crf, crf)
+        tensor([[[  1, 255, 255,   0]]])
     """
     _check(cam, tags, crf_low, crf_high, background, drop_ratio)
     cam = cam.float() * (tags > 0)[:, :, None, None]
@@ -63,6 +73,8 @@ def reliable_labels(
     occurring = occurring.scatter_(1, label.flatten(1), 1.0) > 0
 
     if background:
+        # What is foreground against a strong background, and background against a weak
+        # one, keeps its label.
         assert crf_high is not None
         label = label.masked_fill(label == 0, ignore_index)
         label = label.masked_fill(crf_high.max(1).indices == 0, 0)
@@ -73,37 +85,38 @@ def reliable_labels(
         threshold = _order_statistic(
             strength, strongest, counted, crf_low.shape[1], drop_ratio
         )
-        sure = torch.where(
+        confident = torch.where(
             strongest == 0, score > bg_thr, counted & (strength > threshold)
         )
     else:
         confidence = crf_low.amax(1)
-        sure = strength > cam_floor
+        confident = strength > cam_floor
 
-    sure &= occurring.gather(1, strongest.flatten(1)).view_as(sure)
-    sure &= confidence >= crf_thr
+    confident &= occurring.gather(1, strongest.flatten(1)).view_as(confident)
+    confident &= confidence >= crf_thr
     if valid is not None:
-        sure &= valid
-    return label.masked_fill(~sure, ignore_index)
+        confident &= valid
+    return label.masked_fill(~confident, ignore_index)
 
 
 def _order_statistic(
     value: Tensor, group: Tensor, counted: Tensor, num_groups: int, ratio: float
 ) -> Tensor:
-    """Element ``int(ratio * n)`` of the n counted values of a group, in rising order.
+    """Return element ``int(ratio * n)`` of the n counted values of a group, sorted.
 
-    All images and groups share one sort of integer keys: the group, then the bits of
-    the float32 value, which rise with the value as long as it is not negative.
+    All images and groups share one sort of integer keys, as a loop over classes would
+    wait for the device: the group, then the bits of the float32 value, which rise with
+    the value as long as it is not negative.
 
     Args:
         value: Values (N, H, W) float32; counted ones are above 0.
         group: Group of each pixel (N, H, W) int64 in [0, num_groups).
-        counted: Pixels (N, H, W) bool that take part.
+        counted: Mask (N, H, W) bool of the counted pixels.
         num_groups: Number of groups G.
         ratio: In [0, 1).
 
     Returns:
-        The element of each pixel's own group, (N, H, W); arbitrary where n is 0.
+        Element of the group of each pixel, (N, H, W); arbitrary if n is 0.
     """
     value, counted = value.flatten(1), counted.flatten(1)
     bucket = torch.where(counted, group.flatten(1), num_groups)
@@ -111,7 +124,7 @@ def _order_statistic(
     order = key.argsort(1)
     count = bucket.new_zeros(len(value), num_groups + 1)
     count = count.scatter_add_(1, bucket, torch.ones_like(bucket))
-    # int(ratio * n) of the specification is a product in double precision
+    # The released code takes int(0.6 * n) with Python's double precision.
     position = count.cumsum(1) - count + (ratio * count.double()).long()
     position = position.clamp(max=value.shape[1] - 1)
     element = value.gather(1, order.gather(1, position))
@@ -135,7 +148,7 @@ def _check(
     for name, prob in (('crf_low', crf_low), ('crf_high', crf_high)):
         if prob is None:
             if background and name == 'crf_high':
-                raise ValueError('crf_high is needed where there is a background class')
+                raise ValueError('crf_high is needed with a background class')
         elif tuple(prob.shape) != expected:
             raise ValueError(
                 f'{name} must have shape {expected} (background={background}), got '

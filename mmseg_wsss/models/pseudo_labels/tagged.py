@@ -1,4 +1,9 @@
-"""Labels from CAMs against constant background scores, refined and merged."""
+"""Labels from CAMs and constant background scores, refined and merged.
+
+Source: the pseudo-labels of Ru et al., "Learning Affinity from Attention" (AFA),
+https://arxiv.org/abs/2203.02664, which Xu et al. (TSCD), https://arxiv.org/abs/2302.13765,
+share. As in their released code, only channels of tagged classes are refined.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -14,10 +19,10 @@ Refiner = Callable[[Tensor, Tensor], Tensor]
 def tagged_probs(
     cam: Tensor, tags: Tensor, backgrounds: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
-    """Softmax over the background and the tagged classes (tscd.md, 6, steps 1 and 2).
+    """Compute the softmax over the background and the tagged classes.
 
-    Only channels of tagged classes are kept: as many as the image with most tags
-    has. Every background score gives a distribution of its own.
+    Only channels of tagged classes are kept: M - 1 is the largest number of tags of an
+    image. Every background score gives one distribution.
 
     Args:
         cam: CAM (N, K, h, w) in [0, 1].
@@ -25,8 +30,14 @@ def tagged_probs(
         backgrounds: T constant scores of the background.
 
     Returns:
-        Probabilities (N, T, M, h, w), 0 in channels that an image does not need, and
-        the label of each channel (N, M) int64: 0 first, -1 for those channels.
+        Probabilities (N, T, M, h, w), and the label of each channel (N, M) int64: 0
+        first; -1 for unused channels of an image, which have probability 0.
+
+    Example:
+        >>> cam = torch.tensor([0.2, 0.9, 0.7]).view(1, 3, 1, 1)
+        >>> prob, labels = tagged_probs(cam, torch.tensor([[0, 0, 1]]), [0.7])
+        >>> prob.flatten(), labels
+        (tensor([0.5000, 0.5000]), tensor([[0, 3]]))
     """
     present = tags > 0
     num = int(present.sum(1).max()) if len(tags) else 0
@@ -47,19 +58,25 @@ def tagged_probs(
 def refine_probs(
     prob: Tensor, img: Tensor, refiner: Refiner, scale: float = 0.5
 ) -> Tensor:
-    """Refine probabilities by an image of reduced size (tscd.md, 6, step 3).
+    """Refine probabilities by an image of reduced size.
 
-    All distributions of an image go through the refiner at once, stacked on the
-    channel axis, so that its weights are computed once.
+    All distributions of an image are refined together, stacked on the channel axis, so
+    that the weights of the refiner are computed once.
 
     Args:
         prob: Probabilities (N, T, M, h, w).
         img: Colors (N, 3, H, W) in 0..255.
         refiner: Called with images (N, 3, ...) in [0, 1] and maps (N, T * M, h, w).
-        scale: Size of the image that the refiner sees.
+        scale: Factor of the size at which the refiner runs.
 
     Returns:
         Maps (N, T, M, H, W).
+
+    Example:
+        >>> from mmseg_wsss.models.refiners import LocalAffinityRefiner
+        >>> prob, img = torch.rand(1, 2, 3, 4, 4), torch.rand(1, 3, 16, 16) * 255
+        >>> refine_probs(prob, img, LocalAffinityRefiner(dilations=[1, 2])).shape
+        torch.Size([1, 2, 3, 16, 16])
     """
     size = scaled_size(img.shape[2:], scale)
     guide = resize(img.float() / 255, size)
@@ -71,19 +88,25 @@ def refine_probs(
 def random_walk(
     prob: Tensor, affinity: Tensor, radius: int = 8, eps: float = 0.1
 ) -> Tensor:
-    """Spread probabilities by an affinity (tscd.md, sections 6 and 12).
+    """Spread probabilities along an affinity matrix, by one step of a random walk.
 
-    The affinity is squared element by element, cut at ``radius``, its columns are
-    divided by their sum plus ``eps``, and the maps are multiplied by it once.
+    The affinity is squared element by element, set to 0 beyond ``radius``, its columns
+    are divided by their sum plus ``eps``, and the maps are multiplied by it once.
 
     Args:
         prob: Maps (N, T, M, h, w).
         affinity: Affinities (N, h * w, h * w) in [0, 1].
         radius: Largest Chebyshev distance of a step in grid cells.
-        eps: See above; without it lonely cells would take over a neighbor's value.
+        eps: Added to the sums, so that cells without similar neighbors fade out rather
+            than take over the value of a weak neighbor.
 
     Returns:
         Maps (N, T, M, h, w).
+
+    Example:
+        >>> prob = torch.tensor([1.0, 0.0]).view(1, 1, 1, 1, 2)
+        >>> random_walk(prob, torch.ones(1, 2, 2), eps=0.0).flatten()
+        tensor([0.5000, 0.5000])
     """
     size = prob.shape[-2:]
     near = near_pairs(size, radius, affinity.device)
@@ -94,14 +117,19 @@ def random_walk(
 
 @torch.no_grad()
 def strongest_labels(maps: Tensor, labels: Tensor) -> Tensor:
-    """Label of the strongest channel.
+    """Return the label of the strongest channel.
 
     Args:
         maps: Maps (N, T, M, H, W).
-        labels: Label of each channel (N, M), negative where it does not count.
+        labels: Label of each channel (N, M), negative for unused channels.
 
     Returns:
         Labels (N, T, H, W) int64.
+
+    Example:
+        >>> maps = torch.tensor([0.1, 0.2, 0.9]).view(1, 1, 3, 1, 1)
+        >>> strongest_labels(maps, torch.tensor([[0, 4, -1]]))
+        tensor([[[[4]]]])
     """
     absent = (labels < 0)[:, None, :, None, None]
     strongest = maps.masked_fill(absent, -torch.inf).argmax(2)
@@ -110,15 +138,23 @@ def strongest_labels(maps: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def all_channels(maps: Tensor, labels: Tensor, num_channels: int) -> Tensor:
-    """Maps (N, C, H, W) of all classes from those (N, M, H, W) of tagged ones.
+    """Scatter the maps of tagged classes to the channels of all classes.
 
     Args:
         maps: Maps (N, M, H, W).
-        labels: Label of each channel (N, M), -1 where it does not count.
-        num_channels: C, background included; absent classes are 0.
+        labels: Label of each channel (N, M), -1 for unused channels.
+        num_channels: C, background included.
+
+    Returns:
+        Maps (N, C, H, W), 0 for absent classes.
+
+    Example:
+        >>> maps = torch.tensor([0.4, 0.6]).view(1, 2, 1, 1)
+        >>> all_channels(maps, torch.tensor([[0, 2]]), num_channels=4).flatten()
+        tensor([0.4000, 0.0000, 0.6000, 0.0000])
     """
     full = maps.new_zeros(len(maps), num_channels + 1, *maps.shape[2:])
-    index = labels[:, :, None, None].remainder(num_channels + 1)  # -1 goes last
+    index = labels[:, :, None, None].remainder(num_channels + 1)  # -1 is cut off
     return full.scatter_(1, index.expand_as(maps), maps)[:, :num_channels]
 
 
@@ -126,14 +162,23 @@ def all_channels(maps: Tensor, labels: Tensor, num_channels: int) -> Tensor:
 def merge_backgrounds(
     label_high: Tensor, label_low: Tensor, ignore_index: int = 255
 ) -> Tensor:
-    """Foreground that a strong background leaves, background that a weak one takes.
+    """Merge labels under a high and a low background score.
 
-    ``Y = Y_high; Y[Y_high == 0] = 255; Y[Y_high + Y_low == 0] = 0`` (tscd.md, 6, 4).
+    Foreground under the high score stays foreground, background under both is
+    background, and the others are ignored:
+    ``Y = Y_high; Y[Y_high == 0] = 255; Y[Y_high + Y_low == 0] = 0``.
 
     Args:
         label_high: Label (N, H, W) under the high background score.
         label_low: Label (N, H, W) under the low one.
-        ignore_index: Label of pixels on which they differ as to the background.
+        ignore_index: Label of pixels that are background under the high score only.
+
+    Returns:
+        Label (N, H, W).
+
+    Example:
+        >>> merge_backgrounds(torch.tensor([2, 0, 0]), torch.tensor([2, 2, 0]))
+        tensor([  2, 255,   0])
     """
     label = label_high.masked_fill(label_high == 0, ignore_index)
     return label.masked_fill(label_high + label_low == 0, 0)

@@ -1,11 +1,11 @@
-"""Image tags as masks over channels."""
+"""Masks over channels from image tags."""
 
 import torch
 from torch import Tensor
 
 
 def present_classes(tags: Tensor, background: bool = True) -> Tensor:
-    """Which channels an image may contain.
+    """Mark the channels of classes that an image contains.
 
     Args:
         tags: Image tags (N, K) in {0, 1}.
@@ -13,6 +13,10 @@ def present_classes(tags: Tensor, background: bool = True) -> Tensor:
 
     Returns:
         Mask (N, C) bool, with C = K + 1 or, without background, K.
+
+    Example:
+        >>> present_classes(torch.tensor([[0, 1]]))
+        tensor([[ True, False,  True]])
     """
     present = tags > 0
     if background:
@@ -21,7 +25,7 @@ def present_classes(tags: Tensor, background: bool = True) -> Tensor:
 
 
 def tag_filter(prob: Tensor, tags: Tensor) -> Tensor:
-    """Probabilities with the channels of absent classes set to 0, not renormalized.
+    """Set the probabilities of absent classes to 0, without renormalizing.
 
     Args:
         prob: Probabilities (N, C, H, W); channel 0 is the background where C = K + 1.
@@ -32,6 +36,11 @@ def tag_filter(prob: Tensor, tags: Tensor) -> Tensor:
 
     Raises:
         ValueError: If C is neither K nor K + 1.
+
+    Example:
+        >>> prob = torch.tensor([0.2, 0.5, 0.3]).view(1, 3, 1, 1)
+        >>> tag_filter(prob, torch.tensor([[0, 1]])).flatten()
+        tensor([0.2000, 0.0000, 0.3000])
     """
     channels, classes = prob.shape[1], tags.shape[1]
     if channels not in (classes, classes + 1):

@@ -1,4 +1,7 @@
-"""Pairwise terms of a dense CRF on given images, built once and shared."""
+"""Pairwise terms of a dense CRF on given images, built once and shared.
+
+Source: Kraehenbuehl and Koltun, NIPS 2011, https://arxiv.org/abs/1210.5644.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +15,7 @@ from .permutohedral import LatticeFilter, build_lattice, stack_filters
 
 @dataclass(frozen=True)
 class PairwiseTerm:
-    """Gaussian Potts term of Kraehenbuehl & Koltun, NIPS 2011, Eq. 3.
+    """Gaussian Potts term of the pairwise energy (Kraehenbuehl and Koltun, eq. 3).
 
     Attributes:
         sxy: Standard deviation of positions, in pixels.
@@ -38,16 +41,16 @@ class PairwiseKernel:
     bound: float
 
     def __call__(self, prob: Tensor) -> Tensor:
-        """Messages (n, C) from label probabilities (n, C)."""
+        """Return messages (n, C) for label probabilities (n, C)."""
         return torch.zeros_like(prob) if self.filter is None else self.filter(prob)
 
 
 class CRFGuide:
-    """Images and the pairwise kernels that CRFs have asked for on them.
+    """Images and the pairwise kernels of the CRFs that run on them.
 
     A kernel is built at its first use. CRFs with the same settings share it, and CRFs
     that differ in one term share the lattice of the other. On the CPU every image has
-    its own kernel, elsewhere all images share one launch (a block diagonal kernel).
+    a kernel, elsewhere all images of a batch share one (block diagonal).
 
     Args:
         img: RGB images (N, 3, H, W) in 0..255; rounded to whole values.
@@ -80,14 +83,14 @@ class CRFGuide:
 
     @property
     def chunks(self) -> list[slice]:
-        """Images that are filtered together."""
+        """Slices of the batch that are filtered together."""
         num = len(self.img)
         if self.img.device.type == 'cpu':
             return [slice(i, i + 1) for i in range(num)]
         return [slice(0, num)]
 
     def reduced(self, size: tuple[int, int]) -> Tensor:
-        """The images averaged down to ``size`` (h, w), in whole values."""
+        """Return the images averaged down to ``size`` (h, w), in whole values."""
         if size not in self._reduced:
             small = F.interpolate(self.img, size, mode='area')
             self._reduced[size] = small.round()
@@ -96,7 +99,7 @@ class CRFGuide:
     def kernel(
         self, terms: tuple[PairwiseTerm, ...], size: tuple[int, int], chunk: slice
     ) -> PairwiseKernel:
-        """Kernel of ``terms`` on the images of ``chunk`` at ``size`` (h, w)."""
+        """Return the kernel of ``terms`` on images of ``chunk`` at ``size`` (h, w)."""
         key = (terms, size, chunk.start, chunk.stop)
         if key not in self._kernels:
             self._kernels[key] = self._build_kernel(terms, size, chunk)
@@ -110,6 +113,7 @@ class CRFGuide:
             if term.compat == 0:
                 continue
             lattice = self._lattice(term.sxy, term.srgb, size, chunk)
+            # D is K applied to ones; diag(norm) K diag(norm) is D^-1/2 K D^-1/2.
             ones = self.img.new_ones(len(lattice.slice.start), 1)
             norm = (lattice(ones).squeeze(1) + 1e-20).rsqrt()
             filters.append(lattice.scaled(norm, norm * term.compat))
@@ -134,7 +138,7 @@ class CRFGuide:
 
 
 def _positions(size: tuple[int, int], num: int, device: torch.device) -> Tensor:
-    """Column and row of every pixel of ``num`` images: (2, num * h * w)."""
+    """Return column and row of every pixel of ``num`` images: (2, num * h * w)."""
     y, x = torch.meshgrid(
         *(torch.arange(s, device=device, dtype=torch.float32) for s in size),
         indexing='ij',
@@ -146,5 +150,5 @@ def _positions(size: tuple[int, int], num: int, device: torch.device) -> Tensor:
 def _position_lattice(
     size: tuple[int, int], sxy: float, num: int, device: torch.device
 ) -> LatticeFilter:
-    """Positions alone make the same lattice for every image of a size."""
+    """Build the lattice of positions, which all images of a size share."""
     return build_lattice(_positions(size, num, device) / sxy, num)

@@ -1,4 +1,8 @@
-"""Fully connected CRF with Gaussian edge potentials (Kraehenbuehl & Koltun, 2011)."""
+"""Fully connected CRF with Gaussian edge potentials.
+
+Source: Kraehenbuehl and Koltun, "Efficient Inference in Fully Connected CRFs with
+Gaussian Edge Potentials", NIPS 2011, https://arxiv.org/abs/1210.5644.
+"""
 
 import math
 from collections.abc import Callable
@@ -19,7 +23,7 @@ BACKENDS = ('auto', 'torch', 'pydensecrf')
 # Beyond this a message could overflow exp() without the maximum taken out first.
 SAFE_EXPONENT = 60.0
 
-# A label whose score is exp(-40) of the best one's, after all messages, has lost.
+# A label with exp(-40) of the best label's score cannot win after any messages.
 NO_CHANCE = -40.0
 
 
@@ -29,26 +33,33 @@ def mean_field(
     num_iters: int,
     bound: float = math.inf,
 ) -> Tensor:
-    """Parallel mean-field updates with Potts compatibility (Algorithm 1 of the paper).
+    """Run parallel mean-field updates with Potts compatibility (paper, Algorithm 1).
 
     ``Q = softmax(score)``, then ``num_iters`` times ``Q = softmax(score + K Q)``.
 
     Args:
         score: Negative unary energies (n, G, C) of ``G`` independent problems over the
-            same ``n`` pixels, float32, 0 for a pixel's best label; ``-inf`` marks a
-            label that takes no part.
+            same ``n`` pixels, float32, 0 for the best label of a pixel; ``-inf`` for
+            labels that are left out.
         kernel: Linear map ``K`` over the pixels, applied to (n, G * C).
         num_iters: Number of updates.
         bound: Upper bound of the entries of ``K Q``, which are at least 0.
 
     Returns:
-        Marginals (n, G, C); NaN where no label takes part.
+        Marginals (n, G, C); NaN if every label is left out.
+
+    Example:
+        >>> score = torch.tensor([[[0.0, -1.0]]])
+        >>> mean_field(score, torch.zeros_like, num_iters=3)  # no messages: a softmax
+        tensor([[[0.7311, 0.2689]]])
     """
     prob = score.exp()
     prob /= prob.sum(2, keepdim=True)
     for _ in range(num_iters):
         prob = kernel(prob.flatten(1)).view_as(score)
         prob += score
+        # Messages only add to scores of at most 0, so exp() is safe below the bound,
+        # which saves the pass over the labels that a stable softmax needs.
         if bound > SAFE_EXPONENT:
             prob -= prob.amax(2, keepdim=True)
         prob.exp_()
@@ -58,19 +69,22 @@ def mean_field(
 
 @MODELS.register_module()
 class DenseCRF:
-    """Refines score maps along the edges of an image by mean-field inference.
+    """Mean-field inference that refines score maps along the edges of an image.
 
     Unary energies are ``-log(prob)``, used as they are: the scores of a pixel need not
     sum to 1. The pairwise energy is a Potts model under two Gaussian kernels, positions
     alone (``gauss_*``) and positions with colors (``bilateral_*``), each normalized
-    symmetrically (``D^-1/2 K D^-1/2``). The defaults are those of RRM; DeepLab's
-    83/5/4 is common at inference.
+    symmetrically (``D^-1/2 K D^-1/2``). The defaults are RRM's
+    (https://arxiv.org/abs/1911.08039); ASDT infers with ``bilateral_sxy=83,
+    bilateral_srgb=5, bilateral_compat=4``. Source: Kraehenbuehl and Koltun, "Efficient
+    Inference in Fully Connected CRFs with Gaussian Edge Potentials",
+    https://arxiv.org/abs/1210.5644.
 
-    The ``torch`` backend filters on a permutohedral lattice built once an image, by
-    tensor operations alone, on CPU and GPU; on the CPU the images of a batch run side
-    by side on torch's threads. The ``pydensecrf`` backend runs the C++ original (CPU;
-    extra ``crf``), with which the former agrees but for rounding. Nothing here has
-    parameters or gradients; results are float32.
+    The ``torch`` backend filters on a permutohedral lattice that is built once per
+    image, by tensor operations alone, on CPU and GPU; on the CPU the images of a batch
+    run in parallel on torch's threads. The ``pydensecrf`` backend runs the C++ original
+    (CPU; extra ``crf``); both agree up to rounding. There are no parameters and no
+    gradients; results are float32.
 
     Args:
         gauss_sxy: Standard deviation of the positional kernel in pixels.
@@ -81,19 +95,25 @@ class DenseCRF:
         num_iters: Mean-field updates, at least 0.
         backend: ``'torch'``, ``'pydensecrf'`` or ``'auto'`` (which is ``'torch'``).
         num_workers: Processes of the ``pydensecrf`` backend; 0 runs in this one.
-        scale_factor: Below 1, the CRF runs at this share of the image's height and
-            width (``sxy`` shrinks alike) and the marginals are resized back
+        scale_factor: In (0, 1]. Below 1, the CRF runs on an image of reduced height and
+            width (with ``sxy`` reduced alike) and the marginals are resized back
             bilinearly: about ``scale_factor^2`` of the time, for coarser edges.
 
     Raises:
+        TypeError: An argument is not a number.
         ValueError: An argument is outside its range; the message names it.
         ImportError: ``backend='pydensecrf'`` and the package is not installed.
 
-    Examples:
-        >>> crf = DenseCRF()
-        >>> refined = crf(img, prob)
-        >>> guide = crf.prepare(img)  # two CRFs over one set of lattices
-        >>> low, high = crf(guide, torch.stack([prob_low, prob_high], 1)).unbind(1)
+    Example:
+        >>> crf = DenseCRF(num_iters=5)
+        >>> img = torch.randint(0, 256, (2, 3, 16, 16)).float()
+        >>> prob = torch.rand(2, 4, 16, 16).softmax(1)
+        >>> crf(img, prob).sum(1).allclose(torch.ones(2, 16, 16))
+        True
+        >>> guide = crf.prepare(img)  # several problems over one set of lattices
+        >>> low, high = crf(guide, torch.stack([prob, prob.sqrt()], 1)).unbind(1)
+        >>> low.shape
+        torch.Size([2, 4, 16, 16])
     """
 
     def __init__(
@@ -148,17 +168,17 @@ class DenseCRF:
         """Infer marginals.
 
         Args:
-            img: RGB images (N, 3, H, W) in 0..255, rounded to whole values, or what
-                :meth:`prepare` made of them.
+            img: RGB images (N, 3, H, W) in 0..255, rounded to whole values, or the
+                guide that :meth:`prepare` returns.
             prob: Scores (N, C, H, W), or (N, G, C, H, W) for ``G`` independent problems
-                an image, which share every filter pass; values at or below 0 count as
+                per image, which share every filter pass; values at or below 0 count as
                 the smallest float.
-            class_mask: Labels that exist in an image (N, C), bool. Others take no part
-                and get 0; only existing ones cost time.
+            class_mask: Labels that exist in an image (N, C), bool. The others get 0 and
+                cost no time.
 
         Returns:
             Mean-field marginals of the shape of ``prob``, float32, summing to 1 over
-            the existing labels (0 everywhere where an image has none).
+            the existing labels (0 everywhere if an image has none).
 
         Raises:
             ValueError: Shapes, devices or values do not fit; the message says which.
@@ -177,7 +197,7 @@ class DenseCRF:
         return _resize(out, guide.size).reshape(prob.shape)
 
     def _infer(self, guide: CRFGuide, prob: Tensor, class_mask: Tensor) -> Tensor:
-        """Marginals (N, G, C, h, w) at the reduced size."""
+        """Return marginals (N, G, C, h, w) at the reduced size."""
         height, width = guide.size
         size = (
             max(1, round(height * self.scale_factor)),
@@ -230,13 +250,13 @@ def _infer_chunk(
 
 
 def _scores(prob: Tensor, absent: Tensor | None, least: float) -> Tensor:
-    """Negative unary energies of (N, G, C, ...), in place, beside the best label.
+    """Compute negative unary energies of (N, G, C, ...) in place, 0 for the best label.
 
     Args:
         prob: Scores; 0 gets a finite energy.
-        absent: Labels that get ``-inf``, broadcast against ``prob``; None where none.
+        absent: Labels that get ``-inf``, broadcast against ``prob``; None if none do.
         least: Lower bound of the result. Without it denormal numbers arise, which slow
-            every filter down many times.
+            down every filter many times.
     """
     score = prob.clamp_(min=torch.finfo(torch.float32).tiny).log_()
     if absent is None:
@@ -247,10 +267,10 @@ def _scores(prob: Tensor, absent: Tensor | None, least: float) -> Tensor:
 
 
 def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Existing labels of every image first, cut to the largest number of them.
+    """List the existing labels of every image, padded to the largest number of them.
 
     Returns:
-        Labels (N, K), and which of them do not exist (N, K); None where all do.
+        Labels (N, K), and the mask (N, K) of the padding; None if there is none.
     """
     exists, label = class_mask.to(torch.uint8).sort(dim=1, descending=True, stable=True)
     count = exists.sum(1)
@@ -260,7 +280,7 @@ def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear resize of (N, G, C, H, W)."""
+    """Resize maps (N, G, C, H, W) bilinearly."""
     return resize(maps.flatten(0, 1), size).unflatten(0, maps.shape[:2])
 
 

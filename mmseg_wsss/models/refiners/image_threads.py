@@ -1,4 +1,4 @@
-"""Images side by side on the cores of a CPU."""
+"""Images in parallel on the cores of a CPU."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,27 +8,37 @@ import torch
 
 Item = TypeVar('Item')
 
-# Fewer threads save less than they risk, see `for_each_image`.
-MIN_SHARE = 4
+# With fewer threads per image, waiting costs more than they save: `for_each_image`.
+MIN_THREADS = 4
 
 
 def for_each_image(function: Callable[[Item], None], items: Sequence[Item]) -> None:
-    """Call ``function``, which works on the CPU, on every item, several at once.
+    """Call a function, which runs on the CPU, on all items, several at a time.
 
-    torch splits every operation among its threads, which meet at the end of each. A CRF
-    is hundreds of operations of about a millisecond; where another program (a data
-    loader) shares the cores, a meeting may take several, and two threads were seen to
-    take ten times as long as one. So the threads share out the images, and an image
-    gets several only where that leaves ``MIN_SHARE`` or more for each.
+    torch splits every operation among its threads, which wait for each other at its
+    end. A CRF is hundreds of operations of about a millisecond; if another program (a
+    data loader) uses the cores, such a wait may take several, and two threads were
+    measured to take ten times as long as one. So the threads are divided among the
+    images, and an image gets several only if that leaves ``MIN_THREADS`` for each.
 
-    The caller's inference mode holds in the threads, gradients are off, and the number
-    of threads is as before at the end.
+    The inference mode of the caller holds in the threads, gradients are off, and
+    torch's number of threads is restored at the end.
+
+    Args:
+        function: Function of one item.
+        items: Items.
+
+    Example:
+        >>> done = []
+        >>> for_each_image(done.append, [1, 2, 3])
+        >>> sorted(done)
+        [1, 2, 3]
     """
     threads = torch.get_num_threads()
     workers = min(threads, len(items))
-    share = threads // max(workers, 1)
-    share = share if share >= MIN_SHARE else 1
-    if workers <= 1 and share == threads:
+    per_image = threads // max(workers, 1)
+    per_image = per_image if per_image >= MIN_THREADS else 1
+    if workers <= 1 and per_image == threads:
         for item in items:
             function(item)
         return
@@ -40,9 +50,9 @@ def for_each_image(function: Callable[[Item], None], items: Sequence[Item]) -> N
 
     try:
         with ThreadPoolExecutor(
-            workers, initializer=torch.set_num_threads, initargs=(share,)
+            workers, initializer=torch.set_num_threads, initargs=(per_image,)
         ) as pool:
             list(pool.map(run, items))
     finally:
-        # A thread's own number is also the default of threads to come.
+        # The number set in a thread is also the default of threads created later.
         torch.set_num_threads(threads)

@@ -15,12 +15,12 @@ DIRECTIONS = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (
 
 
 def neighbor_offsets(dilations: Sequence[int]) -> tuple[Offset, ...]:
-    """The (row, column) offsets of 8 neighbors for every dilation."""
+    """Return the (row, column) offsets of 8 neighbors for every dilation."""
     return tuple((y * d, x * d) for d in dilations for y, x in DIRECTIONS)
 
 
 def position_weights(offsets: Sequence[Offset], bandwidth: float = 0.3) -> Tensor:
-    """Softmax over the neighbors of minus their squared standardised distance.
+    """Compute the softmax over neighbors of minus their squared standardized distance.
 
     Returns:
         Tensor of shape (number of offsets,), float64, sum 1.
@@ -35,7 +35,11 @@ def pad_replicate(maps: Tensor, reach: int) -> Tensor:
 
 
 def variation_terms(padded: Tensor) -> Tensor:
-    """exp(v) - 1 with v the mean over channels of the squared forward differences.
+    """Compute exp(v) - 1 with v the channel mean of squared forward differences.
+
+    ``v`` of a neighbor is a sum of two terms, so its exponential in the softmax is a
+    product of two factors, which are computed here once for all neighbors. The 1 is
+    left out because a term that is masked out must become a factor of 1.
 
     Args:
         padded: Images (N, 3, H, W) after :func:`pad_replicate`.
@@ -57,10 +61,10 @@ def affinity_weights_(
     position: Tensor | None,
     variation: tuple[Tensor, Tensor, Tensor] | None,
 ) -> None:
-    """Fill in the weight of every neighbor of every pixel.
+    """Compute the weight of every neighbor of every pixel, in place.
 
     Args:
-        weights: Where they go, of shape (N, len(offsets), H, W).
+        weights: Result of shape (N, len(offsets), H, W).
         padded: ``img`` after :func:`pad_replicate`.
         img: Images of shape (N, 3, H, W) in [0, 1], or some of their rows.
         offsets: Neighbors, see :func:`neighbor_offsets`.
@@ -68,8 +72,8 @@ def affinity_weights_(
             so that compiled code serves every value).
         position: Weighted position term of shape (len(offsets), 1, 1), or None.
         variation: Weight of the variation term, a scalar; :func:`variation_terms` of
-            ``padded``; and for each row whether it is no image's last one, of shape
-            (H, 1) in {0, 1}; or None.
+            ``padded``; and a mask (H, 1) in {0, 1} that is 0 on the last row of the
+            image; or None.
     """
     views = _neighbors(padded, offsets, img.shape[-2:])
     logits = torch.stack(list(_color_logits(views, img, bandwidth)), 1)
@@ -81,16 +85,16 @@ def affinity_weights_(
     if variation is not None:
         weight, terms, inner_rows = variation
         factors = _variations(terms, offsets, img.shape[-2:], inner_rows)
-        share = torch.stack(list(factors), 1)
-        result -= share.mul_(weight / share.sum(1, keepdim=True))
+        softmax = torch.stack(list(factors), 1)
+        result -= softmax.mul_(weight / softmax.sum(1, keepdim=True))
     weights.copy_(result)
 
 
 def frame(maps: Tensor, reach: int) -> Tensor:
-    """Maps (N, C, H, W) with their border repeated, as (N, H + 2r, C, W + 2r).
+    """Repeat the border of maps (N, C, H, W), as (N, H + 2r, C, W + 2r).
 
-    In this order all maps of a row lie side by side, so that the row's weights are read
-    from memory once for all of them.
+    In this order all maps of a row are adjacent in memory, so that the weights of the
+    row are read once for all of them.
     """
     num, channels, height, width = maps.shape
     state = maps.new_empty(num, height + 2 * reach, channels, width + 2 * reach)
@@ -100,13 +104,13 @@ def frame(maps: Tensor, reach: int) -> Tensor:
 
 
 def unframed(state: Tensor, reach: int) -> Tensor:
-    """View (N, C, H, W) of the inner part of :func:`frame`'s result."""
+    """Return a view (N, C, H, W) of the inner part of a framed state."""
     inner = slice(reach, -reach)
     return state[:, inner, :, inner].transpose(1, 2)
 
 
 def repeat_border_(state: Tensor, reach: int) -> None:
-    """Fill the border of :func:`frame`'s result from its inner part."""
+    """Fill the border of a framed state from its inner part, in place."""
     state[..., :reach] = state[..., reach : reach + 1]
     state[..., -reach:] = state[..., -reach - 1 : -reach]
     state[:, :reach] = state[:, reach : reach + 1]
@@ -114,7 +118,7 @@ def repeat_border_(state: Tensor, reach: int) -> None:
 
 
 def neighbor_sum(state: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> Tensor:
-    """One step of propagation: the weighted sum over the neighbors.
+    """Compute one step of propagation, the weighted sum over the neighbors.
 
     Args:
         state: Maps of shape (N, H + 2 * reach, C, W + 2 * reach), see :func:`frame`.
@@ -136,6 +140,7 @@ def neighbor_sum(state: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> T
 def _neighbors(
     padded: Tensor, offsets: Sequence[Offset], size: Sequence[int]
 ) -> list[Tensor]:
+    """Return the shifted views (..., H, W) of padded maps, one per neighbor."""
     height, width = size
     top = (padded.shape[-2] - height) // 2
     left = (padded.shape[-1] - width) // 2
@@ -148,13 +153,13 @@ def _neighbors(
 def _color_logits(
     views: Sequence[Tensor], img: Tensor, bandwidth: Tensor
 ) -> Iterator[Tensor]:
-    """Minus the mean over channels of ``(|I(p+k) - I(p)| / std(p) / bandwidth) ** 2``.
+    """Yield -mean_c ``(|I(p+k) - I(p)| / std(p) / bandwidth) ** 2`` of each neighbor.
 
     Each channel is taken relative to its value at the neighbor that is nearest in
-    color (at the center's own value where that lies among the neighbors). This
-    changes nothing after the softmax, and keeps single precision exact where a pixel
-    stands out from a flat surrounding: the plain squares are then so large (up to
-    1e17) that they swallow the other channels.
+    color (at the value of the center if it lies within their range). The softmax is
+    the same, and single precision stays exact for a pixel that differs from a flat
+    neighborhood: its plain squares are so large (up to 1e17) that the other channels
+    would be lost in rounding.
     """
     nearest, std = _color_statistics(views, img)
     twice_gap = 2 * (nearest - img)
@@ -165,11 +170,11 @@ def _color_logits(
 
 
 def _color_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Tensor]:
-    """Neighbors' value nearest to the center's, and their unbiased deviation.
+    """Return the value in the neighbors' range nearest to the center, and their std.
 
-    Sums are of differences from one of the neighbors: these are exact where all are
-    close together, as in flat regions that differ by a rounding error, for which the
-    sum of the values themselves is too coarse.
+    Differences from one of the neighbors are summed: they are exact if all are close
+    together, as in flat regions that differ by a rounding error, for which a sum of the
+    values is too coarse.
     """
     first = low = high = views[0]
     total = torch.zeros_like(img)
@@ -188,10 +193,10 @@ def _color_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Ten
 def _variations(
     terms: Tensor, offsets: Sequence[Offset], size: Sequence[int], inner_rows: Tensor
 ) -> Iterator[Tensor]:
-    """exp(v) with v the variation at every neighbor, of shape (N, H, W).
+    """Yield exp(v), with v the variation at each neighbor, of shape (N, H, W).
 
-    The difference across the last row (column) of the image counts as 0, whatever
-    the neighbor, as in the released code.
+    For pixels of the last row (column) of the image, the row (column) difference counts
+    as 0 for every neighbor, as in the released code of TSCD.
     """
     inner_columns = terms.new_ones(size[1])
     inner_columns[-1] = 0

@@ -1,12 +1,18 @@
 """Gaussian filtering on the permutohedral lattice, in plain tensor operations.
 
-Adams, Baek & Davis, "Fast High-Dimensional Filtering Using the Permutohedral
-Lattice", Eurographics 2010: points with ``d``-dimensional features are splatted onto
-the ``d + 1`` vertices of the lattice simplex that encloses them (barycentric weights),
-the vertices are blurred along the ``d + 1`` lattice directions, and the points read
-the result back with the same weights. Splat, blur and slice are linear maps with few
-entries a row, so each is one weighted ``embedding_bag``: a sparse matrix product that
-needs no compiled extension and runs on every device.
+Source: Adams, Baek and Davis, "Fast High-Dimensional Filtering Using the
+Permutohedral Lattice", Eurographics 2010,
+https://doi.org/10.1111/j.1467-8659.2009.01645.x. Points with ``d``-dimensional features
+are splatted onto the ``d + 1`` vertices of the lattice simplex that encloses them
+(barycentric weights), the vertices are blurred along the ``d + 1`` lattice directions,
+and the points read the result back with the same weights. Splat, blur and slice are
+linear maps with few entries per row, so each is one weighted ``embedding_bag``: a
+sparse matrix product that needs no compiled extension and runs on every device.
+
+A simplex has one vertex of each remainder 0 to ``d`` modulo ``d + 1``. The vertex of
+remainder 0 has multiples of ``d + 1`` as coordinates; the vertex of remainder ``r`` is
+reached from it by adding ``r`` to the ``d + 1 - r`` coordinates of lowest rank and
+``r - (d + 1)`` to the others.
 """
 
 import math
@@ -17,14 +23,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Longest row of the splat matrix that is summed in one piece: an image of one color
-# puts all its pixels on a handful of vertices, which one thread each would sum.
+# Longest row of the splat matrix that is summed in one piece. In an image of one color
+# all pixels touch the same few vertices, and each would be summed by a single thread.
 MAX_ROW = 2048
 
 
 @dataclass(frozen=True)
 class SparseMap:
-    """Sparse matrix, row by row: row ``r`` owns entries ``start[r]:start[r + 1]``.
+    """Sparse matrix by rows: row ``r`` has the entries ``start[r]:start[r + 1]``.
 
     Attributes:
         column: Column of every entry (nnz,), int32.
@@ -37,7 +43,7 @@ class SparseMap:
     start: Tensor
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Product with ``values`` (columns, C): (rows, C)."""
+        """Multiply ``values`` (columns, C): (rows, C)."""
         return F.embedding_bag(
             self.column, values, self.start, mode='sum', per_sample_weights=self.weight
         )
@@ -49,7 +55,7 @@ class LatticeFilter:
 
     Attributes:
         splat: (M, n) map of points onto vertices.
-        blur: (M, M) maps, one a lattice direction, applied in this order.
+        blur: (M, M) maps, one per lattice direction, applied in this order.
         slice: (n, M) map back.
     """
 
@@ -73,7 +79,7 @@ class LatticeFilter:
         return values
 
     def scaled(self, before: Tensor, after: Tensor) -> 'LatticeFilter':
-        """The filter ``diag(after) @ self @ diag(before)``; both factors are (n,)."""
+        """Return ``diag(after) @ self @ diag(before)``; both factors are (n,)."""
         splat, back = self.splat, self.slice
         width = len(back.column) // len(back.start)
         return LatticeFilter(
@@ -92,22 +98,27 @@ class LatticeFilter:
 
 
 def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
-    """Unit Gaussian filter ``exp(-|f_i - f_j|^2 / 2)`` over points, approximately.
+    """Build the filter with weights of about ``exp(-|f_i - f_j|^2 / 2)`` over points.
 
-    The scale of the lattice (``sqrt(2/3) (d + 1)``) makes one blur of weights
-    (1/2, 1, 1/2) a direction worth a unit Gaussian; the result is multiplied by
-    ``1 / (1 + 2^-d)``, as in the reference CRF of Kraehenbuehl & Koltun. Blurring only
-    reaches vertices that some point touches.
+    The scale of the lattice (``sqrt(2/3) (d + 1)``) is chosen so that one blur of
+    weights (1/2, 1, 1/2) per direction has the variance of a unit Gaussian; the result
+    is multiplied by ``1 / (1 + 2^-d)``, as in the released CRF of Kraehenbuehl and
+    Koltun. Blurring only reaches vertices that some point touches.
 
     Args:
         features: Feature vectors (d, n), float32, already divided by their standard
             deviations.
-        num_groups: The points are this many equal parts, one after the other, which do
-            not see each other (the images of a batch).
+        num_groups: Number of equal parts of the points, one after the other, with no
+            weights between them (the images of a batch).
 
     Raises:
         ValueError: The features span so many cells that vertices cannot be numbered
             in 63 bits (a standard deviation far below the resolution of the data).
+
+    Example:
+        >>> lattice = build_lattice(torch.rand(2, 10))
+        >>> lattice(torch.rand(10, 3)).shape
+        torch.Size([10, 3])
     """
     dim, num_points = features.shape
     origin, rank, weight = _enclosing_simplex(features)
@@ -115,6 +126,8 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
     key = key.t().flatten()
     weight = weight.t().flatten()
 
+    # Sorting the (point, vertex) entries by vertex gives the rows of the splat matrix;
+    # in the order of the points they are the rows of the slice matrix.
     ordered, order = torch.sort(key, stable=True)
     first = torch.ones_like(ordered, dtype=torch.bool)
     torch.ne(ordered[1:], ordered[:-1], out=first[1:])
@@ -134,7 +147,11 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
 
 
 def stack_filters(filters: Sequence[LatticeFilter]) -> LatticeFilter:
-    """One filter equal to the sum of ``filters`` over the same points."""
+    """Return one filter that equals the sum of ``filters`` over the same points.
+
+    Vertices of all filters are numbered one after the other: one pass of each kind
+    (splat, blur, slice) then serves all of them, which saves launches.
+    """
     sizes = [f.num_vertices for f in filters]
     shift = [sum(sizes[:i]) for i in range(len(sizes))]
     stages = max(len(f.blur) for f in filters)
@@ -154,7 +171,7 @@ def stack_filters(filters: Sequence[LatticeFilter]) -> LatticeFilter:
 
 
 def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Simplex around every point (Adams et al., Section 4.1).
+    """Find the simplex around every point (Adams et al., section 4.1).
 
     Returns:
         Remainder-0 vertex (d + 1, n) in units of ``d + 1``, rank of the coordinates'
@@ -164,6 +181,7 @@ def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     dim, num_points = features.shape
     elevated = features.new_empty(dim + 1, num_points)
     total = features.new_zeros(num_points)
+    # Rotate R^d onto the hyperplane of R^(d+1) with zero coordinate sum.
     for j in range(dim, 0, -1):
         unit = math.sqrt(2 / 3) * (dim + 1) / math.sqrt(j * (j + 1))
         coordinate = features[j - 1] * unit
@@ -172,6 +190,8 @@ def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     elevated[0] = total
     elevated /= dim + 1
 
+    # Round every coordinate, then rank the residuals: the rounded point is a vertex if
+    # its coordinates sum to 0; otherwise the sum says how many must step back.
     origin = torch.ceil(elevated - 0.5)
     residual = elevated - origin
     rank = origin.sum(0).expand(dim + 1, -1).clone()
@@ -199,9 +219,12 @@ def _vertex_keys(
 ) -> tuple[Tensor, list[int]]:
     """Number vertices by their first ``d`` coordinates in a mixed radix, exactly.
 
+    The published implementation hashes coordinates. Here neighbors along a direction
+    differ by a constant, so that a binary search in the sorted keys finds them.
+
     Returns:
         Keys (d + 1, n), int64, and for each of the ``d + 1`` directions the constant
-        that leads from a vertex's key to its neighbor's.
+        difference of the keys of neighbors.
     """
     dim = len(origin) - 1
     low, high = ((origin.aminmax(dim=1)[k] * (dim + 1)).tolist() for k in (0, 1))
@@ -233,7 +256,7 @@ def _vertex_keys(
 
 
 def _blur_map(keys: Tensor, step: int) -> SparseMap:
-    """Weights (1/2, 1, 1/2) along one direction; ``keys`` (M,) are sorted."""
+    """Build the weights (1/2, 1, 1/2) of one direction; ``keys`` (M,) are sorted."""
     size = len(keys)
     own = torch.arange(size, device=keys.device)
     target = keys + step
@@ -256,14 +279,14 @@ def _identity_map(size: int, device: torch.device) -> SparseMap:
 
 
 def _stage(lattice: LatticeFilter, index: int) -> SparseMap:
-    """Blur step ``index`` of a filter, the identity beyond its last."""
+    """Return blur step ``index`` of a filter, the identity beyond its last."""
     if index < len(lattice.blur):
         return lattice.blur[index]
     return _identity_map(lattice.num_vertices, lattice.splat.weight.device)
 
 
 def _stack_rows(maps: Sequence[SparseMap], shift: Sequence[int]) -> SparseMap:
-    """The rows of all ``maps``, the columns of map ``i`` moved by ``shift[i]``."""
+    """Stack the rows of all maps, with ``shift[i]`` added to the columns of map i."""
     entries = [len(m.column) for m in maps]
     return SparseMap(
         torch.cat([m.column + s for m, s in zip(maps, shift)]),
@@ -273,7 +296,7 @@ def _stack_rows(maps: Sequence[SparseMap], shift: Sequence[int]) -> SparseMap:
 
 
 def _split_long_rows(matrix: SparseMap) -> tuple[SparseMap, ...]:
-    """The matrix itself, or a product of two where a row is longer than MAX_ROW."""
+    """Return the matrix, or two factors of it if a row is longer than MAX_ROW."""
     start = matrix.start.long()
     length = torch.diff(start, append=start.new_tensor([len(matrix.column)]))
     pieces = torch.div(length + MAX_ROW - 1, MAX_ROW, rounding_mode='floor')

@@ -1,4 +1,4 @@
-"""Dense CRF by pydensecrf2 (C++, CPU), one image a process."""
+"""Dense CRF by pydensecrf2 (C++, CPU), one image per process."""
 
 import importlib.util
 import os
@@ -21,7 +21,7 @@ def infer_image(
     terms: tuple[PairwiseTerm, ...],
     num_iters: int,
 ) -> np.ndarray:
-    """Marginals (C, H, W) of one problem.
+    """Compute the marginals (C, H, W) of one problem.
 
     Args:
         img: RGB image (H, W, 3), uint8.
@@ -48,7 +48,7 @@ def infer_image(
 
 
 def _end_with_parent() -> None:
-    """Keep a worker from outliving a parent that was killed."""
+    """End a worker if its parent is killed, which would leave the worker running."""
 
     def watch() -> None:
         parent = parent_process()
@@ -60,7 +60,7 @@ def _end_with_parent() -> None:
 
 
 class PyDenseCRFPool:
-    """Runs problems in ``num_workers`` processes, started at the first call.
+    """Pool of ``num_workers`` processes that solve CRFs, started at the first call.
 
     Args:
         num_workers: Number of processes; 0 runs in the calling process.
@@ -87,7 +87,7 @@ class PyDenseCRFPool:
         terms: tuple[PairwiseTerm, ...],
         num_iters: int,
     ) -> Tensor:
-        """Marginals (N, G, C, H, W) of the labels in ``class_mask`` (N, C).
+        """Compute marginals (N, G, C, H, W) of the labels in ``class_mask`` (N, C).
 
         Raises:
             RuntimeError: A worker process died.

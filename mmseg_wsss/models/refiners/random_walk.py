@@ -1,3 +1,5 @@
+"""Random walk along the affinities of pixel pairs."""
+
 import torch
 from torch import Tensor
 
@@ -8,18 +10,31 @@ from ..utils import half_disk, windows
 
 @MODELS.register_module()
 class RandomWalk:
-    """Spread maps along affinities of near pixels, many steps far.
+    """Random walk that spreads maps along affinities of near pixels.
 
     ``vec(M) <- T^t vec(M)`` with ``T = D^-1 A^beta``, where ``A`` holds the affinities
-    of pixels closer than ``radius``, 1 on its diagonal, and ``D`` the sums of its rows
-    (Ahn and Kwak 2018; rcm_mam.md, section 11). ``T`` is applied ``t`` times, pair by
-    pair, in place of squaring a matrix of n x n: an image of 500 x 375 (n = 63 x 47 =
-    2961) needs 0.4 MB for the 34 affinities of a pixel at radius 5, the matrix 35 MB.
+    of pixels closer than ``radius``, 1 on its diagonal, and ``D`` the sums of its rows.
+    ``T`` is applied ``t`` times, pair by pair, in place of squaring a matrix of n x n:
+    an image of 500 x 375 (n = 63 x 47 = 2961) needs 0.4 MB for the 34 affinities of a
+    pixel at radius 5, the matrix 35 MB. Source: Ahn and Kwak, "Learning Pixel-level
+    Semantic Affinity with Image-level Supervision for Weakly Supervised Semantic
+    Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
 
     Args:
-        radius: Radius of the pairs, see :func:`half_disk`.
+        radius: Radius of the pairs in cells, see
+            :func:`~mmseg_wsss.models.utils.half_disk`.
         beta: Power of the affinities, element by element.
-        steps: Number t of steps; PSA's 2 ** 8 by default.
+        steps: Number t of steps, at least 0; PSA takes 2 ** 8.
+
+    Raises:
+        ValueError: If ``steps`` is negative or ``radius`` below 2.
+
+    Example:
+        >>> walk = RandomWalk(radius=2, beta=1.0, steps=1)
+        >>> cam = torch.tensor([[[[1.0, 0.0]]]])
+        >>> affinity = torch.ones(1, 4, 1, 2)  # 4 pairs a pixel at radius 2
+        >>> walk(cam, affinity)
+        tensor([[[[0.5000, 0.5000]]]])
     """
 
     def __init__(self, radius: int = 5, beta: float = 8.0, steps: int = 256) -> None:
@@ -33,7 +48,7 @@ class RandomWalk:
     @torch.compiler.disable
     @torch.no_grad()
     def __call__(self, maps: Tensor, affinity: Tensor) -> Tensor:
-        """Maps after the walk.
+        """Spread maps.
 
         Args:
             maps: Maps (N, C, h, w).
@@ -65,7 +80,7 @@ class RandomWalk:
 
 
 def _spread(maps: Tensor, pairs: list[tuple[Tensor, tuple, tuple]]) -> Tensor:
-    """``A^beta`` times maps (N, C, h, w)."""
+    """Multiply maps (N, C, h, w) by ``A^beta``; the diagonal of ``A`` is 1."""
     spread = maps.clone()
     for weight, one, other in pairs:
         spread[one].addcmul_(weight, maps[other])

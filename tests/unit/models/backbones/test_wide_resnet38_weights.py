@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from mmseg_wsss.models.backbones import WideResNet38
+from mmseg_wsss.models.backbones.mxnet_params import read_mxnet_params
 from mmseg_wsss.models.backbones.wide_resnet38_weights import mxnet_key, read_weights
 from mmseg_wsss.models.decode_heads import CAMHead
-from mmseg_wsss.models.utils.mxnet_params import read_mxnet_params
 
 ROOT = Path(__file__).resolve().parents[4]
 

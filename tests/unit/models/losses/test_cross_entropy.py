@@ -218,11 +218,11 @@ def test_another_ignore_index(ignore_index):
 @pytest.mark.parametrize('name', ['BalancedCrossEntropyLoss', 'ValidCrossEntropyLoss'])
 def test_modules_weigh_the_functions(name):
     logits, pseudo = draw()
-    module = MODELS.build({'type': name, 'loss_weight': 2.0, 'ignore_index': 3})
+    module = MODELS.build({'type': name, 'loss_weight': 2.0})
     function = valid_cross_entropy if 'Valid' in name else balanced_cross_entropy
     pseudo = pseudo.clamp(max=3)
     expected = 2 * function(logits, pseudo, ignore_index=3)
-    torch.testing.assert_close(module(logits, pseudo), expected)
+    torch.testing.assert_close(module(logits, pseudo, ignore_index=3), expected)
 
 
 @pytest.mark.parametrize('name', ['BalancedCrossEntropyLoss', 'ValidCrossEntropyLoss'])

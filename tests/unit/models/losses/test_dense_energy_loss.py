@@ -193,10 +193,9 @@ def test_module_weighs_the_function():
             'loss_weight': 0.1,
             'sigma_rgb': 60.0,
             'sigma_xy': 6.0,
-            'ignore_index': 1,
         }
     )
-    expected = dense_energy_loss(*args, 60.0, 6.0, weight=0.1, ignore_index=1)
+    expected = dense_energy_loss(*args, 60.0, 6.0, weight=0.1)
     torch.testing.assert_close(module(*args), expected)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmseg_wsss.models.refiners import LocalAffinityRefiner, local_affinity
+from mmseg_wsss.models.refiners import LocalAffinityRefiner, local_affinity_refiner
 
 pytestmark = pytest.mark.extras
 
@@ -91,8 +91,8 @@ class FakeMask:
     ],
 )
 def test_choice(monkeypatch, device, installed, way):
-    monkeypatch.setattr(local_affinity, '_has_triton', lambda: installed)
-    monkeypatch.setattr(local_affinity, '_failed_devices', set())
+    monkeypatch.setattr(local_affinity_refiner, '_has_triton', lambda: installed)
+    monkeypatch.setattr(local_affinity_refiner, '_failed_devices', set())
     assert LocalAffinityRefiner()._way(FakeMask(device)) == way
-    local_affinity._failed_devices.add(device)
+    local_affinity_refiner._failed_devices.add(device)
     assert LocalAffinityRefiner()._way(FakeMask(device)) == 'eager'

@@ -1,3 +1,5 @@
+"""Multi-scale attentive loss (MAM) between the CAMs of a network and its teacher."""
+
 from collections.abc import Sequence
 
 import torch
@@ -13,28 +15,38 @@ def multi_scale_attentive_loss(
     support_cams: Sequence[Tensor],
     dissimilarity: bool = True,
 ) -> Tensor:
-    """Pull CAMs at several scales to a mean of the teacher's that favors differences.
+    """Compute the L1 distance of CAMs to a weighted mean of the teacher's CAMs.
 
-    With the cosine of each pair of maps, image by image and class by class (L_MAM
-    of rcm_mam.md, section 6)::
+    The teacher's CAM at a scale weighs more, the more it differs from the student's.
+    With the cosine of each pair of maps, image by image and class by class::
 
         V_s  = 1 / |R| * sum_r (2 - cos(A_s, B_r)) * B_r         no gradient
         loss = sum_s mean(|V_s - A_s|)
 
-    The cosine with a map of zeros counts as 0. Sums over the scales of ``main_cams``.
+    The cosine with a map of zeros counts as 0. The weights are not normalized: a target
+    of up to twice the teacher's mean is what expands the CAM. Source: the multi-scale
+    attentive module (MAM) of Yoon et al., "Exploring Pixel-level Self-supervision for
+    Weakly Supervised Semantic Segmentation", https://arxiv.org/abs/2112.05351.
 
     Args:
         main_cams: The student's CAMs A_s, each (N, K, H, W), at least 0, with absent
             classes zeroed; one for each scale, all brought to one size.
         support_cams: The teacher's CAMs B_r, of the same shape.
         dissimilarity: Whether the targets are weighted; the plain mean of B_r is the
-            target otherwise (ablation, section 14).
+            target otherwise (ablation).
 
     Returns:
         Scalar, computed in float32 (float64 for float64).
 
     Raises:
         ValueError: If a list is empty or the shapes differ.
+
+    Example:
+        >>> cam = torch.ones(1, 1, 2, 2)
+        >>> multi_scale_attentive_loss([cam], [cam])  # equal maps: weight 1
+        tensor(0.)
+        >>> multi_scale_attentive_loss([0 * cam], [cam])  # cosine 0: weight 2
+        tensor(2.)
     """
     shapes = {tuple(cam.shape) for cam in (*main_cams, *support_cams)}
     if not main_cams or not support_cams or len(shapes) != 1:
@@ -60,7 +72,7 @@ def multi_scale_attentive_loss(
 
 
 def _norm(cam: Tensor) -> Tensor:
-    """Norm (N, K, 1, 1) of every map, infinite for zeros."""
+    """Return the norm (N, K, 1, 1) of every map, infinite for a map of zeros."""
     norm = cam.square().sum((2, 3), keepdim=True).sqrt()
     return norm.masked_fill(norm == 0, torch.inf)
 
@@ -82,7 +94,7 @@ class MultiScaleAttentiveLoss(nn.Module):
     def forward(
         self, main_cams: Sequence[Tensor], support_cams: Sequence[Tensor]
     ) -> Tensor:
-        """Scalar loss of two lists of CAMs (N, K, H, W)."""
+        """Return the weighted loss of two lists of CAMs (N, K, H, W)."""
         return self.loss_weight * multi_scale_attentive_loss(
             main_cams, support_cams, self.dissimilarity
         )

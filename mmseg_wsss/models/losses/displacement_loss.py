@@ -1,3 +1,5 @@
+"""Supervision of displacement fields: all pixels of an object point to one place."""
+
 import torch
 from torch import Tensor, nn
 
@@ -10,24 +12,32 @@ from .utils import mean_of_valid
 def displacement_loss(
     field: Tensor, pseudo: Tensor, radius: int = 5, ignore_index: int = 255
 ) -> Tensor:
-    """Teach a field of displacements that all pixels of an object point to one place.
+    """Supervise displacements so that the pixels of an object point to one place.
 
     ``1/2 mean_fg |D(i) - D(j) - (j - i)| + 1/2 mean_bg |D(i) - D(j)|`` over the pairs
     of near pixels of the same class, and of the background; the distance is the mean
-    over both components, the means are over the batch and all ranks. Source: Ahn, Cho
-    and Kwak 2019 (IRN).
+    over both components, the means are over the batch and all ranks. Source: the
+    displacement losses of Ahn, Cho and Kwak, "Weakly Supervised Learning of Instance
+    Segmentation with Inter-pixel Relations" (IRN), https://arxiv.org/abs/1904.05044.
 
     Args:
         field: Displacements (N, 2, h, w) in cells, rows first; computed in float32.
         pseudo: Label (N, h, w) int64, 0 for the background, or ``ignore_index``.
-        radius: Radius of the pairs, see ``half_disk``.
+        radius: Radius of the pairs, see
+            :func:`~mmseg_wsss.models.utils.half_disk`.
         ignore_index: Label of pixels that are in no pair.
 
     Returns:
-        Scalar; exactly 0 with zero gradient where every pixel is ignored.
+        Scalar; exactly 0 with zero gradient if every pixel is ignored.
 
     Raises:
         ValueError: If the shapes do not fit.
+
+    Example:
+        >>> field = torch.zeros(1, 2, 1, 3)
+        >>> field[0, 1] = torch.tensor([1.0, 0.0, -1.0])  # all point to the middle
+        >>> displacement_loss(field, torch.ones(1, 1, 3, dtype=torch.int64))
+        tensor(0.)
     """
     if field.shape != (len(pseudo), 2, *pseudo.shape[1:]):
         raise ValueError(
@@ -62,5 +72,5 @@ class DisplacementLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, field: Tensor, pseudo: Tensor, radius: int) -> Tensor:
-        """Scalar loss of displacements (N, 2, h, w) and label (N, h, w)."""
+        """Return the weighted loss of a field (N, 2, h, w) and labels (N, h, w)."""
         return self.loss_weight * displacement_loss(field, pseudo, radius)

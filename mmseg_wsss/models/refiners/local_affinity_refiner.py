@@ -1,3 +1,5 @@
+"""Local refinement of maps by the colors of the image: PAR and VARM."""
+
 import functools
 import importlib.util
 import os
@@ -30,33 +32,40 @@ _BACKENDS = get_args(Backend)
 
 # bandwidth, weight of the position term, weight of the variation term
 _DEFAULTS = {'par': (0.3, 0.01, 0.0), 'varm': (0.25, 0.0, 0.01)}
-# Below this many mask values a run never wins back the seconds that compiling takes.
+# Below this many mask values a run never makes up for the seconds that compiling takes.
 _COMPILE_FROM = 2**20
-_BAND = 2**14  # pixels whose weights are computed at a time on a CPU, in the cache
+# Pixels for which weights are computed at a time on a CPU. The 48 temporary maps of
+# such a band fit in the cache, those of a whole image would go through memory.
+_BAND = 2**14
 _NAMES = {'compile': 'torch.compile', 'triton': 'its Triton kernel'}
 _failed_devices: set[str] = set()
 
 
 @MODELS.register_module()
 class LocalAffinityRefiner:
-    """Refine maps by local propagation that is steered by the colors of the image.
+    """Local propagation of maps along similar colors of the image: PAR and VARM.
 
-    PAR (AFA, CVPR 2022) and VARM (TSCD, AAAI 2023). With the neighbors ``p+k`` in 8
-    directions at every dilation, clamped to the image, and ``std_c(p)`` the unbiased
-    standard deviation of color ``c`` over them::
+    With the neighbors ``p+k`` in 8 directions at every dilation, clamped to the image,
+    and ``std_c(p)`` the unbiased standard deviation of color ``c`` over them::
 
         a(p,k) = softmax_k(-mean_c((|I_c(p+k) - I_c(p)| / (std_c(p) + 1e-8) / w1) ** 2))
         W(p,k) = a(p,k) + pos_weight * position(k) - var_weight * softmax_k(v(p,k))
         M_{i+1}(c,p) = sum_k W(p,k) * M_i(c,p+k),    i = 0 .. num_iters - 1
 
-    where ``position`` is the softmax of minus the squared standardised distance and
+    where ``position`` is the softmax of minus the squared standardized distance and
     ``v`` the squared forward differences of the image at ``p+k``. The weights are
     computed once for all maps of an image: stack thresholds and classes on the channel
-    axis. Runs without a graph, in float32 (float64 where an input is), whatever
-    autocast says.
+    axis. There is no gradient, and autocast has no effect.
+
+    Sources: PAR, the pixel-adaptive refinement of Ru et al., "Learning Affinity from
+    Attention" (AFA), https://arxiv.org/abs/2203.02664; VARM, the variation-aware
+    refinement of Xu et al., "Self Correspondence Distillation for End-to-End
+    Weakly-Supervised Semantic Segmentation" (TSCD), https://arxiv.org/abs/2302.13765,
+    as its released code computes it.
 
     Args:
-        kind: ``'par'`` or ``'varm'``: sets the defaults of the next three.
+        kind: ``'par'`` or ``'varm'``: sets the defaults of ``bandwidth``,
+            ``pos_weight`` and ``var_weight``.
         dilations: Distances of the neighbors in pixels, along rows and columns.
         num_iters: Steps of propagation; 0 only resizes.
         bandwidth: ``w1``; 0.3 (PAR) or 0.25 (VARM).
@@ -66,11 +75,20 @@ class LocalAffinityRefiner:
             ``'triton'`` (a CUDA kernel for float32, weights in half precision), or
             ``'auto'``: the kernel on CUDA where Triton is installed; else compiled
             where a compiler is found and a call has at least 2**20 mask values, else
-            eager. The choice depends on shapes and device alone, so that runs repeat.
-            Where it fails, ``'auto'`` warns once and stays eager. The first size of
-            images and number of maps compile in some 20 s of a CPU core, the second
-            anew and longer, for any. On a CPU, maps that are zero everywhere (those of
-            classes that an image lacks) cost nothing.
+            eager. The choice depends on shapes and device alone, so that runs are
+            reproducible. If it fails, ``'auto'`` warns once and stays eager. The first
+            size of images and number of maps compile in some 20 s on a CPU core; the
+            second compiles once more, for all later sizes. On a CPU, maps that are zero
+            everywhere (of classes that an image lacks) cost nothing.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> refiner = LocalAffinityRefiner('varm', dilations=(1, 2), num_iters=3)
+        >>> img, cam = torch.rand(2, 3, 16, 16), torch.rand(2, 5, 8, 8)
+        >>> refiner(img, cam).shape
+        torch.Size([2, 5, 16, 16])
     """
 
     def __init__(
@@ -121,8 +139,12 @@ class LocalAffinityRefiner:
                 (bilinear, ``align_corners=True``).
 
         Returns:
-            Maps of shape (N, C, H, W), float32, or float64 where an input is. Entries
+            Maps of shape (N, C, H, W), float32, or float64 if an input is. Entries
             of VARM may lie slightly below the smallest mask value.
+
+        Raises:
+            ValueError: If shapes or devices do not fit.
+            TypeError: If an input is not floating, or not float32 for ``'triton'``.
         """
         _check(img, mask)
         double = torch.float64 in (img.dtype, mask.dtype)
@@ -162,7 +184,8 @@ class LocalAffinityRefiner:
             fill, sum_of = _compiled(fill), _compiled(sum_of)
         if img.device.type != 'cpu':
             return self._iterate(img, mask, fill, sum_of)
-        # One image at a time, for the cache. A map of zeros stays one.
+        # One image at a time, so that its weights stay in the cache. A map of zeros
+        # stays zero, so only the others are propagated.
         refined = torch.zeros_like(mask)
         for colors, maps, out in zip(img.split(1), mask.split(1), refined):
             live = maps[0].flatten(1).any(1)
@@ -190,6 +213,7 @@ class LocalAffinityRefiner:
         if self.pos_weight:
             position = self.pos_weight * position_weights(self.offsets)
             position = position.to(img)[:, None, None]
+        # Tensors, not numbers: compiled code then serves every value.
         bandwidth = img.new_full((), self.bandwidth)
         padded = pad_replicate(img, self.reach)
         if self.var_weight:
@@ -205,7 +229,7 @@ class LocalAffinityRefiner:
         if img.device.type == 'cpu':
             rows = min(height, max(1, _BAND // img.shape[3]))
         for end in range(rows, height + rows, rows):
-            end = min(end, height)  # the last band overlaps: all have one shape
+            end = min(end, height)  # the last band overlaps: one shape is compiled
             band, wide = slice(end - rows, end), slice(end - rows, end + 2 * self.reach)
             if self.var_weight:
                 variation = var_weight, terms[:, :, wide], inner_rows[band]
@@ -259,13 +283,13 @@ def _check(img: Tensor, mask: Tensor) -> None:
 
 @functools.cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` compiled for all refiners: for one size, or any from the second."""
+    """Compile a function, once for all refiners."""
     return torch.compile(function)
 
 
 @functools.cache
 def _has_compiler(device: str) -> bool:
-    """Whether torch.compile finds what it needs to compile for ``device``."""
+    """Return whether torch.compile finds its compilers for ``device``."""
     default = 'clang++' if sys.platform == 'darwin' else 'g++'
     found = shutil.which(os.environ.get('CXX', default)) is not None
     if device == 'cuda':

@@ -1,3 +1,5 @@
+"""Regional contrastive loss (RCM): pixels against the prototypes of regions."""
+
 from functools import partial
 
 import torch
@@ -30,30 +32,40 @@ def regional_contrastive_loss(
     """Classify every pixel's feature against the prototypes of regions.
 
     ``CE(scale * cos(up(feat), prototype), region)``, averaged over the pixels of the
-    batch and of all ranks (L_RCM of rcm_mam.md, section 5.4). A prototype or a feature
-    of zeros has the cosine 0.
+    batch and of all ranks. A prototype or a feature of zeros has the cosine 0. Source:
+    the regional contrastive module (RCM) of Yoon et al., "Exploring Pixel-level
+    Self-supervision for Weakly Supervised Semantic Segmentation",
+    https://arxiv.org/abs/2112.05351.
 
     Where ``region`` is larger than ``feat``, the features are upsampled bilinearly
     (``align_corners=False``) without ever being formed: both the products with the
     prototypes and the squared lengths of interpolated features follow exactly from
-    products at the low resolution (:func:`resized_squares`). Pixels are worked off in
-    chunks, which the backward pass computes again: beside ``feat``, memory is that of
-    its gradient, of 4 low-resolution products and of ``chunk_size * max(D, K)`` values.
+    products at the low resolution. Pixels are processed in chunks, which the backward
+    pass computes again: beside ``feat``, memory holds its gradient, 4 low-resolution
+    products and ``chunk_size * max(D, K)`` values.
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
-        prototypes: Prototypes (K, D), or (N, K, D) for each image its own; no
-            gradient flows, any length.
+        prototypes: Prototypes (K, D), or (N, K, D) if every image has others, of any
+            length; no gradient flows into them.
         region: Label (N, H, W) int64 in [0, K), or ``ignore_index``.
         scale: Factor of the cosines, the inverse of a temperature.
-        ignore_index: Label that is neither counted nor trained on.
-        chunk_size: Pixels that are worked off at a time.
+        ignore_index: Label of pixels that are left out.
+        chunk_size: Pixels that are processed at a time.
 
     Returns:
-        Scalar; 0 with zero gradient where every pixel is ignored.
+        Scalar; 0 with zero gradient if every pixel is ignored.
 
     Raises:
         ValueError: If the shapes do not fit.
+
+    Example:
+        >>> feat = torch.tensor([3.0, 0.0]).view(1, 2, 1, 1)
+        >>> region = torch.zeros(1, 1, 1, dtype=torch.int64)
+        >>> regional_contrastive_loss(feat, torch.eye(2), region)  # log(1 + exp(-2))
+        tensor(0.1269)
+        >>> regional_contrastive_loss(feat, torch.zeros(2, 2), region)  # log 2
+        tensor(0.6931)
     """
     _check(feat, prototypes, region)
     with torch.autocast(feat.device.type, enabled=False):
@@ -62,10 +74,13 @@ def regional_contrastive_loss(
         target = target.expand(len(feat), -1, -1)
         rows = max(1, chunk_size // max(1, region[:, 0].numel()))
         total = feat.new_zeros(())
+        # Rows of pixels, not images, are the chunks: a single image may be large.
         if feat.shape[2:] == region.shape[1:]:
             for part, label in zip(feat.split(rows, 2), region.split(rows, 1)):
                 total = total + _again(_sum, part, target, label, ignore_index)
         else:
+            # The products are linear in the features, so they are resized in place of
+            # D channels; the normalization follows after the resizing.
             dots = torch.einsum('ndhw,nkd->nkhw', feat, target)
             products = neighbor_products(feat)
             heights = interpolation_matrices(
@@ -80,7 +95,7 @@ def regional_contrastive_loss(
 
 
 def _sum(feat: Tensor, target: Tensor, label: Tensor, ignore_index: int) -> Tensor:
-    """Sum of the cross entropy at the features' own resolution."""
+    """Sum the cross entropy at the resolution of the features."""
     logits = torch.einsum('ndhw,nkd->nkhw', feat, target)
     logits = logits * inverse_length(feat.square().sum(1))[:, None]
     return _cross_entropy_sum(logits, label, ignore_index)
@@ -94,7 +109,7 @@ def _resized_sum(
     label: Tensor,
     ignore_index: int,
 ) -> Tensor:
-    """The same for some rows of the upsampled features.
+    """Sum the cross entropy of some rows of the upsampled features.
 
     Args:
         dots: Products (N, K, h, w) of features and prototypes.
@@ -103,7 +118,7 @@ def _resized_sum(
             :func:`interpolation_matrices`.
         widths: Matrices of all columns (3, W, w).
         label: Label (N, rows, W).
-        ignore_index: Label that is neither counted nor trained on.
+        ignore_index: Label of pixels that are left out.
     """
     logits = heights[0] @ dots @ widths[0].T
     scale = inverse_length(resized_squares(products, heights, widths))
@@ -137,30 +152,15 @@ class RegionalContrastiveLoss(nn.Module):
     Args:
         loss_weight: Factor of the loss.
         scale: Factor of the cosines, the inverse of a temperature.
-        ignore_index: Label that is neither counted nor trained on.
-        chunk_size: Pixels that are worked off at a time.
     """
 
-    def __init__(
-        self,
-        loss_weight: float = 1.0,
-        scale: float = 2.0,
-        ignore_index: int = 255,
-        chunk_size: int = 2**14,
-    ) -> None:
+    def __init__(self, loss_weight: float = 1.0, scale: float = 2.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
         self.scale = scale
-        self.ignore_index = ignore_index
-        self.chunk_size = chunk_size
 
     def forward(self, feat: Tensor, prototypes: Tensor, region: Tensor) -> Tensor:
-        """Scalar loss of features (N, D, h, w) and regions (N, H, W)."""
+        """Return the weighted loss of features (N, D, h, w) and regions (N, H, W)."""
         return self.loss_weight * regional_contrastive_loss(
-            feat,
-            prototypes,
-            region,
-            self.scale,
-            self.ignore_index,
-            self.chunk_size,
+            feat, prototypes, region, self.scale
         )

@@ -1,3 +1,5 @@
+"""Supervision of the affinities of pixel pairs by pseudo-labels."""
+
 import torch
 from torch import Tensor, nn
 
@@ -14,26 +16,34 @@ def pair_affinity_loss(
     ignore_index: int = 255,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Teach affinities of near pixels by a label.
+    """Supervise affinities of near pixels by labels, three kinds of pairs apart.
 
     ``1/4 mean_bg(-log A) + 1/4 mean_fg(-log A) + 1/2 mean_neg(-log(1 - A))`` over the
-    pairs whose pixels both have a label: both background, both of the same class, or
-    different (rcm_mam.md, section 11; PSA). Means are over the batch and all ranks; one
-    without pairs is 0.
+    pairs of labeled pixels: both background, both of the same class, or different.
+    Means are over the batch and all ranks; one without pairs is 0. Source: Ahn and
+    Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision for
+    Weakly Supervised Semantic Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
 
     Args:
-        affinity: Affinities (N, P, h, w) of :func:`pair_affinity`, in [0, 1]; computed
-            in float32.
+        affinity: Affinities (N, P, h, w) of
+            :func:`~mmseg_wsss.models.utils.pair_affinity`, in [0, 1]; computed in
+            float32.
         pseudo: Label (N, h, w) int64, 0 for the background, or ``ignore_index``.
         radius: Radius of the pairs.
         ignore_index: Label of pixels that are in no pair.
         eps: Added inside the logarithms.
 
     Returns:
-        Scalar; exactly 0 with zero gradient where every pixel is ignored.
+        Scalar; exactly 0 with zero gradient if every pixel is ignored.
 
     Raises:
         ValueError: If the shapes do not fit each other or the radius.
+
+    Example:
+        >>> pseudo = torch.tensor([[[1, 1]]])
+        >>> affinity = torch.full((1, 4, 1, 2), 0.5)  # 4 pairs a pixel at radius 2
+        >>> pair_affinity_loss(affinity, pseudo, radius=2)  # 1/4 log 2
+        tensor(0.1733)
     """
     check_label_shape(affinity, pseudo)
     if affinity.shape[1] != len(half_disk(radius)):
@@ -65,5 +75,5 @@ class PairAffinityLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, affinity: Tensor, pseudo: Tensor, radius: int) -> Tensor:
-        """Scalar loss of affinities (N, P, h, w) and label (N, h, w)."""
+        """Return the weighted loss of affinities (N, P, h, w) and labels (N, h, w)."""
         return self.loss_weight * pair_affinity_loss(affinity, pseudo, radius)

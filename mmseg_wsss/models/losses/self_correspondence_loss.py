@@ -1,3 +1,5 @@
+"""Self correspondence distillation (SCD) from CAMs to segmentation logits."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,16 +19,20 @@ def self_correspondence_loss(
     points_b: Tensor,
     shift: float = 0.0,
 ) -> Tensor:
-    """Distil the correlations of CAMs between two views into those of the logits.
+    """Distill correlations between the CAMs of two views into the logits.
 
     With the cosines ``F_pq`` of the CAMs and ``G_pq`` of the logits at point p of view
-    a and point q of view b (L_scd of tscd.md, section 8)::
+    a and point q of view b::
 
-        F'_pq = F_pq - mean_q F_pq - shift,   then   F' + mean(F) - mean_pq F'
-        loss  = -mean(max(G, 0) * F')
+        F'_pq = F_pq - mean_q F_pq
+        loss  = -mean(max(G, 0) * (F' + mean(F) - shift))
 
-    The CAMs are the teacher and get no gradient. mean(F) is that of all images of all
-    ranks. Where G < 0 there is no gradient: such pairs are never pulled together.
+    The CAMs supervise and get no gradient; mean(F) is over all images of all ranks.
+    Pairs with G < 0 get no gradient: they are never pulled together. Source: L_scd of
+    Xu et al., "Self Correspondence Distillation for End-to-End Weakly-Supervised
+    Semantic Segmentation" (TSCD), https://arxiv.org/abs/2302.13765, which follows the
+    correlation loss of Hamilton et al., "Unsupervised Semantic Segmentation by
+    Distilling Feature Correspondences" (STEGO), https://arxiv.org/abs/2203.08414.
 
     Args:
         cam_a: CAMs (N, K, h, w) of view a; mask absent classes or padding before, if at
@@ -35,7 +41,7 @@ def self_correspondence_loss(
         cam_b: CAMs (N, K, ...) of view b, of any size.
         logits_b: Logits (N, C, ...) of view b, of any size.
         points_a: Points (N, P, 2) of view a as (x, y) in [-1, 1], where -1 and 1 are
-            the centres of the outermost pixels.
+            the centers of the outermost pixels.
         points_b: Points (N, Q, 2) of view b, drawn independently of ``points_a``.
         shift: STEGO's b: pairs below it are pushed apart; 0 in TSCD.
 
@@ -44,13 +50,20 @@ def self_correspondence_loss(
 
     Raises:
         ValueError: If the shapes do not fit.
+
+    Example:
+        >>> cam, logits = torch.rand(2, 3, 8, 8), torch.rand(2, 4, 16, 16)
+        >>> points = torch.rand(2, 5, 2) * 2 - 1
+        >>> loss = self_correspondence_loss(cam, logits, cam, logits, points, points)
+        >>> loss.shape
+        torch.Size([])
     """
     _check(cam_a, logits_a, cam_b, logits_b, points_a, points_b)
     with torch.autocast(logits_a.device.type, enabled=False):
         teacher = _cosines(cam_a.detach(), cam_b.detach(), points_a, points_b)
         student = _cosines(logits_a, logits_b, points_a, points_b)
         mean = mean_over_ranks(teacher.mean())
-        # the rows of F - mean_q F sum to 0, so its own mean is 0 and adds nothing
+        # The rows of F - mean_q F sum to 0, so the mean of this is 0 and adds nothing.
         target = teacher - teacher.mean(2, keepdim=True) + (mean - shift)
         return -(student.clamp(min=0) * target).mean()
 
@@ -58,14 +71,14 @@ def self_correspondence_loss(
 def _cosines(
     map_a: Tensor, map_b: Tensor, points_a: Tensor, points_b: Tensor
 ) -> Tensor:
-    """Cosine (N, P, Q) of the channels at every point of a and every point of b."""
+    """Return the cosine (N, P, Q) of the channels at each pair of points."""
     at_a = _sample(at_least_float32(map_a), points_a)
     at_b = _sample(at_least_float32(map_b), points_b)
     return at_a.transpose(1, 2) @ at_b
 
 
 def _sample(maps: Tensor, points: Tensor) -> Tensor:
-    """Unit vectors (N, C, P) of the maps at the points, zero vectors stay zero."""
+    """Return unit vectors (N, C, P) of the maps at the points; zeros stay zeros."""
     grid = points.detach().to(maps.dtype)[:, :, None]
     values = F.grid_sample(maps, grid, padding_mode='border', align_corners=True)
     return F.normalize(values[..., 0], dim=1, eps=1e-10)
@@ -120,7 +133,7 @@ class SelfCorrespondenceLoss(nn.Module):
         points_a: Tensor,
         points_b: Tensor,
     ) -> Tensor:
-        """Scalar loss of two views, see :func:`self_correspondence_loss`."""
+        """Return the weighted loss, see :func:`self_correspondence_loss`."""
         return self.loss_weight * self_correspondence_loss(
             cam_a, logits_a, cam_b, logits_b, points_a, points_b, self.shift
         )

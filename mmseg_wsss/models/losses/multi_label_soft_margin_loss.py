@@ -1,3 +1,5 @@
+"""Classification loss of image tags."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -7,20 +9,25 @@ from ..utils import at_least_float32
 
 
 def multilabel_soft_margin(logits: Tensor, tags: Tensor) -> Tensor:
-    """Binary cross entropy of every class, averaged over classes and batch.
+    """Compute the binary cross entropy of all classes, averaged over the batch.
 
-    ``-mean [y log s(v) + (1 - y) log(1 - s(v))]`` with the logistic function s
-    (asdt.md, section 6.1; tscd.md, section 8).
+    ``-mean [y log s(v) + (1 - y) log(1 - s(v))]`` with the logistic function s: the
+    classification loss L_cls of every weakly supervised method of this package. It
+    equals :func:`torch.nn.functional.multilabel_soft_margin_loss`.
 
     Args:
         logits: Logits v of shape (N, K); computed in float32.
         tags: Image tags y of shape (N, K) in {0, 1}.
 
     Returns:
-        Scalar.
+        Scalar, at least 0.
 
     Raises:
         ValueError: If the shapes differ.
+
+    Example:
+        >>> multilabel_soft_margin(torch.zeros(1, 3), torch.tensor([[1, 0, 0]]))
+        tensor(0.6931)
     """
     if logits.shape != tags.shape:
         raise ValueError(
@@ -44,5 +51,5 @@ class MultiLabelSoftMarginLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, tags: Tensor) -> Tensor:
-        """Scalar loss of logits (N, K) and tags (N, K) in {0, 1}."""
+        """Return the weighted loss of logits (N, K) and tags (N, K) in {0, 1}."""
         return self.loss_weight * multilabel_soft_margin(logits, tags)

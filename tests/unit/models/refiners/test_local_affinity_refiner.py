@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from mmseg_wsss.models.refiners import LocalAffinityRefiner
-from mmseg_wsss.models.refiners import local_affinity as module
+from mmseg_wsss.models.refiners import local_affinity_refiner as module
 from mmseg_wsss.registry import MODELS
 
 DILATIONS = (1, 2, 4, 8, 12, 24)

@@ -1,3 +1,5 @@
+"""Supervision of a dense affinity matrix by pseudo-labels."""
+
 import torch
 from mmengine.dist import get_world_size
 from torch import Tensor, nn
@@ -11,24 +13,32 @@ from .utils import mean_over_ranks
 def affinity_loss(
     affinity: Tensor, pseudo: Tensor, radius: int = 8, ignore_index: int = 255
 ) -> Tensor:
-    """Pull the affinity of near pixels to 1 where they have one label, else to 0.
+    """Supervise affinities of near cells: 1 for equal labels, 0 for different ones.
 
     ``0.5 sum_pos(1 - A) / (#pos + 1) + 0.5 sum_neg A / (#neg + 1)`` over the pairs that
-    are at most ``radius`` apart in rows and columns, a pixel and itself included, and
-    both labeled (L_aux of tscd.md, section 8; AFA). Sums and counts run over the batch
-    and all ranks.
+    are at most ``radius`` apart in rows and columns, a cell and itself included, and
+    both labeled. Sums and counts run over the batch and all ranks. Source: L_aff of
+    Ru et al., "Learning Affinity from Attention" (AFA), with the search radius of
+    their released code, https://arxiv.org/abs/2203.02664; TSCD uses the same.
 
     Args:
         affinity: Affinities (N, n, n) in [0, 1] with n = h * w; computed in float32.
         pseudo: Label (N, h, w) int64, or ``ignore_index``.
         radius: Largest Chebyshev distance of a pair in grid cells.
-        ignore_index: Label of pixels that are in no pair.
+        ignore_index: Label of cells that are in no pair.
 
     Returns:
-        Scalar; exactly 0 with zero gradient where every pixel is ignored.
+        Scalar in [0, 1); exactly 0 with zero gradient if every cell is ignored.
 
     Raises:
         ValueError: If the shapes do not fit.
+
+    Example:
+        >>> pseudo = torch.tensor([[[0, 1]]])  # 2 equal pairs, 2 different ones
+        >>> affinity_loss(torch.eye(2)[None], pseudo)
+        tensor(0.)
+        >>> affinity_loss(torch.full((1, 2, 2), 0.5), pseudo)  # 0.5 * 1/3 + 0.5 * 1/3
+        tensor(0.3333)
     """
     num = pseudo[0].numel() if pseudo.dim() == 3 and len(pseudo) else -1
     if affinity.shape != (len(pseudo), num, num):
@@ -42,12 +52,14 @@ def affinity_loss(
     near = near_pairs(pseudo.shape[1:], radius, pseudo.device)
     pairs = valid[:, :, None] & valid[:, None] & near
     same = label[:, :, None] == label[:, None]
-    one = 1 / get_world_size()  # averaged over the ranks like the counts
-    terms = []
+    # The 1 of the formula is added to the count of all ranks, of which the mean over
+    # the ranks stands here: hence a share of it.
+    one = 1 / get_world_size()
+    losses = []
     for chosen, error in ((pairs & same, 1 - affinity), (pairs & ~same, affinity)):
         count = mean_over_ranks(chosen.sum().to(affinity.dtype)) + one
-        terms.append(torch.where(chosen, error, 0.0).sum() / count)
-    return 0.5 * (terms[0] + terms[1])
+        losses.append(torch.where(chosen, error, 0.0).sum() / count)
+    return 0.5 * (losses[0] + losses[1])
 
 
 @MODELS.register_module()
@@ -57,19 +69,13 @@ class AffinityLoss(nn.Module):
     Args:
         loss_weight: Factor of the loss.
         radius: Largest Chebyshev distance of a pair in grid cells.
-        ignore_index: Label of pixels that are in no pair.
     """
 
-    def __init__(
-        self, loss_weight: float = 1.0, radius: int = 8, ignore_index: int = 255
-    ) -> None:
+    def __init__(self, loss_weight: float = 1.0, radius: int = 8) -> None:
         super().__init__()
         self.loss_weight = loss_weight
         self.radius = radius
-        self.ignore_index = ignore_index
 
     def forward(self, affinity: Tensor, pseudo: Tensor) -> Tensor:
-        """Scalar loss of affinities (N, n, n) and label (N, h, w)."""
-        return self.loss_weight * affinity_loss(
-            affinity, pseudo, self.radius, self.ignore_index
-        )
+        """Return the weighted loss of affinities (N, n, n) and labels (N, h, w)."""
+        return self.loss_weight * affinity_loss(affinity, pseudo, self.radius)

@@ -150,7 +150,7 @@ def test_no_gradient_into_the_prototypes():
 
 def test_module_and_its_config():
     loss = MODELS.build(
-        dict(type='RegionalContrastiveLoss', loss_weight=0.5, scale=3.0, chunk_size=4)
+        dict(type='RegionalContrastiveLoss', loss_weight=0.5, scale=3.0)
     )
     args = batch((3, 2))
     torch.testing.assert_close(
