@@ -4,8 +4,8 @@
 
 Needs images with masks in VOC layout (the score maps are made from the masks) and
 pydensecrf2 (extra ``crf``). Every figure is the mean over images of the fastest of
-``--repeats`` runs; the backends take turns, so that a busy moment hits them alike. CPU
-time, summed over threads, says more than wall time where other programs are running.
+``--repeats`` runs; the backends take turns, so that a busy moment hits them alike. With
+other programs running, CPU time (summed over threads) is more reliable than wall time.
 Prints a table and writes ``benchmarks/results/dense_crf.json``.
 """
 

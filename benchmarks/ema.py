@@ -4,8 +4,8 @@
 
 MMEngine's ``ExponentialMovingAverage`` moves one tensor after the other; both average
 parameters and floating buffers. Times are the fastest of ``--repeats`` runs, in which
-both take turns; where other programs are running, the CPU time says more than wall
-time. Prints a table and writes ``benchmarks/results/ema.json``.
+both take turns; with other programs running, CPU time is more reliable than wall time.
+Prints a table and writes ``benchmarks/results/ema.json``.
 """
 
 import argparse

@@ -2,12 +2,11 @@
 
     python benchmarks/isda.py --cases 21x16384 150x16384
 
-Classes x pixels, with 256 features, as a step of MKD has them (mkd.md, section 7). The
-formula spreads the features and the weights over all classes: 150 x 16384 takes about
-10 GiB. Times are the fastest of
-``--repeats`` runs, in which both take turns; where other programs are running, the CPU
-time says more than wall time. Memory is the peak above the process, each in a process
-of its own. Prints a table and writes ``benchmarks/results/isda.json``.
+Classes x pixels, with 256 features, as in a step of MKD. The formula spreads the
+features and the weights over all classes: 150 x 16384 takes about 10 GiB. Times are the
+fastest of ``--repeats`` runs, in which both take turns; with other programs running,
+CPU time is more reliable than wall time. Memory is the peak above the process, each in
+a process of its own. Prints a table and writes ``benchmarks/results/isda.json``.
 """
 
 import argparse
@@ -34,7 +33,7 @@ PARTS = ('update', 'shift')
 
 
 class Formula:
-    """Mkd.md, section 7, line by line, in float32."""
+    """The formulas of the paper (docs/methods: MKD) line by line, in float32."""
 
     def __init__(self, num_classes: int) -> None:
         self.mean = torch.zeros(num_classes, CHANNELS)

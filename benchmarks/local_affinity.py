@@ -5,10 +5,9 @@
 The formula stacks 48 shifted copies of the maps in each iteration; as TSCD was
 released, it runs image by image and threshold by threshold and computes the weights
 each time. Every figure is the fastest of ``--repeats`` runs, in which all take turns;
-compiling comes before. Of the CPU, the CPU time (summed over threads) says more than
-wall time where other programs are running. Memory is the peak above the process (the
-device's, on a GPU), each in a process of its own. Prints a table and writes
-``benchmarks/results/local_affinity.json``.
+compiling comes before. With other programs running, CPU time is more reliable than wall
+time. Memory is the peak above the process (the device's, on a GPU), each in a process
+of its own. Prints a table and writes ``benchmarks/results/local_affinity.json``.
 """
 
 import argparse
@@ -52,7 +51,7 @@ def shifted(maps: Tensor) -> Tensor:
 
 
 def formula(img: Tensor, mask: Tensor, kind: str, num_iters: int = 10) -> Tensor:
-    """Tscd.md, section 7, line by line."""
+    """PAR and VARM as in the docstring of LocalAffinityRefiner, line by line."""
     neighbors = shifted(img)
     std = neighbors.std(2, keepdim=True)
     distance = (neighbors - img.unsqueeze(2)).abs() / (std + 1e-8)

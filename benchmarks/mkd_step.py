@@ -2,13 +2,13 @@
 
     python benchmarks/mkd_step.py
 
-The naive step follows mkd.md, section 5, word by word: four teacher forwards, each with
-a supervised loss at full size that is thrown away, and statistics and offsets of the
-N x C x A formula. Both run forward and backward, and both move the teachers. Shapes are
-those of section 3, 4 + 4 images of 512 pixels with maps at stride 4; MobileNetV2 with
+The naive step follows the released code: four teacher forwards, each with a supervised
+loss at full size that is discarded, and statistics and offsets of the N x C x A
+formula. Both run forward and backward, and both update the teachers. Shapes are the
+published ones: 4 + 4 images of 512 pixels with maps at stride 4; MobileNetV2 with
 random weights stands in for ResNet-50 under DeepLabV3+'s head. Times are the fastest of
-``--repeats`` runs, in which both take turns; where other programs are running, the CPU
-time says more than wall time. Prints a table and writes
+``--repeats`` runs, in which both take turns; with other programs running, CPU time is
+more reliable than wall time. Prints a table and writes
 ``benchmarks/results/mkd_step.json``.
 """
 
@@ -81,7 +81,7 @@ def batch(num: int, size: int) -> tuple[dict[str, Tensor], dict[str, list]]:
 
 
 class Naive:
-    """Mkd.md, section 5, without a thought of its cost."""
+    """The step of the released code, regardless of its cost."""
 
     def __init__(self, model: MKD) -> None:
         self.model = model

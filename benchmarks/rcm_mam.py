@@ -6,9 +6,9 @@
 384 x 384 from features of 256 x 48 x 48 (WideResNet-38); the formula upsamples the
 features of both networks. ``walk``: 21 maps of an image of 500 x 375 at stride 8, 256
 steps; the formula squares a matrix of n x n eight times. Times are the fastest of
-``--repeats`` runs, in which both take turns; where other programs are running, the CPU
-time says more than wall time. Memory is the peak above the process, each in a process
-of its own. Prints a table and writes ``benchmarks/results/rcm_mam.json``.
+``--repeats`` runs, in which both take turns; with other programs running, CPU time is
+more reliable than wall time. Memory is the peak above the process, each in a process of
+its own. Prints a table and writes ``benchmarks/results/rcm_mam.json``.
 """
 
 import argparse

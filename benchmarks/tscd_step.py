@@ -2,17 +2,17 @@
 
     python benchmarks/tscd_step.py
 
-MiT-B1 with random weights and the settings of the published config, random images.
-As released (tscd.md, section 9): every map of attention logits is formed and kept, CAMs
-are made by full forwards in training mode with the decoder, in a forward of its own
-also at scale 1, the refiner runs for each image and threshold by the formula with 48
-shifted copies, the affinity is a convolution over 16 maps, and in the warm-up all of
-this is computed and multiplied by 0. Without drop path both give the same losses, which
-is checked; with it, as in the times, our CAMs need a forward at scale 1 of their own,
-too. Every figure is the fastest of ``--repeats`` runs, which take turns; of the
-CPU, the CPU time says more than wall time where other programs are running. Memory is
-the peak above the process with the model, each in a process of its own. Prints a table
-and writes ``benchmarks/results/tscd_step.json``.
+MiT-B1 with random weights and the settings of the published config, random images. As
+released: every map of attention logits is formed and kept, CAMs are made by full
+forwards in training mode with the decoder, in a forward of its own also at scale 1, the
+refiner runs for each image and threshold by the formula with 48 shifted copies, the
+affinity is a convolution over 16 maps, and in the warm-up all of this is computed and
+multiplied by 0. Without drop path both give the same losses, which is checked; with it,
+as in the times, our CAMs need a forward at scale 1 of their own, too. Every figure is
+the fastest of ``--repeats`` runs, which take turns; with other programs running, CPU
+time is more reliable than wall time. Memory is the peak above the process with the
+model, each in a process of its own. Prints a table and writes
+``benchmarks/results/tscd_step.json``.
 """
 
 import argparse

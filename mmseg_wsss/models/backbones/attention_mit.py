@@ -1,4 +1,4 @@
-"""Mix Transformer with fused attention, which also delivers queries and keys."""
+"""Mix Transformer with fused attention that also returns queries and keys."""
 
 from typing import Any
 
@@ -16,17 +16,23 @@ from .wide_resnet38_weights import pretrained_checkpoint
 
 @MODELS.register_module()
 class AttentionMiT(MixVisionTransformer):
-    """mmseg's Mix Transformer with one more map: the last blocks' queries and keys.
+    """mmseg's Mix Transformer with queries and keys of the last blocks as a map.
 
-    Weights and features are those of ``MixVisionTransformer``. Attention runs through
-    ``scaled_dot_product_attention``, so that no attention map exists; what
-    :class:`AttentionAffinityHead` needs are the queries and keys (tscd.md, section 4).
+    Weights and features equal those of ``MixVisionTransformer``. Attention runs through
+    ``scaled_dot_product_attention``, so that attention maps are never stored; the
+    affinity of AFA (https://arxiv.org/abs/2203.02664) follows from queries and keys in
+    :class:`~mmseg_wsss.models.decode_heads.AttentionAffinityHead`. Source of the
+    network: Xie et al., "SegFormer", https://arxiv.org/abs/2105.15203.
 
     Args:
         *args: Arguments of ``MixVisionTransformer``.
-        num_attentions: Blocks at the end of the last stage whose queries and keys are
-            delivered.
+        num_attentions: Number of blocks at the end of the last stage that return their
+            queries and keys; AFA and TSCD take 2.
         **kwargs: Arguments of ``MixVisionTransformer``.
+
+    Raises:
+        ValueError: If ``num_attentions`` is out of range or the last stage reduces its
+            keys (``sr_ratios[-1] != 1``).
     """
 
     def __init__(self, *args: Any, num_attentions: int = 2, **kwargs: Any) -> None:
@@ -45,7 +51,7 @@ class AttentionMiT(MixVisionTransformer):
 
     @property
     def affinity_inputs(self) -> dict[str, int]:
-        """Arguments of :class:`AttentionAffinityHead` that follow from this network."""
+        """Arguments of ``AttentionAffinityHead`` that fit this network."""
         heads = self.num_heads[-1]
         return {
             'in_channels': 2 * self.num_attentions * self.embed_dims * heads,
@@ -54,7 +60,7 @@ class AttentionMiT(MixVisionTransformer):
         }
 
     def init_weights(self) -> None:
-        """Initialize once; SegFormer's and mmseg's published files are both read."""
+        """Initialize once; ``Pretrained`` reads SegFormer's and mmseg's files."""
         source = pretrained_checkpoint(self.init_cfg)
         if source is None or self.is_init:
             super().init_weights()
@@ -63,14 +69,14 @@ class AttentionMiT(MixVisionTransformer):
         self._is_init = True
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Maps of a batch.
+        """Extract feature maps.
 
         Args:
             x: Normalized images (N, 3, H, W).
 
         Returns:
-            The maps of ``out_indices``, and last a map (N, D, h, w) with query and key
-            of each of the last ``num_attentions`` blocks in turn.
+            The maps of ``out_indices``, then a map (N, D, h, w) with query and key of
+            each of the last ``num_attentions`` blocks.
         """
         outs: list[Tensor] = []
         pairs: list[Tensor] = []
@@ -92,7 +98,7 @@ class AttentionMiT(MixVisionTransformer):
 def _block(
     block: Any, x: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A transformer block; gives its output (N, n, D), queries and keys."""
+    """Run a transformer block; return its output (N, n, D), queries and keys."""
     attention, normed = block.attn, block.norm1(x)
     keys = normed
     if attention.sr_ratio > 1:
@@ -121,7 +127,7 @@ def _block(
 
 
 def _feed_forward(ffn: Any, x: Tensor, size: tuple[int, int]) -> Tensor:
-    """mmseg's ``MixFFN`` without the identity; its 1x1 convolutions see the tokens."""
+    """Run mmseg's ``MixFFN`` without the identity; 1x1 convolutions act on tokens."""
     first, depthwise, activate, drop, second, last_drop = ffn.layers
     x = F.linear(x, first.weight.flatten(1), first.bias)
     x = _as_tokens(depthwise(_as_map(x, size)))
@@ -130,7 +136,7 @@ def _feed_forward(ffn: Any, x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _as_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    """Tokens (N, n, D) as a map (N, D, h, w) in channels-last order: no copy."""
+    """Return tokens (N, n, D) as a map (N, D, h, w) in channels-last order: no copy."""
     return tokens.transpose(1, 2).unflatten(2, size)
 
 

@@ -1,4 +1,4 @@
-"""Published weights of the Mix Transformer, SegFormer's files or mmseg's."""
+"""Published weights of the Mix Transformer: files of SegFormer and mmseg."""
 
 import os
 import re
@@ -32,13 +32,16 @@ _NAME = re.compile(
 
 
 def convert_mit(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """SegFormer's names and shapes as mmseg's ``MixVisionTransformer`` has them.
+    """Convert names and shapes of SegFormer to mmseg's ``MixVisionTransformer``.
 
     Query and key-value projections become one matrix, and linear layers of the
     feed-forward part 1x1 convolutions. The ImageNet classifier is left out.
 
     Args:
         state: Tensors of a published file (``mit_b0.pth`` to ``mit_b5.pth``).
+
+    Returns:
+        Tensors by key of ``MixVisionTransformer``.
     """
     result: dict[str, Tensor] = {}
     for name, value in state.items():
@@ -71,8 +74,8 @@ def load_mit(
     Args:
         module: The network.
         path: SegFormer's published file, mmseg's, or a checkpoint of a segmentor.
-        prefix: What precedes the backbone's keys, such as ``'backbone.'``; found by
-            itself where it can be.
+        prefix: Prefix of the keys of the backbone, such as ``'backbone.'``; by default
+            it is detected.
 
     Raises:
         FileNotFoundError: If there is no such file.

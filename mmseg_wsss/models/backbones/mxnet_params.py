@@ -32,7 +32,7 @@ DTYPES = ('<f4', '<f8', '<f2', 'u1', '<i4', 'i1', '<i8', '?')
 
 
 class _Reader:
-    """Cursor over a file whose every read is checked against the file's end."""
+    """Cursor over a file that checks every read against the end of the file."""
 
     def __init__(self, path: str | os.PathLike, data: mmap.mmap) -> None:
         self.path = path
@@ -77,7 +77,7 @@ class _Reader:
             raise self.error(f'{what} at byte {start} is not UTF-8') from exc
 
     def array(self, what: str) -> np.ndarray | None:
-        """Read an array; None where the file stores the absence of one."""
+        """Read an array, or None if the file marks it as absent."""
         start, magic = self.offset, self.number('I', what)
         ndim, dim_code = magic, 'I'
         if magic in (V1_MAGIC, V2_MAGIC, V3_MAGIC):

@@ -42,9 +42,10 @@ def _norm(norm_cfg: NormCfg, channels: int) -> nn.Module:
 class BasicBlock(nn.Module):
     """Pre-activation block: two times norm, ReLU and a 3x3 convolution.
 
-    The shortcut is the input; where the shape changes, a 1x1 convolution of the
-    activated input (He et al., "Identity Mappings in Deep Residual Networks").
-    Submodules carry the names of the published weights.
+    The shortcut is the input or, if the shape changes, a 1x1 convolution of the
+    activated input (He et al., "Identity Mappings in Deep Residual Networks",
+    https://arxiv.org/abs/1603.05027). Submodules have the names of the published
+    weights.
     """
 
     def __init__(
@@ -80,8 +81,8 @@ class BasicBlock(nn.Module):
 class BottleneckBlock(nn.Module):
     """Pre-activation bottleneck: 1x1, dilated 3x3 and 1x1 convolution.
 
-    ``Dropout2d`` acts on what the second and the third convolution read. The channels
-    grow on the way: a quarter, a half, all of ``cout``.
+    ``Dropout2d`` acts on the inputs of the second and the third convolution. The three
+    convolutions have a quarter, a half and all of ``cout`` channels.
     """
 
     def __init__(
@@ -110,11 +111,15 @@ class BottleneckBlock(nn.Module):
 
 @MODELS.register_module()
 class WideResNet38(BaseModule):
-    """ResNet-38 "A1" of Wu et al., "Wider or Deeper" (2016), as PSA trains it.
+    """Wide ResNet-38 at output stride 8.
+
+    Source: model A1 of Wu et al., "Wider or Deeper: Revisiting the ResNet Model for
+    Visual Recognition", https://arxiv.org/abs/1611.10080, in the form of Ahn and Kwak
+    (PSA), https://arxiv.org/abs/1803.10464.
 
     Stages, blocks, channels and strides at ``base_channels=64``; the network is
-    pre-activated, so output ``i`` is what the first norm and ReLU after the stage make
-    of it (what AffinityNet reads at 2, 3 and 5):
+    pre-activated, so output ``i`` is the stage after the norm and ReLU of the next one
+    (AffinityNet reads 2, 3 and 5):
 
     ===== ===== ====== ======== ======
     index stage blocks channels stride
@@ -127,16 +132,16 @@ class WideResNet38(BaseModule):
     5     b7    1      4096     8
     ===== ===== ====== ======== ======
 
-    Names of parameters are those of PSA's ``res38_cls.pth``. With
+    Parameters have the names of PSA's ``res38_cls.pth``. With
     ``init_cfg=dict(type='Pretrained', checkpoint=FILE)``, ``FILE`` is a PyTorch file
     with these names, with or without the prefix ``backbone.``, or the MXNet
-    ``.params`` file of the authors; of a path nothing is unpickled.
+    ``.params`` file of the authors; local files are read without unpickling.
 
     Args:
         out_indices: Ascending indices of the returned maps, ending with 5.
         dropout: Probabilities of ``Dropout2d`` in b6 and b7, in [0, 1).
-        frozen_stages: Names among ``'conv1a', 'b2', ..., 'b7'`` whose parameters are
-            not trained; ``'b2'`` means all three blocks of it. PSA and RCM+MAM freeze
+        frozen_stages: Stages among ``'conv1a', 'b2', ..., 'b7'`` that are not trained;
+            ``'b2'`` means its three blocks. PSA and RCM+MAM freeze
             ``('conv1a', 'b2')``, ASDT nothing.
         norm_eval: Keep batch norm in eval mode and its affine parameters frozen.
         norm_cfg: Config of the norm layers.
@@ -147,6 +152,11 @@ class WideResNet38(BaseModule):
     Raises:
         ValueError: If an index, a probability, a stage's name or the width is out of
             range.
+
+    Example:
+        >>> backbone = WideResNet38(base_channels=2, out_indices=(3, 5))
+        >>> [tuple(feat.shape) for feat in backbone(torch.rand(1, 3, 33, 32))]
+        [(1, 32, 5, 4), (1, 128, 5, 4)]
     """
 
     def __init__(
@@ -253,7 +263,7 @@ class WideResNet38(BaseModule):
                     module.requires_grad_(False)
 
     def init_weights(self) -> None:
-        """Initialize once; a pretrained file on disk is read without unpickling."""
+        """Initialize once; a local pretrained file is read without unpickling."""
         source = pretrained_checkpoint(self.init_cfg)
         if source is None or self.is_init:
             super().init_weights()
@@ -262,7 +272,7 @@ class WideResNet38(BaseModule):
         self._is_init = True
 
     def train(self, mode: bool = True) -> 'WideResNet38':
-        """Switch mode; frozen stages, and norms with ``norm_eval``, stay in eval."""
+        """Switch mode; frozen stages and, with ``norm_eval``, norms stay in eval."""
         super().train(mode)
         if mode:
             for module in self._frozen_modules():
@@ -274,13 +284,13 @@ class WideResNet38(BaseModule):
         return self
 
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
-        """Features of a batch.
+        """Extract feature maps.
 
         Args:
             img: Normalized images (N, 3, H, W).
 
         Returns:
-            One map a value of ``out_indices``, each at least 0. Sides are
+            One map for each value of ``out_indices``, at least 0. Sides are
             ``ceil(side / stride)``.
         """
         x = self.conv1a(img)

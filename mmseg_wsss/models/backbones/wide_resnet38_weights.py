@@ -1,4 +1,4 @@
-"""Published weights of ``WideResNet38``, read without MXNet and without unpickling."""
+"""Readers of published weights of ``WideResNet38``, without MXNet or unpickling."""
 
 import os
 import re
@@ -40,8 +40,12 @@ def mxnet_key(name: str) -> str | None:
         name: Name as stored, e.g. ``'arg:res2b1_branch2a_weight'``.
 
     Returns:
-        The key, e.g. ``'b2_1.conv_branch2a.weight'``; None for what the backbone does
-        not have, such as the ImageNet classifier.
+        The key, e.g. ``'b2_1.conv_branch2a.weight'``; None for names that the backbone
+        lacks, such as the ImageNet classifier.
+
+    Example:
+        >>> mxnet_key('aux:bn2b1_branch2a_moving_mean')
+        'b2_1.bn_branch2a.running_mean'
     """
     name = name.removeprefix('arg:').removeprefix('aux:')
     if match := _SINGLE.fullmatch(name):
@@ -85,18 +89,18 @@ def _backbone_prefix(path: str | os.PathLike, keys: Any, prefix: str | None) -> 
 def read_weights(
     path: str | os.PathLike, prefix: str | None = None
 ) -> dict[str, Tensor]:
-    """Read weights of ``WideResNet38`` from any of the files its users have.
+    """Read weights of ``WideResNet38`` from a PyTorch or MXNet file.
 
     Args:
         path: PyTorch file (``res38_cls.pth``, or a checkpoint of an mmseg model), or
             MXNet file (``ilsvrc-cls_rna-a1_cls1000_ep-0001.params``,
-            ``resnet_38d.params``); told apart by content.
-        prefix: What precedes the backbone's keys; found by itself where the file holds
-            one backbone.
+            ``resnet_38d.params``); the content decides.
+        prefix: Prefix of the keys of the backbone; by default it is detected, if the
+            file holds one backbone.
 
     Returns:
-        Tensors by key of ``WideResNet38``, and whatever else stands under the prefix,
-        such as the classifier ``'fc8.weight'`` (K, 4096, 1, 1).
+        Tensors by key of ``WideResNet38``, and other tensors with the prefix, such as
+        the classifier ``'fc8.weight'`` (K, 4096, 1, 1).
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -118,7 +122,7 @@ def read_weights(
 
 
 def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> dict[str, Any] | None:
-    """Arguments of :func:`load_pretrained` where ``init_cfg`` names a local file."""
+    """Return arguments of ``load_pretrained`` if ``init_cfg`` names a local file."""
     if not isinstance(init_cfg, dict):
         return None
     if init_cfg.get('type') not in ('Pretrained', PretrainedInit):
@@ -152,7 +156,7 @@ def segmentor_checkpoint(
 
     Returns:
         ``{'state_dict': ...}`` with the prefixes ``backbone.`` and ``cam_head.``, the
-        latter where ``state`` has a classifier that reads the last map.
+        latter if ``state`` has a classifier of the last map.
     """
     keys = backbone.state_dict().keys()
     renamed = {f'backbone.{key}': value for key, value in state.items() if key in keys}

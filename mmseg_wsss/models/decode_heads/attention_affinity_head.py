@@ -14,34 +14,40 @@ from ..utils import at_least_float32
 
 @MODELS.register_module()
 class AttentionAffinityHead(BaseModule):
-    """Affinity ``A = sigmoid(sum_c w_c q_c^T k_c + b)`` of all pairs (tscd.md, 4).
+    """Affinity ``A = sigmoid(sum_c w_c q_c^T k_c + b)`` of all pairs of positions.
 
     ``q_c^T k_c`` are the raw attention logits of head ``c``, before scale and softmax,
-    of the heads of one or several attention blocks; ``w`` and ``b`` are a 1x1
-    convolution over them. The sum over ``c`` is one matrix product: the maps of the
-    single heads never exist.
+    over the heads of one or several attention blocks; ``w`` and ``b`` are a 1x1
+    convolution over them. The sum over ``c`` is computed as one matrix product, so the
+    maps of the heads are never stored. Source: Ru et al., "Learning Affinity from
+    Attention" (AFA), https://arxiv.org/abs/2203.02664.
 
-    On :class:`AttentionMiT` the queries and keys are those of its last blocks, which it
-    delivers as its last map. On any other backbone (``embed_channels``) a 1x1
-    convolution makes an embedding from a feature map, which is query and key in one:
-    positions of one look are alike from the start, and so is each with itself. The
-    logits are then divided by ``sqrt(embed_channels / num_heads)``, since nothing has
-    brought them to scale, and ``w`` starts positive.
+    :class:`~mmseg_wsss.models.backbones.AttentionMiT` returns the queries and keys of
+    its last blocks as its last map. For any other backbone (``embed_channels``), a 1x1
+    convolution computes an embedding from a feature map, which is both query and key:
+    similar features, and each with itself, are similar from the start. The logits are
+    then divided by ``sqrt(embed_channels / num_heads)``, since they are not trained
+    yet, and ``w`` starts positive.
 
     Args:
-        in_channels: Channels of the map that is read.
+        in_channels: Channels of the input map.
         num_heads: Attention heads of a block.
         num_blocks: Attention blocks; the map holds query and key of each in turn.
-        embed_channels: Channels of the learnt embedding; None where the map holds
-            queries and keys.
-        in_index: Which map of the backbone or neck is read.
-        symmetric: Whether logits of (p, q) and (q, p) are added up, as in AFA; TSCD's
-            released code leaves this out.
-        init_cfg: Initialization of what the head learns, over the default: Kaiming
-            normal with a = sqrt(5) and fan-out for the weights ``w``.
+        embed_channels: Channels of the learned embedding; None if the map holds queries
+            and keys.
+        in_index: Index of the input map among the maps of the backbone or neck.
+        symmetric: Whether logits of (p, q) and (q, p) are added up, as in AFA; the
+            released code of TSCD leaves this out.
+        init_cfg: Initialization in place of the default: Kaiming normal with
+            a = sqrt(5) and fan-out for the weights ``w``.
 
     Raises:
-        ValueError: If channels cannot be shared out among blocks and heads.
+        ValueError: If channels cannot be divided among blocks and heads.
+
+    Example:
+        >>> head = AttentionAffinityHead(in_channels=16, num_heads=2, embed_channels=4)
+        >>> head(torch.rand(1, 16, 3, 3)).shape
+        torch.Size([1, 9, 9])
     """
 
     def __init__(
@@ -87,7 +93,7 @@ class AttentionAffinityHead(BaseModule):
         super().init_weights()
 
     def forward(self, feats: Tensor | Sequence[Tensor]) -> Tensor:
-        """Affinities of the h * w positions of the map.
+        """Compute the affinities of the h * w positions of the map.
 
         Args:
             feats: A map (N, D, h, w), or the maps of the backbone or neck.

@@ -1,4 +1,4 @@
-"""Classification head whose weights also give class activation maps."""
+"""Classification head with class activation maps."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,15 +18,15 @@ DEFAULT_INIT = {'type': 'Xavier', 'distribution': 'uniform', 'layer': 'Conv2d'}
 class CAMHead(BaseModule):
     """Image-level classifier: pooling and a 1x1 convolution without bias.
 
-    The same convolution applied to the map before pooling gives the class
-    activation maps (Zhou et al., "Learning Deep Features for Discriminative
-    Localization", 2016). With average pooling the logits are the spatial mean of
-    the raw maps; with max pooling each channel is pooled first, as in AFA.
+    The same convolution applied to the map before pooling gives the class activation
+    maps. With average pooling the logits are the spatial mean of the raw maps; with max
+    pooling each channel is pooled first, as in AFA. Source: Zhou et al., "Learning Deep
+    Features for Discriminative Localization", https://arxiv.org/abs/1512.04150.
 
     Args:
         num_classes: Number ``K`` of foreground classes.
         in_channels: Channels ``D`` of the feature map.
-        in_index: Which map of the backbone or neck is read.
+        in_index: Index of the input map among the maps of the backbone or neck.
         pooling: ``'gap'`` (average) or ``'gmp'`` (maximum).
         dropout_ratio: Probability of ``Dropout2d`` before pooling, in [0, 1). It
             acts on the classification path only, never on the maps.
@@ -37,6 +37,13 @@ class CAMHead(BaseModule):
     Raises:
         ValueError: If ``pooling``, ``dropout_ratio`` or a number of channels or
             classes is out of range.
+
+    Example:
+        >>> head = CAMHead(num_classes=3, in_channels=8, dropout_ratio=0)
+        >>> feat = torch.rand(2, 8, 4, 4)
+        >>> logits, cam = head(feat), head.raw_cam(feat)
+        >>> cam.shape, torch.allclose(logits, cam.mean((2, 3)), atol=1e-6)
+        (torch.Size([2, 3, 4, 4]), True)
     """
 
     def __init__(
@@ -83,14 +90,14 @@ class CAMHead(BaseModule):
         )
 
     def embed(self, feats: Feats) -> Tensor:
-        """What the classifier reads.
+        """Compute the input of the classifier.
 
         Args:
             feats: A map (N, D, h, w), or the maps of the backbone or neck.
 
         Returns:
-            Embedding (N, embed_channels, h, w), at least 0; the feature map itself
-            where the head has no embedding.
+            Embedding (N, embed_channels, h, w), at least 0; the feature map if the head
+            has no embedding.
         """
         feat = feats if isinstance(feats, Tensor) else feats[self.in_index]
         if feat.shape[1] != self.in_channels:
@@ -101,7 +108,7 @@ class CAMHead(BaseModule):
         return feat if self.embedding is None else F.relu(self.embedding(feat))
 
     def forward(self, feats: Feats) -> Tensor:
-        """Tag logits.
+        """Compute the tag logits.
 
         Args:
             feats: A map (N, D, h, w), or the maps of the backbone or neck.
@@ -114,9 +121,9 @@ class CAMHead(BaseModule):
         return self.classifier(pool(feat, 1)).flatten(1)
 
     def raw_cam(self, feats: Feats) -> Tensor:
-        """Signed class maps (N, K, h, w), without dropout."""
+        """Return signed class maps (N, K, h, w), without dropout."""
         return self.classifier(self.embed(feats))
 
     def cam(self, feats: Feats) -> Tensor:
-        """Class activation maps (N, K, h, w), at least 0, with gradient."""
+        """Return class activation maps (N, K, h, w), at least 0, with gradient."""
         return F.relu(self.raw_cam(feats))

@@ -1,3 +1,5 @@
+"""Head of IRN: class boundaries and displacement fields."""
+
 from collections.abc import Sequence
 
 import torch
@@ -12,23 +14,29 @@ from .cam_head import DEFAULT_INIT
 
 @MODELS.register_module()
 class InterPixelHead(BaseModule):
-    """Boundaries of classes and displacements of pixels (IRN).
+    """Head of IRN for class boundaries and displacements of pixels.
 
-    Two branches of one form: each map goes through a 1x1 convolution, GroupNorm and
-    ReLU; the results are joined at the size of the ``size_of`` map and go through a 1x1
-    convolution. Source: Ahn, Cho and Kwak 2019.
+    Both branches have one form: each map goes through a 1x1 convolution, GroupNorm and
+    ReLU; the results are concatenated at the size of the first map and go through a 1x1
+    convolution. Source: Ahn, Cho and Kwak, "Weakly Supervised Learning of Instance
+    Segmentation with Inter-pixel Relations", https://arxiv.org/abs/1904.05044.
 
     Args:
-        in_channels: Channels of the maps that are read.
+        in_channels: Channels of the input maps.
         channels: Channels that each of them is reduced to in each branch, a multiple
             of ``num_groups``.
-        in_index: Which maps of the backbone or neck are read.
-        size_of: Place in ``in_index`` of the map whose size the results have.
+        in_index: Indices of the input maps among the maps of the backbone or neck.
         num_groups: Groups of the normalization.
         init_cfg: Initialization; Xavier-uniform by default.
 
     Raises:
         ValueError: If the lists differ in length.
+
+    Example:
+        >>> head = InterPixelHead(in_channels=(4, 8), channels=4, in_index=(0, 1))
+        >>> boundary, field = head([torch.rand(1, 4, 6, 6), torch.rand(1, 8, 3, 3)])
+        >>> boundary.shape, field.shape
+        (torch.Size([1, 6, 6]), torch.Size([1, 2, 6, 6]))
     """
 
     def __init__(
@@ -36,7 +44,6 @@ class InterPixelHead(BaseModule):
         in_channels: Sequence[int] = (256, 512, 1024, 2048),
         channels: int = 32,
         in_index: Sequence[int] = (0, 1, 2, 3),
-        size_of: int = 0,
         num_groups: int = 4,
         init_cfg: dict | list[dict] | None = DEFAULT_INIT,
     ) -> None:
@@ -47,7 +54,6 @@ class InterPixelHead(BaseModule):
                 f'got {in_channels} and {in_index}'
             )
         self.in_index = tuple(in_index)
-        self.size_of = self.in_index[size_of]
 
         def reduce() -> nn.ModuleList:
             return nn.ModuleList(
@@ -65,13 +71,16 @@ class InterPixelHead(BaseModule):
         self.join_displacement = nn.Conv2d(joined, 2, 1, bias=False)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Boundaries (N, h, w) in [0, 1], and displacements (N, 2, h, w) in cells."""
+        """Compute boundaries (N, h, w) in [0, 1] and displacements (N, 2, h, w).
+
+        Displacements are in cells, rows first.
+        """
         boundary = self.join_boundary(self._joined(self.boundary, feats))
         field = self.join_displacement(self._joined(self.displacement, feats))
         return boundary[:, 0].sigmoid(), field
 
     def _joined(self, branch: nn.ModuleList, feats: Sequence[Tensor]) -> Tensor:
-        size = feats[self.size_of].shape[2:]
+        size = feats[self.in_index[0]].shape[2:]
         return torch.cat(
             [
                 resize(reduce(feats[index]), size)

@@ -11,25 +11,30 @@ from mmseg_wsss.registry import MODELS
 
 @MODELS.register_module()
 class LargeFOVHead(BaseDecodeHead):
-    """Two dilated convolutions with a ReLU between them, as in RRM and ASDT.
+    """Two dilated 3x3 convolutions with a ReLU between them, as in RRM and ASDT.
 
-    The second convolution is ``conv_seg``, so whatever hooks or replaces the
+    The second convolution is ``conv_seg``, so that code which hooks or replaces the
     classifier of an mmseg head works here too. Unless ``init_cfg`` is given, weights
-    are Xavier-uniform and biases keep PyTorch's default initialization.
+    are Xavier-uniform and biases keep PyTorch's default initialization. Source: the
+    large field of view of Chen et al. (DeepLab), https://arxiv.org/abs/1412.7062, as in
+    RRM, https://arxiv.org/abs/1911.08039.
 
     Args:
         in_channels: Channels of the feature map.
         channels: Channels between the two convolutions.
-        kernel_size: Odd kernel size of both convolutions.
-        dilation: Dilation of both convolutions; padding keeps the map's size.
+        dilation: Dilation of both convolutions; padding keeps the size of the map.
         dropout_ratio: Probability of ``Dropout2d`` before ``conv_seg``.
         init_cfg: Initialization that replaces the default one.
         **kwargs: Arguments of mmseg's ``BaseDecodeHead``; ``num_classes`` is
             required.
 
     Raises:
-        ValueError: If ``kernel_size`` is even or not positive, or ``dilation`` is
-            not positive.
+        ValueError: If ``dilation`` is not positive.
+
+    Example:
+        >>> head = LargeFOVHead(in_channels=8, channels=4, num_classes=3)
+        >>> head([torch.rand(1, 8, 5, 5)]).shape
+        torch.Size([1, 3, 5, 5])
     """
 
     def __init__(
@@ -37,16 +42,11 @@ class LargeFOVHead(BaseDecodeHead):
         in_channels: int | list[int],
         channels: int = 512,
         *,
-        kernel_size: int = 3,
         dilation: int = 12,
         dropout_ratio: float = 0.0,
         init_cfg: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(
-                f'LargeFOVHead: kernel_size must be odd and positive, got {kernel_size}'
-            )
         if dilation < 1:
             raise ValueError(
                 f'LargeFOVHead: dilation must be at least 1, got {dilation}'
@@ -58,12 +58,11 @@ class LargeFOVHead(BaseDecodeHead):
             init_cfg=init_cfg,
             **kwargs,
         )
-        padding = dilation * (kernel_size // 2)
         self.conv = ConvModule(
             self.in_channels,
             self.channels,
-            kernel_size,
-            padding=padding,
+            3,
+            padding=dilation,
             dilation=dilation,
             conv_cfg=self.conv_cfg,
             norm_cfg=self.norm_cfg,
@@ -72,8 +71,8 @@ class LargeFOVHead(BaseDecodeHead):
         self.conv_seg = nn.Conv2d(
             self.channels,
             self.out_channels,
-            kernel_size,
-            padding=padding,
+            3,
+            padding=dilation,
             dilation=dilation,
         )
 
@@ -87,5 +86,5 @@ class LargeFOVHead(BaseDecodeHead):
                 nn.init.xavier_uniform_(conv.weight)
 
     def forward(self, inputs: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
-        """Segmentation logits (N, num_classes, h, w) at the size of the map."""
+        """Return segmentation logits (N, num_classes, h, w) at the size of the map."""
         return self.cls_seg(self.conv(self._transform_inputs(inputs)))

@@ -1,3 +1,5 @@
+"""Head of AffinityNet: features with pixel affinities as distances."""
+
 from collections.abc import Sequence
 
 import torch
@@ -13,19 +15,27 @@ from .cam_head import DEFAULT_INIT
 
 @MODELS.register_module()
 class PixelAffinityHead(BaseModule):
-    """Features whose distances are affinities of pixels (rcm_mam.md, section 11; PSA).
+    """Head of AffinityNet: features with pixel affinities as distances.
 
-    Each map goes through a 1x1 convolution and ELU; the results are joined at the size
-    of the last one and go through another 1x1 convolution and ELU. No biases.
+    Each map goes through a 1x1 convolution and ELU; the results are concatenated at the
+    size of the last one and go through another 1x1 convolution and ELU. There are no
+    biases. Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity with
+    Image-level Supervision for Weakly Supervised Semantic Segmentation" (PSA),
+    https://arxiv.org/abs/1803.10464.
 
     Args:
-        in_channels: Channels of the maps that are read.
+        in_channels: Channels of the input maps.
         channels: Channels that each of them is reduced to.
-        in_index: Which maps of the backbone or neck are read.
+        in_index: Indices of the input maps among the maps of the backbone or neck.
         init_cfg: Initialization; Xavier-uniform by default.
 
     Raises:
         ValueError: If the lists differ in length.
+
+    Example:
+        >>> head = PixelAffinityHead((4, 8), channels=(2, 3), in_index=(0, 1))
+        >>> head([torch.rand(1, 4, 6, 6), torch.rand(1, 8, 3, 3)]).shape
+        torch.Size([1, 5, 3, 3])
     """
 
     def __init__(
@@ -49,9 +59,10 @@ class PixelAffinityHead(BaseModule):
         self.join = nn.Conv2d(sum(channels), sum(channels), 1, bias=False)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """Features (N, sum(channels), h, w) of the maps of the backbone or neck."""
+        """Return features (N, sum(channels), h, w) of the backbone's or neck's maps."""
         size = feats[self.in_index[-1]].shape[2:]
-        parts = []
-        for index, reduce in zip(self.in_index, self.reduce):
-            parts.append(resize(F.elu(reduce(feats[index])), size))
+        parts = [
+            resize(F.elu(reduce(feats[index])), size)
+            for index, reduce in zip(self.in_index, self.reduce)
+        ]
         return F.elu(self.join(torch.cat(parts, 1)))

@@ -6,26 +6,35 @@ from typing import Any
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
+from ..utils import resize
+
 
 @MODELS.register_module()
 class SegFormerMLPHead(BaseDecodeHead):
-    """A linear layer a level, resized, concatenated and fused (tscd.md, section 4).
+    """SegFormer's MLP head with a plain linear layer per level.
 
     mmseg's ``SegformerHead`` has batch norm and ReLU after the layer of each level;
-    here they follow the fusion alone. The fusion is a 1x1 convolution over the
-    concatenated levels, last one first. It commutes with resizing, so each level goes
-    through its part of it at its own size, and the results are added up.
+    here they follow the fusion only, as in the released code of AFA and TSCD. The
+    fusion is a 1x1 convolution over the concatenated levels, last one first. It
+    commutes with resizing, so each level is multiplied by its part of the kernel at its
+    resolution, and the results are resized and added up. Source: Xie et al.,
+    "SegFormer", https://arxiv.org/abs/2105.15203.
 
     Args:
         in_channels: Channels of each level.
         channels: Channels of the embedding.
-        in_index: Maps of the backbone or neck that are read, largest first.
+        in_index: Indices of the input maps among the maps of the backbone or neck,
+            largest map first.
         **kwargs: Arguments of mmseg's ``BaseDecodeHead``; ``num_classes`` is required.
+
+    Example:
+        >>> head = SegFormerMLPHead((2, 4), channels=8, in_index=(0, 1), num_classes=3)
+        >>> head([torch.rand(1, 2, 6, 6), torch.rand(1, 4, 3, 3)]).shape
+        torch.Size([1, 3, 6, 6])
     """
 
     def __init__(
@@ -53,17 +62,13 @@ class SegFormerMLPHead(BaseDecodeHead):
         )
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """Logits (N, C, h, w) at the size of the first level."""
+        """Return logits (N, C, h, w) at the size of the first level."""
         levels = self._transform_inputs(feats)
         parts = self.fusion.conv.weight.split(self.channels, 1)[::-1]
-        fused = 0.0
+        fused: Any = 0.0
         for linear, part, level in zip(self.linears, parts, levels):
-            fused = fused + resize(
-                F.conv2d(linear(level), part),
-                size=levels[0].shape[2:],
-                mode='bilinear',
-                align_corners=False,
-            )
+            embedding = F.conv2d(linear(level), part)
+            fused = fused + resize(embedding, levels[0].shape[2:])
         if self.fusion.with_norm:
             fused = self.fusion.norm(fused)
         return self.cls_seg(self.fusion.activate(fused))

@@ -17,7 +17,7 @@ def multi_scale_attentive_loss(
 ) -> Tensor:
     """Compute the L1 distance of CAMs to a weighted mean of the teacher's CAMs.
 
-    The teacher's CAM at a scale weighs more, the more it differs from the student's.
+    CAMs of the teacher get larger weights if they differ more from the student's.
     With the cosine of each pair of maps, image by image and class by class::
 
         V_s  = 1 / |R| * sum_r (2 - cos(A_s, B_r)) * B_r         no gradient

@@ -26,7 +26,7 @@ def region_labels(cam: Tensor, tags: Tensor, threshold: float = 0.3) -> Tensor:
     Args:
         cam: CAM (N, K, H, W), at least 0; each map is divided by its maximum.
         tags: Image tags (N, K) in {0, 1}.
-        threshold: Pixels whose strongest map is below are background; above 0.
+        threshold: Pixels with all maps below it are background; above 0.
 
     Returns:
         Label (N, H, W) int64: k for class k, K for the background.

@@ -181,7 +181,7 @@ class DenseCRF:
             the existing labels (0 everywhere if an image has none).
 
         Raises:
-            ValueError: Shapes, devices or values do not fit; the message says which.
+            ValueError: Shapes, devices or values do not fit; the message names them.
         """
         guide = img if isinstance(img, CRFGuide) else self.prepare(img)
         _check_inputs(guide, prob, class_mask)

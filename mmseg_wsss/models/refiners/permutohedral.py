@@ -191,7 +191,8 @@ def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     elevated /= dim + 1
 
     # Round every coordinate, then rank the residuals: the rounded point is a vertex if
-    # its coordinates sum to 0; otherwise the sum says how many must step back.
+    # its coordinates sum to 0; otherwise the sum is the number of coordinates that must
+    # step back.
     origin = torch.ceil(elevated - 0.5)
     residual = elevated - origin
     rank = origin.sum(0).expand(dim + 1, -1).clone()

@@ -1,4 +1,4 @@
-"""A clear word where a network needs mmcv's compiled operators and they are missing."""
+"""A clear error if a network needs mmcv's compiled operators and they are missing."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -18,12 +18,12 @@ NEEDS_OPS = frozenset(
 
 
 def ops_available() -> bool:
-    """Whether this installation of mmcv has its compiled operators."""
+    """Return whether this installation of mmcv has compiled operators."""
     return find_spec('mmcv._ext') is not None
 
 
 def require_ops(cfg: Any) -> None:
-    """Check that the operators which a model's config needs are there.
+    """Check that the compiled operators that a model config needs are installed.
 
     Args:
         cfg: Config of a model or a part of one.
@@ -47,7 +47,7 @@ def require_ops(cfg: Any) -> None:
 
 
 def _types(cfg: Any) -> list[str]:
-    """Every ``type`` (and upsampling mode) that a nested config names."""
+    """Return every ``type`` (and upsampling mode) of a nested config."""
     if isinstance(cfg, dict):
         found = [cfg['type']] if isinstance(cfg.get('type'), str) else []
         return found + [name for value in cfg.values() for name in _types(value)]

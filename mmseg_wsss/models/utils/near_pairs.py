@@ -1,3 +1,5 @@
+"""Pairs of grid cells within a radius, as a matrix."""
+
 from collections.abc import Sequence
 
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 def near_pairs(
     size: Sequence[int], radius: int, device: torch.device | None = None
 ) -> Tensor:
-    """Pairs (h * w, h * w) of cells at most ``radius`` apart in rows and in columns.
+    """Mark the pairs of cells at most ``radius`` apart in rows and in columns.
 
     Args:
         size: Height h and width w of the grid.
@@ -15,7 +17,13 @@ def near_pairs(
         device: Device of the result.
 
     Returns:
-        Mask, bool and symmetric.
+        Mask (h * w, h * w), bool and symmetric.
+
+    Example:
+        >>> near_pairs((1, 3), radius=1).int()
+        tensor([[1, 1, 0],
+                [1, 1, 1],
+                [0, 1, 1]], dtype=torch.int32)
     """
     height, width = size
     rows = torch.arange(height, device=device)

@@ -1,4 +1,9 @@
-"""Pairs of near pixels: one map for each of the offsets of half a disk."""
+"""Pairs of near pixels: one map for each of the offsets of half a disk.
+
+A dense matrix of all pairs would be mostly empty; P maps of the P offsets within a
+radius hold every unordered pair once. Sources: AffinityNet (PSA),
+https://arxiv.org/abs/1803.10464, and IRN, https://arxiv.org/abs/1904.05044.
+"""
 
 from collections.abc import Sequence
 
@@ -11,10 +16,20 @@ from .precision import at_least_float32
 
 
 def half_disk(radius: int) -> list[tuple[int, int]]:
-    """Offsets (rows, columns) closer than ``radius``, one of each two opposite ones.
+    """Return the offsets closer than ``radius``, one of each two opposite ones.
+
+    Args:
+        radius: Radius in cells, excluded.
+
+    Returns:
+        Offsets as (rows, columns).
 
     Raises:
         ValueError: If ``radius`` is below 2, which leaves no pair.
+
+    Example:
+        >>> half_disk(2)
+        [(0, 1), (1, -1), (1, 0), (1, 1)]
     """
     if radius < 2:
         raise ValueError(f'radius must be at least 2, got {radius}')
@@ -29,7 +44,7 @@ def half_disk(radius: int) -> list[tuple[int, int]]:
 def windows(
     size: Sequence[int], offset: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Cells (h, w) that have a partner at an offset, and these partners, as slices."""
+    """Return slices of the cells with a partner at an offset, and of the partners."""
     height, width = size
     row, col = offset
     if row >= height or abs(col) >= width:
@@ -40,12 +55,19 @@ def windows(
 
 
 def partners(maps: Tensor, radius: int, fill: float) -> Tensor:
-    """Values (N, P, h, w) at the P offsets of :func:`half_disk` from each cell.
+    """Gather the values at the offsets of :func:`half_disk` from each cell.
 
     Args:
         maps: Values (N, h, w).
         radius: See :func:`half_disk`.
         fill: Value outside the map.
+
+    Returns:
+        Values (N, P, h, w) at the P offsets.
+
+    Example:
+        >>> partners(torch.tensor([[[1, 2, 3]]]), radius=2, fill=0)[0, 0]  # right
+        tensor([[2, 3, 0]])
     """
     offsets = half_disk(radius)
     found = maps.new_full((len(maps), len(offsets), *maps.shape[1:]), fill)
@@ -56,11 +78,11 @@ def partners(maps: Tensor, radius: int, fill: float) -> Tensor:
 
 
 def pair_affinity(feat: Tensor, radius: int) -> Tensor:
-    """Affinity ``exp(-mean_d |f_d(i) - f_d(j)|)`` of near pixels.
+    """Compute the affinity ``exp(-mean_d |f_d(i) - f_d(j)|)`` of near pixels.
 
-    Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level
-    Supervision", 2018, with the L1 distance taken a channel. Differences are computed
-    one offset at a time, and again in the backward pass.
+    Source: Ahn and Kwak (PSA), https://arxiv.org/abs/1803.10464, with the L1 distance
+    divided by the number of channels. Differences are computed one offset at a time,
+    and again in the backward pass, so that P copies of the features are never stored.
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
@@ -68,6 +90,10 @@ def pair_affinity(feat: Tensor, radius: int) -> Tensor:
 
     Returns:
         Affinities (N, P, h, w) in (0, 1], and 0 for partners outside the map.
+
+    Example:
+        >>> pair_affinity(torch.zeros(1, 8, 1, 2), radius=2)[0, 0]
+        tensor([[1., 0.]])
     """
     feat = at_least_float32(feat)
     rows = []
@@ -81,7 +107,7 @@ def pair_affinity(feat: Tensor, radius: int) -> Tensor:
 
 
 def _affinity(feat: Tensor, offset: tuple[int, int]) -> Tensor:
-    """Affinities (N, h, w) of one offset."""
+    """Return the affinities (N, h, w) of one offset."""
     height, width = feat.shape[2:]
     (rows, cols), second = windows((height, width), offset)
     distance = (feat[..., rows, cols] - feat[(..., *second)]).abs().mean(1)
@@ -92,10 +118,10 @@ def _affinity(feat: Tensor, offset: tuple[int, int]) -> Tensor:
 
 
 def boundary_affinity(boundary: Tensor, radius: int) -> Tensor:
-    """Affinity of near pixels: 1 - the strongest boundary on the line between them.
+    """Compute the affinity of near pixels, 1 - the strongest boundary between them.
 
-    Source: Ahn, Cho and Kwak, "Weakly Supervised Learning of Instance Segmentation with
-    Inter-pixel Relations", 2019. Both ends are on the line.
+    The boundary is the maximum on the straight line between the pixels, both ends
+    included. Source: Ahn, Cho and Kwak (IRN), https://arxiv.org/abs/1904.05044.
 
     Args:
         boundary: Boundaries (N, h, w) in [0, 1]; computed in float32.
@@ -103,6 +129,10 @@ def boundary_affinity(boundary: Tensor, radius: int) -> Tensor:
 
     Returns:
         Affinities (N, P, h, w) in [0, 1], and 0 for partners outside the map.
+
+    Example:
+        >>> boundary_affinity(torch.tensor([[[0.0, 0.25, 0.0]]]), radius=3)[0, 1]
+        tensor([[0.7500, 0.0000, 0.0000]])
     """
     boundary = at_least_float32(boundary)
     height, width = boundary.shape[1:]
@@ -125,7 +155,7 @@ def boundary_affinity(boundary: Tensor, radius: int) -> Tensor:
 
 
 def line(offset: tuple[int, int]) -> list[tuple[int, int]]:
-    """Cells (rows, columns) of the straight line from (0, 0) to ``offset``."""
+    """Return the cells (rows, columns) of the line from (0, 0) to ``offset``."""
     row, col = offset
     steps = max(abs(row), abs(col))
 

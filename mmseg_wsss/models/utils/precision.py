@@ -1,7 +1,16 @@
+"""Precision of losses and statistics."""
+
 import torch
 from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """``x`` in float32, or in its own type where that is wider."""
+    """Return ``x`` in float32, or unchanged if its type is wider.
+
+    Example:
+        >>> at_least_float32(torch.ones(1, dtype=torch.float16)).dtype
+        torch.float32
+        >>> at_least_float32(torch.ones(1, dtype=torch.float64)).dtype
+        torch.float64
+    """
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,15 +1,21 @@
+"""Pulse-width modulation (PWM) of ASDT."""
+
+
 def pwm_signal(
     iter: int, period: int = 150, divisor: int = 6, begin: int = 1000
 ) -> bool:
-    """Square wave over iterations that chooses the teacher (asdt.md, section 7.1).
+    """Return the square wave over iterations that selects the teacher in ASDT.
 
-    High in the first ``1 / divisor`` of each period, once the warm-up is over::
+    It is high in the first ``1 / divisor`` of each period, after the warm-up::
 
         s(t) = t > begin and floor(t / (T / N)) mod N == 0
              = t > begin and (t mod T) * N < T
 
     Periods are counted from iteration 0, not from ``begin``, so with the defaults the
-    first pulse is 1050 to 1074. The second form is computed: integers only.
+    first pulse is 1050 to 1074. The second form, of integers only, is computed. Source:
+    the pulse-width wave-like selection signal of Zhang et al., "Weakly Supervised
+    Semantic Segmentation via Alternate Self-Dual Teaching" (ASDT),
+    https://arxiv.org/abs/2112.09459.
 
     Args:
         iter: 0-based iteration t, at least 0.
@@ -23,6 +29,10 @@ def pwm_signal(
     Raises:
         TypeError: If an argument is not an integer.
         ValueError: If an argument is below its bound.
+
+    Example:
+        >>> [iter for iter in range(2000) if pwm_signal(iter)][:3]
+        [1050, 1051, 1052]
     """
     bounds = (
         ('iter', iter, 0),

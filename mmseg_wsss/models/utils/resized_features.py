@@ -1,4 +1,9 @@
-"""Lengths of bilinearly upsampled features that are never formed."""
+"""Lengths of bilinearly upsampled features, without forming the features.
+
+An upsampled feature is ``(1-t)(1-s) a + (1-t) s b + t (1-s) c + t s d`` of four
+neighbors. Its squared length is a quadratic form in the inner products of the four, and
+these are 4 maps at the low resolution in place of D channels at the high one.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -9,19 +14,24 @@ MIN_SQUARE = 1e-24
 
 
 def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
-    """Bilinear resizing along one axis, ``align_corners=False``, as matrices.
+    """Return bilinear resizing along one axis, ``align_corners=False``, as matrices.
 
-    With ``t`` the share of the second of two old neighbors in a new value
-    ``(1 - t) * a + t * b``.
+    A new value is ``(1 - t) * a + t * b`` of two old neighbors.
 
     Args:
         old: Old size.
         new: New size.
-        like: Tensor whose type and device the result gets.
+        like: Tensor with the type and device of the result.
 
     Returns:
         Tensor (3, new, old): the factors of a and b in the value; those of a ** 2 and
-        b ** 2 in its square; and that of a * b in its square, in the column of a.
+        b ** 2 in its square; and the factor of a * b in its square, in the column of a.
+
+    Example:
+        >>> interpolation_matrices(2, 3, torch.zeros(1))[0]
+        tensor([[1.0000, 0.0000],
+                [0.5000, 0.5000],
+                [0.0000, 1.0000]])
     """
     position = (torch.arange(new, dtype=torch.float64) + 0.5) * (old / new) - 0.5
     position = position.clamp(min=0)
@@ -38,13 +48,14 @@ def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
 
 
 def neighbor_products(feat: Tensor) -> Tensor:
-    """Inner products (4, N, h, w) of every feature with itself and its neighbors.
-
-    With the feature below, with the one to the right, and the sum of those across both
-    diagonals of the four. The border repeats.
+    """Compute the inner products of every feature with itself and its neighbors.
 
     Args:
-        feat: Features (N, D, h, w).
+        feat: Features (N, D, h, w); the border is repeated.
+
+    Returns:
+        Products (4, N, h, w): with the feature, with the one below, with the one to the
+        right, and the sum of both products across the diagonals of the four.
     """
     padded = F.pad(feat, (0, 1, 0, 1), mode='replicate')
     below, right = padded[..., 1:, :-1], padded[..., :-1, 1:]
@@ -55,15 +66,27 @@ def neighbor_products(feat: Tensor) -> Tensor:
 
 
 def resized_squares(products: Tensor, heights: Tensor, widths: Tensor) -> Tensor:
-    """Squared lengths (N, rows, W) of upsampled features.
+    """Compute the squared lengths of upsampled features.
 
-    Exact; where neighbors cancel each other digits are lost, which features after a
-    ReLU never do.
+    Exact up to rounding, which is larger if neighbors cancel each other; features after
+    a ReLU never do.
 
     Args:
         products: See :func:`neighbor_products`.
         heights: :func:`interpolation_matrices` of some rows (3, rows, h).
-        widths: Those of all columns (3, W, w).
+        widths: :func:`interpolation_matrices` of all columns (3, W, w).
+
+    Returns:
+        Squared lengths (N, rows, W).
+
+    Example:
+        >>> feat = torch.rand(1, 8, 3, 4)
+        >>> heights = interpolation_matrices(3, 6, feat)
+        >>> widths = interpolation_matrices(4, 8, feat)
+        >>> squares = resized_squares(neighbor_products(feat), heights, widths)
+        >>> up = torch.nn.functional.interpolate(feat, (6, 8), mode='bilinear')
+        >>> torch.allclose(squares, up.square().sum(1), rtol=1e-4)
+        True
     """
     own, below, beside, diagonal = products
     line = heights[1] @ own + heights[2] @ below
@@ -72,6 +95,6 @@ def resized_squares(products: Tensor, heights: Tensor, widths: Tensor) -> Tensor
 
 
 def inverse_length(squares: Tensor) -> Tensor:
-    """``1 / sqrt(squares)``, and 0 for features of zeros."""
+    """Return ``1 / sqrt(squares)``, and 0 for features of zeros."""
     inverse = squares.clamp(min=MIN_SQUARE).rsqrt()
     return torch.where(squares > MIN_SQUARE, inverse, 0.0)

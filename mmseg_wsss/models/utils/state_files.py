@@ -1,3 +1,5 @@
+"""Files of tensors, read without unpickling, and their comparison with a module."""
+
 import os
 import pickle
 from collections.abc import Mapping
@@ -10,11 +12,14 @@ from torch import Tensor, nn
 def read_state_dict(
     path: str | os.PathLike, expected: str = 'a PyTorch file of tensors'
 ) -> dict[str, Tensor]:
-    """Tensors of a PyTorch file, read without unpickling anything else.
+    """Read the tensors of a PyTorch file, without unpickling other objects.
 
     Args:
         path: File with a state dict, or with one under the key ``state_dict``.
-        expected: What the error message says was expected.
+        expected: Description of the expected file, for the error message.
+
+    Returns:
+        Tensors by key.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -45,17 +50,17 @@ def read_state_dict(
 def check_state(
     state: Mapping[str, Tensor], module: nn.Module, path: str | os.PathLike
 ) -> list[str]:
-    """Compare weights with the module that they are meant for.
+    """Check that weights fit a module.
 
     Counters of batches are not required, as files of PyTorch 0.4 have none.
 
     Args:
         state: Weights.
         module: Module.
-        path: File that the weights are from, for the error message.
+        path: File of the weights, for the error message.
 
     Returns:
-        Keys that the module has no place for.
+        Keys that the module does not have.
 
     Raises:
         ValueError: If a key is missing or has another shape.

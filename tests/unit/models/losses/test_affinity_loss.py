@@ -1,4 +1,4 @@
-"""L_aux of tscd.md, section 8: literal loops, the radius, ignored labels."""
+"""L_aff of AFA: literal loops, the radius, ignored labels."""
 
 import pytest
 import torch

@@ -13,7 +13,7 @@ from mmseg_wsss.registry import MODELS
 
 
 def slow_energy(prob, img, roi, pseudo, sigma_rgb, sigma_xy):
-    """Value and gradient of section 6.3 by loops, at the size of the arguments."""
+    """Value and gradient of the gated energy by loops, at the size of the arguments."""
     n, classes, height, width = prob.shape
     energy, grad = 0.0, torch.zeros_like(prob)
     spots = [(y, x) for y in range(height) for x in range(width)]
@@ -128,7 +128,7 @@ def test_constant():
     assert loss.item() == pytest.approx(-(left + 0.25 * right))
 
 
-def test_defaults_are_those_of_the_specification():
+def test_defaults_are_those_of_rrm():
     prob, img, roi, pseudo = draw((8, 8))
     args = halves(prob, img, roi, pseudo)
     expected, _ = slow_energy(*args, 15.0, 50.0)

@@ -1,4 +1,4 @@
-"""L_MAM of rcm_mam.md, section 6: literal loops and maps with known cosines."""
+"""The loss of MAM: literal loops and maps with known cosines."""
 
 import math
 

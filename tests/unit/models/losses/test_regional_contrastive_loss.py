@@ -1,4 +1,4 @@
-"""L_RCM of rcm_mam.md, section 5.4: the full-resolution formula, chunks, constants."""
+"""The loss of RCM: the full-resolution formula, chunks, constants."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""L_scd of tscd.md, section 8: literal loops, hand-made maps, where gradients flow."""
+"""L_scd of TSCD: literal loops, hand-made maps, where gradients flow."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Regions and prototypes against loops over pixels (rcm_mam.md, section 5)."""
+"""Regions and prototypes against loops over pixels."""
 
 import pytest
 import torch

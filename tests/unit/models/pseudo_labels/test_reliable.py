@@ -202,7 +202,7 @@ def test_background_wins_a_tie():
 
 
 def test_background_of_the_weak_background_alone_is_ignored():
-    # Both CAM values count; the right pixel is sure, but low says 0 and high says 1.
+    # Both CAM values count; the right pixel is confident, 0 in low and 1 in high.
     cam, tags = torch.tensor([[[[0.9, 1.0]]]]), torch.tensor([[1]])
     low = torch.tensor([[[[0.4, 0.6]], [[0.6, 0.4]]]])
     high = torch.tensor([[[[0.4, 0.4]], [[0.6, 0.6]]]])

@@ -13,7 +13,7 @@ DEVICE = 'cuda' if CUDA else 'cpu'
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """The kernel's module, interpreted where there is no GPU."""
+    """The kernel's module, interpreted without a GPU."""
     pytest.importorskip('triton', reason='Triton is not installed (make env-triton)')
     if not CUDA:
         monkeypatch.setenv('TRITON_INTERPRET', '1')  # read when kernels are made

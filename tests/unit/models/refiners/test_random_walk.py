@@ -1,4 +1,4 @@
-"""The walk against a dense matrix (rcm_mam.md, section 11)."""
+"""The walk against a dense matrix."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""ISDA against the P x C x A formula of mkd.md, section 7, and pooled variances."""
+"""ISDA against the P x C x A formula of the paper, and pooled variances."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ def batch(seed, pixels=200, classes=C, dtype=torch.float32):
 
 
 def slow_update(state, feat, label):
-    """The recursion of the specification, class by class."""
+    """The recursion of the paper, class by class."""
     for c in range(C):
         values = feat[label == c].double()
         if not len(values):
@@ -61,7 +61,7 @@ def updated(*seeds, **kwargs):
 
 
 class TestUpdate:
-    def test_recursion_of_the_specification(self):
+    def test_recursion_of_the_paper(self):
         isda = ImplicitSemanticAugmentation(C, A)
         state = {
             'mean': torch.zeros(C, A, dtype=torch.float64),

@@ -1,4 +1,4 @@
-"""The last prototypes of each class (rcm_mam.md, section 5.3)."""
+"""The last prototypes of each class."""
 
 from collections import deque
 
