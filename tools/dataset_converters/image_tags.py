@@ -56,10 +56,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--min-pixels', type=int, default=1, help='minimum of a class in a mask'
     )
     parser.add_argument(
-        '--drop-difficult', action='store_true', help='ignore difficult objects of VOC'
+        '--skip-difficult', action='store_true', help='ignore difficult objects of VOC'
     )
     parser.add_argument(
-        '--drop-unknown', action='store_true', help='ignore names outside --classes'
+        '--skip-unknown', action='store_true', help='ignore names outside --classes'
     )
     parser.add_argument(
         '--index-base',
@@ -83,10 +83,10 @@ def read(args: argparse.Namespace) -> ImageTags:
     images = read_list(args.list) if args.list else None
     common = {'images': images, 'allow_empty': args.allow_empty}
     if args.coco:
-        return tags_from_coco(args.coco, classes, args.drop_unknown, **common)
+        return tags_from_coco(args.coco, classes, args.skip_unknown, **common)
     if args.voc_xml:
         return tags_from_voc_xml(
-            args.voc_xml, classes, not args.drop_difficult, args.drop_unknown, **common
+            args.voc_xml, classes, args.skip_difficult, args.skip_unknown, **common
         )
     if args.tags:
         return ImageTags.load(args.tags, classes, index_base=args.index_base, **common)

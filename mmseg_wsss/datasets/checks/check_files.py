@@ -52,7 +52,7 @@ def check_files(
 def _check_mask(
     path: str, size: tuple[int, int] | None, split: Split
 ) -> tuple[bool, list[Finding]]:
-    """Check a mask of an image of ``size`` (width, height), if that is known."""
+    """Check a mask; ``size`` is (width, height) of the image, None if unreadable."""
     if not os.path.isfile(path):
         missing = Finding('missing mask', path, f'of an image in {split.name}')
         return False, [] if split.masks_optional else [missing]

@@ -14,7 +14,7 @@ StrPath = str | os.PathLike[str]
 def tags_from_coco(
     path: StrPath,
     classes: Sequence[str] | None = None,
-    drop_unknown: bool = False,
+    skip_unknown: bool = False,
     images: Iterable[str] | None = None,
     allow_empty: bool = False,
 ) -> ImageTags:
@@ -24,7 +24,7 @@ def tags_from_coco(
         path: COCO JSON with ``images``, ``annotations`` and ``categories``.
         classes: Names of the foreground classes; by default all categories in the
             order of their ids.
-        drop_unknown: Ignore categories that are not in ``classes`` instead of raising.
+        skip_unknown: Ignore categories that are not in ``classes`` instead of raising.
         images: Read only these images, identified by ``file_name``.
         allow_empty: Whether images may have no tags.
 
@@ -42,7 +42,7 @@ def tags_from_coco(
     images = None if images is None else list(images)
     found.keep(images)
     return ImageTags.from_records(
-        found, classes, str(path), images, allow_empty, drop_unknown=drop_unknown
+        found, classes, str(path), images, allow_empty, skip_unknown=skip_unknown
     )
 
 

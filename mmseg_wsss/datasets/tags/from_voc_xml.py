@@ -17,8 +17,8 @@ StrPath = str | os.PathLike[str]
 def tags_from_voc_xml(
     folder: StrPath,
     classes: Sequence[str],
-    keep_difficult: bool = True,
-    drop_unknown: bool = False,
+    skip_difficult: bool = False,
+    skip_unknown: bool = False,
     images: Iterable[str] | None = None,
     allow_empty: bool = False,
 ) -> ImageTags:
@@ -27,8 +27,8 @@ def tags_from_voc_xml(
     Args:
         folder: Folder with one XML file per image, of the same stem.
         classes: Names of the foreground classes.
-        keep_difficult: Whether objects marked ``difficult`` count.
-        drop_unknown: Ignore objects that are not in ``classes`` instead of raising.
+        skip_difficult: Whether objects marked ``difficult`` are ignored.
+        skip_unknown: Ignore objects that are not in ``classes`` instead of raising.
         images: Read the files of these images only.
         allow_empty: Whether images may have no tags.
 
@@ -43,14 +43,14 @@ def tags_from_voc_xml(
         files = {name: files[name] for name in images if name in files}
     found = TagRecords(has_ids=True)
     for image, path in files.items():
-        _read_objects(image, path, keep_difficult, found)
+        _read_objects(image, path, skip_difficult, found)
     return ImageTags.from_records(
-        found, classes, str(folder), images, allow_empty, drop_unknown=drop_unknown
+        found, classes, str(folder), images, allow_empty, skip_unknown=skip_unknown
     )
 
 
 def _read_objects(
-    image: str, path: Path, keep_difficult: bool, found: TagRecords
+    image: str, path: Path, skip_difficult: bool, found: TagRecords
 ) -> None:
     """Append the record, or the problems, of one annotation file."""
     try:
@@ -63,7 +63,7 @@ def _read_objects(
         name = (item.findtext('name') or '').strip()
         if not name:
             found.problems.append(f'{path}: object {number} has no name')
-        elif keep_difficult or (item.findtext('difficult') or '0').strip() != '1':
+        elif not (skip_difficult and (item.findtext('difficult') or '').strip() == '1'):
             names[name] = None
     found.records.append(TagRecord(image, tuple(names), str(path)))
 

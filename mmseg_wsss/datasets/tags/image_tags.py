@@ -128,7 +128,7 @@ class ImageTags:
             source: Name of the source, for messages.
             images: As in :meth:`load`.
             allow_empty: As in :meth:`load`.
-            **rules: ``index_base`` or ``drop_unknown`` of
+            **rules: ``index_base`` or ``skip_unknown`` of
                 :func:`~mmseg_wsss.datasets.tags.validation.resolve`.
 
         Raises:

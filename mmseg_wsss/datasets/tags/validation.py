@@ -1,4 +1,4 @@
-"""Validation of tags: known classes, known images, one entry per image."""
+"""Validation of tags: valid classes, expected images, one entry per image."""
 
 import difflib
 import re
@@ -54,7 +54,7 @@ def resolve(
     images: Iterable[str] | None = None,
     allow_empty: bool = False,
     index_base: int | None = None,
-    drop_unknown: bool = False,
+    skip_unknown: bool = False,
 ) -> tuple[dict[str, list[int]], dict[str, str], list[str]]:
     """Convert records to tag indices and collect all problems.
 
@@ -66,7 +66,7 @@ def resolve(
         allow_empty: Whether images may have no tags.
         index_base: Number of the first class where tags are numbers; None refuses
             numbers.
-        drop_unknown: Whether unknown tags are ignored instead of reported.
+        skip_unknown: Whether unknown tags are ignored instead of reported.
 
     Returns:
         The tag indices of each image, the location of its entry, and the problems.
@@ -97,7 +97,7 @@ def resolve(
             problems.append(f'{location}: unknown image {image!r}')
         locations[image] = location
         tags[image], wrong = _indices(record, indices, index_base)
-        if drop_unknown:
+        if skip_unknown:
             wrong = []
         if not (tags[image] or wrong or allow_empty):
             wrong = ['no tag (allow_empty=True accepts images without tags)']

@@ -11,7 +11,7 @@ TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 
 @pytest.fixture
 def tool(monkeypatch):
-    """Loads a tool; workers find its functions under its module's name."""
+    """Return a loader of tools as modules, which worker processes can import."""
 
     def load(name):
         module = load_module(TOOLS / f'{name}.py')

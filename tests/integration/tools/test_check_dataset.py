@@ -30,7 +30,7 @@ def test_check_of_real_images_from_a_config(tool, shared, tmp_path, capsys):
     assert '2007_000032.jpg' in shown
 
 
-def test_a_split_without_an_image_is_wrong(tool, tmp_path, capsys):
+def test_empty_split_is_reported(tool, tmp_path, capsys):
     (tmp_path / 'images').mkdir()
     Image.new('RGB', (8, 8)).save(tmp_path / 'images/a.png')
     main = tool('misc/check_dataset').main

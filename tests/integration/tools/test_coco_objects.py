@@ -1,6 +1,5 @@
-"""Label maps of COCO's objects, of annotations that can be checked by hand."""
+"""Conversion of COCO objects to label maps, on annotations checked by hand."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,16 +9,10 @@ import pytest
 from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.splits.split_lists import read_list
 
-ROOT = Path(__file__).resolve().parents[3]
-
 
 @pytest.fixture
-def tool():
-    path = ROOT / 'tools/dataset_converters/coco_objects.py'
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def converter(tool):
+    return tool('dataset_converters/coco_objects')
 
 
 def box(top: int, left: int, bottom: int, right: int) -> list[float]:
@@ -28,7 +21,7 @@ def box(top: int, left: int, bottom: int, right: int) -> list[float]:
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    """An image with three objects, one without any; ids with gaps."""
+    """Annotations of an image with three objects and one without; ids with gaps."""
     objects = [
         (9, 24, [box(1, 1, 5, 7)]),
         (2, 4, [box(2, 2, 4, 4)]),
@@ -61,8 +54,8 @@ def command(coco: Path, *more: str) -> list[str]:
     return [str(coco), '--parts', 'val2017', '--workers', '0', *more]
 
 
-def test_smaller_objects_are_seen_and_ids_have_no_gaps(tool, coco):
-    assert tool.main(command(coco)) == 0
+def test_small_objects_cover_large_ones_and_labels_have_no_gaps(converter, coco):
+    assert converter.main(command(coco)) == 0
     expected = np.zeros((6, 10), int)
     expected[1:5, 1:7] = 3
     expected[2:4, 2:4] = 1
@@ -77,26 +70,26 @@ def test_smaller_objects_are_seen_and_ids_have_no_gaps(tool, coco):
     assert read_list(coco / 'val2017_objects.txt') == ['000000000007']
 
 
-def test_outlines_are_filled_where_the_middle_of_a_pixel_is_inside(tool):
+def test_polygons_are_filled_at_pixel_centers(converter):
     """A circle of radius 20.3 that the image cuts."""
     angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     outline = np.stack([8.3 + 20.3 * np.cos(angles), 30.1 + 20.3 * np.sin(angles)], 1)
-    found = tool.decode_mask([outline.ravel().tolist()], 60, 50)
+    found = converter.decode_mask([outline.ravel().tolist()], 60, 50)
     y, x = np.mgrid[:60, :50] + 0.5
     distance = np.hypot(x - 8.3, y - 30.1)
     assert (found[distance < 20] == 1).all()
     assert (found[distance > 20.6] == 0).all()
     outside = (outline + np.array([100, 0])).ravel().tolist()
-    assert not tool.decode_mask([outside], 60, 50).any()
+    assert not converter.decode_mask([outside], 60, 50).any()
 
 
-def test_it_goes_on_where_it_stopped(tool, coco):
-    assert tool.main(command(coco)) == 0
+def test_interrupted_conversion_resumes(converter, coco):
+    assert converter.main(command(coco)) == 0
     path = coco / 'masks/val2017/000000000008.png'
     path.write_bytes(b'kept')
-    assert tool.main(command(coco)) == 0
+    assert converter.main(command(coco)) == 0
     assert path.read_bytes() == b'kept'
-    assert tool.main(command(coco, '--overwrite')) == 0
+    assert converter.main(command(coco, '--overwrite')) == 0
     assert path.read_bytes() != b'kept'
 
 
@@ -104,12 +97,12 @@ def test_it_goes_on_where_it_stopped(tool, coco):
     ('counts', 'message'),
     [('a;b', 'found compressed ones'), ([3, 4], 'of 6x10 pixels, found 7')],
 )
-def test_run_lengths_that_cannot_be_used_are_named(tool, coco, capsys, counts, message):
+def test_unusable_run_lengths_are_named(converter, coco, capsys, counts, message):
     path = coco / 'annotations/instances_val2017.json'
     content = json.loads(path.read_text())
     content['annotations'][0]['segmentation'] = {'counts': counts}
     path.write_text(json.dumps(content))
-    assert tool.main(command(coco)) == 1
+    assert converter.main(command(coco)) == 1
     shown = capsys.readouterr().err
     assert '000000000007: expected plain run lengths' in shown
     assert message in shown
@@ -117,8 +110,8 @@ def test_run_lengths_that_cannot_be_used_are_named(tool, coco, capsys, counts, m
 
 
 @pytest.mark.parametrize('text', ['{', '[]', '{"images": []}'])
-def test_other_files_are_named(tool, coco, capsys, text):
+def test_other_files_are_named(converter, coco, capsys, text):
     path = coco / 'annotations/instances_val2017.json'
     path.write_text(text)
-    assert tool.main(command(coco)) == 1
+    assert converter.main(command(coco)) == 1
     assert f'{path}: not a file of COCO instances' in capsys.readouterr().err

@@ -1,6 +1,5 @@
-"""COCO's objects with tags: from a hand-made annotation file to training samples."""
+"""COCO objects with tags: from an annotation file to training samples."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,19 +10,10 @@ from PIL import Image
 from mmseg_wsss.datasets import COCOObjectsDataset, ImageTags
 from mmseg_wsss.registry import DATASETS
 
-ROOT = Path(__file__).resolve().parents[3]
 CLASSES = COCOObjectsDataset.METAINFO['classes']
 # COCO's ids of its 80 categories: 1 to 90 without these ten.
 GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
 IDS = [number for number in range(1, 91) if number not in GAPS]
-
-
-def tool(name: str):
-    path = ROOT / f'tools/dataset_converters/{name}.py'
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def instance(image: int, category: int, box: tuple[int, int, int, int]) -> dict:
@@ -41,7 +31,7 @@ def instance(image: int, category: int, box: tuple[int, int, int, int]) -> dict:
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    """A person with a toothbrush, an image without objects, and a dog."""
+    """Images of a person with a toothbrush, of nothing, and of a dog."""
     content = {
         'images': [
             {
@@ -81,9 +71,9 @@ def test_classes():
     )
 
 
-def test_from_annotations_to_training_samples(coco):
+def test_annotations_to_training_samples(tool, coco):
     objects = [str(coco), '--parts', 'train2014', '--workers', '0']
-    assert tool('coco_objects').main(objects) == 0
+    assert tool('dataset_converters/coco_objects').main(objects) == 0
     mask = np.array(
         Image.open(coco / 'masks/train2014/COCO_train2014_000000000001.png')
     )
@@ -92,7 +82,12 @@ def test_from_annotations_to_training_samples(coco):
 
     tags = coco / 'tags_train2014.json'
     source = str(coco / 'annotations/instances_train2014.json')
-    assert tool('image_tags').main([str(tags), '--coco', source, '--allow-empty']) == 0
+    assert (
+        tool('dataset_converters/image_tags').main(
+            [str(tags), '--coco', source, '--allow-empty']
+        )
+        == 0
+    )
     dataset = DATASETS.build(
         {
             'type': 'WeakDataset',

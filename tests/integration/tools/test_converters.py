@@ -69,7 +69,7 @@ def test_tags_of_xml_and_of_other_tag_files(tool, tmp_path):
     first, second = tmp_path / 'all.csv', tmp_path / 'easy.json'
     source = ('--voc-xml', tmp_path / 'xml', '--classes', 'cat,dog')
     assert main(words(first, *source)) == 0
-    assert main(words(second, *source, '--drop-difficult')) == 0
+    assert main(words(second, *source, '--skip-difficult')) == 0
     assert first.read_text() == 'image,tags\na,cat;dog\n'
     assert json.loads(second.read_text()) == {'a': ['dog']}
     third = tmp_path / 'third.json'
@@ -187,7 +187,7 @@ def test_train_aug_of_sbd(tool, voc, capsys):
     assert 'image_tags.py' in capsys.readouterr().out
 
 
-def test_train_aug_goes_on_where_it_stopped(tool, voc, monkeypatch):
+def test_train_aug_resumes(tool, voc, monkeypatch):
     module = tool('dataset_converters/voc_sbd')
     command = words(voc, '--sbd', voc.parent / 'benchmark_RELEASE', '--expect', 4)
     command += ['--workers', '0']
@@ -246,7 +246,7 @@ def test_train_aug_names_unusable_masks(tool, voc, capsys):
     assert not (voc / 'ImageSets/Segmentation/train_aug.txt').exists()
 
 
-def test_train_aug_runs_no_code_and_stays_in_its_folder(tool, voc, capsys):
+def test_train_aug_runs_no_code_and_writes_only_in_its_folder(tool, voc, capsys):
     mark = voc.parent / 'executed'
 
     class Payload:

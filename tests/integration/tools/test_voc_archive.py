@@ -1,6 +1,5 @@
 """The archive for VOC's test server."""
 
-import importlib.util
 import io
 import tarfile
 from pathlib import Path
@@ -8,16 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-PATH = Path(__file__).resolve().parents[3] / 'tools/misc/voc_archive.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location(PATH.stem, PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -32,7 +21,7 @@ def folder(tmp_path) -> Path:
 
 
 def run(tool, folder: Path, *options: str) -> int:
-    return tool.main(
+    return tool('misc/voc_archive').main(
         [
             str(folder / 'predictions'),
             str(folder / 'out.tar.gz'),
@@ -56,7 +45,7 @@ def test_contents(tool, folder):
     assert image.convert('RGB').getpixel((0, 0)) == (0, 64, 128)  # tv/monitor
 
 
-def test_nothing_is_written_where_something_is_wrong(tool, folder, capsys):
+def test_nothing_is_written_if_predictions_are_invalid(tool, folder, capsys):
     labels = np.full((5, 4), 21, np.uint8)
     Image.fromarray(labels).save(folder / 'predictions/2008_000002.png')
     assert run(tool, folder) == 1

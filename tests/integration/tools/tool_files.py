@@ -1,4 +1,4 @@
-"""Words and files for the tests of tools."""
+"""Arguments and files for the tests of tools."""
 
 import importlib.util
 

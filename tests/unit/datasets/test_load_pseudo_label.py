@@ -1,4 +1,4 @@
-"""Labels and seeds of files, as training and export read them."""
+"""Loading of exported pseudo-labels and soft maps."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def results(size=(4, 5)):
     }
 
 
-def test_a_label_goes_along_but_is_no_mask(folder):
+def test_pseudo_label_is_transformed_and_not_a_mask(folder):
     loaded = LoadPseudoLabel(str(folder), 3)(results())
     assert loaded['seg_fields'] == ['pseudo_label']
     sample = PackWeakInputs()(loaded)['data_samples']
@@ -44,7 +44,7 @@ def test_files_of_sub_folders_are_found_by_the_name_of_the_data_set(folder):
     assert loaded['pseudo_label'][0].tolist() == [0, 1, 2, 255, 0]
 
 
-def test_a_soft_map_becomes_the_seed(folder):
+def test_soft_map_becomes_cam_seed(folder):
     loaded = LoadPseudoLabel(str(folder), 3, soft=True)(results())
     seed = PackWeakInputs()(loaded)['data_samples'].cam_seed.data
     assert seed.shape == (3, 4, 5)
@@ -53,7 +53,7 @@ def test_a_soft_map_becomes_the_seed(folder):
 
 
 @pytest.mark.parametrize('soft', [False, True])
-def test_files_that_do_not_fit_are_named(folder, soft):
+def test_wrong_files_are_named(folder, soft):
     load = LoadPseudoLabel(str(folder), 3, soft)
     with pytest.raises(ValueError, match=r'a\.(png|npz): expected the size \(9, 5\)'):
         load(results((9, 5)))

@@ -1,4 +1,4 @@
-"""LoadImageStrict and LoadAnnotationsStrict load sound files and name broken ones."""
+"""LoadImageStrict and LoadAnnotationsStrict: intact files load, broken ones raise."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SUFFIXES = ('jpg', 'png', 'bmp', 'webp')
 
 @pytest.fixture(params=SUFFIXES)
 def path(request, tmp_path) -> Path:
-    """An image of noise: no byte of its file is idle."""
+    """A noise image, so that every byte of its file matters."""
     rng = np.random.default_rng(0)
     array = rng.integers(0, 256, (24, 31, 3), dtype=np.uint8)
     file = tmp_path / f'image.{request.param}'
@@ -28,7 +28,7 @@ def load(path: Path, **settings: object) -> np.ndarray:
     return LoadImageStrict(**settings)({'img_path': str(path)})['img']
 
 
-def test_a_sound_image_is_what_mmcv_loads(path):
+def test_intact_image_equals_that_of_mmcv(path):
     results = LoadImageStrict()({'img_path': str(path)})
     expected = LoadImageFromFile()({'img_path': str(path)})
     assert np.array_equal(results['img'], expected['img'])
@@ -37,21 +37,21 @@ def test_a_sound_image_is_what_mmcv_loads(path):
 
 
 @pytest.mark.parametrize('lost', [1, 40, 300])
-def test_an_image_of_which_bytes_are_missing_is_named(path, lost):
+def test_truncated_image_is_named(path, lost):
     path.write_bytes(path.read_bytes()[:-lost])
     with pytest.raises(ValueError, match=f'{path}: unreadable image'):
         load(path)
 
 
 @pytest.mark.parametrize('content', [b'', b'\xff\xd8\xff\xd9', b'GIF89a', b'x' * 100])
-def test_what_is_no_image_is_named(tmp_path, content):
+def test_other_files_are_named(tmp_path, content):
     path = tmp_path / 'image.jpg'
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f'{path}: unreadable image'):
         load(path)
 
 
-def test_a_jpeg_may_go_on_after_its_end(tmp_path):
+def test_jpeg_with_trailing_bytes_is_accepted(tmp_path):
     path = tmp_path / 'padded.jpg'
     Image.new('RGB', (8, 8), (200, 0, 0)).save(path)
     whole = load(path)
@@ -86,14 +86,14 @@ def test_labels_load_as_in_mmseg(tmp_path):
     assert mapped.tolist() == [[1, 0, 255], [255, 255, 1]]
 
 
-def test_labels_are_checked_after_they_were_mapped(tmp_path):
+def test_labels_are_checked_after_mapping(tmp_path):
     labels = np.array([[0, 1, 2]], np.uint8)
     with pytest.raises(ValueError, match=r'labels \[2\] outside \[0, 1\]'):
         label_map(tmp_path / 'mask.png', labels, num_classes=2)
     assert label_map(tmp_path / 'mask.png', labels).max() == 2
 
 
-def test_a_label_map_is_refused_in_weakly_supervised_training():
+def test_loading_masks_is_refused_in_weakly_supervised_training():
     pipeline = [{'type': 'LoadImageStrict'}, {'type': 'LoadAnnotationsStrict'}]
     assert TRANSFORMS.get('LoadAnnotationsStrict') is LoadAnnotationsStrict
     with pytest.raises(ValueError, match='LoadAnnotationsStrict: masks must not reach'):

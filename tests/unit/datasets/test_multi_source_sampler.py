@@ -12,7 +12,7 @@ from mmseg_wsss.datasets.samplers import MultiSourceSampler
 
 
 class Sources:
-    """Sources with these numbers of images."""
+    """A dataset of sources with these numbers of images."""
 
     def __init__(self, *sizes: int) -> None:
         self.cumulative_sizes = np.cumsum(sizes).tolist()
@@ -48,18 +48,18 @@ class TestMultiSourceSampler:
             assert [d < 3 for d in batch] == [True] * counts[0] + [False] * counts[1]
         assert [draw.number for draw in draws] == list(range(280))
 
-    def test_each_pass_of_a_source_holds_each_image_once(self):
+    def test_each_pass_of_a_source_has_every_image_once(self):
         draws = take(MultiSourceSampler(Sources(3, 11), 4, [1, 3], seed=0), 132)
         first = [d for d in draws if d < 3]
         second = [d - 3 for d in draws if d >= 3]
         assert all(
             sorted(first[i : i + 3]) == [0, 1, 2] for i in range(0, len(first), 3)
         )
-        laps = [second[i : i + 11] for i in range(0, len(second), 11)]
-        assert all(sorted(lap) == list(range(11)) for lap in laps)
-        assert len({tuple(lap) for lap in laps}) == len(laps) == 9
+        passes = [second[i : i + 11] for i in range(0, len(second), 11)]
+        assert all(sorted(one) == list(range(11)) for one in passes)
+        assert len({tuple(one) for one in passes}) == len(passes) == 9
 
-    def test_equal_sources_have_orders_of_their_own(self):
+    def test_equal_sources_have_different_orders(self):
         draws = take(MultiSourceSampler(Sources(50, 50), 2, seed=0), 100)
         assert draws[::2] != [d - 50 for d in draws[1::2]]
 
@@ -75,7 +75,7 @@ class TestMultiSourceSampler:
 
     @pytest.mark.parametrize('world_size', [2, 3])
     def test_ranks_share_the_draws_of_one_process(self, world_size):
-        """Also where nothing divides anything: images, batches, processes."""
+        """Also if images, batches and ranks are no multiples of each other."""
         one = take(
             MultiSourceSampler(Sources(5, 7), 3 * world_size, [2, 1], seed=3), 90
         )
@@ -99,7 +99,7 @@ class TestMultiSourceSampler:
         assert found == whole[taken:]
         assert [d.number for d in found] == [d.number for d in whole[taken:]]
 
-    def test_skipping_needs_no_walk(self):
+    def test_skip_takes_constant_time(self):
         sampler = MultiSourceSampler(Sources(5, 7), 4, seed=0)
         sampler.skip(4 * 10**12)
         (first,) = take(sampler, 1)
@@ -131,16 +131,16 @@ class TestMultiSourceSampler:
         st.integers(1, 3),
     )
     def test_any_batch_and_ratio_works_or_is_refused(self, sources, batch, world_size):
-        """Counts are shares rounded down, each pass holds each image once."""
+        """Counts are rounded down, and each pass has every image once."""
         sizes, ratio = zip(*sources)
-        shares = [Fraction(r) / Fraction(sum(ratio)) * batch for r in ratio]
+        parts = [Fraction(r) / Fraction(sum(ratio)) * batch for r in ratio]
         args = world_size, Sources(*sizes), batch, ratio
-        if any(share < 1 for share in shares[1:]):
+        if any(part < 1 for part in parts[1:]):
             with pytest.raises(ValueError, match='no image of a batch'):
                 at_rank(0, *args, seed=0)
             return
         samplers = [at_rank(rank, *args, seed=0) for rank in range(world_size)]
-        counts = [int(share) for share in shares[1:]]
+        counts = [int(part) for part in parts[1:]]
         counts.insert(0, batch - sum(counts))
         iterations = 2 * max(sizes)
         streams = [take(sampler, iterations * batch) for sampler in samplers]
@@ -150,8 +150,8 @@ class TestMultiSourceSampler:
         for size, count in zip(sizes, counts):
             mine = [d - start for d in draws if start <= d < start + size]
             assert len(mine) == count * iterations * world_size
-            laps = [mine[i : i + size] for i in range(0, len(mine), size)]
-            assert all(len(set(lap)) == len(lap) for lap in laps)
+            passes = [mine[i : i + size] for i in range(0, len(mine), size)]
+            assert all(len(set(one)) == len(one) for one in passes)
             start += size
 
     def test_a_negative_skip_is_refused(self):

@@ -1,4 +1,4 @@
-"""Draws, their seeds, and the sampler that yields them."""
+"""SampleKey, seeding from it, and EndlessSampler."""
 
 import pickle
 import random
@@ -20,14 +20,14 @@ def numbers() -> tuple[float, float, float]:
     return random.random(), np.random.rand(), float(torch.rand(()))
 
 
-def test_a_draw_is_an_index_and_survives_the_way_to_a_worker():
+def test_sample_key_is_an_index_and_can_be_pickled():
     draw = pickle.loads(pickle.dumps(SampleKey(3, seed=7, number=11)))
     assert draw == 3
     assert ['a', 'b', 'c', 'd'][draw] == 'd'
     assert (draw.seed, draw.number) == (7, 11)
 
 
-def test_seeded_repeats_and_leaves_the_generators_as_they_were():
+def test_seeded_repeats_and_restores_the_generators():
     torch.manual_seed(5)
     with seeded(1, 2):
         first = numbers()
@@ -41,11 +41,11 @@ def test_seeded_repeats_and_leaves_the_generators_as_they_were():
     assert all(a != b for a, b in zip(first, other))
 
 
-def test_each_pass_holds_every_image_once_in_an_order_of_its_own():
+def test_each_pass_has_every_image_once_in_a_new_order():
     draws = take(EndlessSampler(range(10), seed=3), 30)
-    laps = [draws[i : i + 10] for i in (0, 10, 20)]
-    assert all(sorted(lap) == list(range(10)) for lap in laps)
-    assert laps[0] != laps[1] != laps[2]
+    passes = [draws[i : i + 10] for i in (0, 10, 20)]
+    assert all(sorted(one) == list(range(10)) for one in passes)
+    assert passes[0] != passes[1] != passes[2]
     assert [draw.number for draw in draws] == list(range(30))
 
 
@@ -66,7 +66,7 @@ def test_ranks_share_the_stream_of_one_process():
         assert take(sampler, 20) == whole[rank::2]
 
 
-def test_without_shuffling_the_order_is_that_of_the_dataset():
+def test_without_shuffling_the_order_of_the_dataset_is_kept():
     assert take(EndlessSampler(range(3), shuffle=False, seed=0), 5) == [0, 1, 2, 0, 1]
 
 

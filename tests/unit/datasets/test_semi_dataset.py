@@ -1,4 +1,4 @@
-"""SemiDataset and SemiMultiBranch: aligned views, and no mask where there is none."""
+"""SemiDataset and SemiMultiBranch: aligned views, no masks of unlabeled images."""
 
 import shutil
 from pathlib import Path
@@ -45,7 +45,7 @@ UNLABELED = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Seven images of coordinates in VOC layout, 2 labeled and 5 not."""
+    """Seven images of coordinates in VOC layout, 2 labeled and 5 unlabeled."""
     for part in ('JPEGImages', 'SegmentationClass'):
         (tmp_path / part).mkdir()
     rows, cols = np.mgrid[:20, :24]
@@ -86,7 +86,7 @@ def draw(index: int, number: int = 0) -> SampleKey:
 
 
 class TestSemiDataset:
-    def test_parts_follow_each_other(self, folder):
+    def test_unlabeled_images_come_after_labeled_ones(self, folder):
         dataset = semi(folder)
         assert (len(dataset), dataset.cumulative_sizes) == (7, [2, 7])
         names = [Path(dataset.get_data_info(i)['img_path']).stem for i in range(7)]
@@ -97,7 +97,7 @@ class TestSemiDataset:
             with pytest.raises(IndexError, match=rf'index {index} is outside \[0, 7\)'):
                 dataset[index]
 
-    def test_views_carry_their_labels_and_valid_area(self, folder):
+    def test_views_have_labels_and_valid_area(self, folder):
         dataset = semi(folder)
         sup = dataset[draw(1)]['data_samples']['sup']
         assert sup.gt_sem_seg.shape == sup.valid_map.shape == (16, 16)
@@ -117,12 +117,12 @@ class TestSemiDataset:
         for a, b in zip(expected, found, strict=True):
             assert all(torch.equal(a[k], b[k]) for k in FIELD[1:])
 
-    def test_a_folder_of_unlabeled_images_is_the_same(self, folder, tmp_path):
-        bare = tmp_path / 'bare'
-        bare.mkdir()
+    def test_folder_of_unlabeled_images_gives_the_same_samples(self, folder, tmp_path):
+        images = tmp_path / 'images'
+        images.mkdir()
         for name in range(2, 7):
-            shutil.copy(folder / 'JPEGImages' / f'{name}.png', bare)
-        plain = {'type': 'ImageFolder', 'data_root': str(bare)}
+            shutil.copy(folder / 'JPEGImages' / f'{name}.png', images)
+        plain = {'type': 'ImageFolder', 'data_root': str(images)}
         dataset = semi(folder, plain | {'pipeline': UNLABELED})
         assert len(dataset) == 7
         for i in range(2, 7):
@@ -148,13 +148,13 @@ class TestSemiDataset:
         with pytest.raises(ValueError, match='PascalVOCDataset contains Load'):
             semi(folder, part(folder, 'unlabeled', pipeline))
 
-    def test_a_mask_that_slips_through_is_noticed(self, folder):
-        class Smuggler:
+    def test_mask_added_by_a_transform_is_detected(self, folder):
+        class AddMask:
             def __call__(self, results):
                 seg = np.zeros(results['img'].shape[:2], np.uint8)
                 return results | {'gt_seg_map': seg}
 
-        pipeline = [LOAD, branches(unsup_weak=[Smuggler(), PACK])]
+        pipeline = [LOAD, branches(unsup_weak=[AddMask(), PACK])]
         dataset = semi(folder, part(folder, 'unlabeled', pipeline))
         with pytest.raises(RuntimeError, match=r'3\.png: a mask reached'):
             dataset[3]
@@ -187,14 +187,14 @@ class TestSemiDataset:
 
     def test_split_beside_a_list_or_a_wrapper_is_refused(self, folder):
         labeled = part(folder, 'labeled', LABELED)
-        bare = {k: v for k, v in labeled.items() if k != 'ann_file'}
+        without_list = {k: v for k, v in labeled.items() if k != 'ann_file'}
         with pytest.raises(ValueError, match=r"unlabeled\.ann_file='labeled\.txt'"):
-            SemiDataset(bare, labeled, split='splits/a')
-        repeated = {'type': 'RepeatDataset', 'dataset': bare, 'times': 2}
+            SemiDataset(without_list, labeled, split='splits/a')
+        repeated = {'type': 'RepeatDataset', 'dataset': without_list, 'times': 2}
         with pytest.raises(ValueError, match='plain dataset as labeled'):
-            SemiDataset(repeated, bare, split='splits/a')
+            SemiDataset(repeated, without_list, split='splits/a')
 
-    def test_a_sample_depends_on_its_draw_alone(self, folder):
+    def test_sample_depends_only_on_its_key(self, folder):
         dataset = semi(folder)
         first = dataset[draw(3, 9)]['inputs']['unsup_strong']
         dataset[draw(0, 1)]
@@ -202,7 +202,7 @@ class TestSemiDataset:
         others = [dataset[draw(3, n)]['inputs']['unsup_strong'] for n in range(5)]
         assert not all(torch.equal(other, first) for other in others)
 
-    def test_batches_depend_neither_on_workers_nor_on_what_was_skipped(self, folder):
+    def test_batches_do_not_depend_on_workers_or_skipping(self, folder):
         dataset = semi(folder)
 
         def batches(workers: int, skipped: int) -> list[dict]:
@@ -240,7 +240,7 @@ class TestSemiDataset:
 
 class TestSemiMultiBranch:
     def test_views_are_aligned_and_decoded_once(self, folder, monkeypatch):
-        """The colors of the images are coordinates: views show the same place."""
+        """The colors are coordinates, so that aligned views are equal."""
         unlabeled = [
             LOAD,
             *GEOMETRY,
@@ -264,13 +264,13 @@ class TestSemiMultiBranch:
         assert len(calls) == 5
 
     def test_a_branch_cannot_change_another(self):
-        class Blacken:
+        class SetToZero:
             def __call__(self, results):
                 results['img'][...] = 0
                 return results
 
         img = np.full((4, 5, 3), 9, np.uint8)
-        step = SemiMultiBranch(unsup_strong=[Blacken(), PACK], unsup_weak=[PACK])
+        step = SemiMultiBranch(unsup_strong=[SetToZero(), PACK], unsup_weak=[PACK])
         sample = step({'img': img, 'img_shape': (4, 5)})
         assert sample['inputs']['unsup_strong'].unique().tolist() == [0]
         assert sample['inputs']['unsup_weak'].unique().tolist() == [9]

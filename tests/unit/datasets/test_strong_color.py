@@ -1,4 +1,4 @@
-"""Color operations against slow formulas, and how often each is drawn."""
+"""Color transforms against independent formulas, and the weights of their choice."""
 
 import colorsys
 
@@ -62,15 +62,17 @@ class TestFormulas:
         assert (found == found[..., :1]).all()
         assert color_ops.to_gray(np.full((1, 1, 3), [255, 0, 0], np.uint8)).max() == 76
 
-    @pytest.mark.parametrize('turn', [-0.25, 0.0, 0.1, 0.5])
-    def test_hue(self, img, turn):
-        found = color_ops.shift_hue(img, turn)
+    @pytest.mark.parametrize('rotation', [-0.25, 0.0, 0.1, 0.5])
+    def test_hue(self, img, rotation):
+        found = color_ops.shift_hue(img, rotation)
         for color, expected in zip(found.reshape(-1, 3), img.reshape(-1, 3)):
             h, s, v = colorsys.rgb_to_hsv(*(expected / 255))
-            turned = 255 * np.array(colorsys.hsv_to_rgb((h + turn) % 1, s, v))
-            np.testing.assert_allclose(color, turned, atol=0.51)
+            expected_color = 255 * np.array(
+                colorsys.hsv_to_rgb((h + rotation) % 1, s, v)
+            )
+            np.testing.assert_allclose(color, expected_color, atol=0.51)
 
-    def test_a_third_of_a_turn_makes_red_green(self):
+    def test_hue_rotation_by_a_third_maps_red_to_green(self):
         red = np.full((1, 1, 3), [200, 0, 0], np.uint8)
         np.testing.assert_allclose(
             color_ops.shift_hue(red, 1 / 3)[0, 0], [0, 200, 0], atol=0.51
@@ -88,7 +90,7 @@ class TestFormulas:
                     255 * below / (levels.size - lowest), abs=0.51
                 )
 
-    def test_equalize_leaves_a_plain_image(self):
+    def test_equalize_keeps_a_constant_image(self):
         plain = np.full((4, 4, 3), 77, np.uint8)
         np.testing.assert_array_equal(color_ops.equalize(plain), plain)
 
@@ -113,7 +115,7 @@ class TestFormulas:
                 expected += weights[y] * weights[x] * window
         np.testing.assert_allclose(color_ops.blur(img, sigma, kernel), expected, atol=2)
 
-    def test_a_blur_of_free_size_keeps_the_mean(self, img):
+    def test_blur_with_automatic_kernel_size_keeps_the_mean(self, img):
         img = np.tile(img, (8, 8, 1))
         found = color_ops.blur(img, 2.0)
         assert found.std() < img.std() / 4
@@ -122,7 +124,7 @@ class TestFormulas:
 
 class TestTransforms:
     @pytest.mark.parametrize('op', OPS)
-    def test_they_see_rgb_and_change_no_input(self, img, op):
+    def test_change_gets_rgb_and_the_input_is_unchanged(self, img, op):
         seen = []
 
         class Spy(op):
@@ -140,7 +142,7 @@ class TestTransforms:
         assert (found != before).any()
 
     @pytest.mark.parametrize('op', OPS)
-    def test_padding_keeps_its_color_and_does_not_count(self, img, op):
+    def test_padding_is_unchanged_and_ignored(self, img, op):
         pad = RandomCropPad((16, 20), pad_val=(1, 2, 3))
         results = pad({'img': img})
         inside = results['valid_map'] == 1
@@ -152,7 +154,7 @@ class TestTransforms:
         assert (found[~inside] == (1, 2, 3)).all()
 
     @pytest.mark.parametrize('op', OPS)
-    def test_a_crop_that_is_all_padding_stays(self, img, op):
+    def test_crop_of_padding_only_is_unchanged(self, img, op):
         results = {'img': img, 'valid_map': np.zeros(img.shape[:2], np.uint8)}
         np.testing.assert_array_equal(op()(results)['img'], img)
 
@@ -164,7 +166,7 @@ class TestTransforms:
             3,
         )
 
-    def test_distortion_is_that_of_mmseg(self, img):
+    def test_distortion_equals_that_of_mmseg(self, img):
         for seed in range(10):
             np.random.seed(seed)
             found = SemiPhotoMetricDistortion(hue_delta=9)({'img': img})['img']
@@ -172,7 +174,7 @@ class TestTransforms:
             expected = PhotoMetricDistortion(hue_delta=9)({'img': img})['img']
             np.testing.assert_array_equal(found, expected)
 
-    def test_jitter_draws_from_its_ranges_in_any_order(self, monkeypatch):
+    def test_jitter_draws_from_its_ranges_in_random_order(self, monkeypatch):
         bounds = {
             'adjust_brightness': (0.5, 1.5),
             'adjust_contrast': (0.6, 1.4),
@@ -233,7 +235,7 @@ class TestTransforms:
 
 
 class Mark:
-    """Writes its number into the image."""
+    """Append its number to the results."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -243,7 +245,7 @@ class Mark:
         return results
 
 
-def test_exactly_one_is_drawn_as_often_as_its_weight_says():
+def test_one_transform_is_drawn_according_to_its_weight():
     weights = (0.3, 0.5, 0.1, 0.1, 0.5)
     choice = WeightedChoice([Mark(i) for i in range(5)], weights)
     np.random.seed(0)

@@ -1,4 +1,4 @@
-"""Crops that carry their valid area, rescaling, packing."""
+"""Crops with their valid area, rescaling, packing."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 from mmseg.datasets.transforms import RandomFlip
+from mmseg.models import SegDataPreProcessor
 from PIL import Image
 
 from mmseg_wsss.datasets.transforms import (
@@ -18,10 +19,11 @@ from mmseg_wsss.datasets.transforms import (
     RandomCropPad,
     RandomRescale,
 )
+from mmseg_wsss.models.utils import valid_maps
 
 
 def sample(height: int, width: int) -> dict:
-    """An image whose pixels say where they come from; no pixel has color 255."""
+    """An image with coordinates as colors; no value is 255."""
     rows, cols = np.mgrid[:height, :width]
     img = np.stack([rows % 250, cols % 250, (rows + cols) % 250], 2).astype(np.uint8)
     return {
@@ -35,7 +37,7 @@ def sample(height: int, width: int) -> dict:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 1000))
-def test_valid_area_is_exactly_where_the_image_lies(height, width, seed):
+def test_valid_area_equals_the_area_of_the_image(height, width, seed):
     np.random.seed(seed)
     crop = RandomCropPad((16, 24), pad_val=(255, 255, 255))(sample(height, width))
     assert crop['img'].shape == (16, 24, 3)
@@ -43,7 +45,7 @@ def test_valid_area_is_exactly_where_the_image_lies(height, width, seed):
     assert crop['valid_map'].sum() == min(height, 16) * min(width, 24)
 
 
-def test_masks_are_cut_like_the_image_and_padded_with_ignore():
+def test_masks_are_cropped_with_the_image_and_padded_with_255():
     results = sample(10, 40)
     results |= {'gt_seg_map': results['img'][..., 1], 'seg_fields': ['gt_seg_map']}
     crop = RandomCropPad((16, 24))(results)
@@ -60,7 +62,7 @@ def test_every_window_position_can_be_drawn():
     assert starts == {0, 1, 2}
 
 
-def test_a_later_flip_carries_the_valid_area():
+def test_flip_after_crop_flips_the_valid_area():
     np.random.seed(1)
     crop = RandomCropPad((8, 24), pad_val=(255, 255, 255))(sample(8, 10))
     flipped = RandomFlip(prob=1.0)(crop)
@@ -86,13 +88,13 @@ def white_image(steps: list[dict], folder: Path) -> dict:
         return Compose(kinds)({'img_path': str(file)})
 
 
-def test_padding_that_leaves_the_valid_area_behind_is_refused(tmp_path):
+def test_padding_of_the_image_alone_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"white\.png: .*mmcv's Pad.*RandomCropPad"):
         white_image([{'type': 'Pad', 'size': (40, 60)}], tmp_path)
 
 
 @pytest.mark.parametrize('steps', ADDED.values(), ids=list(ADDED))
-def test_what_mmsegs_transforms_add_is_no_image(steps, tmp_path):
+def test_pixels_added_by_mmsegs_transforms_are_invalid(steps, tmp_path):
     packed = white_image(steps, tmp_path)
     valid = packed['data_samples'].valid_map.data[0]
     img = packed['inputs']
@@ -118,6 +120,28 @@ def test_packing_gives_tags_valid_map_and_its_box():
     assert 'gt_sem_seg' not in data
 
 
+@pytest.mark.parametrize('loader', ['LoadImageFromFile', 'LoadImageFromNDArray'])
+def test_image_of_mmsegs_loaders_is_valid_everywhere(loader, tmp_path):
+    """Test pipelines with mmseg's names work, as mmseg's entry points need them."""
+    img = sample(10, 12)['img']
+    Image.fromarray(img[..., ::-1]).save(tmp_path / 'a.png')
+    steps = [{'type': loader}, {'type': 'Resize', 'scale': (24, 20)}]
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        pipeline = Compose([*steps, {'type': 'PackWeakInputs'}])
+    packed = pipeline({'img_path': str(tmp_path / 'a.png'), 'img': img})
+    data = packed['data_samples']
+    assert packed['inputs'].shape == (3, 20, 24)
+    assert data.valid_map.data.shape == (1, 20, 24)
+    assert data.valid_map.data.all()
+    assert data.img_box == (0, 20, 0, 24)
+    batch = SegDataPreProcessor(size=(32, 32))(
+        {'inputs': [packed['inputs']], 'data_samples': [data]}, training=True
+    )
+    valid = valid_maps(batch['data_samples'], batch['inputs'])
+    assert valid[0, :20, :24].all()
+    assert valid.sum() == 20 * 24
+
+
 def test_packing_refuses_a_valid_area_of_another_size():
     crop = RandomCropPad((16, 24))(sample(10, 12))
     crop['img'] = crop['img'][:8]
@@ -133,7 +157,7 @@ def test_rescale_keeps_proportions_and_bounds():
         assert abs(width - 2 * height) <= 1
 
 
-def test_one_factor_a_batch_is_an_option():
+def test_one_factor_per_batch():
     rescale = RandomRescale((0.5, 2.0), batch_size=4)
     heights = [
         rescale(sample(100, 50) | {'sample_key': (7, number)})['img'].shape[0]

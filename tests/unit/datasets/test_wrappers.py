@@ -1,4 +1,4 @@
-"""WeakDataset: tags in, and no mask anywhere near a training sample."""
+"""WeakDataset: samples with tags, and no mask in training."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def voc_tags() -> ImageTags:
     return ImageTags({'0': [3], '1': [0], '2': [1, 5]}, classes)
 
 
-def test_training_samples_carry_tags_and_never_a_mask(inner):
+def test_training_samples_have_tags_and_no_mask(inner):
     dataset = WeakDataset(inner, PIPELINE, voc_tags())
     for i in range(3):
         assert 'seg_map_path' not in dataset.get_data_info(i)
@@ -82,13 +82,13 @@ def test_a_pipeline_that_loads_masks_is_refused(inner):
         WeakDataset(inner, pipeline, voc_tags())
 
 
-def test_a_mask_that_slips_through_is_noticed(inner):
-    class Smuggler:
+def test_mask_added_by_a_transform_is_detected(inner):
+    class AddMask:
         def __call__(self, results):
             results['gt_seg_map'] = np.zeros((16, 16), dtype=np.uint8)
             return results
 
-    pipeline = [PIPELINE[0], PIPELINE[3], Smuggler(), PIPELINE[-1]]
+    pipeline = [PIPELINE[0], PIPELINE[3], AddMask(), PIPELINE[-1]]
     dataset = WeakDataset(inner, pipeline, voc_tags())
     with pytest.raises(RuntimeError, match=r'0\.jpg.*mask reached'):
         dataset[0]
@@ -103,6 +103,23 @@ def test_evaluation_keeps_masks_and_derives_tags_from_them(inner):
     assert data.gt_sem_seg.data.unique().tolist() == [2]
     assert torch.nonzero(data.gt_tags.label).ravel().tolist() == [1]
     assert dataset[0]['data_samples'].gt_tags.label.sum() == 0
+
+
+def test_test_pipeline_with_mmsegs_loaders_equals_that_of_the_strict_ones(inner):
+    samples = []
+    for image, mask in (
+        ('LoadImageFromFile', 'LoadAnnotations'),
+        ('LoadImageStrict', 'LoadAnnotationsStrict'),
+    ):
+        resize = {'type': 'Resize', 'scale': (48, 40)}
+        pipeline = [{'type': image}, resize, {'type': mask}, PIPELINE[-1]]
+        samples.append(WeakDataset(inner, pipeline, voc_tags(), test_mode=True)[2])
+    (ours, theirs) = samples
+    assert torch.equal(ours['inputs'], theirs['inputs'])
+    for key in ('gt_sem_seg', 'valid_map'):
+        found, expected = (getattr(s['data_samples'], key).data for s in samples)
+        assert torch.equal(found, expected)
+    assert ours['data_samples'].img_box == theirs['data_samples'].img_box
 
 
 def test_an_image_without_an_entry_is_named(inner):
@@ -125,7 +142,7 @@ def test_other_sources_of_tags_are_refused(inner, folder, monkeypatch, tags, mes
         WeakDataset(inner, PIPELINE, tags)
 
 
-def test_a_sample_depends_on_its_draw_alone(inner):
+def test_sample_depends_only_on_its_key(inner):
     dataset = WeakDataset(inner, PIPELINE, voc_tags())
     first = dataset[SampleKey(1, seed=0, number=9)]['inputs']
     np.random.seed(123)
@@ -144,7 +161,7 @@ def test_rejected_images_are_replaced_by_the_next(inner):
     assert dataset[0]['data_samples'].img_path.endswith('2.jpg')
 
 
-def test_a_pipeline_that_rejects_everything_says_so(inner):
+def test_pipeline_that_rejects_every_image_is_an_error(inner):
     class Reject:
         def __call__(self, results):
             return None
@@ -154,7 +171,7 @@ def test_a_pipeline_that_rejects_everything_says_so(inner):
         dataset[0]
 
 
-def test_a_plain_folder_and_a_csv_are_enough(folder, tmp_path):
+def test_image_folder_with_csv_tags(folder, tmp_path):
     csv = tmp_path / 'tags.csv'
     csv.write_text('image,tags\n0,cat\n1,dog\n2,cat;dog\n')
     dataset = DATASETS.build(

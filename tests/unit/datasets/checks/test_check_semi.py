@@ -1,4 +1,4 @@
-"""The check of data sets, where a part of the images has no masks."""
+"""The data check of data sets with unlabeled images."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def config(tmp_path: Path) -> Config:
     return Config({'train_dataloader': {'dataset': data}})
 
 
-def test_masks_of_the_unlabeled_part_are_not_looked_at(config, tmp_path):
+def test_masks_of_the_unlabeled_part_are_not_checked(config, tmp_path):
     (tmp_path / 'masks/b.png').write_bytes(b'broken')
     (tmp_path / 'masks/c.png').unlink()
     splits, findings = splits_from_config(config)
@@ -53,7 +53,7 @@ def test_masks_of_the_unlabeled_part_are_not_looked_at(config, tmp_path):
     assert found.location.endswith('masks/a.png')
 
 
-def test_a_plain_folder_serves_as_unlabeled_part(config, tmp_path):
+def test_image_folder_as_unlabeled_part(config, tmp_path):
     (tmp_path / 'images/c.png').write_bytes(b'broken')
     config.train_dataloader.dataset.unlabeled = {
         'type': 'ImageFolder',
@@ -65,7 +65,7 @@ def test_a_plain_folder_serves_as_unlabeled_part(config, tmp_path):
     assert found.location.endswith('images/c.png')
 
 
-def test_a_folder_named_after_a_published_split_holds_that_split(config, tmp_path):
+def test_folder_with_the_name_of_a_published_split_is_checked(config, tmp_path):
     folder = tmp_path / 'voc-classic_92'
     (tmp_path / 'mine_1').rename(folder)
     for part in ('labeled', 'unlabeled'):
@@ -78,7 +78,7 @@ def test_a_folder_named_after_a_published_split_holds_that_split(config, tmp_pat
     assert 'voc-classic_92' in found.message
 
 
-def test_lists_of_a_published_split_bear_its_name(config, tmp_path, shared):
+def test_lists_of_a_published_split_are_accepted(config, tmp_path, shared):
     folder = tmp_path / 'voc-classic_92'
     (tmp_path / 'mine_1').rename(folder)
     listed = shared / 'data/splits/voc/classic_92/labeled.txt'

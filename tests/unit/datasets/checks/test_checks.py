@@ -1,4 +1,4 @@
-"""Every kind of damage is found, and nothing in what is whole."""
+"""The data check finds every kind of damage, and nothing in intact data."""
 
 import io
 import json
@@ -60,14 +60,14 @@ def found(report):
 
 
 def one(root, workers=0, tags=None):
-    """The only finding."""
+    """Return the only finding."""
     findings = check_splits(folders(root, tags), workers).findings
     assert len(findings) == 1, findings
     return findings[0]
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_a_whole_data_set_has_no_findings(root, workers):
+def test_intact_data_set_has_no_findings(root, workers):
     tags = ImageTags({name: [0] for name in NAMES}, ['dog', 'cat'])
     report = check_splits(folders(root, tags), workers)
     assert report.findings == []
@@ -102,7 +102,7 @@ def test_flipped_bit_in_a_png(root):
     assert one(root).kind == 'unreadable mask'
 
 
-def test_a_file_that_is_no_image(root):
+def test_text_file_as_image(root):
     (root / 'JPEGImages/a.jpg').write_text('hello')
     assert 'cannot identify' in one(root).message
 
@@ -205,7 +205,7 @@ def test_paths_that_leave_the_data_root_are_not_opened(root, entry, monkeypatch)
     assert len(opened) > 0 and report.images['train'] == 1
 
 
-def test_tags_and_images_that_do_not_belong_together(root):
+def test_tags_without_images_and_images_without_tags(root):
     tags = {'a': [0], 'c': [0], 'd': [0], 'gone': [0]}
     locations = {'gone': 'tags.csv:7'}
     tags = ImageTags(tags, ['dog', 'cat'], 'tags.csv', locations)

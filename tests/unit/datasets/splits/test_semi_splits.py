@@ -1,4 +1,4 @@
-"""Drawing splits, recognizing published ones, and every kind of upstream line."""
+"""Draws of splits, published splits, and the formats of their lists."""
 
 import importlib.util
 import json
@@ -20,7 +20,7 @@ NAMES = [f'{i:03d}' for i in range(40)]
 
 
 class TestDraw:
-    def test_published_sizes_are_shares_rounded_up(self):
+    def test_published_sizes_are_ratios_rounded_up(self):
         counts = {10582: (662, 1323, 2646, 5291), 2975: (186, 372, 744, 1488)}
         for total, expected in counts.items():
             names = [str(i) for i in range(total)]
@@ -39,7 +39,7 @@ class TestDraw:
         assert draw_split(NAMES, '10', seed=2).labeled != first.labeled
 
     @pytest.mark.parametrize('balanced', [False, True])
-    def test_smaller_splits_are_part_of_larger_ones(self, balanced):
+    def test_smaller_splits_are_subsets_of_larger_ones(self, balanced):
         tags = (
             ImageTags({n: [int(n) % 3] for n in NAMES}, [*'abc']) if balanced else None
         )
@@ -55,16 +55,16 @@ class TestDraw:
         assert plain.labeled not in [fold.labeled for fold in folds]
         assert [fold.name for fold in folds[:2]] == ['seed0-fold0_10', 'seed0-fold1_10']
 
-    def test_a_rare_class_comes_as_often_as_a_common_one(self):
-        """36 images of class a, 4 of b: a balanced 8 has 4 of each."""
+    def test_balanced_split_has_as_many_rare_as_common_classes(self):
+        """Of 36 images of class a and 4 of b, a balanced split of 8 has 4 of each."""
         tags = ImageTags({n: [int(n) >= 36] for n in NAMES}, [*'ab'])
         for seed in range(5):
             split = draw_split(NAMES, '8', seed, tags=tags)
             assert sum(int(n) >= 36 for n in split.labeled) == 4
             assert split.name == f'seed{seed}-balanced_8'
 
-    def test_balancing_counts_every_class_of_an_image(self):
-        """Images of a and b at once leave no need for those of one alone."""
+    def test_balancing_counts_all_classes_of_an_image(self):
+        """Images of both a and b count for both classes."""
         rows = {n: [0, 1] if int(n) < 4 else [2] for n in NAMES}
         split = draw_split(NAMES, '8', tags=ImageTags(rows, [*'abc']))
         assert sum(int(n) < 4 for n in split.labeled) == 4
@@ -74,7 +74,7 @@ class TestDraw:
         assert set(NAMES[:5]) < set(draw_split(NAMES, '6', tags=tags).labeled)
 
     @pytest.mark.parametrize('size', ['0', '40', '41', '1/0', '0/4', '1.5', 'x', '-3'])
-    def test_sizes_that_leave_nothing_are_named(self, size):
+    def test_invalid_sizes_are_named(self, size):
         with pytest.raises(ValueError, match=re.escape(size)):
             draw_split(NAMES, size)
 
@@ -198,7 +198,7 @@ class TestPublished:
             counts[family] = len(own & {*read_list(path)})
         assert counts == {'cps': 93, 'u2pl': 662}
 
-    def test_the_unlabeled_ones_follow_from_all(self, shared):
+    def test_unlabeled_images_are_the_rest_of_all(self, shared):
         voc = shared / 'data/splits/voc'
         split = import_split(
             voc / 'classic_92/labeled.txt', 'voc', everything=voc / 'train_aug.txt'
@@ -207,7 +207,7 @@ class TestPublished:
         expected = read_list(voc / 'classic_92/unlabeled.txt')
         assert sorted(split.unlabeled) == sorted(expected)
 
-    def test_the_order_does_not_matter_and_an_image_does(self):
+    def test_digest_depends_on_images_and_not_on_their_order(self):
         assert digest(['a', 'b']) == digest(['b', 'a']) != digest(['a', 'c'])
         assert identify(['a', 'b']) is None
 
@@ -220,7 +220,7 @@ def lists(tmp_path: Path) -> Path:
 
 
 class TestImport:
-    def test_other_lists_need_a_family(self, lists):
+    def test_unpublished_lists_need_a_family(self, lists):
         paths = lists / 'labeled.txt', 'voc', lists / 'unlabeled.txt'
         with pytest.raises(ValueError, match=r'2 labeled .* name a family'):
             import_split(*paths)
@@ -239,21 +239,23 @@ class TestImport:
             ('Mine_2', None, "family must consist of.*'Mine_2'"),
         ],
     )
-    def test_names_are_not_given_to_other_images(self, lists, family, size, message):
+    def test_names_of_published_splits_are_refused_for_other_images(
+        self, lists, family, size, message
+    ):
         paths = lists / 'labeled.txt', 'voc', lists / 'unlabeled.txt'
         with pytest.raises(ValueError, match=message):
             import_split(*paths, family=family, size=size)
 
-    def test_lists_of_the_right_length_are_not_enough(self):
+    def test_lists_of_equal_length_but_other_images_are_refused(self):
         labeled = [f'{i}' for i in range(92)]
         unlabeled = [f'{i}' for i in range(92, 10582)]
         with pytest.raises(ValueError, match='voc-classic_92 has other labeled'):
             SemiSplit('voc-classic', '92', labeled, unlabeled)
-        # COCO's lists are known by their length alone.
+        # COCO's lists are identified by their length only.
         names = [f'{i:012d}' for i in range(118287)]
         assert SemiSplit('coco-unimatch', '1_512', names[:232], names[232:])
 
-    def test_a_published_split_keeps_its_name(self, shared, tmp_path):
+    def test_published_split_cannot_be_renamed(self, shared, tmp_path):
         folder = shared / 'data/splits/voc/classic_92'
         labeled, unlabeled = folder / 'labeled.txt', folder / 'unlabeled.txt'
         with pytest.raises(
@@ -276,7 +278,7 @@ class TestImport:
                 lists / 'labeled.txt', 'voc', lists / 'unlabeled.txt', family='mine'
             )
 
-    def test_an_image_that_is_not_among_all_is_named(self, lists):
+    def test_image_missing_in_the_list_of_all_is_named(self, lists):
         with pytest.raises(ValueError, match=r'2007_000001 of .* is not in'):
             import_split(
                 lists / 'labeled.txt', 'voc', everything=lists / 'unlabeled.txt'
@@ -370,7 +372,7 @@ class TestTool:
         assert main([*command, '--family', 'mine']) == 0
         assert read_list(lists / 'out/mine_2/unlabeled.txt') == ['2007_000003']
 
-    def test_says_what_is_missing(self, main, lists, tmp_path, capsys):
+    def test_missing_lists_are_named(self, main, lists, tmp_path, capsys):
         (lists / 'unlabeled.txt').unlink()
         command = ['import', 'out', '--dataset', 'voc', '--from']
         assert main([*command, str(lists / 'labeled.txt')]) == 1
@@ -379,7 +381,7 @@ class TestTool:
         assert main([*command, str(lists)]) == 1
         assert 'no list with "labeled"' in capsys.readouterr().err
 
-    def test_shows_what_is_published(self, main, capsys):
+    def test_show_lists_published_splits(self, main, capsys):
         assert main(['show']) == 0
         found = capsys.readouterr().out
         assert all(name in found for name in PUBLISHED)

@@ -1,4 +1,4 @@
-"""Label files of every kind, for the tests of image tags."""
+"""Tag files and annotations for the tests of image tags."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Image tags: every source, every kind of mistake."""
+"""Image tags: all sources and all kinds of problems."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def save_mask(path, labels, mode='L'):
     return path
 
 
-# What a reader makes of a good file
+# Valid files
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_coco_with_ids_in_any_order(tmp_path):
     assert as_dict(only_b) == {'b': ['traffic light']}
 
 
-def test_coco_with_categories_that_are_no_class(tmp_path):
+def test_coco_categories_outside_the_classes(tmp_path):
     path = coco(tmp_path / 'c.json')
     found = problems(tags_from_coco, path, ['dog', 'traffic light'])
     assert len(found) == 1 and "unknown tag 'person'" in found[0]
     assert 'image 7' in found[0]
-    tags = tags_from_coco(path, ['dog', 'traffic light'], drop_unknown=True)
+    tags = tags_from_coco(path, ['dog', 'traffic light'], skip_unknown=True)
     assert as_dict(tags) == {'a': ['dog'], 'b': ['traffic light']}
 
 
@@ -98,7 +98,7 @@ def test_voc_xml(tmp_path):
     voc_xml(tmp_path, 'a', [('person', 0), ('dog', 1), ('person', 0)])
     voc_xml(tmp_path, 'b', [('traffic light', 0)])
     assert as_dict(tags_from_voc_xml(tmp_path, CLASSES)) == WANTED
-    easy = tags_from_voc_xml(tmp_path, CLASSES, keep_difficult=False)
+    easy = tags_from_voc_xml(tmp_path, CLASSES, skip_difficult=True)
     assert as_dict(easy) == {'a': ['person'], 'b': ['traffic light']}
     some = tags_from_voc_xml(tmp_path, CLASSES, images=['b'])
     assert some.names == ('b',)
@@ -132,7 +132,7 @@ def test_images_of_other_splits_may_lack_tags(tmp_path, kind):
     else:
         for i in range(4):
             voc_xml(tmp_path, str(i), [('cat', i // 3)])
-        load = partial(tags_from_voc_xml, tmp_path, ['cat'], keep_difficult=False)
+        load = partial(tags_from_voc_xml, tmp_path, ['cat'], skip_difficult=True)
     tags = load(images=['0', '1', '2'])
     assert as_dict(tags) == {'0': ['cat'], '1': ['cat'], '2': ['cat']}
     assert "image '3': no tag" in problems(load, images=['0', '3'])[0]
@@ -240,7 +240,7 @@ def test_real_masks(shared):
     assert min(tags.counts().values()) > 0
 
 
-# Files written and read again
+# Round trips
 
 
 @pytest.mark.parametrize('name', ['t.json', 't.csv', 't.txt', 't.lst'])
@@ -255,7 +255,7 @@ def test_round_trip(tmp_path, name):
     assert os.listdir(tmp_path) == [name]
 
 
-def test_save_refuses_what_could_not_be_read_back(tmp_path):
+def test_save_refuses_names_with_separators(tmp_path):
     tags = ImageTags({'a': [0]}, ['dog;cat'])
     with pytest.raises(ValueError, match="'dog;cat' of image 'a' contains ';'"):
         tags.save(tmp_path / 't.csv')
@@ -264,7 +264,7 @@ def test_save_refuses_what_could_not_be_read_back(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-# Mistakes
+# Problems
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_repeated_json_key_is_found(tmp_path):
     assert found == [f"{path}:4: duplicate image 'a', first at {path}:1"]
 
 
-def test_json_lines_are_right_where_strings_hold_json(tmp_path):
+def test_json_lines_are_right_if_strings_contain_json(tmp_path):
     classes = ['", "x": ', 'a\\"b":']
     names = ['q": ["', 'tail\\', 'p']
     text = ',\n'.join(f'{json.dumps(n)}: {json.dumps(classes)}' for n in names)
@@ -329,7 +329,7 @@ def test_problems_are_shortened_in_the_text_only():
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_images_without_tags_on_demand(tmp_path):
+def test_images_without_tags_are_allowed_by_option(tmp_path):
     path = write(tmp_path / 't.csv', 'a,dog\nb,\nc\n')
     found = problems(ImageTags.load, path, CLASSES)
     hint = 'no tag (allow_empty=True accepts images without tags)'
@@ -359,7 +359,7 @@ def test_class_names_that_are_numbers_are_names(tmp_path):
     assert ImageTags.load(path, ['3', '7']).vector('a').tolist() == [0, 1]
 
 
-def test_check_and_vector_name_the_image_and_the_place(tmp_path):
+def test_check_and_vector_name_image_and_location(tmp_path):
     path = write(tmp_path / 't.csv', 'a,dog\nb,person\n')
     tags = ImageTags.load(path, CLASSES)
     tags.check(['a'])
@@ -369,7 +369,7 @@ def test_check_and_vector_name_the_image_and_the_place(tmp_path):
         tags.vector('z')
 
 
-def test_a_vector_is_a_copy():
+def test_vector_is_a_copy():
     tags = ImageTags({'a': [1]}, CLASSES)
     tags.vector('a')[:] = 7
     assert tags.vector('a').tolist() == [0, 1, 0]

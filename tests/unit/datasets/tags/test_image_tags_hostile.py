@@ -1,4 +1,4 @@
-"""Image tags from hostile files: nothing executed, nothing read from outside."""
+"""Image tags from hostile files: no code runs, no other file is read."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class _Payload:
     'name', ['t.npy', 't.npz', 't.pkl', 't.pth', 't.json', 't.csv']
 )
 @pytest.mark.parametrize('writer', ['numpy', 'pickle'])
-def test_pickles_are_refused_unread(tmp_path, name, writer):
+def test_pickles_are_refused_without_unpickling(tmp_path, name, writer):
     mark = tmp_path / 'executed'
     path = tmp_path / name
     with open(path, 'wb') as file:
@@ -37,12 +37,12 @@ def test_pickles_are_refused_unread(tmp_path, name, writer):
     assert str(path) in str(caught.value)
     assert 'image_tags.py' in str(caught.value)
     assert not mark.exists()
-    with open(path, 'rb') as file:  # the payload does work
+    with open(path, 'rb') as file:  # the payload works
         np.load(file, allow_pickle=True) if writer == 'numpy' else pickle.load(file)
     assert mark.exists()
 
 
-def test_conversion_that_the_message_suggests(tmp_path, monkeypatch):
+def test_conversion_command_of_the_message(tmp_path, monkeypatch):
     vectors = {'2007_000032': np.array([1.0, 0.0, 1.0]), 'b': np.array([0.0, 1.0, 0.0])}
     np.save(tmp_path / 'cls_labels.npy', vectors, allow_pickle=True)
     with pytest.raises(ValueError, match='never read') as caught:
@@ -116,6 +116,6 @@ def test_image_id(name, wanted):
 
 
 @pytest.mark.parametrize('name', ['', ' ', '.', 'a\nb', 'a\0b'])
-def test_image_id_refuses_what_is_no_name(name):
+def test_image_id_refuses_invalid_names(name):
     with pytest.raises(ValueError, match='not a valid image name'):
         image_id(name)

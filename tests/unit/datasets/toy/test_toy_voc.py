@@ -1,4 +1,4 @@
-"""The generated data set: the same bytes, true masks, telling heads on plain bodies."""
+"""The generated data set: reproducible bytes, correct masks, heads and bodies."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_the_same_arguments_give_the_same_bytes(toy, tmp_path):
     assert content(generate(tmp_path, 10, 4, size=64)) == content(toy)
 
 
-def test_an_image_depends_on_seed_and_number_alone(toy, tmp_path):
+def test_image_depends_only_on_seed_and_number(toy, tmp_path):
     fewer = content(generate(tmp_path / 'fewer', 3, 1, size=64))
     name = 'JPEGImages/toy_000002.png'
     assert fewer[name] == content(toy)[name]
@@ -37,7 +37,7 @@ def test_an_image_depends_on_seed_and_number_alone(toy, tmp_path):
     assert other[name] != fewer[name]
 
 
-def test_layout_is_that_of_voc_and_mmseg_reads_it(toy):
+def test_layout_of_voc_is_read_by_mmseg(toy):
     for split, count in (('train', 10), ('val', 4)):
         dataset = ToyVOCDataset(
             data_root=str(toy), ann_file=f'ImageSets/Segmentation/{split}.txt'
@@ -58,7 +58,7 @@ def test_tags_are_the_classes_of_the_masks(toy):
 
 
 def test_objects_have_small_heads_on_large_plain_bodies():
-    shares, labels = [], set()
+    ratios, labels = [], set()
     for index in range(48):
         scene = draw_scene(
             np.random.default_rng((0, index)), 128, index % len(OBJECT_CLASSES) + 1
@@ -68,18 +68,18 @@ def test_objects_have_small_heads_on_large_plain_bodies():
         labels |= set(scene.labels)
         assert ((scene.instances > 0) == (scene.seg > 0)).all()
         assert not (scene.part & (scene.seg == 0)).any()
-        shares.append(scene.part.sum() / (scene.seg > 0).sum())
+        ratios.append(scene.part.sum() / (scene.seg > 0).sum())
         for instance in range(1, len(scene.labels) + 1):
             body = scene.img[(scene.instances == instance) & ~scene.part]
             head = scene.img[(scene.instances == instance) & scene.part]
             assert body.std(0).mean() < head.std(0).mean()
     assert labels == set(range(1, len(OBJECT_CLASSES) + 1))
     assert len(labels) >= 5
-    assert np.mean(shares) < 0.35
+    assert np.mean(ratios) < 0.35
 
 
-def test_mean_color_does_not_tell_the_class():
-    """Nearest mean color of a class guesses hardly better than chance."""
+def test_mean_color_does_not_determine_the_class():
+    """Classification by the nearest mean color is hardly better than chance."""
     colors, labels = [], []
     for index in range(180):
         label = index % len(OBJECT_CLASSES) + 1
@@ -117,7 +117,7 @@ def test_an_interrupted_run_is_completed(toy, tmp_path, monkeypatch):
     assert content(generate(tmp_path, 10, 4, size=64)) == content(toy)
 
 
-def test_a_complete_folder_is_kept_and_another_refused(toy):
+def test_complete_folder_is_kept_and_other_arguments_are_refused(toy):
     before = {path: path.stat().st_mtime_ns for path in toy.rglob('*.png')}
     generate(toy, 10, 4, size=64)
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -137,13 +137,13 @@ def test_bad_arguments_are_named(tmp_path, argument, value):
 @pytest.mark.parametrize(
     'lost', ['JPEGImages/toy_000001.png', 'ImageSets/Segmentation/val.txt']
 )
-def test_lost_files_come_back(tmp_path, lost):
+def test_missing_files_are_restored(tmp_path, lost):
     before = content(generate(tmp_path, 2, 1, size=64))
     (tmp_path / lost).unlink()
     assert content(generate(tmp_path, 2, 1, size=64)) == before
 
 
-def test_files_of_others_are_not_overwritten(tmp_path):
+def test_other_files_are_not_overwritten(tmp_path):
     train = tmp_path / 'ImageSets' / 'Segmentation' / 'train.txt'
     train.parent.mkdir(parents=True)
     train.write_text('2007_000032\n')
@@ -154,7 +154,7 @@ def test_files_of_others_are_not_overwritten(tmp_path):
     assert list(content(tmp_path).values()) == [b'2007_000032\n']
 
 
-def test_leftover_of_a_killed_first_write_does_no_harm(tmp_path):
+def test_leftover_of_an_interrupted_first_write_is_ignored(tmp_path):
     (tmp_path / '.toy_voc.json.0123abcd.tmp').write_text('{"ver')
     generate(tmp_path, 2, 1, size=64)
     assert json.loads((tmp_path / 'toy_voc.json').read_text())['complete']
@@ -167,7 +167,7 @@ def test_broken_manifest_is_named(tmp_path, text):
         generate(tmp_path, 2, 1, size=64)
 
 
-def test_command_line_says_what_is_wrong_in_one_sentence(tmp_path, monkeypatch, capsys):
+def test_command_line_reports_errors(tmp_path, monkeypatch, capsys):
     call = ['toy_voc', str(tmp_path), '--num-train', '2', '--num-val', '1']
     monkeypatch.setattr('sys.argv', [*call, '--size', '33', '--seed', '5'])
     main()
