@@ -1,7 +1,7 @@
 # `make help` lists the targets. Every target does its own set-up from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env env-ops env-crf env-triton env-extras demo test lint bench clean
+.PHONY: help env env-ops env-crf env-triton env-extras env-docs demo test lint docs bench clean
 
 # ENV=extras names a second environment, .venv-extras, with the optional packages.
 ENV ?=
@@ -43,6 +43,13 @@ env-triton: env  ## add Triton, whose interpreter tests the GPU kernel without a
 env-extras:  ## create .venv-extras: mmcv's compiled ops, pydensecrf2 and Triton for the tests
 	@$(MAKE) --no-print-directory ENV=extras env-ops env-crf env-triton
 
+DOCS_STAMP := $(VENV)/.docs-$(PINS)
+env-docs: $(DOCS_STAMP)  ## add Sphinx and its theme, for `make docs`
+$(DOCS_STAMP): $(STAMP)
+	@$(PY) -m pip install -c requirements/constraints.txt -r requirements/docs.txt \
+		>>$(VENV)/install.log 2>&1 || { tail -n 20 $(VENV)/install.log; exit 1; }
+	@rm -f $(VENV)/.docs-* && touch $@
+
 demo: env  ## train ASDT (METHOD=mkd: MKD with 10 masks) on the toy set, in about 10 minutes
 	@env -u OMP_NUM_THREADS $(PY) tools/demo$(if $(filter mkd,$(METHOD)),_mkd).py
 
@@ -58,6 +65,10 @@ lint: env  ## ruff (rules and format) and mypy
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@echo 'make lint: ruff and mypy found nothing'
+
+docs: env-docs  ## build the site offline into build/docs; every warning is an error
+	@$(PY) -m sphinx -W --keep-going -n -q -b html docs build/docs
+	@echo 'make docs: open build/docs/index.html'
 
 bench: env  ## run the benchmarks (but dense_crf.py: needs VOC, env-crf); results in benchmarks/results
 	@for script in $(filter-out %/dense_crf.py,$(wildcard benchmarks/*.py)); do \
