@@ -7,6 +7,8 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / '_ext'), str(HERE.parent)]
 
 from inventories import write_inventories  # noqa: E402
+from pygments.lexers.special import TextLexer  # noqa: E402
+from sphinx.highlighting import lexers  # noqa: E402
 
 from mmseg_wsss.version import __version__  # noqa: E402
 
@@ -68,4 +70,5 @@ html_math_renderer = 'svg'
 html_copy_source = False
 pygments_style = 'friendly'
 pygments_dark_style = 'github-dark'
+lexers['csv'] = TextLexer()
 copybutton_exclude = '.linenos, .gp'
