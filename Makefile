@@ -66,15 +66,15 @@ lint: env  ## ruff (rules and format) and mypy
 	@$(PY) -m mypy
 	@echo 'make lint: ruff and mypy found nothing'
 
-docs: env-docs  ## build the site offline into build/docs; every warning is an error
-	@$(PY) -m sphinx -W --keep-going -n -q -b html docs build/docs
-	@echo 'make docs: open build/docs/index.html'
+docs: env-docs  ## build the site offline into docs/_build/html; every warning is an error
+	@$(PY) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo 'make docs: open docs/_build/html/index.html'
 
 bench: env  ## run the benchmarks (but dense_crf.py: needs VOC, env-crf); results in benchmarks/results
 	@for script in $(filter-out %/dense_crf.py,$(wildcard benchmarks/*.py)); do \
 		echo "bench: $$script"; $(PY) $$script || exit 1; done
 
 clean:  ## remove caches and build leftovers; environments and work_dirs stay
-	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	@find . -path './.venv*' -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 	@echo 'make clean: caches and build leftovers removed; environments and work_dirs stay'

@@ -1,4 +1,4 @@
-"""Settings of the documentation site: `make docs` builds it into build/docs."""
+"""Settings of the documentation site: `make docs` builds it into docs/_build/html."""
 
 import sys
 from pathlib import Path

@@ -86,7 +86,8 @@ def svg(drawing: Drawing) -> str:
     note = any(options.startswith('dash') for *_, options in drawing.arrows)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{SCALE * width:.0f}" '
-        f'viewBox="0 0 {width:g} {height + 20 * note:g}" font-family="{FONT}" font-size="13.5" role="img">',
+        f'viewBox="0 0 {width:g} {height + 20 * note:g}" font-family="{FONT}" '
+        'font-size="13.5" role="img">',
         f'<title>{escape(drawing.title)}</title>',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
         f'markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z" fill="{LINE}"/>'

@@ -9,7 +9,8 @@ import yaml
 from helpers.methods import METHODS, Method
 from helpers.tiny import tiny_batch
 from mmengine.config import Config
-from test_docs import EXAMPLE, ROOT, build, file_block
+from test_docs import EXAMPLE, ROOT, file_block
+from test_docs_tables import build
 
 from mmseg_wsss.registry import MODELS
 

@@ -1,0 +1,127 @@
+"""The files that tutorials and method pages show do what the pages say."""
+
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers.tiny import tiny_batch
+from mmengine.config import Config
+from test_docs import PAGES, ROOT, file_block
+
+from mmseg_wsss.datasets import ImageTags
+from mmseg_wsss.models.segmentors import ASDT
+from mmseg_wsss.pipelines.wsss_stages import KEYS
+from mmseg_wsss.registry import DATASETS, MODELS
+
+
+def test_tag_files_of_the_data_page_hold_the_same_tags(tmp_path):
+    classes = ('aeroplane', 'dog', 'person', 'tvmonitor')
+    expected = {
+        '2007_000032': ['aeroplane', 'person'],
+        '2007_000039': ['tvmonitor'],
+        'holiday/beach_01': ['dog'],
+    }
+    for name in ('tags.json', 'tags.csv', 'tags.txt'):
+        path = tmp_path / name
+        path.write_text(file_block('docs/data.md', name))
+        tags = ImageTags.load(path, classes)
+        assert {image: tags.labels(image) for image in tags.names} == expected
+
+
+def write_images(folder: Path, names: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), rng.integers(0, 256, (50, 60, 3), dtype=np.uint8))
+
+
+def test_tutorial_of_own_images_with_tags(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = 'docs/tutorials/tags.md'
+    write_images(tmp_path / 'data/images', ('holiday/beach_01.jpg', 'garden.png'))
+    (tmp_path / 'data/images/tags.csv').write_text(file_block(page, 'tags.csv'))
+    shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
+    path = tmp_path / 'configs/_base_/datasets/image_folder_weak.py'
+    text = path.read_text()
+    for line in file_block(page, 'three_lines.py').splitlines():
+        name = line.split(' = ')[0]
+        text, count = re.subn(rf'^{name} = .*', line, text, flags=re.M)
+        assert count == 1, name
+    path.write_text(text)
+
+    (name,) = set(re.findall(r'configs/asdt/[^ ]*wsss-folder\S*?\.py', PAGES[page]))
+    cfg = Config.fromfile(tmp_path / name)
+    train = DATASETS.build(cfg.train_dataloader.dataset)
+    tags = [train[i]['data_samples'].gt_tags.label.tolist() for i in range(2)]
+    assert tags == [[1, 0, 0], [0, 1, 1]]
+    assert len(train.metainfo['classes']) == cfg.model.decode_head.num_classes == 4
+
+
+BASE_OF_A_PROJECT = """
+default_scope = 'mmseg'
+head = dict(type='PSPHead', in_channels=32, in_index=3, channels=8, num_classes=7,
+            pool_scales=(1, 2), norm_cfg=dict(type='BN'), align_corners=False)
+model = dict(
+    type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor'),
+    backbone=dict(type='ResNetV1c', depth=18, base_channels=4, stem_channels=4),
+    decode_head=head,
+    auxiliary_head=dict(type='FCNHead', in_channels=16, in_index=2, channels=4,
+                        num_convs=1, num_classes=7, align_corners=False),
+    train_cfg=dict(), test_cfg=dict(mode='whole'))
+train_dataloader = dict(batch_size=2, dataset=dict(
+    type='PascalVOCDataset', ann_file='train.txt',
+    pipeline=[dict(type='LoadAnnotations')]))
+"""
+
+
+def test_tutorial_of_an_mmseg_project_trains_the_network_of_the_project(tmp_path):
+    (tmp_path / 'your_pspnet.py').write_text(BASE_OF_A_PROJECT)
+    path = tmp_path / 'project_config.py'
+    path.write_text(file_block('docs/tutorials/existing_project.md', path.name))
+    cfg = Config.fromfile(path)
+    assert cfg.train_dataloader.dataset.dataset.type == 'PascalVOCDataset'
+    assert cfg.train_dataloader.batch_size == 2
+    # The tiny network has other sizes than the page's.
+    cfg.merge_from_dict(
+        {'model.cam_head.in_channels': 32, 'model.cam_head.num_classes': 6}
+    )
+    model = MODELS.build(cfg.model).train()
+    model.pwm_high = False
+    assert isinstance(model, ASDT)
+    assert type(model.teacher_head) is type(model.decode_head)
+    losses = model.loss(*tiny_batch(2))
+    assert losses['loss_teacher_dense'] < 0
+    assert {'loss_teacher_ce', 'loss_student_ce', 'aux.loss_ce'} <= set(losses)
+
+
+@pytest.mark.parametrize(
+    ('page', 'name'),
+    [
+        ('docs/methods/mkd.md', 'mkd_thr95.py'),
+        ('docs/tutorials/few_masks.md', 'few_masks.py'),
+    ],
+)
+def test_config_of_a_page_changes_the_threshold(page, name, tmp_path):
+    shutil.copytree(ROOT / 'configs/_base_', tmp_path / '_base_')
+    shutil.copytree(ROOT / 'configs/mkd', tmp_path / 'mkd')
+    path = tmp_path / 'mkd' / name
+    path.write_text(file_block(page, name))
+    cfg = Config.fromfile(path)
+    assert cfg.model.semi_train_cfg.pseudo_thr_teacher == 0.95
+    assert 'MeanTeacherHook' in [hook.type for hook in cfg.custom_hooks]
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert type(model).__name__ == 'MKD'
+
+
+def test_pipeline_of_the_tutorial_names_configs():
+    block = file_block('docs/tutorials/seeds_to_network.md', 'pipeline.py')
+    cfg = Config.fromstring(block, '.py')
+    assert set(cfg) == set(KEYS)
+    for stage in ('seeds', 'affinity', 'network'):
+        assert (ROOT / cfg[stage].config).is_file(), stage
