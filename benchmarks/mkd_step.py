@@ -100,10 +100,10 @@ class Naive:
                 # images is used.
                 parts = []
                 for branch, view in (('sup', inputs['sup']), ('unsup_weak', img)):
-                    dense = self.model.dense(name, view, with_feat=True)
-                    (out,) = dense.outs
+                    output = self.model.forward_network(name, view)
+                    (out,) = output.outs
                     losses = net.decode_head.loss_by_feat(out, samples[branch])
-                    parts.append(dense)
+                    parts.append(output)
                     if branch == 'sup' and not teacher:
                         total = total + losses['loss_ce']
             if teacher:
@@ -131,7 +131,7 @@ class Naive:
             rows = feat.permute(0, 2, 3, 1).flatten(0, 2)
             self.isda[name].update(rows, label.flatten())
             offset = self.isda[name].shift(
-                weight.flatten(1), label.flatten(), float(self.model.isda_ratio)
+                weight.flatten(1), label.flatten(), float(self.model.isda.ratio)
             )
             offset = offset.view(*label.shape, -1).permute(0, 3, 1, 2)
             results.append(logits + offset)

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/schedules/semi_mini_900.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='SemiBaseSegmentor', segmentor=_base_.segmentor)
+model = dict(type='SupervisedSegmentor', segmentor=_base_.segmentor)
 load_from = (
     'work_dirs/supervised_mobilenet-v2_1xb8-1000_sup-1-4-voc-mini-225/iter_1000.pth'
 )

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 max_iters = 700
-model = dict(type='SemiBaseSegmentor', segmentor=_base_.segmentor)
+model = dict(type='SupervisedSegmentor', segmentor=_base_.segmentor)
 val_cfg = dict(type='TeacherStudentValLoop')
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),

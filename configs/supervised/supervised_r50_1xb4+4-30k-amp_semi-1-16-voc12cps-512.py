@@ -5,5 +5,5 @@ _base_ = [
     '../_base_/schedules/semi_30k.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='SemiBaseSegmentor', segmentor=_base_.segmentor)
+model = dict(type='SupervisedSegmentor', segmentor=_base_.segmentor)
 default_hooks = dict(checkpoint=dict(save_best='student/mIoU'))

@@ -205,15 +205,15 @@ METHODS = {
         phases=({'warmup': True}, {'warmup': False}),
         pseudo_sources=('cam', 'prediction', 'affinity'),
     ),
-    'SemiBaseSegmentor': _semi('SemiBaseSegmentor'),
+    'SupervisedSegmentor': _semi('SupervisedSegmentor'),
     'MeanTeacherSegmentor': _semi(
-        'MeanTeacherSegmentor', 0.9, {'pseudo_thr': 1.1}, cutmix={'num_boxes': 2}
+        'MeanTeacherSegmentor', 0.9, {'pseudo_thr': 1.0}, cutmix={'num_boxes': 2}
     ),
     'CPS': _semi('CPS'),
-    'FixMatch': _semi('FixMatch', None, {'pseudo_thr': 1.1}, pseudo_thr=0.1),
-    'UniMatch': _semi('UniMatch', None, {'pseudo_thr': 1.1}, pseudo_thr=0.1),
-    'UniMatchV2': _semi('UniMatchV2', 0.9, {'pseudo_thr': 1.1}, pseudo_thr=0.1),
-    'MKD': _semi('MKD', 0.6, {'pseudo_thr_teacher': 1.1, 'pseudo_thr_student': 1.1}),
+    'FixMatch': _semi('FixMatch', None, {'pseudo_thr': 1.0}, pseudo_thr=0.1),
+    'UniMatch': _semi('UniMatch', None, {'pseudo_thr': 1.0}, pseudo_thr=0.1),
+    'UniMatchV2': _semi('UniMatchV2', 0.9, {'pseudo_thr': 1.0}, pseudo_thr=0.1),
+    'MKD': _semi('MKD', 0.6, {'pseudo_thr_teacher': 1.0, 'pseudo_thr_student': 1.0}),
 }
 WEAK = [name for name, method in METHODS.items() if not method.semi]
 SEMI = [name for name, method in METHODS.items() if method.semi]

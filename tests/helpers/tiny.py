@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
     if not drop:
         _set_dropout(model, 0.0)
         if METHODS[name].semi:
-            known = MODELS.get(model['type']).defaults
+            settings_of = fields(MODELS.get(model['type']).train_settings)
+            known = {setting.name for setting in settings_of}
             off = {key: value for key, value in NOT_RANDOM.items() if key in known}
             chosen = outer.get('semi_train_cfg', {})
             model['semi_train_cfg'] = {**model['semi_train_cfg'], **off, **chosen}

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from dataclasses import fields
 
 import pytest
 import torch
@@ -89,7 +90,8 @@ def test_options_are_arguments_with_the_defaults_of_the_code(name):
 
 @pytest.mark.parametrize('name', SEMI)
 def test_settings_are_those_of_the_code(name):
-    defaults = getattr(segmentors, name).defaults
+    settings = fields(getattr(segmentors, name).train_settings)
+    defaults = {item.name: item.default for item in settings}
     table = {cells[0].strip('`'): cells[1] for cells in rows(PAGE_OF[name], 'Options')}
     missing = set(defaults) - set(table) - {'teacher_mode'}
     assert missing == set()

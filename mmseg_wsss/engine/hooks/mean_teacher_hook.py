@@ -3,52 +3,61 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmseg_wsss.models.utils import unwrap, update_ema
 from mmseg_wsss.registry import HOOKS
+from mmseg_wsss.utils.settings import check_value
+
+from .phase_hook import PhaseHook
 
 SCHEDULES = ('warmup', 'linear', 'cosine', 'constant')
 
 
 @HOOKS.register_module()
-class MeanTeacherHook(Hook):
-    """Move the teachers of a segmentor after each step.
+class MeanTeacherHook(PhaseHook):
+    """Update the teachers of a segmentor by an exponential moving average.
 
-    ``teacher <- decay * teacher + (1 - decay) * student`` for every pair that the
-    segmentor names, parameters and buffers. Updates are counted from the iteration, so
-    there is nothing to save. No update is made where the optimizer made none: while
-    gradients accumulate, after a loss that is not finite, and where mixed precision
-    skipped a step. It also tells the segmentor the ``progress`` of the training.
-    Source: mkd.md, sections 5 and 12.
+    After each optimizer step, ``teacher = decay * teacher + (1 - decay) * student`` for
+    every pair of the segmentor's ``pairs``, parameters and buffers. Updates are counted
+    from the iteration, so there is nothing to save. There is no update if the optimizer
+    made none: while gradients accumulate, after a loss that is not finite, and after
+    mixed precision skipped a step. The hook also sets the segmentor's phase
+    ``progress``, the ratio of finished iterations. Source: Tarvainen and Valpola (Mean
+    teachers are better role models), section 2, https://arxiv.org/abs/1703.01780.
 
     Args:
         decay: Weight of the old teacher in [0, 1] (MMEngine's ``momentum`` is
-            ``1 - decay``); a dict gives each teacher its own.
+            ``1 - decay``); a dict has one for each teacher.
         schedule: Decay of update t = 1, 2, ...: ``'warmup'`` is
             ``min(1 - 1 / (t + 1), decay)``, ``'linear'`` ``(1 - 1 / (t + 1)) * decay``,
             ``'cosine'`` rises from ``decay`` to 1 at the end, ``'constant'`` stays. A
-            dict gives each teacher its own.
+            dict has one for each teacher.
 
     Raises:
-        ValueError: If a decay or a schedule has no meaning.
+        ValueError: If a decay is outside [0, 1] or a schedule is unknown; before the
+            training, if a dict does not name the segmentor's teachers.
+        TypeError: Before the training, if the segmentor has no teachers.
     """
+
+    phase = 'progress'
 
     def __init__(
         self,
         decay: float | Mapping[str, float] = 0.999,
         schedule: str | Mapping[str, str] = 'warmup',
     ) -> None:
-        decays = decay.values() if isinstance(decay, Mapping) else [decay]
-        schedules = schedule.values() if isinstance(schedule, Mapping) else [schedule]
-        if not all(0 <= value <= 1 for value in decays):
-            raise ValueError(f'decay must lie in [0, 1], got {decay}')
-        if not set(schedules) <= set(SCHEDULES):
-            raise ValueError(f'schedule must be out of {SCHEDULES}, got {schedule}')
+        for name, value in _by_teacher('decay', decay).items():
+            check_value(name, value, at_least=0, at_most=1)
+        for name, kind in _by_teacher('schedule', schedule).items():
+            check_value(name, kind, choices=SCHEDULES)
         self.decay = decay
         self.schedule = schedule
         self._stepped = True
+
+    def value(self, runner: Runner) -> float:
+        """Compute the ratio of finished iterations, this one included."""
+        return (runner.iter + 1) / runner.max_iters
 
     def before_train(self, runner: Runner) -> None:
         """Check that the segmentor has teachers, and that each has its settings."""
@@ -62,8 +71,9 @@ class MeanTeacherHook(Hook):
         if not teachers:
             raise TypeError(
                 'MeanTeacherHook needs a segmentor with teachers, such as MKD, got '
-                f'{type(segmentor).__name__}'
+                f'{type(segmentor).__name__}; remove the hook from custom_hooks'
             )
+        super().before_train(runner)
         for name in ('decay', 'schedule'):
             given = getattr(self, name)
             if isinstance(given, Mapping) and set(given) != teachers:
@@ -75,15 +85,16 @@ class MeanTeacherHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Tell the segmentor how far the training is."""
-        unwrap(runner.model).progress = (runner.iter + 1) / runner.max_iters
+        """Set the progress, and note the state of mixed precision."""
+        super().before_train_iter(runner, batch_idx, data_batch)
         self._scale = _loss_scale(runner)
         self._stepped = not self._watched
 
     def _note_step(self, optimizer: Any, *_: Any) -> None:
-        """Called by the optimizer, not where mixed precision skips a step.
+        """Note a step of the optimizer, as its post-hook.
 
-        A fused optimizer is called all the same, and skips it by itself.
+        Mixed precision skips a step by not calling the optimizer; a fused optimizer is
+        called all the same, and skips by itself.
         """
         overflow = getattr(optimizer, 'found_inf', None)
         self._stepped = overflow is None or not bool(overflow)
@@ -95,14 +106,13 @@ class MeanTeacherHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Move every teacher towards its student."""
+        """Update every teacher."""
         if not runner.optim_wrapper.should_update() or not _all_finite(outputs or {}):
             return
         if not self._stepped or _loss_scale(runner) < self._scale:
             return
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         segmentor = unwrap(runner.model)
-        settings = segmentor.train_cfg or {}
         for teacher, student in segmentor.pairs.items():
             decay = self.decay_at(
                 math.ceil((runner.iter + 1) / steps),
@@ -113,12 +123,12 @@ class MeanTeacherHook(Hook):
                 segmentor.networks[teacher],
                 segmentor.networks[student],
                 decay,
-                buffers=settings.get('teacher_mode', 'eval') == 'eval',
+                buffers=getattr(segmentor, 'average_buffers', True),
             )
             runner.message_hub.update_scalar(f'train/decay_{teacher}', decay)
 
     def decay_at(self, update: int, updates: int, teacher: str = '') -> float:
-        """Decay of a teacher's 1-based ``update`` out of ``updates``."""
+        """Compute the decay of a teacher in its 1-based ``update`` of ``updates``."""
         decay, schedule = self.decay, self.schedule
         decay = decay[teacher] if isinstance(decay, Mapping) else decay
         schedule = schedule[teacher] if isinstance(schedule, Mapping) else schedule
@@ -131,8 +141,14 @@ class MeanTeacherHook(Hook):
         return decay
 
 
+def _by_teacher(name: str, given: Any) -> dict[str, Any]:
+    if isinstance(given, Mapping):
+        return {f'{name}.{teacher}': value for teacher, value in given.items()}
+    return {name: given}
+
+
 def _loss_scale(runner: Runner) -> float:
-    """Scale of mixed precision's losses, which falls where it skips a step."""
+    """Return the loss scale of mixed precision; it falls when a step is skipped."""
     scaler: Any = getattr(runner.optim_wrapper, 'loss_scaler', None)
     return scaler.get_scale() if scaler is not None else 1.0
 

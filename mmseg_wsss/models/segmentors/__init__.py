@@ -6,6 +6,7 @@ from .semi import (
     FixMatch,
     MeanTeacherSegmentor,
     SemiBaseSegmentor,
+    SupervisedSegmentor,
     UniMatch,
     UniMatchV2,
 )
@@ -35,6 +36,7 @@ __all__ = [
     'IRNet',
     'MeanTeacherSegmentor',
     'SemiBaseSegmentor',
+    'SupervisedSegmentor',
     'UniMatch',
     'UniMatchV2',
     'WSSSBase',

@@ -1,7 +1,7 @@
 """Small parts that several models use."""
 
 from .compiled_ops import ops_available, require_ops
-from .cutmix import cutmix_masks, mix
+from .cutmix import CutMixSettings, cutmix_masks, draw_masks, mix
 from .ema import update_ema
 from .eval_mode import eval_mode, matches_eval_mode
 from .isda import ImplicitSemanticAugmentation
@@ -29,6 +29,7 @@ from .unwrap import unwrap
 from .valid_map import valid_maps
 
 __all__ = [
+    'CutMixSettings',
     'ImplicitSemanticAugmentation',
     'Phase',
     'PrototypeMemory',
@@ -36,6 +37,7 @@ __all__ = [
     'boundary_affinity',
     'check_state',
     'cutmix_masks',
+    'draw_masks',
     'eval_mode',
     'half_disk',
     'interpolation_matrices',

@@ -1,6 +1,54 @@
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mmseg_wsss.utils.settings import setting
+
+
+@dataclass(frozen=True)
+class CutMixSettings:
+    """Settings of CutMix.
+
+    Args:
+        num_boxes: Boxes in a mask.
+        prop_range: Range of the area of the boxes, relative to the image.
+        prob: Probability with which an image is mixed at all.
+        box_of: Image that fills the boxes: ``'own'``, or ``'partner'`` as in UniMatch.
+    """
+
+    num_boxes: int = setting(3, at_least=1)
+    prop_range: tuple[float, float] = setting(
+        (0.25, 0.5), above=0, at_most=1, ascending=True
+    )
+    prob: float = setting(1.0, at_least=0, at_most=1)
+    box_of: str = setting('own', choices=('own', 'partner'))
+
+
+@torch.compiler.disable
+def draw_masks(inputs: Tensor, cutmix: CutMixSettings | None) -> Tensor:
+    """Draw the CutMix masks of a batch from a generator seeded by torch's global one.
+
+    Args:
+        inputs: Images (N, 3, H, W).
+        cutmix: Settings; None for masks that mix nothing.
+
+    Returns:
+        Masks (N, 1, H, W), 1 where an image keeps its own pixels.
+    """
+    num, _, height, width = inputs.shape
+    if cutmix is None:
+        return inputs.new_ones(num, 1, height, width)
+    generator = torch.Generator()
+    generator.manual_seed(int(torch.randint(2**62, ())))
+    masks = cutmix_masks(
+        num, height, width, cutmix.num_boxes, cutmix.prop_range, generator
+    )
+    if cutmix.box_of == 'partner':
+        masks = 1 - masks
+    masks[torch.rand(num, generator=generator) >= cutmix.prob] = 1
+    return masks.to(inputs.device)
 
 
 def cutmix_masks(
@@ -12,23 +60,24 @@ def cutmix_masks(
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Masks of CutMix: 1 where an image keeps its own pixels, 0 for its partner's.
+    """Draw CutMix masks: 1 where an image keeps its own pixels, 0 for its partner's.
 
-    Starting from zeros, each box flips what it covers (XOR). A box has an area share
-    ``p`` uniform in ``prop_range``, the height share ``p ** u`` with ``u`` uniform in
-    [0, 1], the width share ``p / height share``, both times ``sqrt(1 / num_boxes)``,
-    and its corner anywhere that it fits (mkd.md, section 8; CutMix-Seg, CPS).
+    Starting from zeros, each box inverts the pixels that it covers (XOR). The area of a
+    box relative to the image is ``p``, uniform in ``prop_range``; its relative height
+    is ``p ** u`` with ``u`` uniform in [0, 1], its relative width ``p / height``, both
+    multiplied by ``sqrt(1 / num_boxes)``; its position is uniform. Source: CutMix for
+    segmentation, French et al., https://arxiv.org/abs/1906.01916.
 
     Args:
         num: Number of masks.
         height: Height of the masks in pixels.
         width: Width of the masks in pixels.
         num_boxes: Boxes in a mask.
-        prop_range: Range of the area share, within (0, 1].
-        generator: Source of all randomness, drawn on its own device. Without it a new
-            one is seeded by the operating system, so that no two calls agree and no
-            run can be repeated. The global generator is never used.
-        device: Device of the masks; by default that of the generator.
+        prop_range: Range of the relative area of a box, within (0, 1].
+        generator: Source of all randomness, on its own device. By default a new one is
+            seeded by the operating system, so that no two calls agree and no run can
+            be repeated. The global generator is never used.
+        device: Device of the masks; by default the generator's.
 
     Returns:
         Masks of shape (num, 1, height, width), float32, 0 or 1.
@@ -52,31 +101,30 @@ def cutmix_masks(
         4, num, num_boxes, 1, generator=generator, device=generator.device
     )
     area = low + (high - low) * draws[0]
-    high_share = area ** draws[1]
+    rel_height = area ** draws[1]
     shrink = num_boxes**-0.5
-    rows = _covered(height, shrink * high_share, draws[2])
-    columns = _covered(width, shrink * area / high_share, draws[3])
+    rows = _covered(height, shrink * rel_height, draws[2])
+    columns = _covered(width, shrink * area / rel_height, draws[3])
     mask = torch.zeros(num, height, width, dtype=torch.bool, device=draws.device)
     for box in range(num_boxes):
         mask ^= rows[:, box, :, None] & columns[:, box, None]
     return mask[:, None].to(generator.device if device is None else device).float()
 
 
-def _covered(length: int, share: Tensor, position: Tensor) -> Tensor:
-    """Which of ``length`` pixels an interval of this share covers, (..., length)."""
-    size = (length * share).round()
+def _covered(length: int, ratio: Tensor, position: Tensor) -> Tensor:
+    """Mark the pixels (..., length) that an interval of relative size covers."""
+    size = (length * ratio).round()
     start = (position * (length - size + 1)).floor().clamp(max=length - 1)
-    pixel = torch.arange(length, device=share.device)
+    pixel = torch.arange(length, device=ratio.device)
     return (pixel >= start) & (pixel < start + size)
 
 
 def mix(tensor: Tensor, mask: Tensor, partner: Tensor | None = None) -> Tensor:
-    """Put the pixels of each image's partner where its mask is 0.
+    """Replace the pixels of each image where its mask is 0 by those of its partner.
 
-    One mask serves everything that belongs to an image: images, labels, logits,
-    features, valid areas, at any resolution (the mask is resized by nearest
-    neighbor). Values are chosen, never blended: every type is kept, and what is not
-    finite in one image cannot reach the other's pixels.
+    The same masks apply to images, labels, logits, features and valid maps, at any
+    resolution (the masks are resized by nearest neighbor). Values are selected, never
+    blended: every type is kept, and a value that is not finite stays at its pixel.
 
     Args:
         tensor: Maps of shape (N, C, h, w) or (N, h, w), of any type.

@@ -8,25 +8,27 @@ from .unwrap import unwrap
 def update_ema(
     teacher: nn.Module, student: nn.Module, decay: float, buffers: bool = True
 ) -> None:
-    """Move the teacher: ``decay * teacher + (1 - decay) * student``.
+    """Update a teacher by an exponential moving average of its student.
 
-    Parameters and floating buffers are averaged in place, all tensors of one type in
-    one call; integer and bool buffers are copied. The average is taken in the teacher's
-    type, so a teacher in float32 follows a student in bfloat16 without losing small
-    steps.
+    ``teacher = decay * teacher + (1 - decay) * student`` for parameters and floating
+    buffers, in place, in one call for all tensors of one type; integer and boolean
+    buffers are copied. The average is computed in the teacher's type, so that a
+    teacher in float32 accumulates the small steps of a student in bfloat16. Source:
+    Tarvainen and Valpola (Mean teachers are better role models), section 2,
+    https://arxiv.org/abs/1703.01780.
 
     Args:
-        teacher: Module whose tensors change. Wrappers (DDP, ``torch.compile``) are
-            looked through, here and for the student.
-        student: Module of the same structure, which stays as it is.
+        teacher: Module that is updated. Wrappers (DDP, ``torch.compile``) are
+            unwrapped, here and for the student.
+        student: Module of the same structure, which does not change.
         decay: Weight of the old teacher in [0, 1] (MMEngine's ``momentum`` is
-            ``1 - decay``). 0 copies the student exactly, 1 leaves the average alone.
-        buffers: Whether buffers take part. A teacher in train mode keeps batch norm
-            statistics of its own (mkd.md, quirk 3).
+            ``1 - decay``). 0 copies the student exactly, 1 keeps the teacher.
+        buffers: Whether buffers are averaged and copied too. A teacher in train mode
+            has batch norm statistics from its own forward passes.
 
     Raises:
         ValueError: If ``decay`` lies outside [0, 1], or if the modules differ in the
-            name or the shape of a tensor, which is named.
+            name or the shape of a tensor; the message has its name.
     """
     if not 0 <= decay <= 1:
         raise ValueError(f'decay must lie in [0, 1], got {decay}')
@@ -39,7 +41,7 @@ def update_ema(
         targets.append(old)
         sources.append(new.to(old.device, old.dtype))
     for targets, sources in averaged.values():
-        if decay == 0:  # a teacher that is not finite would stay so
+        if decay == 0:  # 0 * inf of an overflowed teacher would be NaN
             torch._foreach_copy_(targets, sources)
         else:
             torch._foreach_lerp_(targets, sources, 1 - decay)
@@ -48,7 +50,7 @@ def update_ema(
 def _pairs(
     teacher: nn.Module, student: nn.Module, buffers: bool
 ) -> list[tuple[Tensor, Tensor]]:
-    """Tensors of both modules that bear the same name, all of them checked."""
+    """Return the tensors of both modules by pairs of the same name and shape."""
     kinds = ('named_parameters', 'named_buffers')[: 1 + buffers]
     pairs = []
     for kind in kinds:

@@ -8,11 +8,11 @@ from torch.nn.modules.dropout import _DropoutNd
 
 @contextmanager
 def eval_mode(model: nn.Module, keep_dropout: bool = False) -> Iterator[None]:
-    """Let a model behave as in inference, and put every module back afterwards.
+    """Put a model in eval mode, and restore the mode of every module afterwards.
 
     Args:
-        model: Model of which every sub-module is switched.
-        keep_dropout: Whether dropout layers keep the mode that they are in.
+        model: Model, switched with all its sub-modules.
+        keep_dropout: Whether dropout layers keep their present mode.
     """
     states = [(module, module.training) for module in model.modules()]
     for module, _ in states:
@@ -26,10 +26,10 @@ def eval_mode(model: nn.Module, keep_dropout: bool = False) -> Iterator[None]:
 
 
 def matches_eval_mode(module: nn.Module) -> bool:
-    """Whether a forward now gives what inference gives.
+    """Return whether a forward pass equals one in eval mode.
 
-    It does not while batch norm takes the statistics of the batch, or while dropout or
-    stochastic depth is at work.
+    It does not while batch norm uses the statistics of the batch, or while dropout or
+    stochastic depth is active.
     """
     return not any(
         part.training

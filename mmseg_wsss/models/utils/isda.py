@@ -4,34 +4,35 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-# Pixels that are turned into float64 at a time: they stay in the cache.
+# Pixels converted to float64 at a time, few enough to stay in the cache.
 _CHUNK = 512
 
 
 class ImplicitSemanticAugmentation(nn.Module):
-    """Running variance of every class's features, and the offset of logits from it.
+    """Running feature variances of each class, and the logit offsets that they imply.
 
-    ISDA (Wang et al., NeurIPS 2019) with diagonal covariances: were the features of
-    class ``y`` perturbed by N(0, ratio * variance_y), the expected cross entropy would
-    be bounded by that of the logits plus ::
+    If the features of class ``y`` are perturbed by N(0, ratio * variance_y), the
+    expected cross entropy is bounded by the cross entropy of the logits plus ::
 
         offset[p, j] = ratio / 2 * sum_a variance[y_p, a] * (w[j, a] - w[y_p, a]) ** 2
 
-    (mkd.md, section 7). The statistics are the pooled ones of all pixels of all ranks
-    that :meth:`update` was ever given, kept in float64 and int64 whatever type the
-    model is turned into, and saved with the model.
+    where ``w`` is the weight of the classifier. Source: Wang et al. (Implicit Semantic
+    Data Augmentation for Deep Networks), https://arxiv.org/abs/1909.12220, with
+    diagonal covariances. The statistics are pooled over all pixels of all ranks that
+    :meth:`update` has received. They are kept in float64 and int64 whatever the type
+    of the model, and are saved with it.
 
     Args:
         num_classes: Number of classes C.
         channels: Number of feature channels A.
-        ignore_index: Label of pixels that are neither counted nor given an offset.
-        max_count: Pixels of the past that a class remembers at most; older ones fade.
-            None, as released, never forgets.
+        ignore_index: Label of pixels that are not counted and get the offset 0.
+        max_count: Largest pixel count of a class, which bounds the weight of the past:
+            older pixels decay. None keeps all, as in MKD's released code.
 
     Attributes:
         mean: Mean features (C, A), float64.
         variance: Biased variances (C, A), float64.
-        count: Pixels seen of each class (C,), int64.
+        count: Number of pixels of each class (C,), int64.
     """
 
     mean: Tensor
@@ -57,13 +58,13 @@ class ImplicitSemanticAugmentation(nn.Module):
 
     @torch.no_grad()
     def update(self, feat: Tensor, label: Tensor) -> None:
-        """Take the features of a batch into the statistics.
+        """Update the statistics with the features of a batch.
 
         Every rank must call this, with any number of pixels. Pixels with a feature
         that is not finite (an overflow of mixed precision) are skipped.
 
         Args:
-            feat: Features (P, A); no gradient flows.
+            feat: Features (P, A), without gradient.
             label: Classes (P,) int64 in [0, C), or ``ignore_index``.
 
         Raises:
@@ -77,23 +78,23 @@ class ImplicitSemanticAugmentation(nn.Module):
             )
         with torch.autocast(feat.device.type, enabled=False):
             count, mean, variance = self._batch_statistics(feat, label)
-        share = (count.double() / (count + self.count).clamp(min=1))[:, None]
+        ratio = (count.double() / (count + self.count).clamp(min=1))[:, None]
         gap = mean - self.mean
-        self.variance += share * (variance - self.variance)
-        self.variance += share * (1 - share) * gap.square()
-        self.mean += share * gap
+        self.variance += ratio * (variance - self.variance)
+        self.variance += ratio * (1 - ratio) * gap.square()
+        self.mean += ratio * gap
         self.count += count
         if self.max_count is not None:
             self.count.clamp_(max=self.max_count)
 
     @torch.no_grad()
-    def shift(self, weight: Tensor, label: Tensor, ratio: float) -> Tensor:
-        """Offset of the logits of every pixel.
+    def shift(self, weight: Tensor, label: Tensor, ratio: float | Tensor) -> Tensor:
+        """Compute the offsets of the logits.
 
-        It depends on the label alone, so it is looked up in a table of C x C.
+        They depend on the label alone, hence they are looked up in a C x C table.
 
         Args:
-            weight: Weight (C, A) of the linear classifier; no gradient flows.
+            weight: Weight (C, A) of the linear classifier, without gradient.
             label: Classes (P,) int64 in [0, C), or ``ignore_index``.
             ratio: Strength of the augmentation, at least 0.
 
@@ -116,15 +117,34 @@ class ImplicitSemanticAugmentation(nn.Module):
             scaled = self.variance * weight
             table = self.variance @ weight.square().T - 2 * scaled @ weight.T
             table += (scaled * weight).sum(1, keepdim=True)
-            table.clamp_(min=0).fill_diagonal_(0)  # what rounding leaves
+            table.clamp_(min=0).fill_diagonal_(0)  # rounding errors
             table = (0.5 * ratio * table).to(dtype)
         valid, index = self._index(label)
         return table[index].masked_fill_(~valid[:, None], 0)
 
+    @torch.no_grad()
+    def update_and_shift(
+        self, feat: Tensor, label: Tensor, weight: Tensor, ratio: float | Tensor
+    ) -> Tensor:
+        """Update the statistics with feature maps, then compute the offset maps.
+
+        Args:
+            feat: Features (N, A, h, w).
+            label: Classes (N, h, w) int64 in [0, C), or ``ignore_index``.
+            weight: Weight (C, A) of the linear classifier.
+            ratio: Strength of the augmentation, at least 0.
+
+        Returns:
+            Offsets (N, C, h, w), see :meth:`shift`.
+        """
+        self.update(feat.permute(0, 2, 3, 1).flatten(0, 2), label.flatten())
+        offset = self.shift(weight, label.flatten(), ratio)
+        return offset.view(*label.shape, self.num_classes).permute(0, 3, 1, 2)
+
     def _batch_statistics(
         self, feat: Tensor, label: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Count (C,), mean and biased variance (C, A) over all ranks, in float64."""
+        """Compute count (C,), mean and biased variance (C, A) over all ranks."""
         valid, index = self._index(label)
         classes = torch.arange(self.num_classes, device=label.device)
         index = classes[index]  # fails for labels outside [0, C)
@@ -136,9 +156,9 @@ class ImplicitSemanticAugmentation(nn.Module):
         for start in range(0, len(label), _CHUNK):
             part = slice(start, start + _CHUNK)
             values = feat[part].double() - center
-            sure = valid[part] & values.isfinite().all(1)
-            values.masked_fill_(~sure[:, None], 0)
-            members = (classes[:, None] == index[part]) & sure
+            counted = valid[part] & values.isfinite().all(1)
+            values.masked_fill_(~counted[:, None], 0)
+            members = (classes[:, None] == index[part]) & counted
             count += members.sum(1)
             sums[0].addmm_(members.double(), values)
             sums[1].addmm_(members.double(), values.square_())
@@ -148,14 +168,14 @@ class ImplicitSemanticAugmentation(nn.Module):
 
     def _index(self, label: Tensor) -> tuple[Tensor, Tensor]:
         valid = label != self.ignore_index
-        # No index of a table: without this, -1 would mean the last class.
+        # Out of the range of the table: -1 would otherwise select the last class.
         index = label.masked_fill(label < 0, self.num_classes)
         return valid, index.where(valid, 0)
 
     def _apply(
         self, fn: Callable[[Tensor], Tensor], recurse: bool = True
     ) -> 'ImplicitSemanticAugmentation':
-        """Follow the model to its device, but keep the types of the statistics."""
+        """Move the statistics with the model, but keep their types."""
         kept = dict(self.named_buffers(recurse=False))
         super()._apply(fn, recurse)
         for name, buffer in kept.items():
@@ -166,7 +186,7 @@ class ImplicitSemanticAugmentation(nn.Module):
 
 
 def _summed(values: Tensor) -> Tensor:
-    """Sum over the ranks, in place."""
+    """Sum over all ranks, in place."""
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(values)
     return values

@@ -5,7 +5,7 @@ from torch import nn
 
 
 def unwrap(model: nn.Module) -> Any:
-    """The segmentor inside any wrapper: DDP, FSDP, DeepSpeed, ``torch.compile``."""
+    """Return the segmentor inside DDP, FSDP, DeepSpeed or ``torch.compile``."""
     inner: Any = model
     while True:
         if is_model_wrapper(inner) or type(inner).__name__ == 'DeepSpeedEngine':

@@ -6,12 +6,15 @@ from torch import Tensor
 
 
 def valid_maps(data_samples: Sequence[SegDataSample], inputs: Tensor) -> Tensor:
-    """Pixels (N, H, W) bool that show the image, not padding.
+    """Return the pixels of a batch that belong to an image, not to padding.
 
     Args:
         data_samples: N data samples with ``valid_map``; without it the image fills
             its ``img_shape``, from the top left.
-        inputs: Batch (N, 3, H, W), which may be larger than the samples.
+        inputs: Batch (N, C, H, W), which may be larger than the samples.
+
+    Returns:
+        Valid maps (N, H, W) bool.
     """
     valid = inputs.new_zeros((len(inputs), *inputs.shape[2:]), dtype=torch.bool)
     for row, sample in zip(valid, data_samples):

@@ -11,6 +11,7 @@ def test_every_segmentor_of_the_package_runs_through_the_battery():
         name
         for name in segmentors.__all__
         if issubclass(getattr(segmentors, name), WSSSBase | SemiBaseSegmentor)
+        and name != 'SemiBaseSegmentor'  # not registered
     }
     assert {'WSSSBase', 'RRM', 'ASDT', 'MKD', 'CPS'} <= found
     assert found == {method.model['type'] for method in METHODS.values()}

@@ -21,7 +21,6 @@ from test_configs import (
     registered_parts,
 )
 
-from mmseg_wsss.models.segmentors.semi.cps import CPS
 from mmseg_wsss.registry import DATASETS, MODELS
 
 SEMI = sorted(set(CONFIGS) - set(WEAK))
@@ -29,7 +28,7 @@ MIXED = [path for path in SEMI if '_semi-' in path.stem]
 every_semi = pytest.mark.parametrize('path', MIXED, ids=lambda path: path.stem)
 
 METHODS = {
-    'supervised': 'SemiBaseSegmentor',
+    'supervised': 'SupervisedSegmentor',
     'mean-teacher': 'MeanTeacherSegmentor',
     'cps': 'CPS',
     'fixmatch': 'FixMatch',
@@ -112,8 +111,7 @@ def test_views_are_those_that_the_method_looks_at(path):
     cfg = load(path)
     kind = MODELS.get(cfg.model.type)
     *_, branches = parts(cfg)[1].pipeline
-    strong = getattr(kind, 'strong_views', () if kind is CPS else ('unsup_strong',))
-    assert {'unsup_weak', *strong} <= set(branches)
+    assert {*kind.branches} - {'sup'} <= set(branches)
 
 
 @every_semi
@@ -247,15 +245,14 @@ class TestPublishedRecipe:
     def test_losses(self, monkeypatch):
         model = build(config(PUBLISHED), monkeypatch)
         cfg = model.train_cfg
-        assert (cfg['sup_weight'], cfg['teacher_weight']) == (1, 1.5)
-        assert (cfg['student_weight'], cfg['loss_scale_factor']) == (1, 0.5)
-        assert (cfg['pseudo_thr_teacher'], cfg['pseudo_thr_student']) == (0, 0)
-        assert (cfg['semi_on_labeled'], cfg['mask_padding']) == (True, False)
-        assert (cfg['teacher_mode'], cfg['targets_from']) == ('train', 'shifted')
-        assert model.isda_cfg['end_ratio'] == 1.5
-        assert model.isda_cfg['schedule'] == 'cosine'
+        assert (cfg.sup_weight, cfg.teacher_weight, cfg.student_weight) == (1, 1.5, 1)
+        assert cfg.loss_scale_factor == 0.5
+        assert (cfg.pseudo_thr_teacher, cfg.pseudo_thr_student) == (0, 0)
+        assert (cfg.semi_on_labeled, cfg.mask_padding) == (True, False)
+        assert (cfg.teacher_mode, cfg.targets_from) == ('train', 'shifted')
+        assert (cfg.isda.end_ratio, cfg.isda.schedule) == (1.5, 'cosine')
         assert len(model.isda) == 4
-        assert dict(cfg['cutmix']) == {'num_boxes': 3, 'prop_range': (0.25, 0.5)}
+        assert (cfg.cutmix.num_boxes, cfg.cutmix.prop_range) == (3, (0.25, 0.5))
         assert model.predict_on == 'student1'
 
     def test_network(self, monkeypatch):

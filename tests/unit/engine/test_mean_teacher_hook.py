@@ -1,4 +1,4 @@
-"""Teachers move as the schedules say, and only when the student did."""
+"""Teachers are updated by their schedules, and only after a step of the student."""
 
 import math
 from types import SimpleNamespace
@@ -12,15 +12,18 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from mmseg_wsss.engine.hooks import MeanTeacherHook
+from mmseg_wsss.models.utils import Phase
 
 
 class Pair(nn.Module):
     """Two students of one number each, and their teachers."""
 
-    def __init__(self, teacher_mode: str = 'eval') -> None:
+    progress = Phase("dict(type='MeanTeacherHook')")
+
+    def __init__(self, average_buffers: bool = True) -> None:
         super().__init__()
         self.pairs = {'teacher1': 'student1', 'teacher2': 'student2'}
-        self.train_cfg = {'teacher_mode': teacher_mode}
+        self.average_buffers = average_buffers
         self.networks = nn.ModuleDict()
         for name in (*self.pairs, *self.pairs.values()):
             net = nn.Module()
@@ -63,7 +66,7 @@ def runner(model: nn.Module, max_iters: int = 10, counts: int = 1) -> SimpleName
 
 
 def run(hook: MeanTeacherHook, run: SimpleNamespace, losses: list[float]) -> list:
-    """Iterations whose student is at 1, 2, ... afterwards; values of the teachers."""
+    """Iterate with students at 1, 2, ... afterwards; return the teachers' values."""
     values = []
     hook.before_train(run)
     for loss in losses:
@@ -98,7 +101,7 @@ def test_warm_up_lasts_until_the_decay_is_reached():
     assert hook.decay_at(99, 1000) == hook.decay_at(500, 1000) == 0.99
 
 
-def test_teachers_follow_by_hand():
+def test_updates_computed_by_hand():
     model = Pair()
     values = run(MeanTeacherHook(0.6), runner(model), [1.0] * 3)
     # 0.5 * 0 + 0.5 * 1; 0.6 * 0.5 + 0.4 * 2; 0.6 * 1.1 + 0.4 * 3
@@ -109,7 +112,7 @@ def test_teachers_follow_by_hand():
 
 
 def test_buffers_of_a_teacher_in_train_mode_are_its_own():
-    model = Pair('train')
+    model = Pair(average_buffers=False)
     run(MeanTeacherHook(0.6), runner(model), [1.0])
     assert model.values() == [0.5, 0.5]
     assert model.values('mean') == model.values('count') == [0, 0]
@@ -169,7 +172,7 @@ def test_updates_are_those_of_the_optimizer():
     ]
 
 
-def test_segmentor_knows_the_time():
+def test_the_progress_is_set():
     state = runner(Pair(), max_iters=4)
     run(MeanTeacherHook(), state, [1.0] * 3)
     assert state.model.progress == 0.75
@@ -178,9 +181,11 @@ def test_segmentor_knows_the_time():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'decay': 1.1}, r'decay must lie in \[0, 1\], got 1.1'),
-        ({'decay': {'teacher': -1}}, 'decay must lie'),
-        ({'schedule': 'odd'}, 'schedule must be out of .* got odd'),
+        ({'decay': 1.1}, 'decay must be at most 1, got 1.1'),
+        ({'decay': math.nan}, 'decay must be at least 0, got nan'),
+        ({'decay': {'teacher': -1}}, 'decay.teacher must be at least 0, got -1'),
+        ({'schedule': 'odd'}, "schedule must be one of 'warmup', .* got 'odd'"),
+        ({'schedule': {'t': 'odd'}}, "schedule.t must be one of .* got 'odd'"),
     ],
 )
 def test_arguments(arguments, message):
@@ -193,9 +198,25 @@ def test_settings_must_name_the_teachers():
         run(MeanTeacherHook({'teacher': 0.5}), runner(Pair()), [])
 
 
-def test_a_segmentor_without_teachers_is_named():
-    with pytest.raises(TypeError, match='with teachers, such as MKD, got Linear'):
-        run(MeanTeacherHook(), runner(nn.Linear(1, 1)), [])
+class NoTeachers(nn.Module):
+    """A segmentor with the phase, but without teachers, such as FixMatch."""
+
+    progress = Phase("dict(type='MeanTeacherHook')")
+    pairs: dict[str, str] = {}
+
+
+@pytest.mark.parametrize('model', [nn.Linear(1, 1), NoTeachers()])
+def test_a_segmentor_without_teachers_is_refused(model):
+    name = type(model).__name__
+    with pytest.raises(TypeError, match=f'with teachers, such as MKD, got {name}; rem'):
+        run(MeanTeacherHook(), runner(model), [])
+
+
+def test_a_segmentor_without_the_phase_is_refused():
+    model = nn.Linear(1, 1)
+    model.pairs = {'teacher': 'student'}
+    with pytest.raises(TypeError, match='sets progress, which Linear does not have'):
+        run(MeanTeacherHook(), runner(model), [])
 
 
 class Copies(Hook):

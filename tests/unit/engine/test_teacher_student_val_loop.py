@@ -49,7 +49,7 @@ def test_all_networks_by_default(tiny_voc, tmp_path):
 
 def test_an_unknown_network_is_refused_before_any_training(tiny_voc, tmp_path):
     runner = build(tiny_voc, tmp_path, 'FixMatch', predict_on=['student', 'teacher'])
-    with pytest.raises(KeyError, match=r"FixMatch knows no \['teacher'\]"):
+    with pytest.raises(KeyError, match=r"predict_on has no \['teacher'\]"):
         runner.train()
     assert runner.iter == 0
     assert runner.model.predict_on == 'student'

@@ -1,89 +1,106 @@
 """Cross pseudo supervision of two students."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import setting
 
 from ...losses import valid_cross_entropy
-from ...utils import eval_mode, mix
-from .seg_output import IGNORED, effective_classes
-from .semi_base import SemiBaseSegmentor
+from ...utils import CutMixSettings, draw_masks, eval_mode, mix
+from .pseudo_labels import IGNORED, ignore_padding, num_effective_classes
+from .semi_base import SemiBaseSegmentor, SemiSettings
+
+
+@dataclass(frozen=True)
+class CPSSettings(SemiSettings):
+    """Settings ``semi_train_cfg`` of :class:`CPS`.
+
+    Args:
+        sup_weight: Weight of the supervised loss of each student.
+        cps_weight: Weight of L_cps: on VOC 1 with CutMix and 1.5 without, on
+            Cityscapes 5 and 6.
+        cutmix: Settings of CutMix; None switches it off.
+        mask_padding: Whether padding, and labeled pixels without ground truth, are
+            ignored in L_cps.
+    """
+
+    cps_weight: float = setting(1.0, at_least=0)
+    cutmix: CutMixSettings | None = setting(CutMixSettings())
+    mask_padding: bool = setting(True)
 
 
 @MODELS.register_module()
 class CPS(SemiBaseSegmentor):
-    """Two students, each taught by the labels of the other one (mkd.md, section 14).
+    """Two students, each supervised by the hard labels of the other one.
 
-    ``L = L_sup1 + L_sup2 + cps_weight * (CE(S1, label of S2) + CE(S2, label of S1))``,
-    no label being discarded. With CutMix the labels are those of the unmixed images,
-    as in inference, and the students learn on mixed ones; without it every image,
-    labeled ones too, serves as it is. Only the branches ``sup`` and ``unsup_weak`` are
-    used: CPS has no color operations of its own.
+    ``L = L_sup + cps_weight * L_cps``, ``L_cps = CE(S1, label of S2) + CE(S2, label of
+    S1)``, without a confidence threshold. With CutMix the labels are predicted on the
+    unmixed images in eval mode, and mixed; without it, L_cps includes the labeled
+    images. There are no color augmentations. Source: Chen et al. (CPS), section 3,
+    https://arxiv.org/abs/2106.01226.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.
-        **kwargs: Arguments of :class:`SemiBaseSegmentor`; ``semi_train_cfg`` knows
-            ``cps_weight`` (VOC: 1 with CutMix, 1.5 without; Cityscapes: 5 and 6);
-            ``cutmix``, see :meth:`draw_masks`; ``mask_padding``, whether nothing is
-            learned on padding and on labeled pixels without ground truth.
+        **kwargs: Arguments of :class:`SemiBaseSegmentor`, with ``semi_train_cfg`` of
+            :class:`CPSSettings`.
     """
 
     students = ('student1', 'student2')
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **SemiBaseSegmentor.defaults,
-        'cps_weight': 1.0,
-        'cutmix': {'num_boxes': 3, 'prop_range': (0.25, 0.5)},
-        'mask_padding': True,
-    }
+    branches = ('sup', 'unsup_weak')
+    train_settings = CPSSettings
 
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:
-        """Losses of both students.
+        """Compute L_sup of both students, and L_cps.
 
         Args:
-            inputs: Crops (N, 3, H, W) of the branches ``sup`` and ``unsup_weak``.
+            inputs: Crops (N, 3, H, W) of each branch.
             data_samples: Their data samples.
         """
-        sup, weak = self.branch(inputs, 'sup'), self.branch(inputs, 'unsup_weak')
-        cutmix = self.train_cfg['cutmix']
-        mask = self.draw_masks(weak, cutmix)
-        mixed = mix(weak, mask)
+        cfg = self.train_cfg
+        sup, weak = self.split_branches(inputs)
+        mask = draw_masks(weak, cfg.cutmix)
         losses: dict[str, Tensor] = {}
-        logits, labels = [], []
+        logits, pseudo = {}, {}
         for student in self.students:
-            labeled = self.dense(student, sup)
+            labeled = self.forward_network(student, sup)
             losses |= self.supervised_losses(student, labeled, data_samples['sup'])
-            found = self.at_crop_size(self.dense(student, mixed).logits, weak)
-            if cutmix is None:
-                label = found.argmax(1)
+            logits[student] = self.forward_logits(student, mix(weak, mask))
+            if cfg.cutmix is None:
+                label = logits[student].argmax(1)
             else:
                 with torch.no_grad(), eval_mode(self.networks[student]):
-                    plain = self.dense(student, weak).logits
-                label = self.at_crop_size(plain, weak).argmax(1)
-            label = mix(self.without_padding(label, data_samples['unsup_weak']), mask)
-            if cutmix is None:
-                also = self.at_crop_size(labeled.logits, sup)
-                found, label = (
-                    torch.cat([also, found]),
-                    torch.cat([self.labeled_pixels(also, data_samples['sup']), label]),
-                )
-            logits.append(found)
-            labels.append(label)
-        crossed = sum(map(valid_cross_entropy, logits, reversed(labels)))
+                    label = self.forward_logits(student, weak).argmax(1)
+            if cfg.mask_padding:
+                label = ignore_padding(label, data_samples['unsup_weak'])
+            pseudo[student] = mix(label, mask)
+            if cfg.cutmix is None:  # labeled images, too
+                of_sup = self.resize_to(sup, labeled.logits)
+                label = self.labels_of_labeled(of_sup, data_samples['sup'])
+                logits[student] = torch.cat([of_sup, logits[student]])
+                pseudo[student] = torch.cat([label, pseudo[student]])
+
+        loss_cps = valid_cross_entropy(
+            logits['student1'], pseudo['student2']
+        ) + valid_cross_entropy(logits['student2'], pseudo['student1'])
         return losses | {
-            'loss_cps': self.train_cfg['cps_weight'] * crossed,
-            'classes': effective_classes(torch.cat(labels), self.num_classes),
+            'loss_cps': cfg.cps_weight * loss_cps,
+            'num_effective_classes': num_effective_classes(
+                torch.cat([*pseudo.values()]), self.num_classes
+            ),
         }
 
-    def labeled_pixels(self, logits: Tensor, data_samples: list) -> Tensor:
-        """Label (N, H, W) of logits of labeled images, where they have a truth."""
+    def labels_of_labeled(self, logits: Tensor, data_samples: list) -> Tensor:
+        """Return the hard labels (N, H, W) of labeled images.
+
+        They are 255 where the ground truth is, unless ``mask_padding`` is off.
+        """
         label = logits.argmax(1)
-        if not self.train_cfg['mask_padding']:
+        if not self.train_cfg.mask_padding:
             return label
-        truth = self.ground_truth(data_samples)
-        return label.where(truth != IGNORED, IGNORED)
+        gt = self.ground_truth(data_samples)
+        return label.masked_fill(gt == IGNORED, IGNORED)

@@ -1,308 +1,230 @@
-"""Mutual knowledge distillation between two students and their teachers."""
+"""Mutual knowledge distillation of two students and their mean teachers."""
 
-import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import setting
 
 from ...losses import valid_cross_entropy
-from ...utils import ImplicitSemanticAugmentation, at_least_float32, mix, valid_maps
-from .seg_output import IGNORED, Dense, effective_classes, resized_labels
-from .semi_base import SemiBaseSegmentor
+from ...utils import (
+    CutMixSettings,
+    draw_masks,
+    mix,
+    resize,
+    resize_labels,
+    scaled_size,
+    valid_maps,
+)
+from .isda_offset import ISDAOffset, ISDASettings
+from .pseudo_labels import IGNORED, num_effective_classes
+from .seg_output import SegOutput
+from .semi_base import SemiBaseSegmentor, SemiSettings
 
-# Teacher and student that teach each student: those of the other branch.
-OTHERS = {'student1': ('teacher2', 'student2'), 'student2': ('teacher1', 'student1')}
-NETWORKS = ('student1', 'student2', 'teacher1', 'teacher2')
-SCHEDULES = ('cosine', 'line')
-TARGETS = ('shifted', 'raw')
+
+@dataclass(frozen=True)
+class MKDSettings(SemiSettings):
+    """Settings ``semi_train_cfg`` of :class:`MKD`.
+
+    Args:
+        sup_weight: Weight of the supervised loss of each student.
+        teacher_mode: See :class:`SemiSettings`.
+        teacher_weight: Weight lambda_t of L_st.
+        student_weight: Weight lambda_s of L_ss.
+        pseudo_thr_teacher: Smallest confidence (without offset) of a teacher's label:
+            0.95 in the paper, 0 in the released code.
+        pseudo_thr_student: The same of a student's label.
+        loss_scale_factor: Size of the maps in L_st and L_ss, relative to the logits.
+        semi_on_labeled: Whether labeled images are part of L_st, L_ss and the
+            statistics of the offset.
+        mask_padding: Whether padding, and labeled pixels without ground truth, are
+            left out of them (not in the released code).
+        targets_from: Logits that the labels are taken from: ``'shifted'``, with the
+            offset, or ``'raw'``.
+        isda: Settings of the offset; None switches it off.
+        cutmix: Settings of CutMix; None switches it off.
+        concat_forward: Whether a student, and a teacher in train mode, processes
+            labeled and unlabeled images in one batch: faster, with common statistics
+            in batch norm.
+    """
+
+    teacher_weight: float = setting(1.5, at_least=0)
+    student_weight: float = setting(1.0, at_least=0)
+    pseudo_thr_teacher: float = setting(0.0, at_least=0, at_most=1)
+    pseudo_thr_student: float = setting(0.0, at_least=0, at_most=1)
+    loss_scale_factor: float = setting(0.5, above=0)
+    semi_on_labeled: bool = setting(True)
+    mask_padding: bool = setting(True)
+    targets_from: str = setting('shifted', choices=('shifted', 'raw'))
+    isda: ISDASettings | None = setting(ISDASettings())
+    cutmix: CutMixSettings | None = setting(CutMixSettings())
+    concat_forward: bool = setting(False)
 
 
 @MODELS.register_module()
 class MKD(SemiBaseSegmentor):
-    """Two students, each taught by the other one and by its teacher (mkd.md).
+    """Two students, each supervised by the other student and by the other's teacher.
 
-    ``L = L_sup + teacher_weight * L_st + student_weight * L_ss``: the labels of L_st
-    are those of the other branch's teacher, the labels of L_ss those of the other
-    student. Students see CutMix-ed strong views; what the teachers say of the weak
-    views is mixed by the same masks. Before that, the logits of all four networks get
-    the offset of :class:`ImplicitSemanticAugmentation`.
+    ``L = L_sup + lambda_t * L_st + lambda_s * L_ss``. Students process strong views
+    mixed by CutMix; the outputs of the teachers for the weak views are mixed by the
+    same masks. The logits of all networks get the offset of
+    :class:`ImplicitSemanticAugmentation`. Source: Yuan et al. (Semi-supervised Semantic
+    Segmentation with Mutual Knowledge Distillation), https://arxiv.org/abs/2208.11499;
+    docs/methods: MKD.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.
-        **kwargs: Arguments of :class:`SemiBaseSegmentor`; ``semi_train_cfg`` knows
-
-            * ``teacher_weight``, ``student_weight``: weights of L_st and L_ss.
-            * ``pseudo_thr_teacher``, ``pseudo_thr_student``: labels of which the
-              highest probability (without offset) is lower are left out; 0.95 for
-              teachers in the paper, 0 in the released code.
-            * ``loss_scale_factor``: size of the maps of L_st and L_ss, relative to
-              that of the head's logits.
-            * ``semi_on_labeled``: whether labeled images take part in L_st, L_ss and
-              the statistics of the offset.
-            * ``mask_padding``: whether padding, and labeled pixels without ground
-              truth, are left out of L_st, L_ss and the statistics (quirk 6).
-            * ``targets_from``: ``'shifted'`` or ``'raw'`` logits (quirk 8).
-            * ``isda``: ``end_ratio``; ``schedule``, ``'cosine'`` or ``'line'``; ``on``,
-              the networks with an offset (teachers only where their labels are of
-              shifted logits); ``max_count``, pixels that a class remembers (Q10). None
-              switches it off.
-            * ``cutmix``: arguments of :meth:`draw_masks`; None switches it off.
-            * ``concat_forward``: whether a student, and a teacher in train mode, sees
-              labeled and unlabeled images in one batch: faster, with common batch
-              statistics (quirk 20).
+        **kwargs: Arguments of :class:`SemiBaseSegmentor`, with ``semi_train_cfg`` of
+            :class:`MKDSettings`.
 
     Raises:
-        KeyError: If a setting is unknown.
-        ValueError: If a setting has no meaning, or if the offset is asked for and
-            ``conv_seg`` of the decode head is no 1 x 1 convolution.
+        ValueError: If the offset is on and ``conv_seg`` of the decode head is no
+            1 x 1 convolution.
     """
 
     students = ('student1', 'student2')
-    pairs: ClassVar[Mapping[str, str]] = {
-        'teacher1': 'student1',
-        'teacher2': 'student2',
-    }
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **SemiBaseSegmentor.defaults,
-        'teacher_weight': 1.5,
-        'student_weight': 1.0,
-        'pseudo_thr_teacher': 0.0,
-        'pseudo_thr_student': 0.0,
-        'loss_scale_factor': 0.5,
-        'semi_on_labeled': True,
-        'mask_padding': True,
-        'targets_from': 'shifted',
-        'isda': {
-            'end_ratio': 1.5,
-            'schedule': 'cosine',
-            'on': NETWORKS,
-            'max_count': None,
-        },
-        'cutmix': {'num_boxes': 3, 'prop_range': (0.25, 0.5)},
-        'concat_forward': False,
-    }
+    pairs = {'teacher1': 'student1', 'teacher2': 'student2'}
+    branches = ('sup', 'unsup_weak', 'unsup_strong')
+    train_settings = MKDSettings
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.train_cfg['targets_from'] not in TARGETS:
-            raise ValueError(
-                f'semi_train_cfg.targets_from must be one of {TARGETS}, got '
-                f'{self.train_cfg["targets_from"]!r}'
-            )
-        self.isda_cfg = self._isda_settings(self.train_cfg['isda'])
-        self.isda = nn.ModuleDict(
-            {name: self._estimator(name) for name in self.isda_cfg['on']}
-        )
-        self.register_buffer('isda_ratio', torch.zeros(()), persistent=False)
+        isda = self.train_cfg.isda or ISDASettings(on=(), end_ratio=0)
+        # Without labels from shifted logits, a teacher's offset has no effect.
+        shifted = self.train_cfg.targets_from == 'shifted'
+        names = [name for name in isda.on if shifted or name in self.students]
+        self.isda = ISDAOffset({name: self.networks[name] for name in names}, isda)
 
-    def _isda_settings(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
-        default = self.defaults['isda']
-        if given is None:
-            return {**default, 'on': (), 'end_ratio': 0.0}
-        unknown = set(given) - set(default)
-        settings = {**default, **given}
-        if unknown or settings['schedule'] not in SCHEDULES:
-            raise ValueError(
-                f'semi_train_cfg.isda has the keys {sorted(default)}, schedule one of '
-                f'{SCHEDULES}; got {dict(given)}'
-            )
-        if not set(settings['on']) <= set(NETWORKS):
-            raise ValueError(
-                f'semi_train_cfg.isda.on must be out of {NETWORKS}, got '
-                f'{settings["on"]}'
-            )
-        if self.train_cfg['targets_from'] == 'raw':  # a teacher's offset has no use
-            settings['on'] = [name for name in settings['on'] if name in self.students]
-        return settings
-
-    def _estimator(self, name: str) -> ImplicitSemanticAugmentation:
-        head = self.heads(name)[-1]
-        conv = getattr(head, 'conv_seg', None)
-        if not isinstance(conv, nn.Conv2d) or conv.kernel_size != (1, 1):
-            raise ValueError(
-                'isda needs a decode head with a 1 x 1 convolution conv_seg, got '
-                f'{conv} in {type(head).__name__}; set semi_train_cfg.isda = None'
-            )
-        return ImplicitSemanticAugmentation(
-            conv.out_channels, conv.in_channels, max_count=self.isda_cfg['max_count']
-        )
-
-    def follow(self, progress: float) -> None:
-        """Move the offset's ratio along its schedule."""
-        end, schedule = self.isda_cfg['end_ratio'], self.isda_cfg['schedule']
-        self.isda_ratio.fill_(end * ramp(progress, schedule))
+    def on_progress(self, progress: float) -> None:
+        """Set the strength of the offset."""
+        self.isda.set_progress(progress)
 
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:
-        """Losses of both students.
+        """Compute L_sup, L_st and L_ss.
 
         Args:
-            inputs: Crops (N, 3, H, W) of the branches ``sup``, ``unsup_weak`` and
-                ``unsup_strong``, all of one size.
+            inputs: Crops (N, 3, H, W) of each branch, all of one size.
             data_samples: Their data samples.
-
-        Raises:
-            RuntimeError: If no ``MeanTeacherHook`` tells the time.
-        """
-        self.require_time()
-        sup, weak, strong = (
-            self.branch(inputs, name) for name in ('sup', 'unsup_weak', 'unsup_strong')
-        )
-        mask = self.draw_masks(strong, self.train_cfg['cutmix'])
-        mixed = mix(strong, mask)
-        losses: dict[str, Tensor] = {}
-        maps = {}
-        for student in self.students:
-            labeled, unlabeled = self.look(student, sup, mixed)
-            losses |= self.supervised_losses(student, labeled, data_samples['sup'])
-            maps[student] = self.maps([labeled, unlabeled])
-        with torch.no_grad():
-            for teacher in self.pairs:
-                parts = self.look(teacher, sup, weak)
-                maps[teacher] = self.maps([*parts[:-1], parts[-1].mixed(mask)])
-        truth, known = self.pixels(inputs, data_samples, mask, maps['student1'][0])
-        return (
-            losses
-            | self.mutual_losses(maps, truth, known)
-            | {'ratio_mixed': 1 - mask.mean()}
-        )
-
-    def look(self, name: str, sup: Tensor, unlabeled: Tensor) -> list[Dense]:
-        """What a network makes of the labeled images, where they are needed, and of
-        the unlabeled ones."""
-        with_feat = name in self.isda
-        if name in self.pairs and not self.train_cfg['semi_on_labeled']:
-            return [self.dense(name, unlabeled, with_feat)]
-        # One batch or two makes no difference to a network in eval mode.
-        if self.train_cfg['concat_forward'] or not self.networks[name].training:
-            both = self.dense(name, torch.cat([sup, unlabeled]), with_feat)
-            return both.split(len(sup))
-        return [self.dense(name, part, with_feat) for part in (sup, unlabeled)]
-
-    def maps(self, parts: list[Dense]) -> tuple[Tensor, Tensor | None]:
-        """Logits (N, C, h, w) and features (N, A, h, w) at the losses' resolution, the
-        labeled images first where they take part."""
-        parts = parts if self.train_cfg['semi_on_labeled'] else parts[-1:]
-        logits = torch.cat([part.logits for part in parts])
-        feats = [part.feat.detach() for part in parts if part.feat is not None]
-        return self.rescale(logits), self.rescale(torch.cat(feats)) if feats else None
-
-    def rescale(self, maps: Tensor) -> Tensor:
-        """Maps in float32 at the resolution of the losses."""
-        factor = self.train_cfg['loss_scale_factor']
-        size = [max(int(side * factor), 1) for side in maps.shape[2:]]
-        return F.interpolate(
-            at_least_float32(maps), size, mode='bilinear', align_corners=False
-        )
-
-    def pixels(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, list],
-        mask: Tensor,
-        logits: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Ground truth (N_l, h, w), and pixels (N, h, w) bool that are trained on.
-
-        Both are at the size of ``logits`` (N, C, h, w), and leave out the labeled
-        images where they take no part.
-        """
-        size = logits.shape[2:]
-        mixed = mix(valid_maps(data_samples['unsup_weak'], inputs['unsup_weak']), mask)
-        known = [resized_labels(mixed, size)]
-        truth = resized_labels(self.ground_truth(data_samples['sup']), size)
-        if self.train_cfg['semi_on_labeled']:
-            known.insert(0, truth != IGNORED)
-        else:
-            truth = truth[:0]
-        pixels = torch.cat(known)
-        if not self.train_cfg['mask_padding']:
-            pixels = torch.ones_like(pixels)
-        return truth, pixels
-
-    def mutual_losses(
-        self,
-        maps: dict[str, tuple[Tensor, Tensor | None]],
-        truth: Tensor,
-        known: Tensor,
-    ) -> dict[str, Tensor]:
-        """L_st and L_ss of both students (mkd.md, section 6).
-
-        Args:
-            maps: Logits and features of each network, see :meth:`maps`.
-            truth: Ground truth (N_l, h, w) of the first N_l images.
-            known: Pixels (N, h, w) bool that are trained on.
         """
         cfg = self.train_cfg
-        logits, targets, losses = {}, {}, {}
-        for name, (raw, feat) in maps.items():
-            logits[name] = self.shifted(name, raw, feat, truth, known)
-            targets[name] = self.targets(name, raw.detach(), logits[name], known)
-        for key, weight in (('st', 'teacher_weight'), ('ss', 'student_weight')):
-            terms = [
-                valid_cross_entropy(logits[student], targets[others[key == 'ss']])
-                for student, others in OTHERS.items()
-            ]
-            losses[f'loss_{key}'] = cfg[weight] * sum(terms)
-        count = known.sum().clamp(min=1)
-        shares = [(targets[name] != IGNORED).sum() / count for name in self.pairs]
-        labels = torch.cat([targets[name] for name in self.pairs])
+        sup, weak, strong = self.split_branches(inputs)
+        mask = draw_masks(strong, cfg.cutmix)
+        mixed = mix(strong, mask)
+        losses: dict[str, Tensor] = {}  # L_sup
+        raw, feats = {}, {}
+        for student in self.students:
+            outputs = self.forward_views(student, sup, mixed)
+            losses |= self.supervised_losses(student, outputs[0], data_samples['sup'])
+            raw[student], feats[student] = self.resize_to_loss(outputs)
+        with torch.no_grad():
+            for teacher in self.pairs:
+                *labeled, unlabeled = self.forward_views(teacher, sup, weak)
+                outputs = (*labeled, unlabeled.mixed(mask))
+                raw[teacher], feats[teacher] = self.resize_to_loss(outputs)
+
+        gt, valid = self.valid_pixels(weak, data_samples, mask, raw['student1'])
+        logits, pseudo = {}, {}
+        for name in self.networks:
+            logits[name] = self.isda.add(
+                name, self.networks[name], raw[name], feats[name], gt, valid
+            )
+            pseudo[name] = self.pseudo_labels(name, raw[name], logits[name], valid)
+
+        ce = valid_cross_entropy
+        s1, s2 = logits['student1'], logits['student2']
+        loss_st = ce(s1, pseudo['teacher2']) + ce(s2, pseudo['teacher1'])
+        loss_ss = ce(s1, pseudo['student2']) + ce(s2, pseudo['student1'])
+
+        of_teachers = torch.stack([pseudo['teacher1'], pseudo['teacher2']])
+        confident = (of_teachers != IGNORED).sum((1, 2, 3)) / valid.sum().clamp(min=1)
         return losses | {
-            'ratio_confident': sum(shares) / 2,
-            'classes': effective_classes(labels, self.num_classes),
-            'isda': self.isda_ratio,
+            'loss_st': cfg.teacher_weight * loss_st,
+            'loss_ss': cfg.student_weight * loss_ss,
+            'ratio_confident': confident.mean(),
+            'ratio_mixed': 1 - mask.mean(),
+            'num_effective_classes': num_effective_classes(
+                of_teachers, self.num_classes
+            ),
+            'isda_ratio': self.isda.ratio,
         }
 
-    def shifted(
-        self,
-        name: str,
-        logits: Tensor,
-        feat: Tensor | None,
-        truth: Tensor,
-        known: Tensor,
-    ) -> Tensor:
-        """Logits with the offset of a network's estimator, which is updated first."""
-        if feat is None:
-            return logits
-        own = logits[len(truth) :].argmax(1)
-        own = own.masked_fill(~known[len(truth) :], IGNORED)
-        isda: Any = self.isda[name]
-        weight = self.heads(name)[-1].conv_seg.weight.flatten(1)
-        offsets = []
-        for part, label in zip(feat.split([len(truth), len(own)]), (truth, own)):
-            isda.update(part.permute(0, 2, 3, 1).flatten(0, 2), label.flatten())
-            offset = isda.shift(weight, label.flatten(), self.isda_ratio)
-            offsets.append(
-                offset.view(*label.shape, logits.shape[1]).permute(0, 3, 1, 2)
-            )
-        return logits + torch.cat(offsets)
+    def forward_network(self, name: str, inputs: Tensor) -> SegOutput:
+        """Compute the output of a network; with ``feat`` if it has an offset."""
+        if name not in self.isda:
+            return super().forward_network(name, inputs)
+        self.isda.inputs[name].start()
+        output = super().forward_network(name, inputs)
+        return output._replace(feat=self.isda.inputs[name].take())
+
+    def forward_views(
+        self, name: str, sup: Tensor, unlabeled: Tensor
+    ) -> tuple[SegOutput, ...]:
+        """Compute a network's outputs for labeled (if needed) and unlabeled images."""
+        if name in self.pairs and not self.train_cfg.semi_on_labeled:
+            return (self.forward_network(name, unlabeled),)
+        # In eval mode one batch gives the same outputs as two.
+        if self.train_cfg.concat_forward or not self.networks[name].training:
+            both = self.forward_network(name, torch.cat([sup, unlabeled]))
+            return both.split(len(sup))
+        return self.forward_network(name, sup), self.forward_network(name, unlabeled)
+
+    def resize_to_loss(
+        self, outputs: tuple[SegOutput, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return logits (N, C, h, w) and features (N, A, h, w) at the losses' size.
+
+        The labeled images come first, if they take part.
+        """
+        if not self.train_cfg.semi_on_labeled:
+            outputs = outputs[-1:]
+        logits = torch.cat([output.logits for output in outputs])
+        size = scaled_size(logits.shape[2:], self.train_cfg.loss_scale_factor)
+        feats = [output.feat for output in outputs if output.feat is not None]
+        return resize(logits, size), resize(torch.cat(feats), size) if feats else None
+
+    def valid_pixels(
+        self, weak: Tensor, data_samples: dict[str, list], mask: Tensor, logits: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the ground truth and the valid pixels at the losses' size.
+
+        Args:
+            weak: Weak views (N_u, 3, H, W).
+            data_samples: Data samples of each branch.
+            mask: CutMix masks (N_u, 1, H, W).
+            logits: Logits (N, C, h, w) of that size.
+
+        Returns:
+            Ground truth (N_l, h, w) of the labeled images that take part, and valid
+            pixels (N, h, w) bool of them and the unlabeled images.
+        """
+        size = logits.shape[2:]
+        mixed = mix(valid_maps(data_samples['unsup_weak'], weak), mask)
+        gt = resize_labels(self.ground_truth(data_samples['sup']), size)
+        if not self.train_cfg.semi_on_labeled:
+            gt = gt[:0]
+        valid = torch.cat([gt != IGNORED, resize_labels(mixed, size)])
+        return gt, valid if self.train_cfg.mask_padding else torch.ones_like(valid)
 
     @torch.no_grad()
-    def targets(self, name: str, raw: Tensor, shifted: Tensor, known: Tensor) -> Tensor:
-        """Hard labels (N, h, w) int64 of a network, 255 where none is to be learned.
+    def pseudo_labels(
+        self, name: str, raw: Tensor, shifted: Tensor, valid: Tensor
+    ) -> Tensor:
+        """Return the hard labels (N, h, w) int64 of a network, 255 where ignored.
 
         Args:
             name: Name of the network.
-            raw: Logits (N, C, h, w) without offset, which the confidence is of.
-            shifted: Logits with it.
-            known: Pixels (N, h, w) that may have a label.
+            raw: Logits (N, C, h, w) without offset, which give the confidence.
+            shifted: Logits with the offset.
+            valid: Pixels (N, h, w) bool that may have a label.
         """
-        label = (
-            shifted if self.train_cfg['targets_from'] == 'shifted' else raw
-        ).argmax(1)
-        kind = 'teacher' if name in self.pairs else 'student'
-        confident = raw.softmax(1).amax(1) >= self.train_cfg[f'pseudo_thr_{kind}']
-        return label.masked_fill(~(known & confident), IGNORED)
-
-
-def ramp(progress: float, schedule: str) -> float:
-    """Rise from 0 to 1, ``schedule`` being ``'cosine'`` or ``'line'`` (section 7)."""
-    if schedule == 'line':
-        return progress
-    return (1 - math.cos(math.pi * progress)) / 2
+        cfg = self.train_cfg
+        label = (shifted if cfg.targets_from == 'shifted' else raw).argmax(1)
+        teacher = name in self.pairs
+        thr = cfg.pseudo_thr_teacher if teacher else cfg.pseudo_thr_student
+        confident = raw.softmax(1).amax(1) >= thr
+        return label.masked_fill(~(valid & confident), IGNORED)

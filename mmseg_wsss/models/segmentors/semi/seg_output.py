@@ -1,26 +1,24 @@
-"""What a network makes of images, as the methods pass it on."""
+"""Outputs of mmseg's networks, and how the decode heads compute them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
-import torch.nn.functional as F
+from mmseg.models.decode_heads import PIDHead, PointHead
 from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
 
 from ...utils import mix
 
-IGNORED = 255
 
-
-class Dense(NamedTuple):
-    """What a network makes of N images.
+class SegOutput(NamedTuple):
+    """Output of a network for N images.
 
     Args:
-        feats: Maps of the backbone and neck.
-        outs: What each decode head gives, for its own losses.
-        logits: Logits (N, C, h, w).
-        feat: Input (N, A, h, w) of ``conv_seg``, where it was asked for.
+        feats: Feature maps of the backbone and neck.
+        outs: Output of each decode head, in the form that its ``loss_by_feat`` takes.
+        logits: Logits (N, C, h, w) of the last head.
+        feat: Input (N, A, h, w) of its ``conv_seg`` without gradient, if recorded.
     """
 
     feats: Sequence[Tensor]
@@ -28,57 +26,111 @@ class Dense(NamedTuple):
     logits: Tensor
     feat: Tensor | None = None
 
-    def split(self, count: int) -> list['Dense']:
-        """The first ``count`` images, and the rest."""
-        return [_images(self, part) for part in (slice(count), slice(count, None))]
+    def split(self, count: int) -> tuple['SegOutput', 'SegOutput']:
+        """Split into the first ``count`` images and the others."""
+        return _images(self, slice(count)), _images(self, slice(count, None))
 
-    def mixed(self, mask: Tensor) -> 'Dense':
-        """CutMix of logits and features by masks (N, 1, H, W)."""
+    def mixed(self, mask: Tensor) -> 'SegOutput':
+        """Mix logits and features by CutMix masks (N, 1, H, W)."""
         feat = None if self.feat is None else mix(self.feat, mask)
         return self._replace(logits=mix(self.logits, mask), feat=feat)
 
 
 def _images(node: Any, part: slice) -> Any:
-    if isinstance(node, Dense):
-        return Dense(*(_images(item, part) for item in node))
+    if isinstance(node, SegOutput):
+        return SegOutput(*(_images(item, part) for item in node))
     if isinstance(node, list | tuple):
         return type(node)(_images(item, part) for item in node)
     return node if node is None else node[part]
 
 
-@contextmanager
-def input_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Note what a module is called with, in the order of the calls."""
-    caught: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, args: caught.append(args[0]))
-    try:
-        yield caught
-    finally:
-        handle.remove()
+def decode_heads_of(net: Any) -> list[Any]:
+    """Return the decode heads of a network, several in a cascade."""
+    head = net.decode_head
+    return list(head) if isinstance(head, nn.ModuleList) else [head]
 
 
-def resized_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """Labels or a bool map (N, H, W) at another size, by nearest neighbor."""
-    resized = F.interpolate(labels[:, None].float(), tuple(size), mode='nearest')
-    return resized[:, 0].to(labels.dtype)
-
-
-@torch.no_grad()
-def effective_classes(labels: Tensor, num_classes: int) -> Tensor:
-    """Number of equally frequent classes with the entropy of the labels' histogram.
-
-    It falls to 1 where pseudo-labels collapse into one class.
+def decode(net: Any, feats: Sequence[Tensor]) -> SegOutput:
+    """Compute the outputs of the decode heads of a network from feature maps.
 
     Args:
-        labels: Labels of any shape, int64 in [0, C), or 255.
-        num_classes: Number C of classes, below 256.
+        net: mmseg's ``EncoderDecoder`` or ``CascadeEncoderDecoder``.
+        feats: Feature maps of its backbone and neck.
 
-    Returns:
-        Scalar in [1, C]; 0 where no pixel has a label.
+    Raises:
+        TypeError: If the last head does not return a map of logits.
     """
-    labels = labels.flatten().clamp(max=num_classes)  # the last bin is not counted
-    counts = labels.new_zeros(num_classes + 1)
-    counts = counts.scatter_add_(0, labels, torch.ones_like(labels))[:-1]
-    share = counts / counts.sum().clamp(min=1)
-    spread = torch.special.entr(share).sum().exp()
-    return spread * (counts.sum() > 0)
+    outs: list[Any] = []
+    for head in decode_heads_of(net):  # each also gets the output of the one before
+        outs.append(head.forward(feats, *outs[-1:]))
+    logits = outs[-1]
+    if isinstance(logits, tuple):  # with auxiliary maps; PIDHead's own one is second
+        logits = logits[isinstance(head, PIDHead)]
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            f'{type(head).__name__} returns no map of logits (N, C, h, w), which '
+            'semi-supervised training needs'
+        )
+    return SegOutput(feats, outs, logits)
+
+
+class ClassifierInput:
+    """Recorder of the input of ``conv_seg``, the linear classifier of a decode head.
+
+    Its pre-hook is registered once, when it is built, and records only between
+    :meth:`start` and :meth:`take`. It survives ``copy.deepcopy``, wrappers and
+    ``torch.compile`` without a graph break.
+
+    Args:
+        conv_seg: The classifier.
+    """
+
+    def __init__(self, conv_seg: nn.Module) -> None:
+        self._feat: Tensor | None = None
+        self._recording = False
+        conv_seg.register_forward_pre_hook(self)
+
+    def __call__(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        """Record the input, as a pre-hook of ``conv_seg``."""
+        if self._recording:
+            self._feat = args[0].detach()
+
+    def start(self) -> None:
+        """Record from now on."""
+        self._recording = True
+
+    def take(self) -> Tensor:
+        """Return the last input (N, A, h, w), without gradient, and stop recording.
+
+        Raises:
+            RuntimeError: If ``conv_seg`` was not called.
+        """
+        feat, self._feat, self._recording = self._feat, None, False
+        if feat is None:
+            raise RuntimeError('the decode head does not call its conv_seg')
+        return feat
+
+
+def refuse_point_heads(segmentor: dict) -> None:
+    """Check that the decode heads of a network return maps of logits.
+
+    Args:
+        segmentor: Config of the network.
+
+    Raises:
+        TypeError: If there is no decode head, or if one predicts points.
+    """
+    heads = segmentor.get('decode_head')
+    if not heads:
+        raise TypeError(
+            'segmentor must be the config of an EncoderDecoder or '
+            f'CascadeEncoderDecoder with a decode_head, got {segmentor.get("type")!r}'
+        )
+    for head in heads if isinstance(heads, list | tuple) else [heads]:
+        kind = head.get('type')
+        cls = MODELS.get(kind) if isinstance(kind, str) else kind
+        if isinstance(cls, type) and issubclass(cls, PointHead):
+            raise TypeError(
+                f'{cls.__name__} predicts points instead of a map of logits, which '
+                'semi-supervised training needs; leave it out of the cascade'
+            )

@@ -1,123 +1,97 @@
-"""FixMatch and both versions of UniMatch, for segmentation."""
+"""UniMatch, version 1."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import setting
 
-from ...losses import confident_cross_entropy
-from .mean_teacher import WeakToStrong
+from ...utils import draw_masks, eval_mode, mix
+from .fixmatch import FixMatchSettings
+from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
+from .seg_output import decode
 from .semi_base import SemiBaseSegmentor
 
-CUTMIX = {'num_boxes': 1, 'prop_range': (0.02, 0.4), 'prob': 0.5, 'box_of': 'partner'}
+
+@dataclass(frozen=True)
+class UniMatchSettings(FixMatchSettings):
+    """Settings ``semi_train_cfg`` of :class:`UniMatch`.
+
+    Args:
+        sup_weight: Weight of L_sup.
+        unsup_weight: Weight of the mean of L_s1 and L_s2.
+        pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1]; 0.95 on VOC and
+            COCO, 0 on Cityscapes.
+        cutmix: Settings of CutMix; None switches it off.
+        mask_padding: Whether padding is ignored in the losses of unlabeled images.
+        fp_weight: Weight of L_fp.
+        fp_dropout: Ratio of the channels that are dropped for L_fp.
+    """
+
+    unsup_weight: float = setting(0.25, at_least=0)
+    fp_weight: float = setting(0.25, at_least=0)
+    fp_dropout: float = setting(0.5, at_least=0, at_most=1)
 
 
 @MODELS.register_module()
-class FixMatch(WeakToStrong):
-    """A student taught by itself: what it is sure of on weak views (mkd.md, 14).
+class UniMatch(SemiBaseSegmentor):
+    """FixMatch with two strong views and a view with perturbed features.
 
-    ``L = (L_x + L_s) / 2``, of labels with a confidence of at least 0.95 (0 on
-    Cityscapes).
-
-    Args:
-        *args: Arguments of :class:`SemiBaseSegmentor`.
-        **kwargs: Arguments of :class:`WeakToStrong`.
-    """
-
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **WeakToStrong.defaults,
-        'sup_weight': 0.5,
-        'unsup_weight': 0.5,
-        'pseudo_thr': 0.95,
-        'cutmix': CUTMIX,
-    }
-
-
-@MODELS.register_module()
-class UniMatch(FixMatch):
-    """FixMatch with two strong views and one of perturbed features (V1; mkd.md, 14).
-
-    ``L = (L_x + (L_s1 + L_s2) / 4 + L_fp / 2) / 2``. The label of an image's own
-    pixels is that of the student as it trains, the label of pixels from its partner
-    that of the student as in inference.
+    ``L = (L_sup + (L_s1 + L_s2) / 4 + L_fp / 2) / 2``. An image's own pixels are
+    labeled by the student in train mode, the pixels of its CutMix partner by the
+    student in eval mode. Source: Yang et al. (UniMatch), section 3,
+    https://arxiv.org/abs/2208.09910.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.
-        **kwargs: Arguments of :class:`WeakToStrong`; ``semi_train_cfg`` knows
-            ``fp_weight`` and ``fp_dropout``, weight and rate of the channels that are
-            dropped from all maps that the decode head gets.
+        **kwargs: Arguments of :class:`SemiBaseSegmentor`, with ``semi_train_cfg`` of
+            :class:`UniMatchSettings`.
     """
 
-    strong_views = ('unsup_strong_0', 'unsup_strong_1')
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **FixMatch.defaults,
-        'unsup_weight': 0.25,
-        'fp_weight': 0.25,
-        'fp_dropout': 0.5,
-    }
+    branches = ('sup', 'unsup_weak', 'unsup_strong_0', 'unsup_strong_1')
+    train_settings = UniMatchSettings
 
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:
-        """Losses of the student; branches as in :class:`WeakToStrong`."""
-        cfg = self.train_cfg
-        losses = SemiBaseSegmentor.loss(self, inputs, data_samples)
-        weak = self.branch(inputs, 'unsup_weak')
-        plain = self.dense('student', weak)
-        labels = [self.labels_of(plain.logits, weak), self.weak_labels(weak)]
-        own, partner = (
-            (self.without_padding(label, data_samples['unsup_weak']), conf)
-            for label, conf in labels
-        )
-        feats = [F.dropout2d(feat, cfg['fp_dropout']) for feat in plain.feats]
-        perturbed = self.at_crop_size(self.decode('student', feats).logits, weak)
-        term, _ = confident_cross_entropy(perturbed, *own, cfg['pseudo_thr'])
-        losses['loss_fp'] = cfg['fp_weight'] * term
-        return losses | self.strong_losses(inputs, own, partner)
-
-
-@MODELS.register_module()
-class UniMatchV2(WeakToStrong):
-    """Mean teacher, and two strong views with complementary features (mkd.md, 14).
-
-    ``L = (L_x + (L_s1 + L_s2) / 2) / 2``. Of half of the images, each channel of the
-    maps that the decode head gets is kept, doubled, in one of both views only.
-    ``MeanTeacherHook`` has a decay of 0.996.
-
-    Args:
-        *args: Arguments of :class:`SemiBaseSegmentor`.
-        **kwargs: Arguments of :class:`WeakToStrong`; ``semi_train_cfg`` knows
-            ``drop_prob``, the share of images of which channels are dropped.
-    """
-
-    pairs: ClassVar[Mapping[str, str]] = {'teacher': 'student'}
-    strong_views = ('unsup_strong_0', 'unsup_strong_1')
-    defaults: ClassVar[Mapping[str, Any]] = {**FixMatch.defaults, 'drop_prob': 0.5}
-
-    def strong_logits(self, views: list[Tensor]) -> list[Tensor]:
-        """Student's logits of both views, of complementary channels."""
-        feats = self.networks['student'].extract_feat(torch.cat(views))
-        whole = torch.rand(len(views[0]), 1, 1, 1, device=views[0].device)
-        whole = whole >= self.train_cfg['drop_prob']
-        halves = [feat.chunk(2) for feat in feats]
-        pairs = [self.complementary(one, two, whole) for one, two in halves]
-        return [self.decode('student', maps).logits for maps in zip(*pairs)]
-
-    def complementary(
-        self, first: Tensor, second: Tensor, whole: Tensor
-    ) -> Sequence[Tensor]:
-        """Maps of both views, each channel in one of them only.
+        """Compute L_sup, L_fp, and the mean of L_s1 and L_s2.
 
         Args:
-            first: Maps (N, D, h, w) of one view.
-            second: Those of the other one.
-            whole: Images (N, 1, 1, 1) bool that keep all channels in both.
+            inputs: Crops (N, 3, H, W) of each branch.
+            data_samples: Their data samples.
         """
-        shape = (len(first), first.shape[1], 1, 1)
-        twice = 2.0 * (torch.rand(shape, device=first.device) < 0.5)
-        keep = torch.where(whole, 1.0, twice).to(first.dtype)
-        return first * keep, second * (2 - keep)
+        cfg, student = self.train_cfg, self.networks['student']
+        sup, weak, *strong = self.split_branches(inputs)
+        output = self.forward_network('student', sup)
+        losses = self.supervised_losses('student', output, data_samples['sup'])
+
+        plain = self.forward_network('student', weak)
+        pseudo = PseudoLabels.of_logits(self.resize_to(weak, plain.logits))
+        with torch.no_grad(), eval_mode(student):
+            partner = PseudoLabels.of_logits(self.forward_logits('student', weak))
+        if cfg.mask_padding:
+            pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
+            partner = partner.ignore_padding(data_samples['unsup_weak'])
+
+        feats = [F.dropout2d(feat, cfg.fp_dropout) for feat in plain.feats]
+        perturbed = self.resize_to(weak, decode(student, feats).logits)
+        loss_fp, _ = consistency_loss([perturbed], [pseudo], cfg.pseudo_thr)
+
+        masks = [draw_masks(view, cfg.cutmix) for view in strong]
+        logits = [
+            self.forward_logits('student', mix(view, mask))
+            for view, mask in zip(strong, masks)
+        ]
+        mixed = [pseudo.mixed(mask, partner) for mask in masks]
+        loss, ratio = consistency_loss(logits, mixed, cfg.pseudo_thr)
+        return losses | {
+            'loss_fp': cfg.fp_weight * loss_fp,
+            'loss_unsup': cfg.unsup_weight * loss,
+            'ratio_confident': ratio,
+            'num_effective_classes': confident_classes(
+                pseudo, cfg.pseudo_thr, self.num_classes
+            ),
+        }

@@ -15,8 +15,7 @@ from ...pseudo_labels import (
     normalize_cam,
     present_classes,
 )
-from ...utils import pair_affinity
-from ..semi.seg_output import resized_labels
+from ...utils import pair_affinity, resize_labels
 from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, WSSSBase
 
@@ -100,7 +99,7 @@ class AffinityNet(WSSSBase):
     ) -> dict[str, Tensor]:
         """Losses of the relations of pixels on sure regions (N, H, W)."""
         affinity = self.affinity(feats)
-        small = resized_labels(label, affinity.shape[2:])
+        small = resize_labels(label, affinity.shape[2:])
         return {'loss_affinity': self.loss_affinity(affinity, small, self.walk.radius)}
 
     def affinity(self, feats: Sequence[Tensor]) -> Tensor:

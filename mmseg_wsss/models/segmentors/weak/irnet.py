@@ -9,8 +9,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from ...pseudo_labels import cam_to_label, merge_cams, present_classes
-from ...utils import boundary_affinity
-from ..semi.seg_output import resized_labels
+from ...utils import boundary_affinity, resize_labels
 from .affinity_net import AffinityNet
 from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel
@@ -65,7 +64,7 @@ class IRNet(AffinityNet):
     ) -> dict[str, Tensor]:
         """Losses of boundaries and displacements on sure regions (N, H, W)."""
         boundary, field = self.affinity_head(feats)
-        small = resized_labels(label, boundary.shape[1:])
+        small = resize_labels(label, boundary.shape[1:])
         radius = self.walk.radius
         affinity = boundary_affinity(boundary, radius)
         return {

@@ -20,7 +20,7 @@ from ...pseudo_labels import (
     region_labels,
     regional_prototypes,
 )
-from ...utils import PrototypeMemory, update_ema
+from ...utils import Phase, PrototypeMemory, update_ema
 from .inference_context import InferenceContext
 from .wsss_base import PseudoLabel, WSSSBase, in_parts, rescale
 
@@ -68,6 +68,7 @@ class RCMMAM(WSSSBase):
     """
 
     pairs: ClassVar[Mapping[str, str]] = {'support': 'main'}
+    progress = Phase("dict(type='MeanTeacherHook', decay=0.996, schedule='constant')")
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """The semi-supervised core, against plain mmseg segmentors."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,18 +9,43 @@ from helpers.methods import FCN_HEAD, SEMI
 from helpers.tiny import batch_of, tiny_batch, tiny_model, tiny_network
 from mmengine.config import ConfigDict
 from mmengine.runner import load_checkpoint
+from mmseg.models.decode_heads import FCNHead, PointHead
 
 from mmseg_wsss.evaluation.wsss_tta_model import WSSSTTAModel
+from mmseg_wsss.models.segmentors.semi.fixmatch import UNIMATCH_CUTMIX
+from mmseg_wsss.models.segmentors.semi.pseudo_labels import num_effective_classes
 from mmseg_wsss.models.segmentors.semi.seg_output import (
-    Dense,
-    effective_classes,
-    input_of,
-    resized_labels,
+    ClassifierInput,
+    SegOutput,
+    decode,
 )
-from mmseg_wsss.models.segmentors.semi.unimatch import CUTMIX
+from mmseg_wsss.models.utils import CutMixSettings, draw_masks
 from mmseg_wsss.registry import MODELS
 
 AUXILIARY = FCN_HEAD | {'in_channels': 8, 'in_index': 0}
+_PLAIN = {
+    'in_channels': 16,
+    'in_index': 1,
+    'channels': 8,
+    'num_classes': 7,
+    'align_corners': False,
+}
+_LEVELS = _PLAIN | {'in_channels': [8, 16], 'in_index': [0, 1]}
+# Heads that use conv_seg, each in another way.
+CLASSIFIER_HEADS = {
+    'FCNHead': FCN_HEAD,
+    'ASPPHead': _PLAIN | {'dilations': (1, 2)},
+    'PSPHead': _PLAIN | {'pool_scales': (1, 2)},
+    'UPerHead': _LEVELS | {'pool_scales': (1, 2)},
+    'SegformerHead': _LEVELS,
+    'DepthwiseSeparableASPPHead': _PLAIN
+    | {'dilations': (1, 2), 'c1_in_channels': 8, 'c1_channels': 4},
+    'NLHead': _PLAIN,
+    'GCHead': _PLAIN,
+    'DAHead': _PLAIN | {'pam_channels': 4},
+    'EncHead': _LEVELS | {'num_codes': 4, 'use_se_loss': False},
+    'SegFormerMLPHead': _LEVELS,
+}
 
 
 def plain_network(seed: int = 5, **settings) -> torch.nn.Module:
@@ -68,19 +94,19 @@ def test_a_cascade_trains_as_in_mmseg(name):
     found = model.train().loss(inputs, samples)
     model.eval()
     prefix = f'sup_{model.students[0]}'
-    dense = model.dense(model.students[0], inputs['sup'])
-    losses = model.supervised_losses(model.students[0], dense, samples['sup'])
+    output = model.forward_network(model.students[0], inputs['sup'])
+    losses = model.supervised_losses(model.students[0], output, samples['sup'])
     expected = student.loss(inputs['sup'], samples['sup'])
     for key in ('decode_0.loss_ce', 'decode_1.loss_ce'):
         assert torch.isfinite(found[f'{prefix}.{key}'])
-        weighted = model.train_cfg['sup_weight'] * expected[key]
+        weighted = model.train_cfg.sup_weight * expected[key]
         torch.testing.assert_close(losses[f'{prefix}.{key}'], weighted)
     logits = student.encode_decode(inputs['sup'], [{'img_shape': (33, 33)}] * 2)
-    at_crop = model.at_crop_size(dense.logits, inputs['sup'])
-    torch.testing.assert_close(at_crop, logits)
+    found = model.resize_to(inputs['sup'], output.logits)
+    torch.testing.assert_close(found, logits)
 
 
-def test_the_branch_of_pidnet_that_predicts_is_the_one_that_learns():
+def test_pidnet_is_trained_on_the_branch_that_predicts():
     head = {
         'type': 'PIDHead',
         'in_channels': 16,
@@ -91,17 +117,35 @@ def test_the_branch_of_pidnet_that_predicts_is_the_one_that_learns():
     model = tiny_network('MKD', decode_head=head)
     feats = [torch.rand(2, channels, 4, 4) for channels in (8, 16, 8)]
     own = model.student1.decode_head
-    dense = model.decode('student1', feats, with_feat=True)
-    torch.testing.assert_close(dense.logits, own.conv_seg(dense.feat))
-    assert dense.logits is dense.outs[0][1]
+    recorder = ClassifierInput(own.conv_seg)
+    recorder.start()
+    output = decode(model.student1, feats)
+    torch.testing.assert_close(output.logits, own.conv_seg(recorder.take()))
+    assert output.logits is output.outs[0][1]
 
 
-def test_a_head_that_learns_at_points_is_refused():
+@pytest.mark.parametrize('kind', ['PointHead', 'mmseg.PointHead', PointHead])
+def test_a_point_head_is_refused(kind):
     segmentor = cascade()
-    point = {'type': 'PointHead', 'in_channels': [16], 'in_index': [1], 'channels': 4}
+    point = {'type': kind, 'in_channels': [16], 'in_index': [1], 'channels': 4}
     segmentor['decode_head'][1] = point | {'num_classes': FCN_HEAD['num_classes']}
-    with pytest.raises(TypeError, match='PointHead'):
+    with pytest.raises(TypeError, match='PointHead predicts points'):
         MODELS.build(ConfigDict(type='FixMatch', segmentor=segmentor))
+
+
+@pytest.mark.parametrize('decode_head', [None, []])
+def test_a_network_without_decode_head_is_refused(decode_head):
+    segmentor = cascade() | {'decode_head': decode_head}
+    with pytest.raises(TypeError, match=r"a decode_head, got 'CascadeEncoderDecoder'"):
+        MODELS.build(ConfigDict(type='FixMatch', segmentor=segmentor))
+    del segmentor['decode_head']
+    with pytest.raises(TypeError, match=r"a decode_head, got 'CascadeEncoderDecoder'"):
+        MODELS.build(ConfigDict(type='FixMatch', segmentor=segmentor))
+
+
+def test_a_head_given_as_class_is_built():
+    head = FCN_HEAD | {'type': FCNHead}
+    assert type(tiny_network('CPS', decode_head=head).student1.decode_head) is FCNHead
 
 
 class TestNetworks:
@@ -254,13 +298,14 @@ class TestPrediction:
         torch.testing.assert_close(merged.seg_logits.data, expected)
 
     def test_unknown_settings_are_named(self):
-        with pytest.raises(KeyError, match=r"has 'predict_on' alone, .*'predict_one'"):
+        message = "semi_test_cfg has no key 'predict_one'; did you mean 'predict_on'"
+        with pytest.raises(KeyError, match=message.replace('?', r'\?')):
             tiny_network('MKD', semi_test_cfg={'predict_one': 'teacher1'})
 
     def test_unknown_networks_are_named(self, model):
-        with pytest.raises(KeyError, match=r"knows no \['student3'\].*teacher1"):
+        with pytest.raises(KeyError, match=r"has no \['student3'\].*teacher1"):
             model.predict_on = 'student1+student3'
-        with pytest.raises(KeyError, match='predict_on of CPS'):
+        with pytest.raises(KeyError, match=r"predict_on has no \['teacher1'\]"):
             tiny_network('CPS', semi_test_cfg={'predict_on': 'teacher1'})
 
 
@@ -269,9 +314,9 @@ class TestSupervisedLoss:
     def test_is_that_of_the_plain_segmentor(self, weight):
         settings = {'auxiliary_head': AUXILIARY, 'drop': False}
         model = tiny_network(
-            'SemiBaseSegmentor', semi_train_cfg={'sup_weight': weight}, **settings
+            'SupervisedSegmentor', semi_train_cfg={'sup_weight': weight}, **settings
         )
-        inputs, samples = batch_of('SemiBaseSegmentor')
+        inputs, samples = batch_of('SupervisedSegmentor')
         found = model.loss(inputs, samples)
         model.student.zero_grad()
         expected = model.student.loss(inputs['sup'], samples['sup'])
@@ -284,55 +329,88 @@ class TestSupervisedLoss:
 
 class TestMasks:
     def test_probability_of_mixing(self):
-        model = tiny_network('FixMatch')
         inputs = torch.zeros(400, 3, 8, 8)
         torch.manual_seed(0)
-        masks = model.draw_masks(inputs, {'num_boxes': 1, 'prob': 0.25})
+        masks = draw_masks(inputs, CutMixSettings(num_boxes=1, prob=0.25))
         mixed = (masks == 0).flatten(1).any(1).float().mean()
         assert 0.2 < mixed < 0.3
-        assert model.draw_masks(inputs, {'prob': 0.0}).all()
-        assert model.draw_masks(inputs, None).all()
+        assert draw_masks(inputs, CutMixSettings(prob=0.0)).all()
+        assert draw_masks(inputs, None).all()
 
     def test_boxes_are_of_the_partner_where_asked(self):
-        model = tiny_network('FixMatch')
         inputs = torch.zeros(4, 3, 20, 20)
-        shares = {}
+        ratios = {}
         for owner in ('own', 'partner'):
             torch.manual_seed(3)
-            masks = model.draw_masks(
-                inputs, {'num_boxes': 1, 'prop_range': (0.1, 0.2), 'box_of': owner}
-            )
-            shares[owner] = masks.mean((1, 2, 3))
-        torch.testing.assert_close(shares['own'], 1 - shares['partner'])
-        assert (shares['own'] < 0.3).all()
+            cutmix = CutMixSettings(1, (0.1, 0.2), box_of=owner)
+            ratios[owner] = draw_masks(inputs, cutmix).mean((1, 2, 3))
+        torch.testing.assert_close(ratios['own'], 1 - ratios['partner'])
+        assert (ratios['own'] < 0.3).all()
 
     def test_depend_on_the_seed_of_the_iteration(self):
-        model = tiny_network('FixMatch')
-        draw = []
+        drawn = []
         for seed in (1, 1, 2):
             torch.manual_seed(seed)
-            draw.append(model.draw_masks(torch.zeros(3, 3, 16, 16), {}))
-        assert torch.equal(draw[0], draw[1])
-        assert not torch.equal(draw[0], draw[2])
+            drawn.append(draw_masks(torch.zeros(3, 3, 16, 16), CutMixSettings()))
+        assert torch.equal(drawn[0], drawn[1])
+        assert not torch.equal(drawn[0], drawn[2])
 
 
 class TestErrors:
-    def test_unknown_settings_are_named(self):
-        with pytest.raises(
-            KeyError, match=r'semi_train_cfg of CPS has no .*typo.*cps_'
-        ):
-            tiny_network('CPS', semi_train_cfg={'typo': 1})
+    def test_settings_of_cutmix_are_merged_over_the_defaults_of_the_method(self):
+        def cutmix(kind, given):
+            model = tiny_network(kind, semi_train_cfg={'cutmix': given})
+            return model.train_cfg.cutmix
 
-    def test_settings_of_cutmix_are_added_to_the_methods_own(self):
-        model = tiny_network('FixMatch', semi_train_cfg={'cutmix': {'prob': 1.0}})
-        assert model.train_cfg['cutmix'] == {**CUTMIX, 'prob': 1.0}
-        assert tiny_network('CPS', semi_train_cfg={'cutmix': {}}).train_cfg['cutmix']
-        off = tiny_network('FixMatch', semi_train_cfg={'cutmix': None})
-        assert off.train_cfg['cutmix'] is None
+        assert cutmix('FixMatch', {'prob': 1.0}) == replace(UNIMATCH_CUTMIX, prob=1.0)
+        assert cutmix('CPS', {}) == CutMixSettings()
+        assert cutmix('MeanTeacherSegmentor', {'num_boxes': 2}) == CutMixSettings(2)
+        assert cutmix('FixMatch', None) is None
 
-    def test_unknown_teacher_mode(self):
-        with pytest.raises(ValueError, match=r"teacher_mode must be .* got 'sleep'"):
-            tiny_network('MKD', semi_train_cfg={'teacher_mode': 'sleep'})
+    @pytest.mark.parametrize(
+        ('method', 'settings', 'error', 'message'),
+        [
+            ('CPS', {'typo': 1}, KeyError, r"cfg has no key 'typo' .*'cps_weight'"),
+            ('CPS', {'pseudo_thr': 0.9}, KeyError, "has no key 'pseudo_thr'"),
+            ('FixMatch', {'pseudo_thr': 95}, ValueError, 'pseudo_thr must .* got 95'),
+            ('FixMatch', {'pseudo_thr': -0.1}, ValueError, 'pseudo_thr must .* -0.1'),
+            ('MKD', {'pseudo_thr_teacher': 95}, ValueError, 'thr_teacher must .* 95'),
+            ('MKD', {'pseudo_thr_student': 1.1}, ValueError, 'student must .* got 1.1'),
+            ('MKD', {'loss_scale_factor': -3}, ValueError, 'must be above 0, got -3'),
+            ('MKD', {'loss_scale_factor': 0}, ValueError, 'must be above 0, got 0'),
+            ('MKD', {'teacher_weight': -1.5}, ValueError, 'teacher_weight must be at'),
+            ('MKD', {'student_weight': '1'}, TypeError, 'must be a number, got .1'),
+            ('MKD', {'semi_on_labeled': 1}, TypeError, 'must be a boolean, got 1'),
+            ('MKD', {'teacher_mode': 'sleep'}, ValueError, "'train', got 'sleep'"),
+            ('MKD', {'targets_from': 'odd'}, ValueError, "'raw', got 'odd'"),
+            ('MKD', {'isda': {'ratio': 1}}, KeyError, "cfg.isda has no key 'ratio'"),
+            ('MKD', {'isda': {'schedule': 'x'}}, ValueError, 'isda.schedule must be'),
+            ('MKD', {'isda': {'on': ('studnet1',)}}, ValueError, r'isda.on\[0\] must'),
+            ('MKD', {'isda': {'on': 'student1'}}, TypeError, 'isda.on must be a seq'),
+            ('MKD', {'isda': {'end_ratio': -1}}, ValueError, 'isda.end_ratio must be'),
+            ('MKD', {'isda': {'max_count': 0}}, ValueError, 'isda.max_count must be'),
+            ('CPS', {'cutmix': {'box_of': 'patner'}}, ValueError, "got 'patner'"),
+            ('CPS', {'cutmix': {'boxes': 3}}, KeyError, "cutmix has no key 'boxes'"),
+            ('CPS', {'cutmix': {'num_boxes': 0}}, ValueError, 'at least 1, got 0'),
+            ('CPS', {'cutmix': {'prob': 2}}, ValueError, 'cutmix.prob must be at most'),
+            ('CPS', {'cutmix': {'prop_range': (0.5, 0.25)}}, ValueError, 'must ascend'),
+            (
+                'CPS',
+                {'cutmix': {'prop_range': (0, 0.5)}},
+                ValueError,
+                'must be above 0',
+            ),
+            ('CPS', {'cutmix': True}, TypeError, 'cfg.cutmix must be a dict, got True'),
+            ('CPS', {'cps_weight': -1}, ValueError, 'cps_weight must be at least 0'),
+            ('UniMatch', {'fp_dropout': 1.5}, ValueError, 'fp_dropout must .* got 1.5'),
+            ('UniMatchV2', {'drop_prob': -1}, ValueError, 'drop_prob must .* got -1'),
+            ('SupervisedSegmentor', {'sup_weight': -1}, ValueError, 'cfg.sup_weight'),
+        ],
+    )
+    def test_settings_are_validated_when_built(self, method, settings, error, message):
+        with pytest.raises(error, match=message) as found:
+            tiny_network(method, semi_train_cfg=settings)
+        assert 'semi_train_cfg' in str(found.value)
 
     def test_one_output_channel(self):
         head = FCN_HEAD | {'num_classes': 2, 'out_channels': 1, 'threshold': 0.5}
@@ -352,36 +430,79 @@ class TestErrors:
         model = tiny_network('CPS')
         head = model.student1.decode_head
         monkeypatch.setattr(head, 'forward', lambda feats: {'masks': feats})
-        with pytest.raises(TypeError, match='FCNHead gives no map of logits'):
+        with pytest.raises(TypeError, match='FCNHead returns no map of logits'):
             model.loss(*batch_of('CPS'))
 
 
-def test_dense_is_split_into_images():
+def test_an_output_is_split_into_images():
     maps = torch.arange(3.0).view(3, 1, 1, 1)
-    first, rest = Dense([maps], [maps], maps, None).split(1)
+    first, rest = SegOutput([maps], [maps], maps, None).split(1)
     assert first.logits.flatten().tolist() == [0]
     assert rest.feats[0].flatten().tolist() == [1, 2]
     assert rest.feat is None
 
 
-def test_input_of_a_module_is_noted_while_asked_for_only():
-    conv = torch.nn.Conv2d(1, 1, 1)
-    maps = torch.ones(1, 1, 2, 2)
-    with pytest.raises(RuntimeError), input_of(conv) as caught:
-        conv(maps)
-        raise RuntimeError
-    conv(maps)
-    assert len(caught) == 1
-    assert caught[0] is maps
+class TestClassifierInput:
+    """The input of ``conv_seg``, against a head that is taken apart."""
 
+    @pytest.mark.parametrize('kind', sorted(CLASSIFIER_HEADS))
+    def test_is_the_input_of_the_logits(self, kind):
+        torch.manual_seed(0)
+        head = MODELS.build(ConfigDict(CLASSIFIER_HEADS[kind], type=kind)).eval()
+        recorder = ClassifierInput(head.conv_seg)
+        recorder.start()
+        logits = head([torch.randn(2, 8, 12, 12), torch.randn(2, 16, 6, 6)])
+        logits = logits[0] if isinstance(logits, tuple) else logits
+        feat = recorder.take()
+        assert not feat.requires_grad
+        torch.testing.assert_close(logits, head.conv_seg(feat))
 
-def test_labels_are_resized_by_nearest_neighbor():
-    labels = torch.tensor([[[0, 255], [7, 1]]])
-    assert torch.equal(
-        resized_labels(labels, (4, 4)),
-        labels.repeat_interleave(2, 1).repeat_interleave(2, 2),
-    )
-    assert resized_labels(labels == 255, (2, 2)).dtype == torch.bool
+    def test_records_only_between_start_and_take(self):
+        conv = torch.nn.Conv2d(1, 1, 1)
+        recorder = ClassifierInput(conv)
+        conv(torch.ones(1, 1, 2, 2))
+        with pytest.raises(RuntimeError, match='does not call its conv_seg'):
+            recorder.take()
+        recorder.start()
+        conv(torch.ones(1, 1, 2, 2))
+        conv(torch.zeros(1, 1, 2, 2))
+        assert recorder.take().eq(0).all()
+        conv(torch.ones(1, 1, 2, 2))
+        with pytest.raises(RuntimeError):
+            recorder.take()
+
+    def test_of_a_copy_is_its_own(self):
+        model = tiny_network('MKD')
+        copy = deepcopy(model)
+        inputs = batch_of('MKD')[0]['sup']
+        with torch.no_grad():
+            copy.student1.decode_head.convs[0].conv.weight.mul_(2)
+        first = model.eval().forward_network('student1', inputs)
+        second = copy.eval().forward_network('student1', inputs)
+        for net, output in ((model, first), (copy, second)):
+            conv_seg = net.student1.decode_head.conv_seg
+            torch.testing.assert_close(output.logits, conv_seg(output.feat))
+        assert not torch.equal(first.feat, second.feat)
+
+    def test_no_hook_is_registered_by_a_step(self):
+        model = tiny_network('MKD')
+        model.progress = 0.5
+        hooks = [dict(m._forward_pre_hooks) for m in model.modules()]
+        model.loss(*batch_of('MKD'))
+        assert [dict(m._forward_pre_hooks) for m in model.modules()] == hooks
+
+    def test_does_not_break_a_compiled_graph(self):
+        model = tiny_network('MKD', drop=False).eval()
+        inputs = batch_of('MKD')[0]['sup']
+
+        def outputs(img):
+            output = model.forward_network('student1', img)
+            return output.logits, output.feat
+
+        compiled = torch.compile(outputs, backend='aot_eager', fullgraph=True)
+        for _ in range(2):
+            for found, expected in zip(compiled(inputs), outputs(inputs)):
+                torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -394,7 +515,7 @@ def test_labels_are_resized_by_nearest_neighbor():
         ([], 0.0),
     ],
 )
-def test_effective_classes(labels, expected):
+def test_num_effective_classes(labels, expected):
     labels = torch.tensor(labels, dtype=torch.int64)
-    found = effective_classes(labels.view(1, 1, -1), 3)
+    found = num_effective_classes(labels.view(1, 1, -1), 3)
     assert found.item() == pytest.approx(expected)

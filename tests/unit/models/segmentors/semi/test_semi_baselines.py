@@ -1,12 +1,17 @@
-"""MeanTeacher, CPS, FixMatch and both versions of UniMatch, term by term."""
+"""Mean teacher, CPS, FixMatch and both versions of UniMatch, loss by loss."""
 
-from types import SimpleNamespace
+import sys
+from copy import deepcopy
+from dataclasses import fields
 
 import pytest
 import torch
 import torch.nn.functional as F
 from helpers.methods import BACKBONE
 from helpers.tiny import CROP, batch_of, tiny_network
+
+from mmseg_wsss.models.segmentors.semi.pseudo_labels import PseudoLabels
+from mmseg_wsss.models.segmentors.semi.unimatch_v2 import complementary_dropout
 
 FROZEN = BACKBONE | {'norm_eval': True}
 
@@ -39,7 +44,7 @@ def upsampled(logits):
     return F.interpolate(logits, CROP, mode='bilinear', align_corners=False)
 
 
-def look(model, name, img):
+def logits_of(model, name, img):
     net = model.networks[name]
     return upsampled(net.decode_head(net.extract_feat(img)))
 
@@ -49,20 +54,21 @@ def mixed(img, mask):
 
 
 def confident(logits, label, conf, thr):
-    """Cross entropy of sure pixels, over all pixels that are not padding."""
+    """Cross entropy of confident pixels, averaged over all that are not padding."""
     values = F.cross_entropy(logits, label, ignore_index=255, reduction='none')
     return (values * (conf >= thr)).sum() / (label != 255).sum()
 
 
 def labels_of(model, name, inputs, samples):
-    conf, label = look(model, name, inputs['unsup_weak']).softmax(1).max(1)
+    conf, label = logits_of(model, name, inputs['unsup_weak']).softmax(1).max(1)
     valid = torch.stack([s.valid_map.data[0] for s in samples['unsup_weak']])
     return label.masked_fill(~valid, 255), conf
 
 
 def use_mask(model, monkeypatch, num=2):
     mask = torch.rand(num, 1, *CROP) > 0.4
-    monkeypatch.setattr(model, 'draw_masks', lambda img, cutmix: mask.to(img))
+    method = sys.modules[type(model).__module__]
+    monkeypatch.setattr(method, 'draw_masks', lambda img, cutmix: mask.to(img))
     return mask
 
 
@@ -75,7 +81,7 @@ def use_mask(model, monkeypatch, num=2):
         ('UniMatchV2', 'teacher', ('unsup_strong_0', 'unsup_strong_1'), 0.5),
     ],
 )
-def test_strong_views_learn_the_labels_of_weak_ones(
+def test_strong_views_are_supervised_by_labels_of_weak_ones(
     kind, teacher, views, weight, monkeypatch
 ):
     random = {'UniMatch': {'fp_dropout': 0.0}, 'UniMatchV2': {'drop_prob': 0.0}}
@@ -83,9 +89,9 @@ def test_strong_views_learn_the_labels_of_weak_ones(
     mask = use_mask(model, monkeypatch)
     inputs, samples = batch()
     label, conf = labels_of(model, teacher, inputs, samples)
-    terms = [
+    expected = [
         confident(
-            look(model, 'student', mixed(inputs[view], mask)),
+            logits_of(model, 'student', mixed(inputs[view], mask)),
             mixed(label, mask[:, 0]),
             mixed(conf, mask[:, 0]),
             0.5,
@@ -93,12 +99,15 @@ def test_strong_views_learn_the_labels_of_weak_ones(
         for view in views
     ]
     losses = model.loss(inputs, samples)
-    torch.testing.assert_close(losses['loss_unsup'], weight * sum(terms) / len(terms))
+    torch.testing.assert_close(
+        losses['loss_unsup'], weight * sum(expected) / len(views)
+    )
     assert 0 < losses['ratio_confident'] < 1
-    assert 1 <= losses['classes'] <= model.num_classes
+    assert 1 <= losses['num_effective_classes'] <= model.num_classes
     plain = model.student.loss(inputs['sup'], samples['sup'])['decode.loss_ce']
-    share = 1.0 if kind == 'MeanTeacherSegmentor' else 0.5
-    torch.testing.assert_close(losses['sup_student.decode.loss_ce'], share * plain)
+    sup_weight = 1.0 if kind == 'MeanTeacherSegmentor' else 0.5
+    found = losses['sup_student.decode.loss_ce']
+    torch.testing.assert_close(found, sup_weight * plain)
 
 
 def test_weights_of_unimatch_are_published_ones():
@@ -106,14 +115,15 @@ def test_weights_of_unimatch_are_published_ones():
     first, second = (
         tiny_network(kind).train_cfg for kind in ('UniMatch', 'UniMatchV2')
     )
-    assert (first['sup_weight'], first['fp_weight']) == (0.5, 0.25)
-    assert first['unsup_weight'] / 2 == 1 / 2 * 1 / 4
-    assert second['unsup_weight'] / 2 == 1 / 2 * 1 / 2
-    assert type(tiny_network('FixMatch')).defaults['pseudo_thr'] == 0.95
+    assert (first.sup_weight, first.fp_weight) == (0.5, 0.25)
+    assert first.unsup_weight / 2 == 1 / 2 * 1 / 4
+    assert second.unsup_weight / 2 == 1 / 2 * 1 / 2
+    defaults = type(tiny_network('FixMatch')).train_settings
+    assert {f.name: f.default for f in fields(defaults)}['pseudo_thr'] == 0.95
 
 
 class TestUniMatch:
-    def test_perturbed_features_learn_the_own_label(self):
+    def test_perturbed_features_are_supervised_by_the_own_label(self):
         model = network('UniMatch', pseudo_thr=0.5, cutmix=None, fp_dropout=0.5)
         inputs, samples = batch()
         torch.manual_seed(3)
@@ -127,64 +137,68 @@ class TestUniMatch:
         expected = 0.25 * confident(logits, label, conf, 0.5)
         torch.testing.assert_close(losses['loss_fp'], expected)
 
-    def test_partner_gives_the_label_of_inference(self, monkeypatch):
-        """Batch statistics make the two labels differ; each has its own pixels."""
-        model = tiny_network('UniMatch', semi_train_cfg={'pseudo_thr': 0.0})
+    def test_own_pixels_and_those_of_the_partner_have_different_labels(
+        self, monkeypatch
+    ):
+        """Train mode labels own pixels, eval mode the partner's: by batch statistics."""
+        settings = {'pseudo_thr': 0.3, 'fp_dropout': 0.0}
+        model = tiny_network('UniMatch', drop=False, semi_train_cfg=settings).double()
         mask = use_mask(model, monkeypatch)
-        inputs, samples = batch_of('UniMatch')
-        seen = {}
-
-        def strong_losses(inputs, own, partner):
-            seen.update(own=own, partner=partner)
-            return {}
-
-        before = {k: v.clone() for k, v in model.student.named_buffers()}
-        monkeypatch.setattr(model, 'strong_losses', strong_losses)
-        model.loss(inputs, samples)
-        model.student.load_state_dict(before, strict=False)
-        model.student.train()
-        inference = model.weak_labels(inputs['unsup_weak'])
-        assert seen['own'][0].shape == seen['partner'][0].shape == mask[:, 0].shape
-        assert not torch.equal(seen['own'][1], seen['partner'][1])
-        assert inference[1].shape == seen['partner'][1].shape
-
-    def test_labels_are_mixed_of_own_and_partner(self, monkeypatch):
-        model = network('UniMatch', pseudo_thr=0.0)
-        mask = use_mask(model, monkeypatch)
-        inputs, _ = batch()
-        shape = (2, *CROP)
-        own = torch.zeros(shape, dtype=torch.long), torch.ones(shape).double()
-        partner = torch.ones(shape, dtype=torch.long), torch.ones(shape).double()
-        losses = model.strong_losses(inputs, own, partner)
-        logits = [
-            look(model, 'student', mixed(inputs[f'unsup_strong_{i}'], mask))
+        inputs, samples = batch()
+        # Forwards in train mode move the running statistics, which eval mode uses.
+        twin = deepcopy(model)
+        logits_of(twin, 'student', inputs['sup'])
+        own = labels_of(twin, 'student', inputs, samples)
+        twin.eval()
+        partner = labels_of(twin, 'student', inputs, samples)
+        assert not torch.equal(own[0], partner[0])
+        twin.train()
+        label, conf = (
+            torch.where(mask[:, 0], first, second.roll(-1, 0))
+            for first, second in zip(own, partner)
+        )
+        expected = sum(
+            confident(
+                logits_of(twin, 'student', mixed(inputs[f'unsup_strong_{i}'], mask)),
+                label,
+                conf,
+                0.3,
+            )
             for i in range(2)
-        ]
-        label = torch.where(mask[:, 0], 0, 1)
-        expected = sum(F.cross_entropy(x, label) for x in logits) * 0.25 / 2
-        torch.testing.assert_close(losses['loss_unsup'], expected)
+        )
+        losses = model.loss(inputs, samples)
+        torch.testing.assert_close(losses['loss_unsup'], 0.25 * expected / 2)
+
+
+def test_labels_are_mixed_from_own_and_partner():
+    mask = torch.rand(3, 1, 4, 5) > 0.4
+    own, partner = (
+        PseudoLabels(torch.randint(9, (3, 4, 5)), torch.rand(3, 4, 5)) for _ in 'op'
+    )
+    for found, first, second in zip(own.mixed(mask, partner), own, partner):
+        assert found.equal(torch.where(mask[:, 0], first, second.roll(-1, 0)))
+    for found, first in zip(own.mixed(mask), own):
+        assert found.equal(mixed(first, mask[:, 0]))
 
 
 class TestUniMatchV2:
     def test_channels_are_in_one_of_both_views(self):
-        model = network('UniMatchV2', drop_prob=1.0)
-        maps = torch.ones(50, 8, 2, 2)
-        none = torch.zeros(50, 1, 1, 1, dtype=torch.bool)
-        first, second = model.complementary(maps, maps, none)
-        assert set(first.unique().tolist()) == {0.0, 2.0}
-        assert torch.equal(first + second, 2 * maps)
-        assert first[:, :, 0, 0].std(0).min() > 0  # each image has its own channels
-        assert torch.equal(first, first[:, :, :1, :1].expand_as(first))
+        feats = [torch.ones(100, 8, 2, 2), torch.ones(100, 4, 1, 1)]
+        for first, second in zip(*complementary_dropout(feats, 1.0)):
+            assert set(first.unique().tolist()) == {0.0, 2.0}
+            assert torch.equal(first + second, torch.full_like(first, 2))
+            assert first[:, :, 0, 0].std(0).min() > 0  # by image
+            assert torch.equal(first, first[:, :, :1, :1].expand_as(first))
 
-    def test_half_of_the_images_stay_whole_in_every_map(self, monkeypatch):
-        model = network('UniMatchV2', drop_prob=0.5)
+    def test_each_view_has_its_own_features(self):
+        feats = [torch.cat([torch.full((4, 3, 1, 1), 1.0), torch.zeros(4, 3, 1, 1)])]
+        (first,), (second,) = complementary_dropout(feats, 0.0)
+        assert first.eq(1).all() and second.eq(0).all()
+
+    def test_half_of_the_images_stay_whole_at_every_level(self):
         torch.manual_seed(0)
-        maps = [torch.ones(800, 8, 1, 1), torch.ones(800, 4, 1, 1)]  # of two levels
-        monkeypatch.setattr(model.student, 'extract_feat', lambda _: maps)
-        monkeypatch.setattr(
-            model, 'decode', lambda _, feats: SimpleNamespace(logits=feats)
-        )
-        views = model.strong_logits([torch.ones(400, 3, 8, 8)] * 2)
+        feats = [torch.ones(800, 8, 1, 1), torch.ones(800, 4, 1, 1)]
+        views = complementary_dropout(feats, 0.5)
         whole = (views[0][0] == 1).flatten(1).all(1)
         assert 0.4 < whole.double().mean() < 0.6
         for view in views:
@@ -193,32 +207,34 @@ class TestUniMatchV2:
 
 
 class TestCPS:
-    def test_unmixed_images_teach_mixed_ones(self, monkeypatch):
+    def test_labels_of_unmixed_images_supervise_mixed_ones(self, monkeypatch):
         model = network('CPS', cps_weight=2.0, cutmix={})
         mask = use_mask(model, monkeypatch)
         inputs, samples = batch()
         expected = 0
         for student, other in (('student1', 'student2'), ('student2', 'student1')):
             label, _ = labels_of(model, other, inputs, samples)
-            logits = look(model, student, mixed(inputs['unsup_weak'], mask))
+            logits = logits_of(model, student, mixed(inputs['unsup_weak'], mask))
             label = mixed(label, mask[:, 0])
             expected += F.cross_entropy(logits, label, ignore_index=255)
         losses = model.loss(inputs, samples)
         torch.testing.assert_close(losses['loss_cps'], 2 * expected)
 
-    def test_without_cutmix_every_image_serves(self):
+    def test_without_cutmix_labeled_images_take_part(self):
         model = network('CPS', cutmix=None)
         inputs, samples = batch()
         samples['sup'][0].gt_sem_seg.data[:, :3] = 255
-        truth = torch.cat([s.gt_sem_seg.data for s in samples['sup']])
+        gt = torch.cat([s.gt_sem_seg.data for s in samples['sup']])
         expected = 0
         for student, other in (('student1', 'student2'), ('student2', 'student1')):
-            label = look(model, other, inputs['sup']).argmax(1)
-            label[truth == 255] = 255
-            bare, _ = labels_of(model, other, inputs, samples)
-            logits = [look(model, student, inputs[k]) for k in ('sup', 'unsup_weak')]
+            label = logits_of(model, other, inputs['sup']).argmax(1)
+            label[gt == 255] = 255
+            unlabeled, _ = labels_of(model, other, inputs, samples)
+            logits = [
+                logits_of(model, student, inputs[k]) for k in ('sup', 'unsup_weak')
+            ]
             expected += F.cross_entropy(
-                torch.cat(logits), torch.cat([label, bare]), ignore_index=255
+                torch.cat(logits), torch.cat([label, unlabeled]), ignore_index=255
             )
         losses = model.loss(inputs, samples)
         torch.testing.assert_close(losses['loss_cps'], expected)
@@ -234,7 +250,7 @@ class TestCPS:
 
 
 @pytest.mark.parametrize('kind', ['MeanTeacherSegmentor', 'CPS', 'FixMatch'])
-def test_padding_is_learned_where_the_mask_is_off(kind):
+def test_padding_has_a_loss_only_if_it_is_not_masked(kind):
     inputs, samples = batch_of(kind, valid=False)
     key = 'loss_cps' if kind == 'CPS' else 'loss_unsup'
     for on in (True, False):

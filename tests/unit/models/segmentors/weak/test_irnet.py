@@ -9,9 +9,8 @@ from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 
 from mmseg_wsss.models.losses import displacement_loss, pair_affinity_loss
-from mmseg_wsss.models.segmentors.semi.seg_output import resized_labels
 from mmseg_wsss.models.segmentors.weak.inference_context import InferenceContext
-from mmseg_wsss.models.utils import boundary_affinity, half_disk
+from mmseg_wsss.models.utils import boundary_affinity, half_disk, resize_labels
 from mmseg_wsss.models.utils.pixel_pairs import line
 from mmseg_wsss.registry import MODELS
 
@@ -80,7 +79,7 @@ def test_a_step_on_labels_of_files():
         sample.pseudo_label = PixelData(data=label[None])
     losses = model.loss(inputs, samples)
     boundary, field = model.affinity_head(model.extract_feat(inputs))
-    small = resized_labels(labels, boundary.shape[1:])
+    small = resize_labels(labels, boundary.shape[1:])
     expected = pair_affinity_loss(boundary_affinity(boundary, 3), small, 3)
     torch.testing.assert_close(losses['loss_affinity'], expected)
     expected = displacement_loss(field, small, 3)

@@ -1,0 +1,64 @@
+"""Predictions of one network or of several together."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...utils import at_least_float32
+
+
+def networks_of(
+    predict_on: str, students: Sequence[str], networks: Collection[str]
+) -> tuple[str, ...]:
+    """Return the names of the networks that predict.
+
+    Args:
+        predict_on: Name of a network, several joined by ``+``, or ``'ensemble'`` for
+            all students.
+        students: Names of the students.
+        networks: Names of all networks.
+
+    Raises:
+        KeyError: If a network is unknown.
+    """
+    names = students if predict_on == 'ensemble' else predict_on.split('+')
+    unknown = sorted(set(names) - set(networks))
+    if unknown:
+        raise KeyError(
+            f'semi_test_cfg.predict_on has no {unknown}; choose out of '
+            f"{sorted(networks)}, several joined by '+', or 'ensemble', got "
+            f'{predict_on!r}'
+        )
+    return tuple(names)
+
+
+def predict_mean(
+    networks: Sequence[Any], inputs: Tensor, data_samples: list | None
+) -> list:
+    """Predict by the mean of the probabilities of several networks.
+
+    Args:
+        networks: mmseg's segmentors.
+        inputs: Normalized images (N, 3, H, W).
+        data_samples: Their data samples, if there are any.
+
+    Returns:
+        Data samples with ``pred_sem_seg`` and ``seg_logits``, the logarithm of the
+        mean probabilities: its softmax, as in test-time augmentation, is the mean.
+    """
+    if data_samples is None:
+        metas = [{'ori_shape': inputs.shape[2:], 'img_shape': inputs.shape[2:]}]
+        metas *= len(inputs)
+    else:
+        metas = [sample.metainfo for sample in data_samples]
+    probs = [
+        at_least_float32(net.inference(inputs, metas)).softmax(1) for net in networks
+    ]
+    mean = torch.stack(probs).mean(0)
+    results = networks[0].postprocess_result(mean, data_samples)
+    for sample in results:
+        prob = sample.seg_logits.data
+        sample.seg_logits.data = prob.clamp(min=torch.finfo(prob.dtype).tiny).log()
+    return results

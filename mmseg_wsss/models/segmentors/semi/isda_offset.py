@@ -1,0 +1,127 @@
+"""The offset of the logits in MKD, by implicit semantic data augmentation."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmseg_wsss.utils.settings import setting
+
+from ...utils import ImplicitSemanticAugmentation
+from .pseudo_labels import IGNORED
+from .seg_output import ClassifierInput, decode_heads_of
+
+NETWORKS = ('student1', 'student2', 'teacher1', 'teacher2')
+
+
+@dataclass(frozen=True)
+class ISDASettings:
+    """Settings of the offset.
+
+    Args:
+        end_ratio: Strength of the offset at the end of the training.
+        schedule: Rise of the strength from 0: ``'cosine'`` or ``'line'``.
+        on: Networks with an offset; teachers only if labels are taken from shifted
+            logits.
+        max_count: See :class:`ImplicitSemanticAugmentation`.
+    """
+
+    end_ratio: float = setting(1.5, at_least=0)
+    schedule: str = setting('cosine', choices=('cosine', 'line'))
+    on: tuple[str, ...] = setting(NETWORKS, choices=NETWORKS)
+    max_count: int | None = setting(None, at_least=1)
+
+
+class ISDAOffset(nn.ModuleDict):
+    """Estimators of the feature variances of networks, and the offsets from them.
+
+    Args:
+        networks: Networks with an offset, by their names.
+        settings: Schedule and estimators.
+
+    Attributes:
+        inputs: Recorder of the input of each network's classifier.
+        ratio: Present strength of the offset, a scalar buffer.
+
+    Raises:
+        ValueError: If ``conv_seg`` of a decode head is no 1 x 1 convolution.
+    """
+
+    ratio: Tensor
+
+    def __init__(self, networks: Mapping[str, Any], settings: ISDASettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.inputs: dict[str, ClassifierInput] = {}
+        for name, net in networks.items():
+            conv_seg = linear_classifier(net)
+            self.inputs[name] = ClassifierInput(conv_seg)
+            self[name] = ImplicitSemanticAugmentation(
+                conv_seg.out_channels,
+                conv_seg.in_channels,
+                max_count=settings.max_count,
+            )
+        self.register_buffer('ratio', torch.zeros(()), persistent=False)
+
+    def set_progress(self, progress: float) -> None:
+        """Set the strength by the ratio of finished iterations, in (0, 1]."""
+        rise = ramp(progress, self.settings.schedule)
+        self.ratio.fill_(self.settings.end_ratio * rise)
+
+    def add(
+        self,
+        name: str,
+        net: Any,
+        logits: Tensor,
+        feat: Tensor | None,
+        gt: Tensor,
+        valid: Tensor,
+    ) -> Tensor:
+        """Update the statistics of a network, and add the offset to its logits.
+
+        Pixels belong to the class of the ground truth in labeled images, and to the
+        network's own label (without offset) in unlabeled ones.
+
+        Args:
+            name: Name of the network.
+            net: The network.
+            logits: Logits (N, C, h, w).
+            feat: Inputs (N, A, h, w) of its classifier; None if it has no offset.
+            gt: Ground truth (N_l, h, w) of the first N_l images.
+            valid: Pixels (N, h, w) bool of unlabeled images that are counted.
+
+        Returns:
+            Logits (N, C, h, w).
+        """
+        if feat is None:
+            return logits
+        num, weight = len(gt), linear_classifier(net).weight.flatten(1)
+        own = logits[num:].argmax(1).masked_fill(~valid[num:], IGNORED)
+        estimator: Any = self[name]
+        offsets = [
+            estimator.update_and_shift(part, label, weight, self.ratio)
+            for part, label in ((feat[:num], gt), (feat[num:], own))
+        ]
+        return logits + torch.cat(offsets)
+
+
+def linear_classifier(net: Any) -> nn.Conv2d:
+    """Return the 1 x 1 convolution ``conv_seg`` of a network's last decode head."""
+    head = decode_heads_of(net)[-1]
+    conv_seg = getattr(head, 'conv_seg', None)
+    if not isinstance(conv_seg, nn.Conv2d) or conv_seg.kernel_size != (1, 1):
+        raise ValueError(
+            'isda needs a decode head with a 1 x 1 convolution conv_seg, got '
+            f'{conv_seg} in {type(head).__name__}; set semi_train_cfg.isda = None'
+        )
+    return conv_seg
+
+
+def ramp(progress: float, schedule: str) -> float:
+    """Return a value that rises from 0 to 1, by schedule ``'cosine'`` or ``'line'``."""
+    if schedule == 'line':
+        return progress
+    return (1 - math.cos(math.pi * progress)) / 2

@@ -1,0 +1,32 @@
+"""Training on the labeled images alone."""
+
+from torch import Tensor
+
+from mmseg_wsss.registry import MODELS
+
+from .semi_base import SemiBaseSegmentor
+
+
+@MODELS.register_module()
+class SupervisedSegmentor(SemiBaseSegmentor):
+    """Supervised baseline of the semi-supervised methods: ``L = L_sup``.
+
+    Its data, loops and checkpoints are those of the other methods.
+
+    Args:
+        *args: Arguments of :class:`SemiBaseSegmentor`.
+        **kwargs: Arguments of :class:`SemiBaseSegmentor`.
+    """
+
+    def loss(
+        self, inputs: dict[str, Tensor], data_samples: dict[str, list]
+    ) -> dict[str, Tensor]:
+        """Compute the supervised losses.
+
+        Args:
+            inputs: Crops (N, 3, H, W) of the branch ``sup``.
+            data_samples: Their data samples, with ``gt_sem_seg``.
+        """
+        (sup,) = self.split_branches(inputs)
+        output = self.forward_network('student', sup)
+        return self.supervised_losses('student', output, data_samples['sup'])
