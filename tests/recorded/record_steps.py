@@ -48,7 +48,14 @@ STEPS = Path(__file__).parent / 'steps'
 # Recorded names and what they are called now: keys of the log, names of pseudo-labels
 # and of networks, and names of parameters and buffers. A key that ends with '.' stands
 # for all names that begin with it.
-RENAMED: dict[str, str] = {'ratio_labelled': 'ratio_labeled'}
+RENAMED: dict[str, str] = {
+    'ratio_labelled': 'ratio_labeled',
+    'classes': 'num_effective_classes',
+    'isda': 'isda_ratio',
+}
+
+# Methods that are recorded under another name.
+RECORDED_METHODS = {'SupervisedSegmentor': 'SemiBaseSegmentor'}
 
 # Recorded names that need not exist any more, of a method or of all ('*'). As above, a
 # name that ends with '.' stands for all that begin with it.
@@ -335,12 +342,14 @@ def run_case(case: Case) -> dict:
 
 def file_of(method: str) -> Path:
     """File of the cases of a method."""
-    return STEPS / f'{method}.json'
+    return STEPS / f'{RECORDED_METHODS.get(method, method)}.json'
 
 
 def read(method: str) -> dict:
     """Recorded cases of a method by their names."""
-    return json.loads(file_of(method).read_text())
+    recorded = RECORDED_METHODS.get(method, method)
+    found = json.loads(file_of(method).read_text())
+    return {method + name.removeprefix(recorded): case for name, case in found.items()}
 
 
 def differences(method: str, old: dict, new: dict) -> Iterator[tuple[str, float]]:

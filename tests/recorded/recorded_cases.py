@@ -37,7 +37,7 @@ COLORS = np.array(
 PADDING = (104, 116, 124)  # BGR
 STRONG_VIEWS = ('unsup_strong', 'unsup_strong_0', 'unsup_strong_1')
 PREDICT_ON = {
-    'SemiBaseSegmentor': ('student',),
+    'SupervisedSegmentor': ('student',),
     'MeanTeacherSegmentor': ('student', 'teacher'),
     'CPS': ('student1', 'student2', 'ensemble'),
     'FixMatch': ('student',),
@@ -222,8 +222,8 @@ def cases() -> dict[str, Case]:
 
     # A mean of two networks that are far from each other is sure of nothing.
     slow = ({'type': 'MeanTeacherHook', 'decay': 0.95, 'schedule': 'constant'},)
-    add('SemiBaseSegmentor', 'auxiliary head', **auxiliary)
-    add_semi('SemiBaseSegmentor', 'sup_weight', sup_weight=0.5)
+    add('SupervisedSegmentor', 'auxiliary head', **auxiliary)
+    add_semi('SupervisedSegmentor', 'sup_weight', sup_weight=0.5)
     add_semi('MeanTeacherSegmentor', 'no CutMix', cutmix=None)
     add_semi('MeanTeacherSegmentor', 'threshold', pseudo_thr=0.4, hooks=slow)
     add_semi('MeanTeacherSegmentor', 'padding', mask_padding=False)

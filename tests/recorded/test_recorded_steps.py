@@ -6,6 +6,7 @@ from record_steps import (
     STEPS,
     differences,
     draws,
+    file_of,
     may_vanish,
     present_name,
     read,
@@ -49,7 +50,7 @@ def test_every_recorded_case_is_run():
     assert recorded == {name: case.method for name, case in CASES.items()}
     assert {path.stem for path in STEPS.glob('*.json')} == {
         'draws',
-        *recorded.values(),
+        *(file_of(method).stem for method in recorded.values()),
     }
 
 

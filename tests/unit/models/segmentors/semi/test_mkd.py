@@ -309,7 +309,7 @@ def test_resolution_of_the_losses(factor):
     model = network(loss_scale_factor=factor)
     maps = torch.randn(1, 7, 5, 6, dtype=torch.float64)
     output = SegOutput([], [], maps, maps)
-    for resized in model.resize_to_loss([output]):
+    for resized in model.resize_to_loss((output,)):
         assert resized.shape[2:] == (int(5 * factor), int(6 * factor))
         if factor == 1:
             assert torch.equal(resized, maps)

@@ -140,7 +140,7 @@ class TestUniMatch:
     def test_own_pixels_and_those_of_the_partner_have_different_labels(
         self, monkeypatch
     ):
-        """Train mode labels own pixels, eval mode the partner's: by batch statistics."""
+        """Batch statistics label own pixels, running ones those of the partner."""
         settings = {'pseudo_thr': 0.3, 'fp_dropout': 0.0}
         model = tiny_network('UniMatch', drop=False, semi_train_cfg=settings).double()
         mask = use_mask(model, monkeypatch)
