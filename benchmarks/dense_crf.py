@@ -12,7 +12,6 @@ Prints a table and writes ``benchmarks/results/dense_crf.json``.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import torch.nn.functional as F
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from timing import machine, peak_mib
 from torch import Tensor
 
 from mmseg_wsss.models.refiners import DenseCRF
@@ -189,35 +189,7 @@ def print_peak_memory(size: int, backend: str) -> None:
     img = 255 * F.interpolate(torch.rand(1, 3, 20, 20), (size, size), mode='bilinear')
     # Load what is loaded once before the count begins.
     crf(img[..., :9, :9], prob[..., :9, :9])
-    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
-    before = resident_kib('VmRSS')
-    crf(img, prob)
-    print((resident_kib('VmHWM') - before) / 1024)
-
-
-def resident_kib(key: str) -> int:
-    """An entry of the process's status, in KiB."""
-    lines = Path('/proc/self/status').read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(key)).split()[1])
-
-
-def machine(args: argparse.Namespace) -> dict:
-    """What the figures were measured on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path('/proc/cpuinfo')
-    if info.is_file():
-        names = [s for s in info.read_text().splitlines() if s.startswith('model name')]
-        cpu = names[0].split(':')[1].strip() if names else cpu
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        'cpu': cpu,
-        'cores': torch.multiprocessing.cpu_count(),
-        'threads': args.threads,
-        'load': os.getloadavg()[0],
-        'gpu': gpu,
-        'torch': torch.__version__,
-        'python': platform.python_version(),
-    }
+    print(peak_mib(lambda: crf(img, prob)))
 
 
 def show(result: dict) -> None:
@@ -280,7 +252,7 @@ def main() -> None:
     step = max(1, len(images) // args.num_timed)
     timed = images[::step][: args.num_timed]
     result = {
-        'machine': machine(args),
+        'machine': machine(args) | {'load': os.getloadavg()[0]},
         'images': len(images),
         'timed_images': len(timed),
         'labels_of_timed_images': [int(p['exists'].sum()) for p in timed],

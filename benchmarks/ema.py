@@ -13,12 +13,12 @@ import json
 from pathlib import Path
 
 import torch
-from local_affinity import seconds_of
 from mmengine.config import Config
 from mmengine.model import ExponentialMovingAverage, revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
+from timing import seconds_of
 from torch import nn
 
 from mmseg_wsss import config_path

@@ -10,7 +10,6 @@ a process of its own. Prints a table and writes ``benchmarks/results/isda.json``
 """
 
 import argparse
-import ctypes
 import json
 import subprocess
 import sys
@@ -18,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from local_affinity import resident_kib, seconds_of
 from rich.console import Console
 from rich.table import Table
+from timing import peak_mib, seconds_of
 from torch import Tensor
 
 from mmseg_wsss.models.utils import ImplicitSemanticAugmentation
@@ -108,12 +107,8 @@ def print_peak_memory(run: str, part: str, case: str) -> None:
     num_classes, pixels = map(int, case.split('x'))
     calls_of(run, num_classes, 200)[part]()  # what is loaded once, before the count
     call = calls_of(run, num_classes, pixels)[part]
-    ctypes.CDLL(None).malloc_trim(0)
-    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
-    before = resident_kib('VmRSS')
-    call()
-    # Less than a page can be seen of what a call takes: at least that much.
-    print(max((resident_kib('VmHWM') - before) / 1024, 4 / 1024))
+    # Growth by less than a page is not visible: report a page at least.
+    print(max(peak_mib(call), 4 / 1024))
 
 
 def main() -> None:

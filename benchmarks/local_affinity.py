@@ -11,13 +11,10 @@ of its own. Prints a table and writes ``benchmarks/results/local_affinity.json``
 """
 
 import argparse
-import ctypes
 import json
 import os
-import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
+from timing import machine, peak_mib, seconds_of
 from torch import Tensor
 
 from mmseg_wsss.models.refiners import LocalAffinityRefiner
@@ -120,15 +118,6 @@ def call_of(run: str, case: str, kind: str, device: str) -> Callable[[], list[Te
     return stacked
 
 
-def seconds_of(call: Callable[[], object], device: str) -> dict[str, float]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    call()
-    if device == 'cuda':
-        torch.cuda.synchronize()
-    cpu = time.process_time() - cpu
-    return {'wall': time.perf_counter() - wall, 'cpu': cpu}
-
-
 def measure(case: str, kind: str, args: argparse.Namespace) -> dict:
     """Seconds, MiB and largest difference from the formula of every run."""
     runs = RUNS if args.device == 'cuda' else RUNS[:-1]
@@ -171,39 +160,7 @@ def print_peak_memory(run: str, case: str, kind: str, device: str) -> None:
     call = call_of(run, case, kind, device)
     # Load what is loaded once, the compiler too, before the count begins.
     (call if run == 'compile' else call_of(run, '1x1x9x9', kind, device))()
-    if device == 'cuda':
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        print((torch.cuda.max_memory_allocated() - before) / 2**20)
-        return
-    ctypes.CDLL(None).malloc_trim(0)  # what is free already would hide the growth
-    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
-    before = resident_kib('VmRSS')
-    call()
-    print((resident_kib('VmHWM') - before) / 1024)
-
-
-def resident_kib(key: str) -> int:
-    """An entry of the process's status, in KiB."""
-    lines = Path('/proc/self/status').read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(key)).split()[1])
-
-
-def machine(args: argparse.Namespace) -> dict:
-    """What the figures were measured on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path('/proc/cpuinfo')
-    if info.is_file():
-        names = [s for s in info.read_text().splitlines() if s.startswith('model name')]
-        cpu = names[0].split(':')[1].strip() if names else cpu
-    return {
-        'cpu': cpu,
-        'threads': args.threads,
-        'gpu': torch.cuda.get_device_name() if args.device == 'cuda' else None,
-        'torch': torch.__version__,
-        'python': platform.python_version(),
-    }
+    print(peak_mib(call, device))
 
 
 def show(results: dict) -> None:

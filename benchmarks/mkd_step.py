@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from isda import Formula
-from local_affinity import seconds_of
 from mmengine.config import Config
 from mmengine.model import ExponentialMovingAverage
 from mmengine.registry import init_default_scope
@@ -27,6 +26,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from rich.console import Console
 from rich.table import Table
+from timing import seconds_of
 from torch import Tensor
 
 from mmseg_wsss import config_path

@@ -12,7 +12,6 @@ its own. Prints a table and writes ``benchmarks/results/rcm_mam.json``.
 """
 
 import argparse
-import ctypes
 import json
 import subprocess
 import sys
@@ -21,9 +20,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from local_affinity import resident_kib, seconds_of
 from rich.console import Console
 from rich.table import Table
+from timing import peak_mib, seconds_of
 from torch import Tensor
 
 from mmseg_wsss.models.losses import regional_contrastive_loss
@@ -127,11 +126,7 @@ def measure(case: str, args: argparse.Namespace) -> dict:
 def print_peak_memory(run: str, case: str) -> None:
     call = call_of(run, case, SIZES)
     call_of(run, case, SMALL)()  # what is loaded once does not count
-    ctypes.CDLL(None).malloc_trim(0)  # what is free already would hide the growth
-    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
-    before = resident_kib('VmRSS')
-    call()
-    print((resident_kib('VmHWM') - before) / 1024)
+    print(peak_mib(call))
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ model, each in a process of its own. Prints a table and writes
 """
 
 import argparse
-import ctypes
 import json
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from local_affinity import formula, machine, resident_kib, seconds_of
+from local_affinity import formula
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
@@ -35,6 +34,7 @@ from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
 from mmseg.structures import SegDataSample
 from rich.console import Console
 from rich.table import Table
+from timing import machine, peak_mib, seconds_of
 from torch import Tensor
 
 from mmseg_wsss import config_path
@@ -206,17 +206,7 @@ def print_peak_memory(run: str, phase: str, args: argparse.Namespace) -> None:
     step = step_of(
         run, model, on(batch(args.batch, args.size), args.device), phase == 'warm-up'
     )
-    if args.device == 'cuda':
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        print((torch.cuda.max_memory_allocated() - before) / 2**20)
-        return
-    ctypes.CDLL(None).malloc_trim(0)
-    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
-    before = resident_kib('VmRSS')
-    step()
-    print((resident_kib('VmHWM') - before) / 1024)
+    print(peak_mib(step, args.device))
 
 
 def on(sample: Sample, device: str) -> Sample:
