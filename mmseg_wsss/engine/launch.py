@@ -11,10 +11,12 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmseg_wsss.registry import RUNNERS
+from mmseg_wsss.utils.configs import walk_dicts
 from mmseg_wsss.utils.launch import init_processes
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 DDP_TYPES = ('MMDistributedDataParallel', 'DistributedDataParallel')
+SYNC_BN = ('SyncBN', 'MMSyncBN')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,13 +131,8 @@ def _without_devices(wrapper: dict) -> dict:
 
 
 def _replace_sync_bn(node: Any) -> int:
-    """Turn every SyncBN in a config into BN, in place; returns how many."""
-    if isinstance(node, dict):
-        count = sum(_replace_sync_bn(value) for value in node.values())
-        if node.get('type') in ('SyncBN', 'MMSyncBN'):
-            node['type'] = 'BN'
-            count += 1
-        return count
-    if isinstance(node, list | tuple):
-        return sum(_replace_sync_bn(value) for value in node)
-    return 0
+    """Turn every SyncBN in a config into BN, in place, and return their number."""
+    found = [part for part in walk_dicts(node) if part.get('type') in SYNC_BN]
+    for part in found:
+        part['type'] = 'BN'
+    return len(found)

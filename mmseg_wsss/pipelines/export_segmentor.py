@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.utils.configs import walk_dicts
 from mmseg_wsss.utils.files import StrPath, atomic_write
 
 KEPT = (
@@ -151,19 +152,10 @@ def plain_config(cfg: Config) -> Config:
 def _imports(given: Mapping[str, Any], model: dict) -> dict[str, Any]:
     """``custom_imports`` that a network needs, if any."""
     names = [name for name in _listed(given.get('imports')) if name != PACKAGE]
-    if _has_ours(model):
+    kinds = {str(part.get('type')) for part in walk_dicts(model)}
+    if any(_is_ours(MODELS.module_dict.get(kind)) for kind in kinds):
         names.append(PACKAGE)
     return {'custom_imports': {**given, 'imports': names}} if names else {}
-
-
-def _has_ours(node: Any) -> bool:
-    if isinstance(node, list | tuple):
-        return any(_has_ours(item) for item in node)
-    if not isinstance(node, dict):
-        return False
-    kind = str(node.get('type', ''))
-    ours = kind in MODELS.module_dict and _is_ours(MODELS.module_dict[kind])
-    return ours or _has_ours(list(node.values()))
 
 
 def _listed(item: Any) -> list:

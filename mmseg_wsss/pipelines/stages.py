@@ -17,6 +17,7 @@ from typing import IO, Any
 from rich.console import Console
 
 from mmseg_wsss.utils import atomic_write, sha256_of
+from mmseg_wsss.utils.configs import walk, walk_dicts
 
 RECORD = 'stage.json'
 
@@ -105,19 +106,17 @@ def digest(path: Path) -> str | None:
     return total.hexdigest() if files else None
 
 
-def named_files(settings: Any, root: str = '') -> dict[str, str]:
-    """SHA-256 of every file that stands in settings, also below a ``data_root``."""
-    found: dict[str, str] = {}
-    if isinstance(settings, Mapping):
-        root = settings.get('data_root') or root
-        settings = list(settings.values())
-    if isinstance(settings, list | tuple):
-        for part in settings:
-            found |= named_files(part, root)
-    elif isinstance(settings, str):
-        paths = {settings, os.path.join(root, settings)}
-        found = {path: sha256_of(path) for path in paths if os.path.isfile(path)}
-    return found
+def named_files(settings: Any) -> dict[str, str]:
+    """Return the SHA-256 of every file that settings name, also below ``data_root``."""
+    paths = set(_strings(settings))
+    for part in walk_dicts(settings):
+        if part.get('data_root'):
+            paths |= {os.path.join(part['data_root'], name) for name in _strings(part)}
+    return {path: sha256_of(path) for path in paths if os.path.isfile(path)}
+
+
+def _strings(node: Any) -> Iterator[str]:
+    return (part for _, part in walk(node) if isinstance(part, str))
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import IO, Any
 
 from mmengine.config import Config
 
+from mmseg_wsss.utils.configs import walk_dicts
+
 from .affinity_files import write_affinity_labels
 from .stages import Stage, call
 
@@ -115,15 +117,10 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
 
 
 def point_to(node: Any, folder: Path, kind: str) -> None:
-    """Let every transform of a kind read from a folder, in place."""
-    if isinstance(node, Mapping):
-        if node.get('type') == kind:
-            node['folder'] = str(folder)  # type: ignore[index]
-        for value in node.values():
-            point_to(value, folder, kind)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            point_to(value, folder, kind)
+    """Set the folder that every transform of a type reads from, in place."""
+    for part in walk_dicts(node):
+        if part.get('type') == kind:
+            part['folder'] = str(folder)
 
 
 def shared_batch(cfg: Config, gpus: int) -> int:

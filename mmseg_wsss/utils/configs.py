@@ -1,24 +1,27 @@
-"""Where the configs of the package lie."""
+"""Find the configs of the package, and walk through nested ones."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def config_path(name: str = '') -> str:
-    """Absolute path of a config, wherever the package is installed or cloned.
+    """Return the absolute path of a config of this package, installed or cloned.
 
-    A config anywhere on disk inherits from one of ours, without a path of its own::
+    A config anywhere on disk can inherit from one of ours by this function::
 
         _base_ = __import__('mmseg_wsss').config_path('asdt/NAME.py')
 
-    MMEngine evaluates this line, and takes configs with an ``import`` for another kind.
+    MMEngine evaluates this line; an ``import`` statement would make it read the file as
+    a config in the pure Python style.
 
     Args:
         name: Path below ``configs/``; the folder itself by default.
 
     Raises:
-        FileNotFoundError: There is no such config; names the folder.
+        FileNotFoundError: If there is no such config; the message names the folder.
     """
     folders = (PACKAGE / '.mim' / 'configs', PACKAGE.parent / 'configs')
     folder = next((path for path in folders if path.is_dir()), folders[-1])
@@ -26,3 +29,34 @@ def config_path(name: str = '') -> str:
     if not path.exists():
         raise FileNotFoundError(f'no config {name!r} in {folder}')
     return str(path)
+
+
+def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield every part of a nested config, outer parts before inner ones.
+
+    Args:
+        node: Dictionaries, lists and tuples in any depth, with anything as leaves.
+        path: Prefix of the paths.
+
+    Yields:
+        Path of the part, keys and indices joined by dots, and the part: ``node``
+        itself, then its items. A dictionary that the caller changes before it asks for
+        the next part is walked in its new state.
+
+    Example:
+        >>> list(walk({'type': 'ReLU', 'args': [1]}))[1:]
+        [('type', 'ReLU'), ('args', [1]), ('args.0', 1)]
+    """
+    yield path, node
+    items: Iterator[tuple[Any, Any]] = iter(())
+    if isinstance(node, Mapping):
+        items = iter(list(node.items()))
+    elif isinstance(node, list | tuple):
+        items = iter(enumerate(node))
+    for key, value in items:
+        yield from walk(value, f'{path}.{key}' if path else str(key))
+
+
+def walk_dicts(node: Any) -> Iterator[dict]:
+    """Yield every dictionary of a nested config, outer ones before inner ones."""
+    return (part for _, part in walk(node) if isinstance(part, dict))

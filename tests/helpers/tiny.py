@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.configs import walk_dicts
 
 from .methods import BACKBONE, FCN_HEAD, HEAD, METHODS, NOT_RANDOM, NUM_TAGS, TAG_NAMES
 
@@ -332,11 +333,6 @@ def _loader(dataset: dict, batch_size: int = 1) -> dict:
 
 def _set_dropout(node: Any, ratio: float) -> None:
     """Set the dropout of all heads of a config, in place."""
-    if isinstance(node, dict):
-        if str(node.get('type')).endswith('Head'):
-            node['dropout_ratio'] = ratio
-        for value in node.values():
-            _set_dropout(value, ratio)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            _set_dropout(value, ratio)
+    for part in walk_dicts(node):
+        if str(part.get('type')).endswith('Head'):
+            part['dropout_ratio'] = ratio

@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import FlexibleRunner, Runner
 
 from mmseg_wsss.models.utils import unwrap
+from mmseg_wsss.utils.configs import walk
 
 
 @dataclass
@@ -58,7 +59,14 @@ def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
         'optimizer': runner.optim_wrapper.state_dict(),
         'schedules': [schedule.state_dict() for schedule in schedules],
     }
-    return Run(record.losses, dict(_leaves('', parts)))
+    return Run(
+        record.losses,
+        {
+            path: part
+            for path, part in walk(parts)
+            if not isinstance(part, dict | list | tuple)
+        },
+    )
 
 
 def evaluate(cfg: Config) -> dict[str, float]:
@@ -92,16 +100,6 @@ class _Record(Hook):
         }
         if runner.iter + 1 == self.until:
             runner.train_loop.stop_training = True
-
-
-def _leaves(path: str, node: Any) -> list[tuple[str, Any]]:
-    if isinstance(node, dict):
-        pairs = list(node.items())
-    elif isinstance(node, list | tuple):
-        pairs = list(enumerate(node))
-    else:
-        return [(path, node)]
-    return [leaf for key, value in pairs for leaf in _leaves(f'{path}/{key}', value)]
 
 
 def _same(first: Any, second: Any) -> bool:

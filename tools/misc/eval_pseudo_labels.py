@@ -38,15 +38,6 @@ def find_names(args: argparse.Namespace) -> list[str]:
     return [file.relative_to(folder).as_posix().removesuffix(suffix) for file in files]
 
 
-def _without_nan(value: object) -> object:
-    """Replace undefined scores by None: JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if value != value else value
-
-
 def main() -> None:
     args = parse_args()
     classes = args.classes or DATASETS.get(args.dataset).METAINFO['classes']
@@ -74,7 +65,9 @@ def main() -> None:
             'classes': {'names': list(classes), **scores.per_class()},
         }
         with atomic_write(args.json, 'w') as file:
-            json.dump(_without_nan(result), file, indent=2)
+            # JSON has no NaN: undefined scores are null.
+            valid = json.loads(json.dumps(result), parse_constant=lambda _: None)
+            json.dump(valid, file, indent=2)
 
 
 if __name__ == '__main__':

@@ -1,11 +1,11 @@
 import math
-from collections.abc import Iterable
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmseg_wsss.registry import HOOKS
+from mmseg_wsss.utils.configs import walk
 
 
 @HOOKS.register_module()
@@ -53,16 +53,9 @@ class NonFiniteLossHook(Hook):
 
 
 def _not_finite(node: object, path: str) -> str:
-    """Path of the first tensor that is not finite; '' if all are."""
-    if isinstance(node, torch.Tensor):
-        return '' if torch.isfinite(node).all() else path
-    items: Iterable = ()
-    if isinstance(node, dict):
-        items = node.items()
-    elif isinstance(node, list | tuple):
-        items = enumerate(node)
-    found = (_not_finite(value, f'{path}.{key}') for key, value in items)
-    return next(filter(None, found), '')
+    """Return the path of the first tensor that is not finite, '' if all are."""
+    tensors = ((p, t) for p, t in walk(node, path) if isinstance(t, torch.Tensor))
+    return next((p for p, tensor in tensors if not tensor.isfinite().all()), '')
 
 
 def _image_paths(data_batch: dict | None) -> list[str]:

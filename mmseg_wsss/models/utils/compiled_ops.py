@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from typing import Any
 
+from mmseg_wsss.utils.configs import walk_dicts
+
 NEEDS_OPS = frozenset(
     {
         'CCHead',
@@ -34,7 +36,9 @@ def require_ops(cfg: Any) -> None:
     """
     if ops_available():
         return
-    needed = sorted(set(_types(cfg)) & NEEDS_OPS)
+    # Types of modules and of upsampling modes; a type may also be a class.
+    kinds = {str(part.get('type')) for part in walk_dicts(cfg)}
+    needed = sorted(kinds & NEEDS_OPS)
     if needed:
         import mmcv
 
@@ -44,13 +48,3 @@ def require_ops(cfg: Any) -> None:
             'clone of this project, or install an mmcv with operators (`mim install '
             'mmcv` or `mim install onedl-mmcv`)'
         )
-
-
-def _types(cfg: Any) -> list[str]:
-    """Return every ``type`` (and upsampling mode) of a nested config."""
-    if isinstance(cfg, dict):
-        found = [cfg['type']] if isinstance(cfg.get('type'), str) else []
-        return found + [name for value in cfg.values() for name in _types(value)]
-    if isinstance(cfg, list | tuple):
-        return [name for value in cfg for name in _types(value)]
-    return []
