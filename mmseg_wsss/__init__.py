@@ -1,7 +1,7 @@
 """Weakly and semi-supervised semantic segmentation on top of mmsegmentation.
 
-Importing the package checks the versions below it and registers everything into
-mmseg's registries.
+Importing the package checks the versions of its requirements and registers its classes
+in mmseg's registries. It changes nothing else.
 """
 
 from .compat import check_versions

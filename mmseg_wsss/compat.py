@@ -1,8 +1,8 @@
-"""Check, at import, that the packages below this one are new enough.
+"""Check the versions of the required packages at import.
 
-The check reads the version of the *imported module*, not of a distribution: the
-OneDL forks and the original OpenMMLab packages share their import names, so only the
-module says what a program really runs on.
+The check reads the version of the *imported module*, not of a distribution: the OneDL
+forks and the original OpenMMLab packages share their import names, so only the module
+identifies the package in use.
 """
 
 import importlib
@@ -17,7 +17,7 @@ INSTALL_HINT = (
 )
 # Oldest versions of either family that this package supports.
 LOWER = {'torch': '2.1', 'mmengine': '0.10.5', 'mmcv': '2.1.0', 'mmseg': '1.2.2'}
-# Newest versions that the tests ran on; newer ones warn and go on.
+# Newest tested versions; newer ones give a warning.
 TESTED = {'torch': '2.13', 'mmengine': '0.10.12', 'mmcv': '2.3.6', 'mmseg': '1.4.2'}
 
 
@@ -26,10 +26,10 @@ def check_versions() -> None:
 
     Raises:
         ImportError: If a module is missing, cannot be imported, or is older than
-            ``LOWER``. The message says what was found, where, and what to install.
+            ``LOWER``. The message gives its version, its path and what to install.
 
     Warns:
-        UserWarning: Once, if any version is above ``TESTED``.
+        UserWarning: Once, if any version is newer than ``TESTED``.
     """
     found = {name: _import(name) for name in LOWER}
     newer = []
@@ -44,7 +44,7 @@ def check_versions() -> None:
             newer.append(f'{name} {version} (tested up to {TESTED[name]})')
     if newer:
         warnings.warn(
-            f'mmseg_wsss was not tested with {", ".join(newer)}; it goes on',
+            f'mmseg_wsss was not tested with {", ".join(newer)}',
             UserWarning,
             stacklevel=3,
         )
@@ -61,7 +61,7 @@ def _import(name: str) -> ModuleType:
             f'{sys.prefix}; {INSTALL_HINT}'
         ) from error
     except (ImportError, AssertionError) as error:
-        # mmseg 1.2.2 itself asserts the versions of mmcv that it was made for.
+        # mmseg 1.2.2 asserts the versions of mmcv that it supports.
         raise _broken(name, error) from error
 
 
@@ -90,7 +90,10 @@ def _place(module: ModuleType) -> str:
 
 
 def _compare(version: str, bound: str) -> int:
-    """-1, 0 or 1: older than, of, newer than ``bound``, in the digits it names."""
+    """Return -1, 0 or 1 for older than, equal to or newer than ``bound``.
+
+    Only as many digits as ``bound`` has are compared.
+    """
     from mmengine.utils import digit_version
 
     digits = bound.count('.') + 1

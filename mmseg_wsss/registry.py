@@ -1,7 +1,7 @@
-"""The registries that everything in this package registers into: mmseg's own.
+"""The registries of this package, which are those of mmseg.
 
-There is no scope of our own, so that names resolve in the configs of any mmseg
-project with ``default_scope = 'mmseg'``.
+The package has no scope, so that its names resolve in the configs of any mmseg project
+with ``default_scope = 'mmseg'``.
 """
 
 from mmseg.registry import (

@@ -1,9 +1,14 @@
 """Fixtures that every test may use."""
 
 import os
+import random
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from helpers.tiny import write_tiny_voc
 from mmengine.registry import init_default_scope
 
@@ -38,3 +43,66 @@ def tiny_voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mmseg_scope() -> None:
     """Names resolve in mmseg's registries, as in any run of mmseg."""
     init_default_scope('mmseg')
+
+
+@pytest.fixture(autouse=True)
+def unchanged_process(initial_process: dict[str, object]) -> Iterator[None]:
+    """Fail a test that leaves the process changed, and restore the random states.
+
+    The state is compared with the one at the start of the session, so that changes by
+    fixtures of modules are found too. It is restored, so that one test fails only.
+    """
+    seeds = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield
+    random.setstate(seeds[0])
+    np.random.set_state(seeds[1])
+    torch.set_rng_state(seeds[2])
+    found = process_state()
+    changed = [
+        f'{key} was {value}, is {found[key]}'
+        for key, value in initial_process.items()
+        if found[key] != value
+    ]
+    if changed:
+        restore_process(initial_process)
+        pytest.fail('the test left the process changed: ' + '; '.join(changed))
+
+
+@pytest.fixture(scope='session')
+def initial_process() -> dict[str, object]:
+    """State of the process before the first test."""
+    return process_state()
+
+
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+# pytest and the compilers of torch keep notes of their own in the environment.
+OTHERS_VARIABLES = ('PYTEST_', 'TORCHINDUCTOR_', 'TRITON_')
+
+
+def process_state() -> dict[str, object]:
+    """Return what a test must leave as it found it."""
+    handlers = {f'handler of {s.name}': signal.getsignal(s) for s in SIGNALS}
+    variables = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(OTHERS_VARIABLES)
+    }
+    return handlers | {
+        'variables': variables,
+        'working directory': os.getcwd(),
+        'threads of torch': torch.get_num_threads(),
+        'default dtype': torch.get_default_dtype(),
+    }
+
+
+def restore_process(state: dict) -> None:
+    """Put back what :func:`process_state` returned."""
+    for number in SIGNALS:
+        signal.signal(number, state[f'handler of {number.name}'])
+    for key in os.environ.keys() - state['variables'].keys():
+        if not key.startswith(OTHERS_VARIABLES):
+            del os.environ[key]
+    os.environ.update(state['variables'])
+    os.chdir(state['working directory'])
+    torch.set_num_threads(state['threads of torch'])
+    torch.set_default_dtype(state['default dtype'])

@@ -1,4 +1,4 @@
-"""Train ASDT from image tags on the toy set, and show what it learns."""
+"""Train ASDT from image tags on the toy data set and visualize the results."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ from mmseg_wsss.visualization.plots import plot_losses
 CAM = config_path('cam/cam_r18_1xb16-400_wsss-toy-voc-128.py')
 ASDT = config_path('asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py')
 SOURCES = ('cam', 'teacher_a', 'teacher_b', 'fused')
-CRF = 'single scale + CRF'  # the published way to predict
+CRF = 'single scale + CRF'  # the setting of the paper
 SETTINGS = {'single scale': {}, CRF: {'crf': True}}
 QUIET = {'log_level': 'ERROR'}
 CRF_MIOU = 'single-scale+crf/mIoU'
@@ -34,21 +34,26 @@ NUM_ROWS = 5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/demo'),
+        help='folder of the results; default: %(default)s',
+    )
     out = parser.parse_args().out
     warnings.filterwarnings('ignore')
-    say = Console().print
+    log = Console().print
 
     data_root = Config.fromfile(ASDT).data_root
-    say(f'[bold]1/4[/] images, tags and masks of the toy set: {data_root}')
+    log(f'[bold]1/4[/] images, tags and masks of the toy data set: {data_root}')
     generate(data_root)
-    say('[bold]2/4[/] a classifier, from image tags: plain CAM')
+    log('[bold]2/4[/] plain CAM: a classifier from image tags')
     cam = run(CAM, out / 'cam', ['cam'])
-    say('[bold]3/4[/] ASDT, from that classifier and the same tags')
-    say('    (its heads are new, so they are named as missing from the checkpoint)')
+    log('[bold]3/4[/] ASDT, initialized by this classifier, from the same tags')
+    log('    (its heads are new and are reported as missing in the checkpoint)')
     start = {'load_from': str(out / 'cam' / 'iter_400.pth')}
     asdt = run(ASDT, out / 'asdt', SOURCES, start)
-    say('[bold]4/4[/] the same network with the distillation off')
+    log('[bold]4/4[/] the same network without distillation')
     never = run(ASDT, out / 'never', (), start, mode='never')
 
     summary = summarize(cam, asdt, never)
@@ -56,11 +61,11 @@ def main() -> None:
         json.dump(summary, file, indent=1)
     draw_panel(out)
     draw_losses(out)
-    say(table_of(summary))
-    say(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
-    say(f'figures: {out}/summary.json')
-    say(f'validation images: {out}/panel.png')
-    say(f'losses, and the wave of the teachers: {out}/losses.png')
+    log(table_of(summary))
+    log(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
+    log(f'results: {out}/summary.json')
+    log(f'validation images: {out}/panel.png')
+    log(f'losses and the PWM signal: {out}/losses.png')
 
 
 def run(
@@ -70,7 +75,7 @@ def run(
     options: dict | None = None,
     mode: str = 'pwm',
 ) -> dict:
-    """Train and measure a config, with a bar for a log."""
+    """Train and measure a config with a progress bar in place of the log."""
     hooks = [
         hook | {'mode': mode} if hook.type == 'PWMDistillationHook' else hook
         for hook in Config.fromfile(config).custom_hooks
@@ -82,7 +87,7 @@ def run(
 
 
 def summarize(cam: dict, asdt: dict, never: dict) -> dict[str, float | str]:
-    """Figures of the demo; mIoU in [0, 1]."""
+    """Collect the results of the demo; mIoU in [0, 1]."""
     percent = {
         'cam_seed_miou': cam['train']['cam/mIoU'],
         'teacher_a_miou': asdt['train']['teacher_a/mIoU'],
@@ -101,17 +106,17 @@ def summarize(cam: dict, asdt: dict, never: dict) -> dict[str, float | str]:
 
 
 def table_of(summary: dict) -> Table:
-    """The table that the demo ends with."""
-    table = Table('mIoU of', 'on', 'figure')
+    """Build the table of the results."""
+    table = Table('mIoU of', 'on', 'value')
     for name, split, key in (
         ('CAM seeds (plain classifier)', 'train', 'cam_seed_miou'),
         ('pseudo-masks of teacher A, sparse', 'train', 'teacher_a_miou'),
-        ('  ... where it labels', 'train', 'teacher_a_miou_where_labeled'),
+        ('  ... on labeled pixels', 'train', 'teacher_a_miou_where_labeled'),
         ('pseudo-masks of teacher B', 'train', 'teacher_b_miou'),
         ('pseudo-masks of both heads', 'train', 'fused_miou'),
         ('ASDT, with its CRF', 'val', 'asdt_val_miou'),
         ('  ... without CRF', 'val', 'asdt_val_miou_without_crf'),
-        ('distillation off, with its CRF', 'val', 'no_distillation_val_miou'),
+        ('no distillation, with its CRF', 'val', 'no_distillation_val_miou'),
         ('  ... without CRF', 'val', 'no_distillation_val_miou_without_crf'),
     ):
         table.add_row(name, split, f'{summary[key]:.3f}')
@@ -120,13 +125,13 @@ def table_of(summary: dict) -> Table:
 
 @torch.no_grad()
 def draw_panel(out: Path) -> None:
-    """Validation images with CAM, pseudo-labels, prediction and truth."""
+    """Draw CAM, pseudo-labels, prediction and ground truth of validation images."""
     cfg = Config.fromfile(ASDT)
     init_default_scope(cfg.default_scope)
     model = build_model(cfg, out / 'asdt' / f'iter_{cfg.train_cfg.max_iters}.pth')
     loader = Runner.build_dataloader(cfg.val_dataloader)
     meta = loader.dataset.metainfo
-    rows, shown = [], []
+    rows, drawn = [], []
     for number, batch in enumerate(loader):
         if number == NUM_ROWS:
             break
@@ -135,23 +140,23 @@ def draw_panel(out: Path) -> None:
         (labels,) = model.pseudo_labels(
             data['inputs'], [sample], ['cam', 'teacher_a', 'teacher_b', 'prediction']
         )
-        maps = {
+        label_maps = {
             'teacher A': labels['teacher_a'][0],
             'teacher B': labels['teacher_b'][0],
             'ASDT': labels['prediction'][0],
-            'truth': sample.gt_sem_seg.data[0],
+            'ground truth': sample.gt_sem_seg.data[0],
         }
         img = model.denormalize(data['inputs'])[0].permute(1, 2, 0).byte().cpu().numpy()
         cam = labels['cam'][1][1:]
-        rows.append(label_row(img, maps, meta['palette'], cam))
-        shown += list(maps.values())
-    legend = legend_of(shown, meta['classes'], meta['palette'])
+        rows.append(label_row(img, label_maps, meta['palette'], cam))
+        drawn += label_maps.values()
+    legend = legend_of(drawn, meta['classes'], meta['palette'])
     with atomic_write(out / 'panel.png') as file:
         Image.fromarray(panel(rows, legend)).save(file, format='PNG')
 
 
 def draw_losses(out: Path) -> None:
-    """Losses of ASDT with the wave of the teachers under them."""
+    """Plot the losses of ASDT and the PWM signal."""
     (hook,) = (
         hook
         for hook in Config.fromfile(ASDT).custom_hooks

@@ -1,4 +1,4 @@
-"""Train MKD with 10 masks of the toy set, and compare with these masks alone."""
+"""Train MKD with 10 labeled images of the toy data set and compare with supervised."""
 
 import argparse
 import json
@@ -20,16 +20,21 @@ MKD = config_path('mkd/mkd_r18_1xb8+8-600_semi-10-toy-voc-128.py')
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo_mkd'))
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/demo_mkd'),
+        help='folder of the results; default: %(default)s',
+    )
     out = parser.parse_args().out
     warnings.filterwarnings('ignore')
-    say = Console().print
+    log = Console().print
     data_root = Config.fromfile(MKD).data_root
-    say(f'[bold]1/3[/] images and masks of the toy set: {data_root}')
+    log(f'[bold]1/3[/] images and masks of the toy data set: {data_root}')
     generate(data_root)
-    say('[bold]2/3[/] 10 images with masks alone')
+    log('[bold]2/3[/] supervised: 10 labeled images')
     supervised = run(SUPERVISED, out / 'supervised')
-    say('[bold]3/3[/] MKD: the same 10, and 390 unlabeled images')
+    log('[bold]3/3[/] MKD: the same 10 and 390 unlabeled images')
     start = {'load_from': str(out / 'supervised' / 'iter_700.pth')}
     mkd = run(MKD, out / 'mkd', start)
     summary = {
@@ -45,20 +50,20 @@ def main() -> None:
     table.add_row(
         '10 masks, 390 unlabeled images: MKD', f'{summary["mkd_val_miou"]:.3f}'
     )
-    say(table)
-    say(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
-    say(f'figures: {out}/summary.json')
+    log(table)
+    log(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
+    log(f'results: {out}/summary.json')
 
 
 def run(config: str, work_dir: Path, start: dict | None = None) -> dict:
-    """Train and test a config, with a bar for a log."""
+    """Train and test a config with a progress bar in place of the log."""
     hooks = [*Config.fromfile(config).custom_hooks, {'type': 'ProgressBarHook'}]
     options = {'log_level': 'ERROR', 'custom_hooks': hooks, **(start or {})}
     return measure(config, work_dir, (), {'single scale': {}}, options)
 
 
 def score(result: dict) -> float:
-    """mIoU in [0, 1] of the last weights, single scale."""
+    """Return the single-scale mIoU in [0, 1] of the last checkpoint."""
     return round(result['val']['single scale']['mIoU'] / 100, 4)
 
 

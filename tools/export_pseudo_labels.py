@@ -1,6 +1,6 @@
-"""Write a model's pseudo-labels as palette PNG files, and its soft maps on demand.
+"""Export the pseudo-labels of a model as palette PNG files, optionally with soft maps.
 
-A run that was stopped goes on where it stopped. On several processes:
+An interrupted export resumes. With several processes:
 ``torchrun --nproc_per_node N tools/export_pseudo_labels.py ... --launcher pytorch``.
 """
 
@@ -9,7 +9,8 @@ import argparse
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 
-import mmseg_wsss  # noqa: F401  (registers the methods)
+import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.engine.launch import LAUNCHERS
 from mmseg_wsss.pipelines.export import export_from_config
 from mmseg_wsss.utils.launch import init_processes, leave_processes
 
@@ -18,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of the training')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', required=True, help='folder of the files')
+    parser.add_argument('--out', required=True, help='folder to write to')
     parser.add_argument(
         '--source',
         required=True,
@@ -27,14 +28,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--split',
         choices=['train', 'val', 'test'],
-        help='train: export_dataloader of the config; val, test: the loader of that '
-        'name; by default export_dataloader, or test_dataloader where there is none',
+        help='train: export_dataloader of the config; val, test: the loader of this '
+        'name; default: export_dataloader, else test_dataloader',
     )
     parser.add_argument(
         '--bg-thr',
         type=float,
-        help='cut the soft map at this background threshold, in place of the labels '
-        'that the method makes',
+        help='label the soft map with this background threshold, in place of the '
+        'labels of the method',
     )
     parser.add_argument(
         '--soft', action='store_true', help='write soft maps too (.npz)'
@@ -43,11 +44,17 @@ def parse_args() -> argparse.Namespace:
         '--overwrite', action='store_true', help='replace files of another export'
     )
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='launcher of the processes',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='KEY=VALUE over the config'
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='overrides: KEY=VALUE',
     )
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
-"""Write a student, a teacher or an average of them as a plain mmseg checkpoint.
+"""Export a student, a teacher or the average of several as an mmseg checkpoint.
 
-The config beside it needs mmseg alone, unless the network has parts of this package or
-of your own: mmseg's tools/test.py, init_model and inference_model take both.
+A config is written beside it. Both work with mmseg's tools/test.py, init_model and
+inference_model; the config imports other packages only if the network needs them.
 """
 
 import argparse
@@ -20,10 +20,12 @@ def parse_args() -> argparse.Namespace:
         '--network',
         nargs='+',
         required=True,
-        help='student1, teacher2, ...; the weights of several are averaged',
+        help='names such as student1; the weights of several are averaged',
     )
     parser.add_argument(
-        '--out', required=True, help='checkpoint to write; NAME.py lies beside NAME.pth'
+        '--out',
+        required=True,
+        help='checkpoint to write (NAME.pth), with a config NAME.py',
     )
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Test a model: mmseg's test tool, also with a CRF and at several scales."""
+"""Test a model: mmseg's test tool with a CRF, multiple scales and CPU processes."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
-from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_truth, record
+from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_gt, record
 from mmseg_wsss.utils.launch import leave_processes
 
 
@@ -18,22 +18,24 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='folder of the predictions, as PNG files')
+    parser.add_argument('--out', help='folder for the predictions as PNG files')
     parser.add_argument(
-        '--no-truth',
+        '--no-gt',
         action='store_true',
-        help='images have no masks: only write predictions to --out',
+        help='only write predictions to --out, for images without masks',
     )
     parser.add_argument('--show', action='store_true', help='show the predictions')
-    parser.add_argument('--show-dir', help='folder of painted images')
+    parser.add_argument('--show-dir', help='folder for images with predictions')
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds an image is shown'
+        '--wait-time', type=float, default=2, help='seconds per image of --show'
     )
     parser.add_argument(
-        '--tta', action='store_true', help="augment by the config's tta_pipeline"
+        '--tta', action='store_true', help='use the tta_pipeline of the config'
     )
     parser.add_argument(
-        '--ms-flip', action='store_true', help='several scales, each also flipped'
+        '--ms-flip',
+        action='store_true',
+        help='several scales and their mirror images',
     )
     parser.add_argument(
         '--scales', type=float, nargs='+', default=SCALES, help='scales of --ms-flip'
@@ -41,14 +43,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--crf',
         action='store_true',
-        help='refine with tta_model.crf of the config, or DenseCRF with its defaults',
+        help='refine with tta_model.crf of the config, by default DenseCRF',
     )
     add_arguments(parser)
     return parser.parse_args()
 
 
-def paint(cfg: Config, args: argparse.Namespace) -> None:
-    """Let the visualization hook of the config draw what the command line asks for."""
+def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
+    """Enable the visualization hook of a config by --show and --show-dir."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise ValueError(
@@ -63,8 +65,8 @@ def paint(cfg: Config, args: argparse.Namespace) -> None:
         cfg.visualizer.save_dir = args.show_dir
 
 
-def keep_predictions(cfg: Config, folder: str) -> None:
-    """Let the IoU metrics of the config write their predictions to a folder."""
+def write_predictions_to(cfg: Config, folder: str) -> None:
+    """Let the IoU metrics of a config write the predictions to a folder."""
     metrics = cfg.test_evaluator
     metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
     writers = [metric for metric in metrics if metric.type == 'IoUMetric']
@@ -84,21 +86,19 @@ def main() -> None:
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
-        paint(cfg, args)
+        enable_visualization(cfg, args)
     if args.out is not None:
-        keep_predictions(cfg, args.out)
-    if args.no_truth:
+        write_predictions_to(cfg, args.out)
+    if args.no_gt:
         if args.out is None:
-            raise ValueError('--no-truth needs --out, the folder of the predictions')
-        drop_truth(cfg)
+            raise ValueError('--no-gt needs --out, the folder of the predictions')
+        drop_gt(cfg)
     setting = apply_setting(cfg, args.tta, args.ms_flip, args.crf, args.scales)
     runner = build_runner(cfg)
-    shown = setting
-    if args.crf:
-        shown += f' {dict(cfg.model.crf)}'
-    print_log(f'setting: {shown}', logger='current')
+    details = f' {dict(cfg.model.crf)}' if args.crf else ''
+    print_log(f'setting: {setting}{details}', logger='current')
     metrics = runner.test()
-    if is_main_process() and not args.no_truth:
+    if is_main_process() and not args.no_gt:
         path = Path(cfg.work_dir, 'test_settings.json')
         table = record(path, args.checkpoint, setting, metrics)
         print_log(f'{args.checkpoint} ({path})\n{table}', logger='current')

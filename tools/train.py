@@ -1,4 +1,4 @@
-"""Train a model: mmseg's train tool, also on CPUs and with FlexibleRunner."""
+"""Train a model: mmseg's train tool with CPU processes and FlexibleRunner."""
 
 import argparse
 
@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--resume',
         action='store_true',
-        help='go on from the last checkpoint in the work folder, if there is one',
+        help='resume from the last checkpoint in the work folder, if there is one',
     )
     parser.add_argument(
         '--amp', action='store_true', help='train with automatic mixed precision'

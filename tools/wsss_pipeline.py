@@ -1,39 +1,37 @@
-"""From seeds to a segmentation network: every stage, and one report at the end.
+"""Run all stages from CAMs to a segmentation network and write a report.
 
-A run that was stopped goes on with the stage that it was in; finished stages are
-recognized by what they were made of.
+An interrupted pipeline resumes in its last stage; finished stages are recognized by
+their inputs.
 """
 
 import argparse
-import signal
-import sys
 from pathlib import Path
 
 from mmengine.config import Config
 from rich.console import Console
 
-import mmseg_wsss  # noqa: F401  (registers the methods)
+import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.pipelines.report import write_report
-from mmseg_wsss.pipelines.stages import only_one, run_stages
+from mmseg_wsss.pipelines.stages import exit_on_sigterm, only_one, run_stages
 from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages, prediction_folder
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of the pipeline')
-    parser.add_argument('--work-dir', help='default: work_dirs/NAME_OF_CONFIG')
-    parser.add_argument('--gpus', type=int, default=1, help='processes of a stage')
+    parser.add_argument(
+        '--work-dir', help='folder of the stages; default: work_dirs/NAME_OF_CONFIG'
+    )
+    parser.add_argument('--gpus', type=int, default=1, help='processes per stage')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    # As an exception, so that the command of the stage is ended too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended by SIGTERM'))
     cfg = Config.fromfile(args.config)
     work_dir = Path(args.work_dir or Path('work_dirs', Path(args.config).stem))
     console = Console()
-    with only_one(work_dir) as lock:
+    with exit_on_sigterm(), only_one(work_dir) as lock:
         tools = Tools(Path(__file__).resolve().parent, lock, args.gpus)
         run_stages(build_stages(cfg, work_dir, tools), work_dir, console)
         scores = write_report(
@@ -49,7 +47,7 @@ def main() -> None:
             },
             work_dir / 'seeds/maps',
             work_dir,
-            cfg.seeds.get('truth', 'train'),
+            cfg.seeds.get('gt_split', 'train'),
         )
     for name, value in scores.items():
         console.print(f'{name}: {value:.2f}')

@@ -3,7 +3,7 @@
 seeds = dict(
     config='configs/rcm_mam/rcmmam-single_wrn38_1xb8-19830_wsss-voc12aug-384.py',
     source='cam',
-    truth='val',
+    gt_split='val',
 )
 labels = dict(alphas=(4.0, 32.0))
 affinity = dict(

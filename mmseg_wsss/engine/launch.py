@@ -1,4 +1,4 @@
-"""From the command line to a Runner: what the training and testing tools share."""
+"""Build a Runner from a command line, for the training and testing tools."""
 
 import argparse
 import os
@@ -21,26 +21,36 @@ SYNC_BN = ('SyncBN', 'MMSyncBN')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that mmseg's own train and test tools have in common."""
-    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
+    parser.add_argument(
+        '--work-dir',
+        help='folder of logs, checkpoints and results; '
+        'default: work_dir of the config, else work_dirs/NAME_OF_CONFIG',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='settings over those of the config: KEY=VALUE, a list as KEY="[a,b]" or '
+        help='override settings of the config: KEY=VALUE, a list as KEY="[a,b]" or '
         'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without blanks',
     )
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='launcher of the processes',
+    )
     # Older launchers pass the rank as an argument, torchrun in LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config of a command line and apply the options of `add_arguments`.
+    """Load the config of a command line and apply the options of `add_arguments`.
 
-    The work folder is the one of the command line, else of the config, else
+    The work folder is taken from the command line, else from the config, else it is
     ``work_dirs/NAME_OF_CONFIG``.
     """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.launcher != 'none':
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     if args.cfg_options is not None:
@@ -53,15 +63,14 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def prepare(cfg: Config) -> None:
-    """Let a config run on several processes of a machine without a GPU.
+    """Prepare a config for several processes on a machine without a GPU.
 
-    Does nothing where there is one process, or a GPU. Otherwise it starts a gloo
-    process group, since MMEngine would ask CUDA for a device, and changes ``cfg``: the
-    model is wrapped without device ids, and SyncBN, which exists on GPUs only, becomes
-    BN.
+    With one process or a GPU it does nothing. Otherwise it starts a gloo process group,
+    since MMEngine would ask CUDA for a device, and changes ``cfg``: the model wrapper
+    gets no device ids, and SyncBN, which needs GPUs, becomes BN.
 
     Raises:
-        ValueError: If the launcher is not torchrun and there is no GPU.
+        ValueError: If there is no GPU and the launcher is not torchrun.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
@@ -80,20 +89,19 @@ def prepare(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Any:
-    """Build the Runner of a config, or the class that its ``runner_type`` names."""
+    """Build the Runner of a config, or the class of its ``runner_type``."""
     prepare(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def resume_last(cfg: Config) -> None:
-    """Let a config go on from the last checkpoint in its work folder, if there is one.
+    """Set a config to resume from the last checkpoint in its work folder, if any.
 
-    With ``resume`` alone, MMEngine would go on from ``load_from`` where a config has
-    that: from the weights that the training began with.
+    With ``resume`` alone, MMEngine would resume from ``load_from`` if the config has
+    it, which are the initial weights of the training.
     """
-    begun = Path(cfg.work_dir, 'last_checkpoint').is_file()
-    cfg.resume = begun
-    if begun:
+    cfg.resume = Path(cfg.work_dir, 'last_checkpoint').is_file()
+    if cfg.resume:
         cfg.load_from = find_latest_checkpoint(cfg.work_dir)
 
 
@@ -101,11 +109,11 @@ def enable_amp(cfg: Config) -> None:
     """Switch a config's optimizer wrapper to automatic mixed precision.
 
     Raises:
-        ValueError: If the wrapper is none that has a mixed-precision form.
+        ValueError: If the wrapper has no mixed-precision variant.
     """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind == 'AmpOptimWrapper':
-        print_log('the config trains with mixed precision already', logger='current')
+        print_log('the config already uses mixed precision', logger='current')
         return
     if kind != 'OptimWrapper':
         raise ValueError(

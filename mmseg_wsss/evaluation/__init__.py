@@ -1,4 +1,4 @@
-"""Metrics: quality of pseudo-labels and of tags; test-time augmentation."""
+"""Metrics of pseudo-labels and of tags; test-time augmentation."""
 
 from .confusion import LabelScores, confusion_matrix, label_scores
 from .multi_label_metric import MultiLabelMetric

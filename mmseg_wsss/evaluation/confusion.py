@@ -1,7 +1,7 @@
-"""Confusion matrices of label maps that may leave pixels unlabeled, and their scores.
+"""Confusion matrices of label maps with unlabeled pixels, and their scores.
 
 A matrix has the shape (C, C + 1): rows are true classes, columns predicted classes,
-and the last column holds the pixels that the label map leaves unlabeled.
+and the last column counts the pixels without a label.
 """
 
 from collections.abc import Iterable
@@ -23,10 +23,10 @@ def confusion_matrix(
     """Count the pixels of every (true class, predicted class) pair.
 
     Args:
-        pred: Label map (H, W), integers in ``[0, C)`` or ``ignore_index`` where the
-            map says nothing.
-        gt: True label map (H, W), integers in ``[0, C)`` or ``ignore_index``; the
-            latter pixels are left out.
+        pred: Label map (H, W), integers in ``[0, C)``, or ``ignore_index`` for
+            unlabeled pixels.
+        gt: Ground truth (H, W), integers in ``[0, C)``, or ``ignore_index`` for pixels
+            that are left out.
         num_classes: Number of classes C.
         ignore_index: Label of unlabeled pixels in both maps.
 
@@ -40,11 +40,11 @@ def confusion_matrix(
     pred, gt = _as_labels(pred), _as_labels(gt)
     if pred.shape != gt.shape:
         raise ValueError(
-            f'expected a label map of the size of the truth {tuple(gt.shape)}, '
+            f'expected a label map of the size of the ground truth {tuple(gt.shape)}, '
             f'found {tuple(pred.shape)}'
         )
     gt = gt.to(pred.device)
-    check_labels(gt, num_classes, ignore_index, 'truth')
+    check_labels(gt, num_classes, ignore_index, 'ground truth')
     check_labels(pred, num_classes, ignore_index, 'label map')
     valid = gt != ignore_index
     column = torch.where(pred == ignore_index, num_classes, pred)[valid]
@@ -61,16 +61,16 @@ def threshold_confusion(
     background: bool = True,
     ignore_index: int = 255,
 ) -> Tensor:
-    """Confusion matrices of a CAM cut at several background thresholds.
+    """Compute the confusion matrices of a CAM at several background thresholds.
 
-    A pixel gets the class of its highest map where that exceeds the threshold;
-    elsewhere it is background (class 0), or unlabeled in a data set that has no
-    background class.
+    A pixel is labeled with the class of its highest activation if that exceeds the
+    threshold, else as background (class 0), or not at all if there is no background
+    class.
 
     Args:
         cam: Class activation maps (K, H, W), zero for absent tags; K is C - 1 with a
             background class and C without.
-        gt: True label map (H, W), see :func:`confusion_matrix`.
+        gt: Ground truth (H, W), see :func:`confusion_matrix`.
         thresholds: Ascending background thresholds (T,).
         num_classes: Number of classes C.
         background: Whether class 0 is the background.
@@ -86,10 +86,10 @@ def threshold_confusion(
             f'expected a CAM of shape {expected}, found {tuple(cam.shape)}'
         )
     gt = _as_labels(gt).to(cam.device)
-    check_labels(gt, num_classes, ignore_index, 'truth')
+    check_labels(gt, num_classes, ignore_index, 'ground truth')
     valid = gt != ignore_index
     score, best = cam.float().max(dim=0)
-    # score > thresholds[t] is the same as bucket > t
+    # `score > thresholds[t]` is the same as `bucket > t`.
     cuts = thresholds.to(score)
     bucket = torch.bucketize(score[valid].contiguous(), cuts)
     cell = (bucket * num_classes + gt[valid]) * (num_classes + 1)
@@ -103,22 +103,22 @@ def threshold_confusion(
 
 
 def check_labels(
-    labels: Tensor, num_classes: int, ignore_index: int, what: str
+    labels: Tensor, num_classes: int, ignore_index: int, name: str
 ) -> None:
-    """Raise a ValueError that names the labels outside ``[0, C)``, if there are any."""
+    """Raise a ValueError that gives the labels outside of ``[0, C)``, if any."""
     wrong = (labels < 0) | (labels >= num_classes)
     wrong &= labels != ignore_index
     if wrong.any():
         found = labels[wrong].unique().tolist()[:10]
         raise ValueError(
-            f'expected labels in [0, {num_classes}) or {ignore_index} in the {what}, '
+            f'expected labels in [0, {num_classes}) or {ignore_index} in the {name}, '
             f'found {found}'
         )
 
 
 @dataclass(frozen=True)
 class LabelScores:
-    """Quality of label maps. All values lie in [0, 1]; NaN where undefined.
+    """Scores of label maps, in [0, 1]; NaN if undefined.
 
     With M the matrix, row sums ``n_t`` (true pixels, unlabeled ones included) and
     column sums ``m_p`` (labeled pixels):
@@ -127,16 +127,16 @@ class LabelScores:
       its true class and belongs to no predicted class;
     * ``iou_covered``: the same on labeled pixels only;
     * ``precision[c] = M[c, c] / m_c`` and ``recall[c] = M[c, c] / n_c``;
-    * ``over_activation[c] = M[0, c] / m_c``: share of the pixels labeled with the
-      foreground class c that are background in truth;
-    * ``under_activation[c] = M[c, 0] / n_c``: share of the true pixels of the
+    * ``over_activation[c] = M[0, c] / m_c``: ratio of the pixels labeled with the
+      foreground class c that are background in the ground truth;
+    * ``under_activation[c] = M[c, 0] / n_c``: ratio of the true pixels of the
       foreground class c that are labeled background;
-    * ``coverage``: share of valid pixels with a label;
-    * ``over_activation_all``, ``under_activation_all``: the two shares over all
+    * ``coverage``: ratio of the valid pixels that have a label;
+    * ``over_activation_all``, ``under_activation_all``: the two ratios over all
       foreground classes together (sums of numerators over sums of denominators).
 
     Over- and under-activation are NaN in a data set without a background class. Means
-    over classes leave out the classes where a score is undefined.
+    over classes leave out classes with an undefined score.
     """
 
     iou: Tensor
@@ -151,12 +151,12 @@ class LabelScores:
 
     @property
     def mean_iou(self) -> float:
-        """Mean IoU over the classes that occur in truth or label maps."""
+        """Mean IoU over the classes that occur in the ground truth or label maps."""
         return float(self.iou.nanmean())
 
     def summary(self) -> dict[str, float]:
         """Return the scores over all classes in per cent, rounded to 2 digits."""
-        shares = {
+        scores = {
             'mIoU': self.mean_iou,
             'mIoU_covered': float(self.iou_covered.nanmean()),
             'coverage': self.coverage,
@@ -165,7 +165,7 @@ class LabelScores:
             'over_activation': self.over_activation_all,
             'under_activation': self.under_activation_all,
         }
-        return {name: round(100 * share, 2) for name, share in shares.items()}
+        return {name: round(100 * score, 2) for name, score in scores.items()}
 
     def per_class(self) -> dict[str, list[float]]:
         """Return the scores of every class in per cent, rounded to 2 digits."""
@@ -177,7 +177,7 @@ class LabelScores:
             'under_activation': self.under_activation,
         }
         return {
-            name: [round(100 * share, 2) for share in column.tolist()]
+            name: [round(100 * score, 2) for score in column.tolist()]
             for name, column in columns.items()
         }
 
@@ -186,7 +186,7 @@ def label_scores(confusion: Tensor, background: bool = True) -> LabelScores:
     """Compute the scores of a confusion matrix.
 
     Args:
-        confusion: Counts of shape (C, C + 1) as :func:`confusion_matrix` gives them,
+        confusion: Counts of shape (C, C + 1) from :func:`confusion_matrix`,
             summed over images.
         background: Whether class 0 is the background.
 
@@ -220,14 +220,14 @@ def label_scores(confusion: Tensor, background: bool = True) -> LabelScores:
 
 
 def pack_counts(counts: Tensor) -> SparseCounts:
-    """Keep the non-zero cells of a matrix only: (flat indices, counts)."""
+    """Return the flat indices and the counts of the non-zero cells of a matrix."""
     flat = counts.flatten().numpy()
     index = flat.nonzero()[0]
     return index, flat[index]
 
 
 def sum_counts(packed: Iterable[SparseCounts], shape: tuple[int, ...]) -> Tensor:
-    """Add packed matrices up to a dense int64 one of the given shape."""
+    """Sum packed matrices to a dense int64 matrix of the given shape."""
     total = np.zeros(int(np.prod(shape)), dtype=np.int64)
     for index, counts in packed:
         total[index] += counts

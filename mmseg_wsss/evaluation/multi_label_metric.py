@@ -1,4 +1,4 @@
-"""Multi-label classification: how well a model tells the tags of an image."""
+"""Metrics of multi-label classification: predicted against true tags."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from mmseg_wsss.registry import METRICS
 
 
 def average_precision(score: Tensor, label: Tensor) -> Tensor:
-    """Average precision of every class over a set of images.
+    """Compute the average precision of every class over a set of images.
 
-    ``AP = sum_n (R_n - R_{n-1}) P_n`` over the distinct scores in falling order,
-    without interpolation: images with the same score enter together, so the value
-    does not depend on the order of the images.
+    ``AP = sum_n (R_n - R_{n-1}) P_n`` over the distinct scores in descending
+    order, without interpolation. Images of equal score count as one step, so that the
+    value does not depend on the order of the images.
 
     Args:
         score: Scores of shape (N, K).
@@ -42,7 +42,7 @@ def _one_class(score: Tensor, label: Tensor) -> Tensor:
 
 
 def f1_score(positive: Tensor, label: Tensor) -> Tensor:
-    """F1 of every class, ``2 TP / (2 TP + FP + FN)``.
+    """Compute F1 of every class, ``2 TP / (2 TP + FP + FN)``.
 
     Args:
         positive: Predicted tags of shape (N, K), bool.
@@ -61,9 +61,9 @@ def f1_score(positive: Tensor, label: Tensor) -> Tensor:
 class MultiLabelMetric(BaseMetric):
     """Mean average precision and F1 of predicted tags, in per cent.
 
-    Both are means over the classes where they are defined (see
-    :func:`average_precision` and :func:`f1_score`); without any image they are NaN.
-    Needed in the data samples: ``pred_tags.score`` (K,), probabilities, and
+    Both are means over the classes with a defined score (see
+    :func:`average_precision` and :func:`f1_score`); without images they are NaN.
+    Required fields of the data samples: ``pred_tags.score`` (K,), probabilities, and
     ``gt_tags.label`` (K,), 0 or 1.
 
     Args:
@@ -87,7 +87,7 @@ class MultiLabelMetric(BaseMetric):
         self.score_thr = score_thr
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep scores and tags of a batch, one entry per image.
+        """Store scores and tags of a batch, one entry per image.
 
         Args:
             data_batch: Not used.
@@ -107,7 +107,7 @@ class MultiLabelMetric(BaseMetric):
             self.results.append((score, label))
 
     def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-        """Score all images together.
+        """Compute the metrics over all images.
 
         Args:
             results: Scores and tags of every image, from all ranks.

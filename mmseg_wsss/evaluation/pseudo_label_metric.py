@@ -1,4 +1,4 @@
-"""Quality of the pseudo-labels that a model makes, against true masks."""
+"""Metric of a model's pseudo-labels against ground truth masks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,24 +27,24 @@ DEFAULT_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 17))
 class PseudoLabelMetric(BaseMetric):
     """mIoU, coverage, precision, recall, over- and under-activation of pseudo-labels.
 
-    Every source is scored on its own, under names such as ``teacher_a/mIoU`` and
-    ``teacher_a/coverage``, in per cent as mmseg's ``IoUMetric`` gives them. For the
+    Every source has its own scores, such as ``teacher_a/mIoU`` and
+    ``teacher_a/coverage``, in per cent as in mmseg's ``IoUMetric``. For the
     formulas see :class:`~mmseg_wsss.evaluation.confusion.LabelScores`: in ``mIoU`` a
-    pixel without a label counts as a miss, in ``mIoU_covered`` it is left out.
+    pixel without a label is a false negative, in ``mIoU_covered`` it is left out.
 
-    The source ``cam`` is scored at every background threshold; its scores are those of
-    the threshold with the best mIoU (the lowest of equals), which is reported as
+    The source ``cam`` is evaluated at every background threshold; its scores are taken
+    at the threshold with the best mIoU (the lowest of several), which is reported as
     ``cam/best_bg_thr`` in [0, 1].
 
-    Needed in the data samples: ``gt_sem_seg``; ``cam`` (K, H, W) for the source
-    ``cam``, and ``pseudo_<source>`` (1, H, W) for every other one.
+    Required fields of the data samples: ``gt_sem_seg``; ``cam`` (K, H, W) for the
+    source ``cam``, and ``pseudo_<source>`` (1, H, W) for every other one.
 
     Args:
         sources: Names of the sources.
         thresholds: Ascending background thresholds of the source ``cam``.
         background: Whether class 0 is the background. Without one the CAMs have one
             map per class, and pixels under the threshold are unlabeled.
-        ignore_index: Label of unlabeled pixels, in truth and pseudo-labels.
+        ignore_index: Label of unlabeled pixels in ground truth and pseudo-labels.
         collect_device: As in MMEngine.
         prefix: As in MMEngine; empty by default.
         collect_dir: As in MMEngine.
@@ -71,7 +71,7 @@ class PseudoLabelMetric(BaseMetric):
         self.ignore_index = ignore_index
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Count the pixels of a batch; the results hold one small entry per image.
+        """Count the pixels of a batch; the results have one small entry per image.
 
         Args:
             data_batch: Not used.
@@ -107,13 +107,13 @@ class PseudoLabelMetric(BaseMetric):
     def compute_metrics(
         self, results: list[dict[str, SparseCounts]]
     ) -> dict[str, float]:
-        """Score all images together and print a table of classes for every source.
+        """Compute the scores over all images and log a table of classes per source.
 
         Args:
             results: One entry per image, from all ranks.
 
         Returns:
-            Scores by ``<source>/<name>``; NaN where undefined, as without any image.
+            Scores by ``<source>/<name>``; NaN if undefined, as without images.
         """
         num_classes = len(self._classes)
         metrics: dict[str, float] = {}
@@ -132,7 +132,7 @@ class PseudoLabelMetric(BaseMetric):
         return metrics
 
     def _best(self, matrices: Tensor) -> tuple[float, Tensor]:
-        """Find the threshold with the best mIoU and its matrix; log all mIoUs."""
+        """Return the threshold with the best mIoU and its matrix; log all mIoUs."""
         means = [label_scores(matrix).mean_iou for matrix in matrices]
         text = ', '.join(
             f'{cut:.2f}: {100 * mean:.2f}' for cut, mean in zip(self.cuts, means)

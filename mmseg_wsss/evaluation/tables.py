@@ -8,14 +8,14 @@ from .confusion import LabelScores
 
 
 def class_table(scores: LabelScores, classes: Sequence[str]) -> str:
-    """Draw the scores of every class as a text table, in per cent.
+    """Format the scores of every class as a text table, in per cent.
 
     Args:
         scores: Scores of C classes.
         classes: Names of the C classes.
 
     Raises:
-        ValueError: If the number of names is not C.
+        ValueError: If there are not C names.
     """
     if len(classes) != len(scores.iou):
         raise ValueError(
@@ -29,11 +29,11 @@ def class_table(scores: LabelScores, classes: Sequence[str]) -> str:
 
 
 def summary_table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Format one line of scores for each name, such as a source of labels.
+    """Format scores by name, such as a source of labels, as a text table.
 
     Args:
-        rows: Scores by name; columns are the union of all score names, in the order in
-            which they first occur.
+        rows: Scores by name; the columns are the union of all score names in the
+            order of their first occurrence.
     """
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     table = PrettyTable(['', *columns])

@@ -1,4 +1,4 @@
-"""Evaluation at several scales, flipped, and with a dense CRF, of any segmentor."""
+"""Test-time augmentation with multiple scales, flips and a dense CRF."""
 
 import mmcv
 import torch
@@ -11,19 +11,20 @@ from mmseg_wsss.registry import MODELS
 
 @MODELS.register_module()
 class WSSSTTAModel(SegTTAModel):
-    """mmseg's test-time augmentation, with the merged probabilities refined by a CRF.
+    """Test-time augmentation of any mmseg segmentor, with optional CRF refinement.
 
-    Wraps any mmseg segmentor. ``seg_logits`` of the result holds the probabilities
-    merged over the views, refined where there is a CRF.
+    ``seg_logits`` of the results are the probabilities merged over the views, after the
+    CRF if there is one.
 
     Args:
         module: Config of the segmentor, or the segmentor.
         merge: ``'mean'`` of the probabilities over all views, or ``'max'``: the softmax
             of the maximum over scales of the mean logits of an image and its mirror
-            image, as AFA evaluates (tscd.md, section 11). Views of one size are those
-            of one scale.
-        crf: Config of a CRF, called with (img, prob); None leaves the mean alone. The
-            guide is the image on disk.
+            image, as in the released evaluation of AFA (Ru et al., Learning Affinity
+            from Attention, https://arxiv.org/abs/2203.02664). Views of equal size
+            belong to one scale.
+        crf: Config of a CRF, called with (img, prob); None applies no CRF. The guide is
+            the image on disk.
         **kwargs: Arguments of MMEngine's ``BaseTTAModel``.
     """
 
@@ -41,14 +42,14 @@ class WSSSTTAModel(SegTTAModel):
         self.crf = MODELS.build(crf) if crf else None
 
     def merge_preds(self, data_samples_list: list[list]) -> list:
-        """Merge the views of each image.
+        """Merge the predictions of all views of each image.
 
         Args:
-            data_samples_list: For each image its views, with ``seg_logits``
-                (C, H, W) at the original size.
+            data_samples_list: Views of each image, with ``seg_logits`` (C, H, W) at
+                the original size.
 
         Returns:
-            One data sample an image.
+            One data sample per image.
         """
         results = []
         for views in data_samples_list:
@@ -69,12 +70,12 @@ class WSSSTTAModel(SegTTAModel):
 
 
 def mean_probs(views: list) -> Tensor:
-    """Mean of the probabilities (C, H, W) of all views."""
+    """Compute the mean of the probabilities (C, H, W) of all views."""
     return torch.stack([v.seg_logits.data.float().softmax(0) for v in views]).mean(0)
 
 
 def max_probs(views: list) -> Tensor:
-    """Probabilities (C, H, W) of the strongest scale of each class and pixel."""
+    """Compute the softmax (C, H, W) of the maximum of the logits over scales."""
     scales: dict[tuple, list[Tensor]] = {}
     for view in views:
         size = tuple(view.metainfo['img_shape'][:2])

@@ -1,1 +1,1 @@
-"""Work over whole data sets: stages, pseudo-label export, reports, measuring."""
+"""Jobs over whole data sets: stages, export of pseudo-labels, reports, measuring."""

@@ -1,4 +1,4 @@
-"""Affinity labels of a whole split as files."""
+"""Write the affinity labels of a whole split."""
 
 from collections.abc import Sequence
 
@@ -23,13 +23,13 @@ def write_affinity_labels(
     alphas: Sequence[float] = (4.0, 32.0),
     crf: dict | None = None,
 ) -> None:
-    """Write :func:`affinity_labels` of exported seeds; whole files are left alone.
+    """Write :func:`affinity_labels` of exported CAMs; complete files are kept.
 
     Args:
-        cfg: Config of the seeds, whose ``export_dataloader`` names the images.
-        seed_dir: Folder of their soft maps, background first.
+        cfg: Config of the CAMs; its ``export_dataloader`` lists the images.
+        seed_dir: Folder of the soft maps, background first.
         out_dir: Folder of the labels.
-        alphas: Powers of the strong and of the weak background.
+        alphas: Exponents of the strong and of the weak background.
         crf: Settings of the CRF.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))

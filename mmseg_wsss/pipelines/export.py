@@ -1,4 +1,4 @@
-"""Pseudo-labels of a whole split as files, which a killed run can go on with."""
+"""Export the pseudo-labels of a whole split; an interrupted export resumes."""
 
 import hashlib
 import json
@@ -42,23 +42,23 @@ def export_from_config(
     overwrite: bool = False,
     progress: bool = True,
 ) -> int:
-    """Export the pseudo-labels of a trained model, each rank a share of the images.
+    """Export the pseudo-labels of a trained model, split over the ranks.
 
-    Images whose files are whole already are left out, so that a run that was killed
-    goes on where it stopped. ``manifest.json`` in the folder keeps files of different
-    models, checkpoints or sources apart.
+    Images with complete files are skipped, so that an interrupted export resumes.
+    ``manifest.json`` in the folder keeps files of different models, checkpoints or
+    sources apart.
 
     Args:
         cfg: Config of the training.
-        checkpoint: Checkpoint file; it must fit the model exactly.
+        checkpoint: Checkpoint file with exactly the keys of the model.
         out_dir: Folder of the files, see :func:`write_pseudo_label`.
         source: Name of the pseudo-label, such as ``fused``.
-        split: ``'train'`` takes ``cfg.export_dataloader``, ``'val'`` and ``'test'`` the
-            loaders of these names; by default ``export_dataloader`` where there is one,
-            else ``test_dataloader``.
+        split: ``'train'`` for ``cfg.export_dataloader``, ``'val'`` or ``'test'`` for
+            the loader of this name; by default ``export_dataloader`` if the config has
+            one, else ``test_dataloader``.
         soft: Whether to write soft maps too.
         bg_thr: See :class:`ExportFormat`.
-        overwrite: Whether files of another export in the folder may be replaced.
+        overwrite: Whether to replace files of another export in the folder.
         progress: Whether rank 0 shows a progress bar.
 
     Returns:
@@ -66,8 +66,8 @@ def export_from_config(
 
     Raises:
         KeyError: If the config has no such dataloader.
-        FileExistsError: If the folder holds another export and ``overwrite`` is off.
-        TypeError: If the model delivers no pseudo-labels.
+        FileExistsError: If the folder has another export and ``overwrite`` is off.
+        TypeError: If the model has no method ``pseudo_labels``.
         RuntimeError: If files are missing at the end.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -92,21 +92,21 @@ def export_from_config(
         return unfinished(out_dir, names, soft)
 
     rank, world_size = get_dist_info()
-    share = _on_first_rank(prepare)[rank::world_size]
-    if share:
+    indices = _on_first_rank(prepare)[rank::world_size]
+    if indices:
         model = build_model(cfg, checkpoint)
-        # a list of indices is a sampler: no rank sees an image twice
-        loader_cfg |= {'dataset': dataset, 'sampler': share}
+        # A list of indices is a sampler without the repetitions that pad ranks.
+        loader_cfg |= {'dataset': dataset, 'sampler': indices}
         batches = Runner.build_dataloader(loader_cfg)
         export_pseudo_labels(
-            model, batches, paths, out_dir, options, len(share), progress
+            model, batches, paths, out_dir, options, len(indices), progress
         )
     verify_export(out_dir, names, soft)
     return len(names)
 
 
 def choose_dataloader(cfg: Config, split: str | None) -> dict:
-    """Find the dataloader of a split, see :func:`export_from_config`."""
+    """Return the dataloader config of a split, see :func:`export_from_config`."""
     keys = {
         None: ['export_dataloader', 'test_dataloader'],
         'train': ['export_dataloader'],
@@ -116,18 +116,19 @@ def choose_dataloader(cfg: Config, split: str | None) -> dict:
     for key in keys:
         if cfg.get(key) is not None:
             return cfg[key]
-    raise KeyError(f'expected {" or ".join(keys)} in the config, found neither')
+    raise KeyError(f'expected {" or ".join(keys)} in the config, found none')
 
 
 def build_model(cfg: Config, checkpoint: PathLike) -> nn.Module:
-    """Build the model of a config with a checkpoint, in eval mode, on this device."""
+    """Build the model of a config in eval mode and load a checkpoint into it."""
     model_cfg = cfg.model.copy()
     if cfg.get('data_preprocessor') is not None:
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
     model = MODELS.build(model_cfg)
     if not hasattr(model, 'pseudo_labels'):
         raise TypeError(
-            f'{type(model).__name__} has no method pseudo_labels to export from'
+            f'{type(model).__name__} has no method pseudo_labels; expected a weakly '
+            'supervised method'
         )
     with safe_checkpoints():
         load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
@@ -135,7 +136,7 @@ def build_model(cfg: Config, checkpoint: PathLike) -> nn.Module:
 
 
 def image_paths(dataset: Dataset) -> dict[str, str]:
-    """Name the images of a data set: path below the image folder, no suffix.
+    """Return the names of all images: paths below the image folder without suffix.
 
     Returns:
         Names by ``img_path``, in the order of the data set.
@@ -148,7 +149,8 @@ def image_paths(dataset: Dataset) -> dict[str, str]:
     doubles = [name for name, n in Counter(n for _, n in pairs).items() if n > 1]
     if doubles:
         raise ValueError(
-            f'{doubles[0]} occurs more than once in the data set: files would collide'
+            f'{doubles[0]} occurs more than once in the data set: its files '
+            'would be overwritten'
         )
     return dict(pairs)
 
@@ -173,23 +175,23 @@ def export_pseudo_labels(
     total: int,
     progress: bool = True,
 ) -> None:
-    """Write the pseudo-labels of all images that a loader gives.
+    """Write the pseudo-labels of all images of a loader.
 
     Args:
         model: Segmentor in eval mode with a ``data_preprocessor`` and
-            ``pseudo_labels(inputs, data_samples, sources)``, which gives for each
-            image a dictionary from source to label (H, W) and soft map (C, H, W).
-        batches: Batches of the test pipeline, those of this rank only.
+            ``pseudo_labels(inputs, data_samples, sources)``, which returns per image a
+            dictionary from source to label (H, W) and soft map (C, H, W).
+        batches: Batches of the test pipeline, of this rank only.
         paths: Names of the images by ``img_path``.
         out_dir: Folder of the files.
-        options: What to write.
+        options: Content of the files.
         total: Number of images in ``batches``.
-        progress: Whether rank 0 shows a progress bar, of its own share.
+        progress: Whether rank 0 shows the progress of its images.
     """
     rank, world_size = get_dist_info()
     title = f'Exporting {options.source}'
     if world_size > 1:
-        title += f' (first of {world_size} processes)'
+        title += f' (rank 0 of {world_size})'
     with Progress(disable=not progress or rank > 0) as bar:
         task = bar.add_task(title, total=total)
         for batch in batches:
@@ -206,10 +208,10 @@ def export_pseudo_labels(
 
 
 def verify_export(out_dir: PathLike, names: Sequence[str], soft: bool) -> None:
-    """Wait for all ranks, then check that every image has whole files.
+    """Wait for all ranks, then check that the files of every image are complete.
 
     Raises:
-        RuntimeError: If files are missing or damaged; the message names the first.
+        RuntimeError: If files are missing or damaged; the message gives the first.
     """
     barrier()
     missing = unfinished(out_dir, names, soft)
@@ -222,14 +224,14 @@ def verify_export(out_dir: PathLike, names: Sequence[str], soft: bool) -> None:
 
 
 def _on_first_rank(function: Callable[[], list[int]]) -> list[int]:
-    """Let rank 0 work while the others wait, and give its result to all."""
+    """Call a function on rank 0 and broadcast its result to all ranks."""
     result = [function() if get_dist_info()[0] == 0 else []]
     broadcast_object_list(result)
     return result[0]
 
 
 def _config_sha256(cfg: Config, loader_cfg: dict) -> str:
-    """Hash what the labels depend on: model, preprocessing, data set."""
+    """Hash the parts of a config that decide the labels: model, preprocessing, data."""
     parts = [cfg.model, cfg.get('data_preprocessor'), loader_cfg['dataset']]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Files of exported pseudo-labels: what they hold, and whether they are whole."""
+"""Files of exported pseudo-labels: content, and whether they are complete."""
 
 import json
 import os
@@ -23,15 +23,15 @@ IGNORED_COLOR = (224, 224, 192)
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """What is written for an image.
+    """Content of the files of an image.
 
     Args:
         source: Name of the pseudo-label, see the model's ``pseudo_sources``.
         palette: RGB colors of the C classes.
-        soft: Whether to write the soft map beside the label.
-        bg_thr: In place of the model's own labels, label a pixel with its highest
-            foreground channel where that exceeds this value; elsewhere it is
-            background, or 255 where there is no background class.
+        soft: Whether to write the soft map too.
+        bg_thr: Threshold of the soft map, in place of the labels of the model: a pixel
+            is labeled with its highest foreground channel if that exceeds the
+            threshold, else as background, or 255 if there is no background class.
         background: Whether class 0 is the background.
     """
 
@@ -42,7 +42,7 @@ class ExportFormat:
     background: bool = True
 
     def label(self, label: Tensor, prob: Tensor) -> Tensor:
-        """Label (H, W) to write, of the model's label (H, W) and soft map (C, H, W)."""
+        """Compute the label to write from a label (H, W) and a soft map (C, H, W)."""
         if self.bg_thr is None:
             return label
         first = 1 if self.background else 0
@@ -54,23 +54,21 @@ class ExportFormat:
 def prepare_folder(
     out_dir: PathLike, manifest: dict, names: Sequence[str], overwrite: bool = False
 ) -> None:
-    """Write the manifest, or make sure that the files that lie there belong to it.
+    """Write the manifest, or check that existing files belong to it.
 
     Args:
         out_dir: Folder of the exported files.
-        manifest: What the files depend on, numbers and text; equal manifests give
-            equal files.
+        manifest: Everything that decides the files, as numbers and text.
         names: Names of the images.
-        overwrite: Whether files of another export are removed (those of the images
-            only) where they lie in the way.
+        overwrite: Whether to remove the files that another export has of these images.
 
     Raises:
-        FileExistsError: If the folder holds files of another export.
+        FileExistsError: If the folder has files of another export.
     """
     folder = Path(out_dir)
     path = folder / MANIFEST
     found = json.loads(path.read_text()) if path.exists() else {}
-    if found:  # an export; what it was killed while writing is of no use
+    if found:  # an export, perhaps with temporary files of a killed one
         for suffix in SUFFIXES:
             for part in folder.rglob(f'.*{suffix}.????????.tmp'):
                 part.unlink()
@@ -80,7 +78,7 @@ def prepare_folder(
     if existing and not overwrite:
         raise FileExistsError(
             f'{out_dir} holds {len(existing)} files of another export '
-            f'({_difference(manifest, found)}); choose another folder, or overwrite it'
+            f'({_difference(manifest, found)}); choose another folder or set overwrite'
         )
     for file in {file for name in names for file in _files(out_dir, name)}:
         file.unlink(missing_ok=True)
@@ -99,7 +97,7 @@ def _difference(manifest: dict, found: dict) -> str:
 
 
 def unfinished(out_dir: PathLike, names: Sequence[str], soft: bool) -> list[int]:
-    """Index the images whose files are missing or damaged."""
+    """Return the indices of the images with missing or damaged files."""
     return [
         index
         for index, name in enumerate(names)
@@ -110,18 +108,18 @@ def unfinished(out_dir: PathLike, names: Sequence[str], soft: bool) -> list[int]
 def write_pseudo_label(
     out_dir: PathLike, name: str, label: Tensor, prob: Tensor, options: ExportFormat
 ) -> None:
-    """Write ``NAME.png`` with the dataset's palette, and the soft map where asked for.
+    """Write ``NAME.png`` with the palette, and ``NAME.npz`` with the soft map.
 
     Args:
         out_dir: Folder of the files.
         name: Name of the image.
         label: Label map (H, W), integers in ``[0, C)`` or 255.
-        prob: Soft map (C, H, W); it goes to ``NAME.npz`` in float16, channels that are
-            zero everywhere left out (see ``mmseg_wsss.datasets.soft_maps``).
-        options: What to write.
+        prob: Soft map (C, H, W); written in float16 if ``options.soft``, without
+            channels that are zero everywhere (see ``mmseg_wsss.datasets.soft_maps``).
+        options: Content of the files.
 
     Raises:
-        ValueError: If a label lies outside its range, or the name leaves the folder.
+        ValueError: If a label is out of range, or the name leaves the folder.
     """
     png, npz = _files(out_dir, name)
     labels = options.label(label, prob).cpu().numpy()

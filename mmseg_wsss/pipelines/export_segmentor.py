@@ -1,4 +1,4 @@
-"""One network of a semi-supervised segmentor as a checkpoint of mmseg's own."""
+"""Export one network of a semi-supervised segmentor for plain mmseg."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -28,26 +28,26 @@ KEPT = (
     'test_cfg',
 )
 PACKAGE = 'mmseg_wsss'
-# Steps of our test pipelines, and mmseg's steps that do the same for a sound data set.
+# Steps of our test pipelines and the equivalent ones of mmseg.
 MMSEG_STEPS = {
     'LoadImageStrict': 'LoadImageFromFile',
     'LoadAnnotationsStrict': 'LoadAnnotations',
     'PackWeakInputs': 'PackSegInputs',
 }
 KEPT_OF_DATASETS = ('indices', 'ignore_index', 'backend_args')
-CHECKS = ('num_classes', 'ignore_index')  # arguments that mmseg's steps do not have
+CHECKS = ('num_classes', 'ignore_index')  # arguments that mmseg's steps lack
 
 
 def export_segmentor(
     cfg: Config, checkpoint: StrPath, networks: Sequence[str], out: StrPath
 ) -> tuple[Path, Path]:
-    """Write a checkpoint and a config that mmseg alone can use.
+    """Write a checkpoint and a config for plain mmseg.
 
     Args:
         cfg: Config of the semi-supervised training.
-        checkpoint: Checkpoint of that training.
-        networks: Names of students or teachers; of several the weights are averaged.
-        out: Path of the checkpoint; the config lies beside it, with the suffix ``.py``.
+        checkpoint: Checkpoint of this training.
+        networks: Names of students or teachers; the weights of several are averaged.
+        out: Path of the checkpoint; the config has the same path with suffix ``.py``.
 
     Returns:
         Paths of the checkpoint and of the config.
@@ -59,7 +59,7 @@ def export_segmentor(
     """
     out = Path(out)
     if out.suffix == '.py':
-        raise ValueError(f'{out} is the place of the checkpoint: expected NAME.pth')
+        raise ValueError(f'expected a checkpoint path such as NAME.pth, got {out}')
     plain = plain_config(cfg)
     with safe_checkpoints():
         loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
@@ -79,14 +79,15 @@ def export_segmentor(
 def averaged_state(
     state: Mapping[str, Tensor], networks: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Weights of a network, or the average of those of several.
+    """Return the weights of a network, or the average of several networks.
 
     Args:
         state: State of a semi-supervised segmentor.
         networks: Names of its networks, at least one.
 
     Returns:
-        State of a plain segmentor: floating tensors averaged, others of the first.
+        State of a plain segmentor: the mean of floating tensors, other tensors of the
+        first network.
 
     Raises:
         KeyError: If a network is missing.
@@ -110,16 +111,16 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def plain_config(cfg: Config) -> Config:
-    """Config of one network: its model and how it is tested, for mmseg alone.
+    """Return the config of the model and the test of one network, for plain mmseg.
 
-    ``custom_imports`` stays for what a network takes from elsewhere, and names this
-    package where a part of the network, such as a backbone, is one of ours.
+    ``custom_imports`` keeps other packages, and includes this one only if a part of the
+    network, such as its backbone, comes from here.
 
     Args:
         cfg: Config of a semi-supervised training.
 
     Raises:
-        ValueError: If its model has no ``segmentor``.
+        ValueError: If the model has no ``segmentor``.
     """
     if 'segmentor' not in cfg.model:
         raise ValueError(
@@ -150,7 +151,7 @@ def plain_config(cfg: Config) -> Config:
 
 
 def _imports(given: Mapping[str, Any], model: dict) -> dict[str, Any]:
-    """``custom_imports`` that a network needs, if any."""
+    """Return ``custom_imports`` if the network needs any."""
     names = [name for name in _listed(given.get('imports')) if name != PACKAGE]
     kinds = {str(part.get('type')) for part in walk_dicts(model)}
     if any(_is_ours(MODELS.module_dict.get(kind)) for kind in kinds):
@@ -165,7 +166,7 @@ def _listed(item: Any) -> list:
 
 
 def _plain_loss(loss: Any) -> Any:
-    """A loss of this package as mmseg's cross entropy: it plays no part in a test."""
+    """Replace a loss of this package by cross entropy: a test does not compute it."""
     if isinstance(loss, list | tuple):
         return [_plain_loss(part) for part in loss]
     if not _is_ours(MODELS.get(loss['type'])):
@@ -185,8 +186,8 @@ def _plain_step(step: dict) -> dict:
 
 
 def _plain_dataset(dataset: dict, scope: str | None) -> dict:
-    """A data set of this package, written out as mmseg's ``BaseSegDataset``."""
-    if 'dataset' in dataset:  # the tags around it play no part in a test
+    """Convert a data set of this package to mmseg's ``BaseSegDataset``."""
+    if 'dataset' in dataset:  # a test needs no tags
         dataset = dataset['dataset']
     with DefaultScope.overwrite_default_scope(scope or 'mmseg'):
         kind = DATASETS.get(dataset['type'])

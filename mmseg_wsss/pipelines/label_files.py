@@ -1,4 +1,4 @@
-"""Evaluation of label files, such as exported pseudo-labels."""
+"""Evaluate label files, such as exported pseudo-labels."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -38,28 +38,28 @@ def evaluate_label_files(
     num_workers: int = 0,
     progress: bool = False,
 ) -> LabelScores:
-    """Score label files against files with the truth.
+    """Compute the scores of label files against ground truth files.
 
     Args:
         pred_dir: Folder of the label files.
-        gt_dir: Folder of the true label files.
-        names: Images to score: paths below the two folders, without suffix.
+        gt_dir: Folder of the ground truth files.
+        names: Names of the images: paths below both folders, without suffix.
         num_classes: Number of classes C.
         background: Whether class 0 is the background.
         ignore_index: Label of unlabeled pixels in both kinds of files.
-        reduce_zero_label: Whether the truth counts classes from 1, with 0 for
+        reduce_zero_label: Whether classes of the ground truth start at 1, with 0 for
             unlabeled pixels, as in mmseg.
         pred_suffix: Suffix of the label files.
-        gt_suffix: Suffix of the true label files.
-        num_workers: Processes that read files; 0 reads in this one.
+        gt_suffix: Suffix of the ground truth files.
+        num_workers: Number of processes that read files; 0 reads in this process.
         progress: Whether to show a progress bar.
 
     Returns:
         The scores over all pixels of all images.
 
     Raises:
-        ValueError: If a file is missing or cannot be read as labels, or a name leaves
-            the folders; the message names it.
+        ValueError: If a file is missing or is not a label map, or a name leaves the
+            folders; the message gives the path.
     """
     count = partial(
         _count_files,
@@ -94,7 +94,7 @@ def _count_files(
 
 @contextmanager
 def _single_thread() -> Iterator[None]:
-    """Keep torch from starting threads: OpenMP does not survive a fork."""
+    """Limit torch to one thread: OpenMP does not survive a fork."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Train a config and measure what it reaches, as the README's tables do."""
+"""Train a config and measure it, as for the tables of the README."""
 
 import hashlib
 import json
@@ -31,24 +31,24 @@ def measure(
     settings: Mapping[str, Setting] | None = None,
     cfg_options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Train a config, or go on with it, and measure it.
+    """Train a config, or resume its training, and measure it.
 
-    What is finished is not done again: the result of each part is kept in
-    ``measure.json`` of the work folder under a digest of the config. Another config in
-    the same folder begins anew.
+    ``measure.json`` in the work folder stores the result of each finished part with a
+    digest of the config; finished parts are not repeated. Another config in the same
+    folder starts anew.
 
     Args:
         config: Config file.
         work_dir: Folder of checkpoints, logs and the result.
-        sources: Pseudo-labels to judge on ``export_dataloader``; see
-            ``WSSSBase.pseudo_sources``.
-        settings: Ways of testing on ``test_dataloader``, by name: arguments of
+        sources: Pseudo-labels to evaluate on ``export_dataloader``, see the model's
+            ``pseudo_sources``.
+        settings: Test settings on ``test_dataloader`` by name: arguments of
             :func:`apply_setting`. One plain test by default.
-        cfg_options: Values over those of the config.
+        cfg_options: Values that override the config.
 
     Returns:
         ``config``, ``seconds`` of training, ``machine``, ``train`` (scores of the
-        pseudo-labels) and ``val`` (scores of each setting), in per cent.
+        pseudo-labels) and ``val`` (scores of each setting); scores in per cent.
     """
     cfg = _load(config, work_dir, cfg_options)
     digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
@@ -60,7 +60,7 @@ def measure(
             json.dump(result, file, indent=1)
 
     if result.get('digest') != digest:
-        if result:  # of another config: begin anew
+        if result:  # of another config
             Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
         result = {'digest': digest, 'config': Path(config).name, 'machine': machine()}
         save()
@@ -69,7 +69,7 @@ def measure(
         result['seconds'] = result.get('seconds', 0) + _train(deepcopy(cfg))
         save()
     if sources and set(result.get('sources', ())) != set(sources):
-        result['train'] = _judge(deepcopy(cfg), checkpoint, sources)
+        result['train'] = _evaluate_sources(deepcopy(cfg), checkpoint, sources)
         result['sources'] = list(sources)
         save()
     val = result.setdefault('val', {})
@@ -83,7 +83,7 @@ def measure(
 
 
 def machine() -> str:
-    """What a figure was measured on: processor, threads, GPU, torch."""
+    """Describe this machine: processor, threads, GPU and version of torch."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     threads = f'{torch.get_num_threads()} of {os.cpu_count()} cores'
     return f'{platform.machine()}, {threads}, {gpu}, torch {torch.__version__}'
@@ -105,8 +105,8 @@ def _final_checkpoint(cfg: Config) -> Path:
 
 
 def _train(cfg: Config) -> float:
-    """Train, going on from the last checkpoint; gives the seconds it took."""
-    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested afterwards
+    """Train from the last checkpoint on and return the seconds it took."""
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested later
     resume_last(cfg)
     runner = _runner(cfg)
     begin = time.monotonic()
@@ -114,8 +114,8 @@ def _train(cfg: Config) -> float:
     return time.monotonic() - begin
 
 
-def _judge(cfg: Config, checkpoint: Path, sources: Sequence[str]) -> dict:
-    """Scores of pseudo-labels on the training images."""
+def _evaluate_sources(cfg: Config, checkpoint: Path, sources: Sequence[str]) -> dict:
+    """Evaluate pseudo-labels on the training images."""
     cfg.test_dataloader = cfg.export_dataloader
     cfg.model.test_cfg.pseudo_sources = list(sources)
     cfg.test_evaluator = dict(type='PseudoLabelMetric', sources=list(sources))
@@ -130,8 +130,8 @@ def _test(cfg: Config, checkpoint: Path) -> dict:
 
 
 def _runner(cfg: Config) -> Runner:
-    """A Runner of its own name, since several live in one process."""
+    """Build a Runner with a unique name, since one process runs several."""
     cfg.experiment_name = f'{Path(cfg.work_dir).name}_{time.monotonic_ns()}'
     if cfg.get('visualizer') is not None:
-        cfg.visualizer.name = cfg.experiment_name  # or it would log to the first run's
+        cfg.visualizer.name = cfg.experiment_name  # else the log goes to the first run
     return build_runner(cfg)

@@ -1,4 +1,4 @@
-"""One report of a pipeline: scores of every kind of label, and images."""
+"""Write the report of a pipeline: scores of all label maps, and images."""
 
 import base64
 import html
@@ -43,16 +43,16 @@ def write_report(
     """Write ``report.md``, ``report.html`` and ``report.png``.
 
     Args:
-        seeds: Config of the seeds.
-        network: Config of the network; ``test_dataloader`` has the images to test.
-        train_labels: Folders of labels of training images, by title.
+        seeds: Config of the CAMs.
+        network: Config of the network; ``test_dataloader`` has the test images.
+        train_labels: Folders of labels of the training images, by title.
         val_labels: Folders of predictions, by title.
-        seed_maps: Folder of the seeds' soft maps, which are scored at the background
-            threshold that suits them best.
+        seed_maps: Folder of the CAMs; they are evaluated at the background threshold
+            with the best mIoU.
         out_dir: Folder of the report.
-        split: Which dataloader of the seeds' config has training images with masks,
-            see :func:`choose_dataloader`.
-        num_images: Training images that are shown, spread over the list.
+        split: Split of ``seeds`` that has training images with masks, see
+            :func:`choose_dataloader`.
+        num_images: Number of training images in the panel, spread over the list.
 
     Returns:
         mIoU in per cent, by title.
@@ -63,9 +63,9 @@ def write_report(
     title, best = _best_seeds(train, seed_maps)
     scores = {title: best}
     for dataset, folders in ((train, train_labels), (test, val_labels)):
-        truth = _truth(dataset)
+        gt = _gt_files(dataset)
         for name, folder in folders.items():
-            scores[name] = _score(truth, folder, len(dataset.metainfo['classes']))
+            scores[name] = _score(gt, folder, len(dataset.metainfo['classes']))
     image = _panel(train, train_labels, num_images)
     out_dir.mkdir(parents=True, exist_ok=True)
     with atomic_write(out_dir / 'report.png') as stream:
@@ -78,29 +78,29 @@ def write_report(
     return {name: row.summary()['mIoU'] for name, row in scores.items()}
 
 
-def _truth(dataset: Any) -> dict[str, tuple[str, str]]:
-    """Paths of image and mask by name."""
+def _gt_files(dataset: Any) -> dict[str, tuple[str, str]]:
+    """Return the paths of image and mask by name."""
     names = image_paths(dataset)
     infos = [dataset.get_data_info(i) for i in range(len(names))]
     return {names[i['img_path']]: (i['img_path'], i['seg_map_path']) for i in infos}
 
 
 def _score(
-    truth: Mapping[str, tuple[str, str]], folder: Path, num_classes: int
+    gt: Mapping[str, tuple[str, str]], folder: Path, num_classes: int
 ) -> LabelScores:
     total = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64)
-    for name, (_, mask) in truth.items():
-        found = read_label_map(folder / f'{name}.png')
-        total += confusion_matrix(found, read_label_map(mask), num_classes)
+    for name, (_, mask) in gt.items():
+        pred = read_label_map(folder / f'{name}.png')
+        total += confusion_matrix(pred, read_label_map(mask), num_classes)
     return label_scores(total)
 
 
 def _best_seeds(dataset: Any, maps: Path) -> tuple[str, LabelScores]:
-    """Title and scores of the seeds at the threshold with the best mIoU."""
+    """Return title and scores of the CAMs at the threshold with the best mIoU."""
     num_classes = len(dataset.metainfo['classes'])
     cuts = torch.tensor(DEFAULT_THRESHOLDS)
     total = torch.zeros(len(cuts), num_classes, num_classes + 1, dtype=torch.int64)
-    for name, (_, mask) in _truth(dataset).items():
+    for name, (_, mask) in _gt_files(dataset).items():
         cam = torch.from_numpy(read_soft_map(maps / f'{name}.npz', num_classes)[1:])
         gt = torch.from_numpy(read_label_map(mask).astype('int64'))
         total += threshold_confusion(cam, gt, cuts, num_classes)
@@ -110,22 +110,23 @@ def _best_seeds(dataset: Any, maps: Path) -> tuple[str, LabelScores]:
 
 
 def _panel(dataset: Any, folders: Mapping[str, Path], count: int) -> Any:
-    """Images, their labels and the truth."""
-    truth = _truth(dataset)
-    names = list(truth)[:: max(len(truth) // max(count, 1), 1)][:count]
+    """Draw images with their labels and the ground truth."""
+    gt = _gt_files(dataset)
+    names = list(gt)[:: max(len(gt) // max(count, 1), 1)][:count]
     palette, classes = dataset.metainfo['palette'], dataset.metainfo['classes']
-    rows, shown = [], []
+    rows: list[dict] = []
+    drawn: list[Any] = []
     for name in names:
-        img, mask = truth[name]
+        img, mask = gt[name]
         labels = {t: read_label_map(f / f'{name}.png') for t, f in folders.items()}
-        labels['truth'] = read_label_map(mask)
-        shown += list(labels.values())
+        labels['ground truth'] = read_label_map(mask)
+        drawn += labels.values()
         rows.append(label_row(mmcv.imread(img, channel_order='rgb'), labels, palette))
-    return panel(rows, legend_of(shown, classes, palette))
+    return panel(rows, legend_of(drawn, classes, palette))
 
 
 def _tables(scores: Scores, classes: Sequence[str]) -> list[list[list[str]]]:
-    """Cells of both tables: all classes together, and each class."""
+    """Return the cells of both tables: all classes together, and each class."""
     summaries = {name: row.summary() for name, row in scores.items()}
     keys = list(next(iter(summaries.values())))
     overall = [['', *keys]]

@@ -1,7 +1,7 @@
-"""The setting of an evaluation: at several scales, flipped, with a CRF.
+"""Test settings: multiple scales, flips and a CRF.
 
-A setting changes only the config: images are shown through mmseg's ``TestTimeAug``
-to a ``WSSSTTAModel`` around the model.
+A setting changes only the config: mmseg's ``TestTimeAug`` makes views of each image for
+a ``WSSSTTAModel`` around the model.
 """
 
 import copy
@@ -17,7 +17,7 @@ from mmseg_wsss.evaluation.tables import summary_table
 from mmseg_wsss.utils import atomic_write
 
 IMAGE_LOADERS = ('LoadImageStrict', 'LoadImage')
-TRUTH_LOADERS = ('LoadAnnotationsStrict', 'LoadAnnotations')
+GT_LOADERS = ('LoadAnnotationsStrict', 'LoadAnnotations')
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 
 
@@ -28,22 +28,22 @@ def apply_setting(
     crf: bool = False,
     scales: Sequence[float] = SCALES,
 ) -> str:
-    """Set a config up for one way of testing, and give that way's name.
+    """Apply a test setting to a config and return its name.
 
-    The CRF is ``cfg.tta_model.crf`` where the config has one, else ``DenseCRF`` with
-    its defaults. Any setting but the plain one becomes the prefix of every metric.
+    The CRF is ``cfg.tta_model.crf`` if the config has one, else ``DenseCRF`` with its
+    defaults. The name of any but the plain setting is the prefix of every metric.
 
     Args:
         cfg: Config with ``model``, ``test_dataloader`` and ``test_evaluator``; changed
             in place.
-        tta: Show images as ``cfg.tta_pipeline`` says.
-        ms_flip: Show images at ``scales``, each also flipped.
+        tta: Use the views of ``cfg.tta_pipeline``.
+        ms_flip: Use one view per scale of ``scales`` and its mirror image.
         crf: Refine the mean probabilities with a dense CRF.
-        scales: Factors of the image size that the test pipeline gives, > 0.
+        scales: Factors > 0 of the image size of the test pipeline.
 
     Returns:
-        Name of the setting, such as ``'multi-scale + flip + CRF'``, and the networks
-        of ``semi_test_cfg.predict_on`` where the config names some.
+        Name of the setting, such as ``'multi-scale + flip + CRF'``, with
+        ``semi_test_cfg.predict_on`` in parentheses if the config has it.
 
     Raises:
         ValueError: If both ``tta`` and ``ms_flip`` are set, or a scale is not positive.
@@ -52,16 +52,16 @@ def apply_setting(
     if tta and ms_flip:
         raise ValueError('expected one of tta and ms_flip, found both')
     if tta and 'tta_pipeline' not in cfg:
-        raise KeyError('tta needs a tta_pipeline in the config; ms_flip makes its own')
+        raise KeyError('tta needs a tta_pipeline in the config; ms_flip does not')
     if min(scales, default=0) <= 0:
         raise ValueError(f'expected scales > 0, found {list(scales)}')
     views = 'tta of the config' if tta else 'single scale'
     views = 'multi-scale + flip' if ms_flip else views
     name = f'{views} + CRF' if crf else views
     networks = (cfg.model.get('semi_test_cfg') or {}).get('predict_on')
-    shown = f'{name} ({networks})' if networks else name
+    full_name = f'{name} ({networks})' if networks else name
     if not (tta or ms_flip or crf):
-        return shown
+        return full_name
     for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
         dataset['pipeline'] = (
             copy.deepcopy(cfg.tta_pipeline)
@@ -71,28 +71,28 @@ def apply_setting(
             )
         )
     wrapper = {'type': 'WSSSTTAModel', **(cfg.get('tta_model') or {})}
-    # A CRF of the config is used where it is asked for, and then only.
+    # The CRF of the config is used only if the setting has one.
     refiner = wrapper.pop('crf', None) or dict(type='DenseCRF')
     if crf:
         wrapper |= {'type': 'WSSSTTAModel', 'crf': refiner}
     cfg.model = dict(**wrapper, module=cfg.model)
     _set_prefix(cfg, name.lower().replace(' + ', '+').replace(' ', '-'))
-    return shown
+    return full_name
 
 
 def make_tta_pipeline(
     pipeline: Sequence[dict], scales: Sequence[float], flip: bool
 ) -> list[dict]:
-    """Turn a test pipeline into one that gives several views of each image.
+    """Convert a test pipeline to one with several views of each image.
 
-    Views differ at the ``Resize`` of the pipeline, or, where it has none, at one put
-    behind the loading of the image. The truth is loaded behind the last geometric
-    step and so keeps its own size.
+    Views differ in the ``Resize`` of the pipeline; if it has none, one is inserted
+    after the image is loaded. The ground truth is loaded after the last geometric step
+    and so keeps its size.
 
     Args:
         pipeline: Test pipeline with at least a transform ``LoadImage...``.
-        scales: Factors of the size that the pipeline gives.
-        flip: Whether each view is also flipped.
+        scales: Factors of the image size of the pipeline.
+        flip: Whether to add the mirror image of each view.
 
     Raises:
         ValueError: If the pipeline loads no image.
@@ -110,28 +110,30 @@ def make_tta_pipeline(
         at = loads[-1] + 1
         resize = dict(type='Resize', scale_factor=1.0, keep_ratio=True)
         rest = pipeline[at:]
-    head = [step for step in pipeline[:at] if not _loads_truth(step)]
-    truth = [step for step in pipeline if _loads_truth(step)]
-    tail = [step for step in rest if not _loads_truth(step)]
+    head = [step for step in pipeline[:at] if not _loads_gt(step)]
+    gt = [step for step in pipeline if _loads_gt(step)]
+    tail = [step for step in rest if not _loads_gt(step)]
     steps = [[_scaled(resize, scale) for scale in scales]]
     if flip:
         steps += [[dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]]
-    steps += [[copy.deepcopy(step)] for step in (*truth, *tail)]
+    steps += [[copy.deepcopy(step)] for step in (*gt, *tail)]
     return [*copy.deepcopy(head), dict(type='TestTimeAug', transforms=steps)]
 
 
-def drop_truth(cfg: Config) -> None:
-    """Set a config up for images without masks, whose predictions are written.
+def drop_gt(cfg: Config) -> None:
+    """Change a config to predict images without masks.
+
+    Steps that load masks are removed from the pipelines, also from ``TestTimeAug``, and
+    the metrics only write predictions.
 
     Args:
-        cfg: Config with ``test_dataloader`` and ``test_evaluator``, and perhaps a
-            ``tta_pipeline``; changed in place. What loads masks leaves the pipelines,
-            also a step of its own in ``TestTimeAug``, and IoU is not computed.
+        cfg: Config with ``test_dataloader`` and ``test_evaluator``, and possibly a
+            ``tta_pipeline``; changed in place.
     """
     for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
-        dataset['pipeline'] = _without_truth(dataset['pipeline'])
+        dataset['pipeline'] = _without_gt(dataset['pipeline'])
     if cfg.get('tta_pipeline'):
-        cfg.tta_pipeline = _without_truth(cfg.tta_pipeline)
+        cfg.tta_pipeline = _without_gt(cfg.tta_pipeline)
     evaluators = cfg.test_evaluator
     for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
         metric['format_only'] = True
@@ -140,16 +142,16 @@ def drop_truth(cfg: Config) -> None:
 def record(
     path: str | Path, checkpoint: str, setting: str, metrics: Mapping[str, Any]
 ) -> str:
-    """Add the metrics of a setting to a JSON file and draw all of a checkpoint's.
+    """Add the metrics of a setting to a JSON file and tabulate the checkpoint.
 
     Args:
-        path: JSON file: checkpoint -> setting -> metric -> value. Created if absent.
-        checkpoint: Path of the checkpoint that was tested.
+        path: JSON file: checkpoint -> setting -> metric -> value; created if missing.
+        checkpoint: Path of the tested checkpoint.
         setting: Name of the setting, see :func:`apply_setting`.
-        metrics: Values by name; a prefix before the last ``/`` is left out.
+        metrics: Values by name; the prefix up to the last ``/`` is removed.
 
     Returns:
-        Table with one line a setting.
+        Table with one line per setting of the checkpoint.
     """
     path = Path(path)
     results = json.loads(path.read_text('utf-8')) if path.exists() else {}
@@ -165,7 +167,7 @@ def record(
 
 
 def _pipeline_owners(dataset: dict) -> Iterator[dict]:
-    """Dataset configs whose pipeline the images go through, below any wrappers."""
+    """Yield the outermost dataset configs that have a pipeline."""
     if dataset.get('pipeline'):
         yield dataset
     elif 'dataset' in dataset:
@@ -177,15 +179,15 @@ def _pipeline_owners(dataset: dict) -> Iterator[dict]:
         raise ValueError(f'expected a pipeline in test_dataloader, found {dataset}')
 
 
-def _loads_truth(step: dict) -> bool:
-    return str(step['type']).rpartition('.')[2] in TRUTH_LOADERS
+def _loads_gt(step: dict) -> bool:
+    return str(step['type']).rpartition('.')[2] in GT_LOADERS
 
 
-def _without_truth(pipeline: Sequence[dict]) -> list[dict]:
-    kept = [dict(step) for step in pipeline if not _loads_truth(step)]
+def _without_gt(pipeline: Sequence[dict]) -> list[dict]:
+    kept = [dict(step) for step in pipeline if not _loads_gt(step)]
     for step in kept:
         if str(step['type']).endswith('TestTimeAug'):
-            groups = [_without_truth(group) for group in step['transforms']]
+            groups = [_without_gt(group) for group in step['transforms']]
             step['transforms'] = [group for group in groups if group]
     return kept
 

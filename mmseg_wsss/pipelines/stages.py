@@ -1,10 +1,11 @@
-"""Work in stages that are recognized by what they were made of."""
+"""Run the stages of a pipeline; finished ones are recognized by their inputs."""
 
 import fcntl
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,12 +29,12 @@ class Stage:
 
     Args:
         name: Name, also of its folder.
-        settings: Whatever decides about the result, as JSON can hold it. Files that it
-            names (checkpoints, lists, tags) count with their content.
-        needs: Names of the stages whose outputs it reads.
-        run: Does the work, in the stage's folder. Where it finds the rests of a run of
-            the same settings and inputs, it may go on with them.
-        output: File or folder that it leaves.
+        settings: Everything that decides the result, as JSON. Files that it names
+            (checkpoints, lists, tags) are included by their content.
+        needs: Names of the stages that it takes its inputs from.
+        run: Function that runs the stage in its folder. It may resume an interrupted
+            run of the same settings and inputs.
+        output: File or folder that the stage writes.
     """
 
     name: str
@@ -46,20 +47,23 @@ class Stage:
 def run_stages(
     stages: Sequence[Stage], work_dir: Path, console: Console
 ) -> dict[str, dict]:
-    """Run what is not done yet.
+    """Run all stages that are not finished.
 
-    ``stage.json`` in the folder of a stage holds its key, a digest of its settings, of
-    the files that they name and of the outputs that it needs, from its beginning on,
-    and the digest of its output once that is whole. A stage is done where both agree
-    with what is there now; it begins in an empty folder where its key has changed.
+    ``stage.json`` in the folder of a stage has its key, a digest of its settings, of
+    the files that they name and of its inputs, from the start on, and the digest of its
+    output at the end. A stage is finished if both equal the current ones. If its key
+    has changed, it starts in an empty folder.
 
     Args:
-        stages: Stages in their order; each needs earlier ones only.
-        work_dir: Folder that has one folder of each stage.
-        console: Where progress is shown.
+        stages: Stages in order; each needs earlier ones only.
+        work_dir: Folder with one folder per stage.
+        console: Console for the progress.
 
     Returns:
         Record of each stage: ``key``, ``output`` and ``seconds``.
+
+    Raises:
+        RuntimeError: If a stage writes no output.
     """
     records: dict[str, dict] = {}
     for number, stage in enumerate(stages, 1):
@@ -83,7 +87,7 @@ def run_stages(
             record['seconds'] += time.monotonic() - begin
             record['output'] = digest(stage.output)
             if record['output'] is None:
-                raise RuntimeError(f'stage {stage.name} left no {stage.output}')
+                raise RuntimeError(f'stage {stage.name} wrote no {stage.output}')
             _write(folder / RECORD, record)
             console.print(f'{title}: {record["seconds"]:.0f} s')
         records[stage.name] = record
@@ -91,9 +95,9 @@ def run_stages(
 
 
 def digest(path: Path) -> str | None:
-    """SHA-256 of a file, or of all files of a folder with their names; None if absent.
+    """Return the SHA-256 of a file, or of all files of a folder with their names.
 
-    Hidden files, which are not whole yet, do not count.
+    Hidden files, which are incomplete, are left out. Without any file it is None.
     """
     if path.is_file():
         files = [path]
@@ -120,11 +124,22 @@ def _strings(node: Any) -> Iterator[str]:
 
 
 @contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Raise ``SystemExit`` on SIGTERM, so that the command of a stage is ended too."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated by SIGTERM'))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def only_one(work_dir: Path) -> Iterator[IO]:
-    """Hold a work folder, for this process and those that get the lock's file.
+    """Lock a work folder for this process and those that inherit the lock file.
 
     Raises:
-        RuntimeError: If the folder is held, as by a command that outlived a pipeline.
+        RuntimeError: If the folder is locked, for example by a command of a killed
+            pipeline.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     with (work_dir / '.lock').open('w') as lock:
@@ -132,17 +147,17 @@ def only_one(work_dir: Path) -> Iterator[IO]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RuntimeError(
-                f'{work_dir} is in use by another pipeline, or by a command that one '
-                'has left running; wait for it or end it'
+                f'{work_dir} is in use by another pipeline or by a command that a '
+                'killed pipeline has started; wait for it or terminate it'
             ) from error
         yield lock
 
 
 def call(command: Sequence[str], log: Path, lock: IO) -> None:
-    """Run a command whose output goes to a file; it ends with this process.
+    """Run a command with its output in a file; terminate it with this process.
 
     Raises:
-        RuntimeError: If it fails; the message has the end of its output.
+        RuntimeError: If it fails; the message has the last lines of its output.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -162,7 +177,9 @@ def call(command: Sequence[str], log: Path, lock: IO) -> None:
             raise
     if code:
         end = '\n'.join(log.read_text(errors='replace').splitlines()[-15:])
-        raise RuntimeError(f'{" ".join(command)} ended with {code}; {log} ends:\n{end}')
+        raise RuntimeError(
+            f'{" ".join(command)} failed with status {code}; {log} ends with:\n{end}'
+        )
 
 
 def _read(path: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Stages from seeds to a segmentation network, each an ordinary config."""
+"""Stages from CAMs to a segmentation network, each with an ordinary config."""
 
 import re
 import sys
@@ -20,12 +20,12 @@ FLAGS = {'crf': '--crf', 'ms_flip': '--ms-flip'}
 
 @dataclass
 class Tools:
-    """How a pipeline calls the tools of this repository.
+    """Callable that runs the tools of this repository.
 
     Args:
         folder: Folder of the tools.
-        lock: File that holds the work folder; commands inherit it.
-        gpus: Number of processes of a training or export.
+        lock: Lock file of the work folder; commands inherit it.
+        gpus: Number of processes of a training or an export.
     """
 
     folder: Path
@@ -35,7 +35,7 @@ class Tools:
     def __call__(
         self, tool: str, log: Path, *args: object, alone: bool = False
     ) -> None:
-        """Run a tool, its output in ``log``."""
+        """Run a tool with its output in ``log``."""
         if self.gpus > 1 and not alone:
             command = ['bash', self.folder / 'misc/torchrun.sh', self.gpus, tool]
         else:
@@ -44,25 +44,25 @@ class Tools:
 
 
 def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
-    """Stages of a pipeline's config.
+    """Build the stages of a pipeline from its config.
 
-    ``seeds``, ``affinity`` and ``network`` name a ``config`` each; ``seeds`` also the
-    pseudo-label ``source`` (``'cam'``), a ``checkpoint`` where there is one already,
-    and ``truth``, the split of the report. ``labels`` has the arguments of
-    :func:`write_affinity_labels`. ``evaluation`` has settings by name: ``crf``,
-    ``ms_flip``.
+    ``seeds``, ``affinity`` and ``network`` have a ``config`` each; ``seeds`` also has
+    the pseudo-label ``source`` (default ``'cam'``), optionally a trained
+    ``checkpoint``, and ``gt_split``, the split of the report. ``labels`` has the
+    arguments of :func:`write_affinity_labels`. ``evaluation`` has test settings by
+    name, with the keys ``crf`` and ``ms_flip``.
 
     Args:
         cfg: Config of the pipeline.
         work_dir: Folder of the stages.
-        tools: How tools are called.
+        tools: Callable that runs tools.
 
     Raises:
         KeyError: If a key is missing or unknown.
     """
     given = {key for key in cfg if key != 'custom_imports'}
     if given != set(KEYS):
-        raise KeyError(f'a pipeline has the keys {KEYS}, got {sorted(given)}')
+        raise KeyError(f'a pipeline must have the keys {KEYS}, got {sorted(given)}')
     seeds, maps = work_dir / 'seeds_network', work_dir / 'seeds/maps'
     labels, masks = work_dir / 'affinity_labels/masks', work_dir / 'pseudo_masks/masks'
     walked = work_dir / 'refined_seeds/masks'
@@ -124,13 +124,13 @@ def point_to(node: Any, folder: Path, kind: str) -> None:
 
 
 def shared_batch(cfg: Config, gpus: int) -> int:
-    """Images a GPU and step, so that all see together what the config is made for.
+    """Compute the batch size per GPU that keeps the total batch size of a config.
 
-    A config that is named like those of this package, ``..._8xb2-20k_...``, is made for
-    8 GPUs; others keep their batch size.
+    A config named like those of this package, ``..._8xb2-20k_...``, is meant for 8
+    GPUs; others keep their batch size.
 
     Raises:
-        ValueError: If ``gpus`` cannot share the images of a step.
+        ValueError: If the total batch size is not a multiple of ``gpus``.
     """
     batch_size = cfg.train_dataloader.batch_size
     named = re.search(r'_(\d+)xb\d+[-_]', Path(cfg.filename or '').stem)
@@ -139,36 +139,38 @@ def shared_batch(cfg: Config, gpus: int) -> int:
     total = int(named[1]) * batch_size
     if total % gpus:
         raise ValueError(
-            f'{cfg.filename}: {total} images a step cannot be shared by {gpus} GPUs'
+            f'{cfg.filename}: {total} images per step cannot be split over {gpus} GPUs'
         )
     return total // gpus
 
 
 def prediction_folder(work_dir: Path, setting: str) -> Path:
-    """Where the predictions of a setting lie."""
+    """Return the folder of the predictions of a setting."""
     return work_dir / f'predictions_{setting}/masks'
 
 
 def _training(
     name: str, cfg: Config, needs: Sequence[str], folder: Path, tools: Tools
 ) -> Stage:
-    """A training up to its last checkpoint, without validation."""
+    """Build the stage of a training without validation."""
     batch_size = shared_batch(cfg, tools.gpus)
     cfg = Config(cfg.to_dict())
     cfg.train_dataloader.batch_size = batch_size
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     cfg.setdefault('randomness', dict(seed=0))
     hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
-    exact = 'IterationSeedHook' in hooks  # others resume, but not with the same result
+    exact = 'IterationSeedHook' in hooks  # others do not resume exactly
 
     def run() -> None:
-        begun = exact and (folder / 'last_checkpoint').is_file()
-        if not begun:
+        started = exact and (folder / 'last_checkpoint').is_file()
+        if not started:
             for path in folder.glob('*.pth'):
                 path.unlink()
         cfg.dump(folder / 'config.py')
         words = [folder / 'config.py', '--work-dir', folder]
-        tools('train.py', folder / 'log.txt', *words, *(['--resume'] if begun else []))
+        tools(
+            'train.py', folder / 'log.txt', *words, *(['--resume'] if started else [])
+        )
 
     checkpoint = folder / f'iter_{cfg.train_cfg.max_iters}.pth'
     settings = {'config': cfg.to_dict(), 'gpus': tools.gpus}
@@ -207,7 +209,7 @@ def _prediction(
     unknown = set(options) - set(FLAGS)
     if unknown:
         raise KeyError(
-            f'evaluation.{name} knows {sorted(FLAGS)}, got {sorted(unknown)}'
+            f'evaluation.{name} may have {sorted(FLAGS)}, got {sorted(unknown)}'
         )
     out = prediction_folder(work_dir, name)
     flags = [FLAGS[key] for key, value in options.items() if value]

@@ -1,4 +1,4 @@
-"""Helpers for files and processes; imports no other part of the package."""
+"""Utilities for files, processes and configs; independent of the other parts."""
 
 from .files import atomic_write, inside, sha256_of
 

@@ -1,4 +1,4 @@
-"""Unpacking archives of data sets: only files and folders, only inside the folder."""
+"""Unpack archives of data sets: only files and folders, only inside the target."""
 
 import gzip
 import lzma
@@ -16,7 +16,7 @@ StrPath = str | os.PathLike[str]
 
 SUFFIXES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip')
 
-# What tarfile and zipfile raise for broken, encrypted and unknown files; our refusals.
+# Errors of tarfile and zipfile for damaged, encrypted and unknown files, and ours.
 ARCHIVE_ERRORS = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -30,10 +30,10 @@ ARCHIVE_ERRORS = (
 
 
 def unpacked(path: StrPath) -> Path:
-    """Folder of a data set that may still be an archive.
+    """Return the folder of a data set, unpacking it first if it is an archive.
 
-    An archive is unpacked beside itself, into a folder of its name without suffix,
-    unless that folder is there already: it appears only when it is complete.
+    An archive is unpacked to a folder beside it with its name without suffix, unless
+    this folder exists: a folder appears only when it is complete.
 
     Args:
         path: A folder, or a tar or zip file.
@@ -42,8 +42,8 @@ def unpacked(path: StrPath) -> Path:
         The folder.
 
     Raises:
-        FileNotFoundError: There is no such file or folder.
-        ValueError: Not an archive, a broken one, or one that :func:`unpack` refuses.
+        FileNotFoundError: If the path does not exist.
+        ValueError: If the file is not an archive or :func:`unpack` refuses it.
     """
     path = Path(path)
     if path.is_dir():
@@ -60,20 +60,20 @@ def unpacked(path: StrPath) -> Path:
 
 
 def unpack(archive: StrPath, folder: StrPath) -> None:
-    """Unpack a tar or zip file into a new folder, all of it or nothing.
+    """Unpack a tar or zip file into a new folder, completely or not at all.
 
     Args:
-        archive: The file.
-        folder: A folder that does not exist yet.
+        archive: Path of the archive.
+        folder: Folder to create.
 
     Raises:
-        ValueError: The archive is broken, or holds links, devices, or paths that lead
-            out of the folder; names archive and member.
-        FileExistsError: The folder exists.
+        ValueError: If the archive is damaged or has links, devices, or paths out of the
+            folder; the message gives archive and member.
+        FileExistsError: If the folder exists.
     """
     folder = Path(folder)
     if folder.exists():
-        raise FileExistsError(f'{folder} exists already')
+        raise FileExistsError(f'{folder} already exists')
     part = folder.with_name(f'.{folder.name}.{secrets.token_hex(4)}.part')
     part.mkdir(parents=True)
     try:
@@ -97,18 +97,18 @@ def _unpack_zip(archive: StrPath, folder: Path) -> None:
 
 def _unpack_tar(archive: StrPath, folder: Path) -> None:
     with tarfile.open(archive) as file:
-        # Before 3.10.12 and 3.11.4 there is no filter; the checks below do without.
+        # Python before 3.10.12 and 3.11.4 has no filter; the checks below suffice.
         file.extraction_filter = getattr(tarfile, 'data_filter', None)
         for member in file:
-            # Stricter than the filter, which lets links through whose targets it
-            # deems inside; the data sets have none.
+            # Stricter than the filter, which allows links to targets inside of the
+            # folder; the data sets have none.
             if not (member.isfile() or member.isdir()):
                 raise ValueError(
                     f'{member.name!r} is neither a file nor a folder; unpack the '
-                    'archive yourself if you trust it, and give its folder'
+                    'archive yourself if you trust it, and use its folder'
                 )
             inside(folder, member.name)
             file.extract(member, folder)
-        # The check sum of a compressed file lies behind the last member.
+        # The checksum of a compressed file comes after the last member.
         while file.fileobj is not None and file.fileobj.read(1 << 20):
             pass

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and keeping paths inside their folder."""
+"""Write files atomically, and keep paths inside of a folder."""
 
 import hashlib
 import os
@@ -15,23 +15,24 @@ StrPath = str | os.PathLike[str]
 def atomic_write(
     path: StrPath, mode: str = 'wb', encoding: str | None = None
 ) -> Iterator[IO[Any]]:
-    """Open a file for writing that appears under its name only when it is whole.
+    """Open a file for atomic writing.
 
-    The content goes to a hidden neighbor (``.NAME.XXXX.tmp``) that replaces ``path``
-    when the block ends without an error and is removed otherwise, so that ``path``
-    holds either what it held before or all of the new content. Folders are created.
+    The content is written to a hidden file in the same folder (``.NAME.XXXX.tmp``),
+    which replaces ``path`` when the block ends without an error and is removed
+    otherwise: ``path`` has either its old or all of its new content. Folders are
+    created.
 
     Args:
-        path: Where the file shall lie.
+        path: Path of the file.
         mode: ``'wb'`` or ``'w'``.
-        encoding: Text encoding; UTF-8 where ``mode`` is ``'w'`` and none is given.
+        encoding: Text encoding; by default UTF-8 if ``mode`` is ``'w'``.
 
     Yields:
         The open file.
 
     Raises:
-        ValueError: ``mode`` is neither ``'w'`` nor ``'wb'``.
-        OSError: The folder cannot be written to.
+        ValueError: If ``mode`` is neither ``'w'`` nor ``'wb'``.
+        OSError: If the folder is not writable.
     """
     if mode not in ('w', 'wb'):
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
@@ -39,7 +40,7 @@ def atomic_write(
         encoding = 'utf-8'
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile: its files are readable by their owner only, and stay so.
+    # Not tempfile: only the owner may read its files.
     part = path.parent / f'.{path.name}.{secrets.token_hex(4)}.tmp'
     try:
         with open(part, mode.replace('w', 'x'), encoding=encoding) as file:
@@ -51,7 +52,7 @@ def atomic_write(
 
 
 def sha256_of(path: StrPath) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
+    """Return the hexadecimal SHA-256 of the content of a file."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):
@@ -60,19 +61,19 @@ def sha256_of(path: StrPath) -> str:
 
 
 def inside(root: StrPath, path: StrPath, follow_links: bool = False) -> Path:
-    """Join a path to a folder that it must not leave.
+    """Join a folder and a path that must stay inside of it.
 
     Args:
-        root: The folder.
-        path: A path relative to ``root``, or an absolute one below it.
-        follow_links: Compare the places that symbolic links lead to. Off by default,
-            since folders of a data root are often links that the user made.
+        root: Folder.
+        path: Path relative to ``root``, or absolute and below it.
+        follow_links: Whether to compare the targets of symbolic links. Off by default,
+            since folders of a data root are often links.
 
     Returns:
-        ``root / path`` with every ``..`` resolved: use this path, not the original.
+        ``root / path`` with every ``..`` resolved; use it in place of ``path``.
 
     Raises:
-        ValueError: The path leads out of ``root``.
+        ValueError: If the path leaves ``root``.
     """
     base = os.path.abspath(root)
     joined = os.path.abspath(os.path.join(base, path))

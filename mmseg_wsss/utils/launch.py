@@ -1,4 +1,4 @@
-"""Start and end of a process group, on GPUs and on machines without one."""
+"""Join and leave a process group, with and without GPUs."""
 
 import gc
 
@@ -7,16 +7,17 @@ from mmengine.dist import init_dist, is_distributed
 
 
 def init_processes(launcher: str) -> None:
-    """Join the process group of a launcher; with ``'none'`` there is one process.
+    """Join the process group of a launcher.
 
-    MMEngine's own function needs a GPU. Where there is none, this one starts the gloo
-    backend; MMEngine's Runner then finds the group and leaves it as it is.
+    MMEngine's function needs a GPU. Without one this function starts the gloo backend,
+    and MMEngine's Runner uses the existing group.
 
     Args:
-        launcher: ``'none'``, ``'pytorch'`` (torchrun), ``'slurm'`` or ``'mpi'``.
+        launcher: ``'none'`` (one process, no group), ``'pytorch'`` (torchrun),
+            ``'slurm'`` or ``'mpi'``.
 
     Raises:
-        ValueError: If a machine without a GPU is asked for anything but torchrun.
+        ValueError: If there is no GPU and the launcher is not torchrun.
     """
     if launcher == 'none' or is_distributed():
         return
@@ -33,10 +34,10 @@ def init_processes(launcher: str) -> None:
 def leave_processes() -> None:
     """Leave the process group, if there is one, and end its threads.
 
-    Called at the end of a tool, by which no variable may hold the runner any more.
-    Threads that still run when Python exits may abort the process, and the launcher
-    then reports a finished training as failed. A Runner lies in reference cycles and
-    its wrapped model holds the group: they are collected, so that the threads end here.
+    Tools call it last, when no variable refers to the runner any more. Threads that
+    still run at the exit of Python may abort the process, and the launcher then reports
+    a finished training as failed. A Runner is part of reference cycles and its wrapped
+    model refers to the group: both are collected here, so that the threads end.
     """
     if is_distributed():
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""One function over many files: in order, on several processes, with a bar."""
+"""Map a function over many files in several processes, with a progress bar."""
 
 import multiprocessing
 import signal
@@ -21,7 +21,7 @@ Item = TypeVar('Item')
 Result = TypeVar('Result')
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -35,23 +35,22 @@ def parallel_map(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in their order.
 
-    Leaving the loop early, also by Ctrl-C, drops what has not begun and waits only for
-    the items at work. An exception of ``function`` is raised where its result is due.
+    A loop that is left early, also by Ctrl-C, cancels pending items and waits only for
+    the running ones. An exception of ``function`` is raised in place of its result.
 
     Args:
-        function: Of a module's top level where ``workers`` is positive, since it is
-            sent to other processes.
-        items: What to work on.
-        workers: Number of processes; 0 works in this one.
-        description: Text beside the bar.
-        progress: Whether to show a bar, on standard error.
-        chunk_size: Items sent to a process at once.
+        function: Function; it must be picklable if ``workers`` is positive.
+        items: Arguments of the function.
+        workers: Number of processes; 0 uses this process.
+        description: Text of the progress bar.
+        progress: Whether to show a progress bar on standard error.
+        chunk_size: Number of items that are sent to a process at once.
 
     Yields:
         The results.
 
     Raises:
-        ValueError: ``workers`` is negative.
+        ValueError: If ``workers`` is negative.
     """
     if workers < 0:
         raise ValueError(f'workers must be at least 0, got {workers}')
@@ -61,14 +60,15 @@ def parallel_map(
         if workers > 0 and len(items) > 1:
             pool = ProcessPoolExecutor(
                 min(workers, len(items)),
-                # Others than fork import all of the package, and torch, once a process.
+                # Other methods import the package and torch in every process.
                 multiprocessing.get_context(
                     'fork' if sys.platform == 'linux' else None
                 ),
-                initializer=_leave_interrupts_to_the_parent,
+                initializer=_ignore_interrupts,
             )
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            # Starts the processes: before the bar's thread, which must not be forked.
+            # This starts the processes, before the thread of the bar, which must not
+            # be forked.
             results = pool.map(function, items, chunksize=chunk_size)
         if progress:
             bar = stack.enter_context(_bar())

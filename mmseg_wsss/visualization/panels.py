@@ -1,4 +1,4 @@
-"""Images that show labels: overlays, and panels of them with titles."""
+"""Overlays of labels and CAMs on images, and titled panels of them."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,14 +17,14 @@ TEXT = 15
 
 
 def draw_labels(img: np.ndarray, label: Array, palette: Palette) -> np.ndarray:
-    """Lay a label map over an image.
+    """Overlay an image with a label map.
 
     Foreground classes are tinted, the background (class 0) is darkened and unlabeled
-    pixels are whitened, so that the image shows everywhere.
+    pixels are whitened; the image stays visible everywhere.
 
     Args:
-        img: RGB image (H, W, 3), uint8; scaled to the size of the labels if need be.
-        label: Labels (H, W): integers in ``[0, C)``, all else counts as unlabeled.
+        img: RGB image (H, W, 3), uint8; resized to the size of the labels.
+        label: Labels (H, W): integers in ``[0, C)``, other values are unlabeled.
         palette: RGB colors of the C classes.
 
     Returns:
@@ -34,17 +34,17 @@ def draw_labels(img: np.ndarray, label: Array, palette: Palette) -> np.ndarray:
     colors = np.array([*palette, IGNORED_COLOR], dtype=np.float32)
     unlabeled = len(palette)
     label = np.where((label >= 0) & (label < unlabeled), label, unlabeled)
-    share = np.full(len(colors), 0.6, dtype=np.float32)
-    share[0] = 0.55 if not any(palette[0]) else 0.6
-    share[unlabeled] = 0.8
-    return _blend(_fit_to(img, label.shape), colors[label], share[label])
+    opacity = np.full(len(colors), 0.6, dtype=np.float32)
+    opacity[0] = 0.55 if not any(palette[0]) else 0.6
+    opacity[unlabeled] = 0.8
+    return _blend(_fit_to(img, label.shape), colors[label], opacity[label])
 
 
 def draw_cam(img: np.ndarray, cam: Array) -> np.ndarray:
-    """Lay the strongest class activation of each pixel over an image, as heat.
+    """Overlay an image with the highest activation of each pixel as a heat map.
 
     Args:
-        img: RGB image (H, W, 3), uint8; scaled to the size of the maps if need be.
+        img: RGB image (H, W, 3), uint8; resized to the size of the maps.
         cam: Activation maps (K, H, W) in [0, 1].
 
     Returns:
@@ -67,7 +67,7 @@ def label_row(
         img: RGB image (H, W, 3), uint8.
         labels: Label maps (H, W) by title.
         palette: RGB colors of the classes.
-        cam: Activation maps (K, H, W), where there are any.
+        cam: Activation maps (K, H, W); None adds no CAM.
 
     Returns:
         Images by title: ``image``, ``CAM``, then the label maps.
@@ -83,9 +83,9 @@ def label_row(
 def legend_of(
     labels: Sequence[Array], classes: Sequence[str], palette: Palette
 ) -> dict[str, Sequence[int]]:
-    """Find the colors of the classes that occur in label maps, in their order.
+    """Return the colors of the classes that occur in label maps, in class order.
 
-    The last entry is ``unlabeled`` where pixels have no class.
+    The last entry is ``unlabeled`` if there are unlabeled pixels.
     """
     present = {int(k) for label in labels for k in np.unique(_array(label))}
     legend = {
@@ -103,12 +103,12 @@ def panel(
     legend: Mapping[str, Sequence[int]] | None = None,
     tile: int = 200,
 ) -> np.ndarray:
-    """Arrange rows of images under their titles.
+    """Arrange rows of images in columns with titles.
 
     Args:
-        rows: Images by title, RGB and uint8. Equal titles share a column; columns
-            come in the order in which titles first occur.
-        legend: Colors by class name, shown underneath.
+        rows: Images by title, RGB and uint8. Images of equal title are in one
+            column; columns are in the order of their first occurrence.
+        legend: Colors by class name, drawn below the rows.
         tile: Longest side of an image in the panel, in pixels.
 
     Returns:
@@ -150,7 +150,7 @@ def panel(
 def _legend_lines(
     legend: Mapping[str, Sequence[int]], width: int
 ) -> list[list[tuple[int, str, tuple[int, ...]]]]:
-    """Place legend entries from left to right: lines of (left edge, name, color)."""
+    """Place legend entries in lines of (left edge, name, color)."""
     lines: list[list[tuple[int, str, tuple[int, ...]]]] = []
     left = width
     for name, color in legend.items():
@@ -181,8 +181,8 @@ def _fit_to(img: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return np.array(Image.fromarray(img).resize((size[1], size[0])))
 
 
-def _blend(img: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
-    mixed = img * (1 - share[..., None]) + color * share[..., None]
+def _blend(img: np.ndarray, color: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    mixed = img * (1 - opacity[..., None]) + color * opacity[..., None]
     return mixed.round().astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Plots of a training run from the scalars that MMEngine writes."""
+"""Plots of a training from the scalars that MMEngine logs."""
 
 import io
 import json
@@ -19,7 +19,7 @@ PathLike = str | os.PathLike[str]
 def read_scalars(path: PathLike) -> list[dict]:
     """Read the lines of a ``scalars.json`` file, oldest first.
 
-    A last line that was cut off, as by a killed run, is left out.
+    An incomplete last line, as of a killed run, is left out.
 
     Raises:
         ValueError: If another line is damaged; the message names it.
@@ -43,17 +43,16 @@ def plot_losses(
     wave_key: str = 'pwm',
     title: str = 'Losses',
 ) -> np.ndarray:
-    """Plot all losses of a run, with the wave of the teachers underneath.
+    """Plot all losses of a training, and the PWM signal below them.
 
     Args:
-        scalars: MMEngine's ``vis_data/scalars.json``, or several of them in order:
-            those of a run and of what resumed it. Where steps overlap, the later file
-            counts.
+        scalars: MMEngine's ``vis_data/scalars.json``, or several in order: of a run and
+            of the runs that resumed it. A later file replaces equal steps.
         out: PNG file to write.
-        wave: The signal of an iteration (0-based), which draws the wave exactly; by
-            default it is drawn from the logged values, which miss short pulses.
-        wave_key: Name of the signal in the log. Without ``wave`` and without such a
-            value there is no wave in the plot.
+        wave: Function from a 0-based iteration to the signal, for an exact plot; by
+            default the logged values are plotted, which miss short pulses.
+        wave_key: Name of the signal in the log. Without ``wave`` and without logged
+            values the signal is not plotted.
         title: Title of the plot.
 
     Returns:

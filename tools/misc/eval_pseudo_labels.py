@@ -1,4 +1,4 @@
-"""Score label files, such as exported pseudo-labels, against the true masks."""
+"""Evaluate label files, such as exported pseudo-labels, against ground truth masks."""
 
 import argparse
 import json
@@ -13,19 +13,21 @@ from mmseg_wsss.utils.files import atomic_write
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('pred_dir', help='folder of the label files')
-    parser.add_argument('gt_dir', help='folder of the true masks')
-    parser.add_argument('--list', help='names to score, one a line; default: PRED_DIR')
+    parser.add_argument('gt_dir', help='folder of the ground truth masks')
+    parser.add_argument('--list', help='names, one per line; default: all in PRED_DIR')
     parser.add_argument(
-        '--dataset', default='PascalVOCDataset', help='gives the classes'
+        '--dataset', default='PascalVOCDataset', help='data set with the classes'
     )
     parser.add_argument(
         '--classes', nargs='+', help='class names in place of --dataset'
     )
-    parser.add_argument('--reduce-zero-label', action='store_true')
-    parser.add_argument('--pred-suffix', default='.png')
-    parser.add_argument('--gt-suffix', default='.png')
-    parser.add_argument('--workers', type=int, default=2)
-    parser.add_argument('--json', help='file for the scores')
+    parser.add_argument(
+        '--reduce-zero-label', action='store_true', help='classes start at 1 in GT_DIR'
+    )
+    parser.add_argument('--pred-suffix', default='.png', help='default: .png')
+    parser.add_argument('--gt-suffix', default='.png', help='default: .png')
+    parser.add_argument('--workers', type=int, default=2, help='processes that read')
+    parser.add_argument('--json', help='write the scores to this file')
     return parser.parse_args()
 
 
@@ -43,7 +45,7 @@ def main() -> None:
     classes = args.classes or DATASETS.get(args.dataset).METAINFO['classes']
     names = find_names(args)
     if not names:
-        raise SystemExit(f'found no image to score in {args.list or args.pred_dir}')
+        raise SystemExit(f'error: no names in {args.list or args.pred_dir}')
     scores = evaluate_label_files(
         args.pred_dir,
         args.gt_dir,

@@ -1,4 +1,4 @@
-"""Train a config, or go on with it, and write what it reaches to measure.json."""
+"""Train a config, or resume it, and write its scores to measure.json."""
 
 import argparse
 import json
@@ -20,15 +20,28 @@ SETTINGS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='default: work_dirs/NAME_OF_CONFIG')
     parser.add_argument(
-        '--sources', nargs='*', default=[], help='pseudo-labels to judge'
+        '--work-dir',
+        help='folder of logs, checkpoints and results; '
+        'default: work_dirs/NAME_OF_CONFIG',
     )
     parser.add_argument(
-        '--settings', nargs='*', default=['single scale'], choices=list(SETTINGS)
+        '--sources', nargs='*', default=[], help='pseudo-labels to evaluate'
+    )
+    parser.add_argument(
+        '--settings',
+        nargs='*',
+        default=['single scale'],
+        choices=list(SETTINGS),
+        help='test settings',
     )
     parser.add_argument('--out', help='copy the result to this JSON file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings: KEY=VALUE',
+    )
     args = parser.parse_args()
     result = measure(
         args.config,

@@ -1,6 +1,6 @@
 """Pack predictions on VOC's test images for the evaluation server.
 
-    python tools/test.py CONFIG CHECKPOINT --no-truth --out work_dirs/voc_test \
+    python tools/test.py CONFIG CHECKPOINT --no-gt --out work_dirs/voc_test \
         --cfg-options test_dataloader.dataset.ann_file=ImageSets/Segmentation/test.txt
     python tools/misc/voc_archive.py work_dirs/voc_test results.tar.gz \
         --list data/VOCdevkit/VOC2012/ImageSets/Segmentation/test.txt

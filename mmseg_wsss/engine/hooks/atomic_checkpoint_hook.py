@@ -1,4 +1,4 @@
-"""Checkpoints that lie on disk whole or not at all."""
+"""Atomic writing of checkpoints."""
 
 import os
 import shutil
@@ -16,14 +16,13 @@ from mmseg_wsss.utils.files import atomic_write
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, safe against a death at any moment.
+    """MMEngine's ``CheckpointHook`` with atomic writes.
 
-    MMEngine writes a checkpoint in place, and removes the files beyond
-    ``max_keep_ckpts``, and the previous best one, before it begins: a process that dies
-    while writing can leave nothing to go on from. Here a checkpoint is written under a
-    temporary name (``.NAME.part``), renamed, then noted in ``last_checkpoint``, and the
-    older ones are removed last. Checkpoints that are not local files are left to
-    MMEngine.
+    MMEngine writes a checkpoint in place, and before that removes the files beyond
+    ``max_keep_ckpts`` and the previous best one: a process that is killed meanwhile may
+    leave no checkpoint to resume from. This hook writes a checkpoint under a temporary
+    name (``.NAME.part``), renames it, updates ``last_checkpoint``, and removes older
+    checkpoints last. Checkpoints that are not local files are written by MMEngine.
 
     Args:
         *args: Arguments of MMEngine's ``CheckpointHook``.
@@ -76,14 +75,14 @@ class AtomicCheckpointHook(CheckpointHook):
                 _remove(path)
 
     def _local(self) -> bool:
-        # There is no backend yet where a run validates only.
+        # A run that only validates has no backend.
         backend = getattr(self, 'file_backend', None)
         return self.file_client_args is None and isinstance(
             getattr(backend, 'backend', backend), LocalBackend
         )
 
     def _outdated(self, step: int) -> list[str]:
-        """Count ``step`` among the kept ones; returns the files that it displaces."""
+        """Register ``step`` as kept and return the files to remove for it."""
         if self.max_keep_ckpts <= 0:
             return []
         outdated = []
@@ -96,7 +95,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
 
 class _AtomicRunner:
-    """A runner whose checkpoints appear under their name only when they are whole."""
+    """Runner that gives a checkpoint its final name when it is complete."""
 
     def __init__(self, runner: Any) -> None:
         self._runner = runner
@@ -111,7 +110,7 @@ class _AtomicRunner:
     def save_checkpoint(
         self, out_dir: str, filename: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Every rank calls it: with some strategies every rank writes a part."""
+        """Save on every rank: with some strategies every rank writes a part."""
         part = f'.{filename}.part'
         self._runner.save_checkpoint(out_dir, part, *args, **kwargs)
         barrier()
@@ -123,7 +122,7 @@ class _AtomicRunner:
 
 
 class _LaterRemovals:
-    """A file backend that notes what it shall remove instead of removing it."""
+    """File backend that records removals instead of executing them."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
@@ -139,7 +138,7 @@ class _LaterRemovals:
 
 
 def _remove(path: str) -> None:
-    """Remove a checkpoint; those of DeepSpeed are folders."""
+    """Remove a checkpoint; DeepSpeed writes folders."""
     if os.path.isdir(path):
         shutil.rmtree(path)
     elif os.path.exists(path):

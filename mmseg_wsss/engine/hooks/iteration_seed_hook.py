@@ -11,7 +11,7 @@ class IterationSeedHook(Hook):
     """Seed every generator from (seed, rank, iteration) before each training step.
 
     Dropout, random points and masks then depend on the iteration alone: a resumed run
-    equals an uninterrupted one, and no generator state has to be saved.
+    equals an uninterrupted one without any saved generator state.
     """
 
     priority = 'VERY_HIGH'

@@ -12,9 +12,9 @@ from mmseg_wsss.utils.configs import walk
 class NonFiniteLossHook(Hook):
     """Stop the training at the first loss that is not finite.
 
-    The message names the losses, the iteration and the images of the batch. It runs
-    before MMEngine's ``CheckpointHook``, and refuses to save weights and states of the
-    optimizer that are not finite, so that the last checkpoint on disk is a good one.
+    The message gives the losses, the iteration and the images of the batch. The hook
+    runs before MMEngine's ``CheckpointHook`` and refuses to save weights or states of
+    the optimizer that are not finite, so that the last checkpoint is usable.
     """
 
     priority = 'HIGH'
@@ -26,7 +26,7 @@ class NonFiniteLossHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Look at every logged loss of this iteration."""
+        """Check every logged loss of this iteration."""
         losses = {
             key: float(torch.as_tensor(value).detach())
             for key, value in (outputs or {}).items()
@@ -42,7 +42,7 @@ class NonFiniteLossHook(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse to write weights, or a state of the optimizer, that are not finite."""
+        """Check the weights and the states of the optimizer."""
         for part in ('state_dict', 'optimizer'):
             bad = _not_finite(checkpoint.get(part, {}), part)
             if bad:
@@ -59,7 +59,7 @@ def _not_finite(node: object, path: str) -> str:
 
 
 def _image_paths(data_batch: dict | None) -> list[str]:
-    """Paths of the images of a batch, of every branch if it has several."""
+    """Return the paths of the images of all branches of a batch."""
     samples = (data_batch or {}).get('data_samples', [])
     groups = samples.values() if isinstance(samples, dict) else [samples]
     return [

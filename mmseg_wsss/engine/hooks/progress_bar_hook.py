@@ -16,9 +16,9 @@ from mmseg_wsss.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """A bar for training and for testing, in place of log lines.
+    """Progress bar of training and testing, in place of log lines.
 
-    Use it with ``log_level = 'WARNING'``. Only the main process draws.
+    Use it with ``log_level = 'WARNING'``. Only the main process shows it.
     """
 
     priority = 'LOW'
@@ -26,7 +26,7 @@ class ProgressBarHook(Hook):
     def __init__(self) -> None:
         self._bar: Progress | None = None
 
-    def _begin(self, text: str, total: int, done: int = 0) -> None:
+    def _start(self, text: str, total: int, done: int = 0) -> None:
         if is_main_process():
             columns = [TextColumn('{task.description}'), BarColumn()]
             self._bar = Progress(
@@ -39,14 +39,14 @@ class ProgressBarHook(Hook):
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], advance=1, description=text)
 
-    def _end(self) -> None:
+    def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def before_train(self, runner: Runner) -> None:
-        """Begin the bar, where the run goes on."""
-        self._begin('training', runner.max_iters, runner.iter)
+        """Start the bar at the current iteration."""
+        self._start('training', runner.max_iters, runner.iter)
 
     def after_train_iter(
         self,
@@ -60,12 +60,12 @@ class ProgressBarHook(Hook):
         self._advance(None if loss is None else f'training, loss {loss.item():6.3f}')
 
     def after_train(self, runner: Runner) -> None:
-        """End the bar."""
-        self._end()
+        """Stop the bar."""
+        self._stop()
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Begin the bar."""
-        self._begin('testing', len(runner.test_dataloader))
+        """Start the bar."""
+        self._start('testing', len(runner.test_dataloader))
 
     def after_test_iter(
         self,
@@ -74,9 +74,9 @@ class ProgressBarHook(Hook):
         data_batch: Any = None,
         outputs: Any = None,
     ) -> None:
-        """Count a batch."""
+        """Advance by a batch."""
         self._advance()
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """End the bar."""
-        self._end()
+        """Stop the bar."""
+        self._stop()

@@ -16,25 +16,24 @@ PREFIX = 'pseudo_'
 
 @HOOKS.register_module()
 class PseudoLabelVisualizationHook(Hook):
-    """Show a few images of each validation with all labels that the model makes.
+    """Visualize pseudo-labels, predictions and ground truth of a few images.
 
-    A panel with one row per image: the image, its CAM as heat, the pseudo-labels of
-    each source, the prediction and, where there is one, the truth. It goes through the
-    runner's visualizer, so that every backend (local files, TensorBoard, WandB) gets it
-    as one image at the step of the validation.
+    Each validation adds one panel to the visualizer of the runner, and so to each of
+    its backends. A row of the panel has an image, its CAM as a heat map, the
+    pseudo-labels of each source, the prediction and the ground truth, if there is one.
 
     The images are spread evenly over the validation set and are the same each time.
-    With several processes they come from the share of the first.
+    With several processes they are images of rank 0.
 
     Args:
-        interval: Show every ``interval``-th validation, beginning with the first.
-        num_images: Rows of the panel, at most one for each batch of the validation.
-        sources: Pseudo-labels to show, fields ``pseudo_<source>`` of the data samples;
+        interval: Number of validations from one panel to the next; the first validation
+            has one.
+        num_images: Rows of the panel, at most one per batch of the validation.
+        sources: Names of pseudo-labels, fields ``pseudo_<source>`` of the data samples;
             by default all that a sample has, in alphabetical order.
         tile: Longest side of an image in the panel, in pixels.
-        name: Name of the image in the visualizer; for local files a part of the file
-            name.
-        backend_args: As in mmseg, for reading the images.
+        name: Name of the panel in the visualizer; part of the name of a local file.
+        backend_args: As in mmseg, to read the images.
     """
 
     priority = 'NORMAL'
@@ -58,12 +57,21 @@ class PseudoLabelVisualizationHook(Hook):
         self.name = name
         self.backend_args = backend_args
         self._validations = 0
+        self._training = False
         self._batches: set[int] = set()
         self._rows: list[dict[str, np.ndarray]] = []
         self._labels: list[Any] = []
 
+    def before_train(self, runner: Runner) -> None:
+        """Note that validations have an iteration."""
+        self._training = True
+
+    def after_train(self, runner: Runner) -> None:
+        """Note that later validations have none."""
+        self._training = False
+
     def before_val_epoch(self, runner: Runner) -> None:
-        """Choose the batches to show, if this validation is to be shown at all."""
+        """Choose the batches of the panel, if this validation has one."""
         self._rows, self._labels, self._batches = [], [], set()
         if is_main_process() and self._validations % self.interval == 0:
             count = len(runner.val_dataloader)
@@ -94,25 +102,24 @@ class PseudoLabelVisualizationHook(Hook):
         self._labels += fields.values()
 
     def _titles(self, sample: Any) -> dict[str, str]:
-        """Label fields to show by their titles, from left to right."""
+        """Return the label fields by title, from left to right."""
         if self.sources is None:
-            # a data sample keeps its fields in a set, without an order
-            made = sorted(key for key in sample.all_keys() if key.startswith(PREFIX))
+            # A data sample has its fields in a set, without an order.
+            fields = sorted(k for k in sample.all_keys() if k.startswith(PREFIX))
         else:
-            made = [PREFIX + source for source in self.sources]
-        titles = {field.removeprefix(PREFIX).replace('_', ' '): field for field in made}
-        titles |= {'prediction': 'pred_sem_seg', 'truth': 'gt_sem_seg'}
+            fields = [PREFIX + source for source in self.sources]
+        titles = {name.removeprefix(PREFIX).replace('_', ' '): name for name in fields}
+        titles |= {'prediction': 'pred_sem_seg', 'ground truth': 'gt_sem_seg'}
         return {title: field for title, field in titles.items() if field in sample}
 
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
-        """Hand the panel to the visualizer."""
+        """Add the panel to the visualizer."""
         if not self._rows:
             return
-        # runner.iter would build a training loop where only validation was asked for
-        trains = not isinstance(runner._train_loop, dict | None)
-        step = runner.iter if trains else 0
+        # Outside of a training runner.iter would build the training loop.
+        step = runner.iter if self._training else 0
         meta = runner.val_dataloader.dataset.metainfo
         legend = legend_of(self._labels, meta['classes'], meta['palette'])
         image = panel(self._rows, legend, self.tile)

@@ -137,7 +137,7 @@ def test_errors(trained, tmp_path):
     cfg, checkpoint = trained
     with pytest.raises(KeyError, match=r"no network 'student3'; it has .*'student1'"):
         export_segmentor(cfg, checkpoint, ['student3'], tmp_path / 'net.pth')
-    with pytest.raises(ValueError, match=r'expected NAME\.pth'):
+    with pytest.raises(ValueError, match=r'such as NAME\.pth'):
         export_segmentor(cfg, checkpoint, ['student1'], tmp_path / 'net.py')
     with pytest.raises(ValueError, match=r"model.segmentor; found .*'WSSSBase'"):
         plain_config(Config({'model': {'type': 'WSSSBase'}}))

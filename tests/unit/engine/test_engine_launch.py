@@ -1,4 +1,6 @@
 import argparse
+import os
+from unittest import mock
 
 import pytest
 import torch
@@ -44,13 +46,17 @@ class TestLoadConfig:
         cfg = launch.load_config(args)
         assert cfg.model == dict(type='A', depth=3, dims=[4, 5])
 
-    def test_local_rank_of_old_launchers(self, config, monkeypatch):
+    @mock.patch.dict(os.environ)
+    def test_local_rank_of_old_launchers(self, config):
+        os.environ.pop('LOCAL_RANK', None)
         launch.load_config(parse(config, '--local-rank', '3'))
-        assert launch.os.environ['LOCAL_RANK'] == '3'
+        assert 'LOCAL_RANK' not in os.environ
+        launcher = ('--launcher', 'pytorch')
+        launch.load_config(parse(config, *launcher, '--local-rank', '3'))
+        assert os.environ['LOCAL_RANK'] == '3'
         # torchrun's own variable wins.
-        launch.load_config(parse(config, '--local-rank', '5'))
-        assert launch.os.environ['LOCAL_RANK'] == '3'
-        monkeypatch.delenv('LOCAL_RANK')
+        launch.load_config(parse(config, *launcher, '--local-rank', '5'))
+        assert os.environ['LOCAL_RANK'] == '3'
 
 
 class TestResumeLast:

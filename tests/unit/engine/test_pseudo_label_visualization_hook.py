@@ -108,18 +108,18 @@ def test_panels_of_a_training_reach_the_local_files(
         'pseudo_labels_1.png',
         'pseudo_labels_3.png',
     ]
-    titles = ['image', 'CAM', 'teacher a', 'teacher b', 'prediction', 'truth']
+    titles = ['image', 'CAM', 'teacher a', 'teacher b', 'prediction', 'ground truth']
     for panel_shown in shown:
         assert [list(row) for row in panel_shown['rows']] == [titles, titles]
         # the first images of the first and the last of three batches
-        widths = [row['truth'].shape[1] for row in panel_shown['rows']]
+        widths = [row['ground truth'].shape[1] for row in panel_shown['rows']]
         assert widths == [6, 10]
     assert list(shown[0]['legend']) == ['background', 'cat']
     drawn = np.array(Image.open(files[0]))
     assert drawn.shape[1] == 6 * (50 + 6) + 6
 
 
-def test_validation_alone_without_truth_and_with_chosen_sources(
+def test_validation_alone_without_gt_and_with_chosen_sources(
     tmp_path: Path, loader: dict, shown: list[dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loader['dataset']['pipeline'].pop(1)

@@ -114,9 +114,9 @@ def test_without_background_there_is_no_activation_score() -> None:
 @pytest.mark.parametrize(
     ('pred', 'gt', 'message'),
     [
-        (PRED, GT.T, r'size of the truth \(4, 2\), found \(2, 4\)'),
+        (PRED, GT.T, r'size of the ground truth \(4, 2\), found \(2, 4\)'),
         (PRED + 1, GT, r'in the label map, found \[3, 256\]'),
-        (PRED, GT - 1, r'in the truth, found \[-1, 254\]'),
+        (PRED, GT - 1, r'in the ground truth, found \[-1, 254\]'),
     ],
 )
 def test_bad_input_is_named(pred: torch.Tensor, gt: torch.Tensor, message: str) -> None:

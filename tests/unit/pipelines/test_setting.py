@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmseg_wsss.pipelines.setting import (
     apply_setting,
-    drop_truth,
+    drop_gt,
     make_tta_pipeline,
     record,
 )
@@ -185,7 +185,7 @@ class TestDropTruth:
     def test_masks_are_not_loaded_and_iou_is_not_computed(self):
         views = dict(type='TestTimeAug', transforms=[[LOAD], [TRUTH], [PACK]])
         cfg = make_config(tta_pipeline=[LOAD, views])
-        drop_truth(cfg)
+        drop_gt(cfg)
         assert cfg.test_dataloader.dataset.dataset.pipeline == [LOAD, PACK]
         assert cfg.tta_pipeline[1].transforms == [[LOAD], [PACK]]
         assert cfg.test_evaluator.format_only is True
@@ -194,6 +194,6 @@ class TestDropTruth:
     def test_before_any_setting(self, way):
         views = dict(type='TestTimeAug', transforms=[[LOAD], [TRUTH], [PACK]])
         cfg = make_config(tta_pipeline=[LOAD, views])
-        drop_truth(cfg)
+        drop_gt(cfg)
         apply_setting(cfg, **way)
         assert 'LoadAnnotations' not in cfg.pretty_text

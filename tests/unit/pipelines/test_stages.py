@@ -113,7 +113,7 @@ def test_a_damaged_output_is_noticed(kitchen):
 
 def test_a_stage_must_leave_its_output(tmp_path):
     stage = Stage('idle', {}, (), lambda: None, tmp_path / 'idle/out')
-    with pytest.raises(RuntimeError, match=r'stage idle left no .*out'):
+    with pytest.raises(RuntimeError, match=r'stage idle wrote no .*out'):
         run_stages([stage], tmp_path, QUIET)
 
 
@@ -158,7 +158,7 @@ def test_a_failing_command_shows_how_it_ended(tmp_path):
     log = tmp_path / 'log.txt'
     with only_one(tmp_path) as lock:
         call([sys.executable, '-c', 'print("fine")'], log, lock)
-        with pytest.raises(RuntimeError, match=r'ended with 3; .*\nfine\nburnt'):
+        with pytest.raises(RuntimeError, match=r'with status 3; .*\nfine\nburnt'):
             call(
                 [sys.executable, '-c', 'print("burnt"); raise SystemExit(3)'], log, lock
             )

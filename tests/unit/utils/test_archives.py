@@ -125,5 +125,5 @@ def test_broken_archive_leaves_nothing(tmp_path, name, damage):
 def test_nothing_is_unpacked_over_a_folder(tmp_path):
     make_zip(tmp_path / 'a.zip', ('x', b'1'))
     (tmp_path / 'a').mkdir()
-    with pytest.raises(FileExistsError, match='exists already'):
+    with pytest.raises(FileExistsError, match='already exists'):
         unpack(tmp_path / 'a.zip', tmp_path / 'a')
