@@ -12,7 +12,7 @@ from mmengine.dist import is_main_process
 import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.launch import LAUNCHERS
 from mmseg_wsss.pipelines.export import export_from_config
-from mmseg_wsss.utils.launch import init_processes, leave_processes
+from mmseg_wsss.utils.launch import init_processes, leave_processes, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,6 +59,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors(KeyError, TypeError)
 def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.pipelines.export_segmentor import export_segmentor
+from mmseg_wsss.utils.launch import one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors(KeyError)
 def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)

@@ -11,7 +11,7 @@ import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
 from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_gt, record
-from mmseg_wsss.utils.launch import leave_processes
+from mmseg_wsss.utils.launch import leave_processes, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -80,9 +80,8 @@ def write_predictions_to(cfg: Config, folder: str) -> None:
         metric.keep_results = True
 
 
-@safe_checkpoints()
-def main() -> None:
-    args = parse_args()
+def configure(args: argparse.Namespace) -> tuple[Config, str]:
+    """Load the config and apply the command line; also return the test setting."""
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
@@ -93,7 +92,14 @@ def main() -> None:
         if args.out is None:
             raise ValueError('--no-gt needs --out, the folder of the predictions')
         drop_gt(cfg)
-    setting = apply_setting(cfg, args.tta, args.ms_flip, args.crf, args.scales)
+    return cfg, apply_setting(cfg, args.tta, args.ms_flip, args.crf, args.scales)
+
+
+@safe_checkpoints()
+def main() -> None:
+    args = parse_args()
+    with one_line_errors(KeyError):
+        cfg, setting = configure(args)
     runner = build_runner(cfg)
     details = f' {dict(cfg.model.crf)}' if args.crf else ''
     print_log(f'setting: {setting}{details}', logger='current')

@@ -11,7 +11,7 @@ from mmseg_wsss.engine.launch import (
     load_config,
     resume_last,
 )
-from mmseg_wsss.utils.launch import leave_processes
+from mmseg_wsss.utils.launch import leave_processes, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,9 +32,10 @@ def parse_args() -> argparse.Namespace:
 @safe_checkpoints()
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
-    if args.amp:
-        enable_amp(cfg)
+    with one_line_errors():
+        cfg = load_config(args)
+        if args.amp:
+            enable_amp(cfg)
     cfg.resume = False
     if args.resume:
         resume_last(cfg)

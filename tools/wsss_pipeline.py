@@ -14,6 +14,7 @@ import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.pipelines.report import write_report
 from mmseg_wsss.pipelines.stages import exit_on_sigterm, only_one, run_stages
 from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages, prediction_folder
+from mmseg_wsss.utils.launch import one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors(KeyError, RuntimeError)
 def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)

@@ -1,6 +1,8 @@
-"""Join and leave a process group, with and without GPUs."""
+"""Join and leave a process group; report errors of a tool's user."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.dist import init_dist, is_distributed
@@ -42,3 +44,20 @@ def leave_processes() -> None:
     if is_distributed():
         torch.distributed.destroy_process_group()
         gc.collect()
+
+
+@contextmanager
+def one_line_errors(*others: type[Exception]) -> Iterator[None]:
+    """Exit with one line in place of a traceback if the input of a tool is wrong.
+
+    It also serves as a decorator. Tools leave the training and testing itself out of
+    it, since a traceback helps there.
+
+    Args:
+        *others: Exceptions besides missing and existing files and ``ValueError``.
+    """
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError, ValueError, *others) as error:
+        text = error.args[0] if isinstance(error, KeyError) else error
+        raise SystemExit(f'error: {text}') from error

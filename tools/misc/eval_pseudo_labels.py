@@ -8,6 +8,7 @@ from mmseg_wsss.evaluation.tables import class_table, summary_table
 from mmseg_wsss.pipelines.label_files import evaluate_label_files
 from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils.files import atomic_write
+from mmseg_wsss.utils.launch import one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,6 +41,7 @@ def find_names(args: argparse.Namespace) -> list[str]:
     return [file.relative_to(folder).as_posix().removesuffix(suffix) for file in files]
 
 
+@one_line_errors()
 def main() -> None:
     args = parse_args()
     classes = args.classes or DATASETS.get(args.dataset).METAINFO['classes']

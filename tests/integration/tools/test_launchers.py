@@ -140,7 +140,7 @@ def test_test_tells_settings_apart(monkeypatch, config, trained, tmp_path):
 
 def test_painting_needs_its_hook(monkeypatch, config, tmp_path):
     words = [config, 'none.pth', '--work-dir', tmp_path, '--show-dir', tmp_path]
-    with pytest.raises(ValueError, match='SegVisualizationHook'):
+    with pytest.raises(SystemExit, match=r'^error: .*SegVisualizationHook'):
         run_tool(monkeypatch, 'test', *words)
 
 

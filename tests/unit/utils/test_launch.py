@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import is_distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from mmseg_wsss.utils.launch import init_processes, leave_processes
+from mmseg_wsss.utils.launch import init_processes, leave_processes, one_line_errors
 
 TASKS = Path('/proc/self/task')
 
@@ -38,3 +38,17 @@ def test_a_group_is_left_and_its_threads_end(monkeypatch) -> None:
 def test_without_a_gpu_only_torchrun_works() -> None:
     with pytest.raises(ValueError, match="got 'slurm'"):
         init_processes('slurm')
+
+
+@pytest.mark.parametrize(
+    ('error', 'line'),
+    [(ValueError('lr'), 'error: lr'), (KeyError('a b'), 'error: a b')],
+)
+def test_errors_of_the_user_are_one_line(error: Exception, line: str) -> None:
+    with pytest.raises(SystemExit, match=f'^{line}$'), one_line_errors(KeyError):
+        raise error
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    with pytest.raises(KeyError, match='a'), one_line_errors():
+        raise KeyError('a')
