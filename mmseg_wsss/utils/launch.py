@@ -56,8 +56,13 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     Args:
         *others: Exceptions besides missing and existing files and ``ValueError``.
     """
+    known: tuple[type[Exception], ...] = (
+        FileNotFoundError,
+        FileExistsError,
+        ValueError,
+    )
     try:
         yield
-    except (FileNotFoundError, FileExistsError, ValueError, *others) as error:
+    except known + others as error:
         text = error.args[0] if isinstance(error, KeyError) else error
         raise SystemExit(f'error: {text}') from error
