@@ -9,11 +9,11 @@ from mmseg_wsss.registry import MODELS
 
 @MODELS.register_module()
 class MultiBranchDataPreprocessor(BaseDataPreprocessor):
-    """A data preprocessor for each branch of ``SemiMultiBranch`` in turn.
+    """Data preprocessor of batches with several branches (``SemiMultiBranch``).
 
     Args:
-        data_preprocessor: Config of the preprocessor, e.g. ``SegDataPreProcessor``.
-            Outside training it alone is at work.
+        data_preprocessor: Config of the preprocessor that is applied to each branch,
+            e.g. ``SegDataPreProcessor``, and to whole batches outside training.
     """
 
     def __init__(self, data_preprocessor: dict) -> None:
@@ -21,20 +21,20 @@ class MultiBranchDataPreprocessor(BaseDataPreprocessor):
         self.data_preprocessor = MODELS.build(data_preprocessor)
 
     def forward(self, data: dict, training: bool = False) -> Any:
-        """Regroup a collated batch by branches and prepare each.
+        """Group a collated batch by branches and preprocess each of them.
 
         Args:
             data: While training, ``inputs`` and ``data_samples``, each a dict of lists
-                with None where an image lacks the branch.
+                with None for images without the branch.
             training: Whether this is a training batch.
 
         Returns:
             ``inputs``, a dict of tensors (N, 3, H, W), and ``data_samples``, a dict of
-            lists of N data samples, N of the branch; branches without any image are
-            left out. Outside training what the inner preprocessor returns.
+            lists of N data samples; N differs by branch, and branches without any
+            image are omitted. Outside training, the output of the inner preprocessor.
 
         Raises:
-            TypeError: A training batch without branches.
+            TypeError: If a training batch has no branches.
         """
         if not training:
             return self.data_preprocessor(data, training)
@@ -57,11 +57,11 @@ class MultiBranchDataPreprocessor(BaseDataPreprocessor):
 
     @property
     def device(self) -> torch.device:
-        """Device that batches are moved to."""
+        """Device of the preprocessed batches."""
         return self.data_preprocessor.device
 
     def to(self, *args: Any, **kwargs: Any) -> 'MultiBranchDataPreprocessor':
-        """Move to a device, as any module."""
+        """Move to a device, see :meth:`torch.nn.Module.to`."""
         self.data_preprocessor.to(*args, **kwargs)
         return super().to(*args, **kwargs)
 

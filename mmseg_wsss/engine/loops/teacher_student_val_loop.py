@@ -9,10 +9,10 @@ from mmseg_wsss.registry import LOOPS
 
 @LOOPS.register_module()
 class TeacherStudentValLoop(ValLoop):
-    """Validate several networks of a semi-supervised segmentor, one after the other.
+    """Validation loop over several networks of a semi-supervised segmentor.
 
-    The metrics of each bear its name: ``save_best='student1/mIoU'`` chooses by one of
-    them. Source: mkd.md, section 12 and pitfall 5.
+    The names of the metrics begin with the network: ``save_best='student1/mIoU'``
+    selects checkpoints by one of them.
 
     Args:
         *args: Arguments of MMEngine's ``ValLoop``.
@@ -32,18 +32,18 @@ class TeacherStudentValLoop(ValLoop):
         segmentor = unwrap(self.runner.model)
         if hasattr(segmentor, 'predict_on'):  # FlexibleRunner builds its model later
             before = segmentor.predict_on
-            for name in predict_on or ():  # rather now than at the first validation
+            for name in predict_on or ():  # check them before any training
                 segmentor.predict_on = name
             segmentor.predict_on = before
 
     def run(self) -> dict[str, float]:
-        """Validate each network; whatever happens, the segmentor is left as it was.
+        """Validate each network, and restore ``predict_on`` and the mode afterwards.
 
         Returns:
             Metrics of all networks, ``NETWORK/METRIC``.
 
         Raises:
-            TypeError: If the segmentor has no choice of networks.
+            TypeError: If the segmentor is not semi-supervised.
         """
         segmentor = unwrap(self.runner.model)
         if not hasattr(segmentor, 'predict_on'):

@@ -226,7 +226,7 @@ def test_dinov2_trains_and_predicts(monkeypatch):
 
 
 class TestPublishedRecipe:
-    """Against mkd.md, sections 4, 9, 10 and 14."""
+    """Against the released config of MKD (docs/methods: MKD)."""
 
     def test_schedule(self):
         cfg = config(PUBLISHED)

@@ -162,7 +162,7 @@ def test_no_update_where_a_static_loss_scale_skipped_the_step(gradient, fused):
 
 
 def test_updates_are_those_of_the_optimizer():
-    """Two iterations an update: the first one is number 1, whose decay is a half."""
+    """Two iterations an update: the decay of the first one is a half."""
     values = run(MeanTeacherHook(0.6), runner(Pair(), counts=2), [1.0] * 4)
     assert values == [
         [0, 0],

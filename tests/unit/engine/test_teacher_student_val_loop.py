@@ -1,4 +1,4 @@
-"""Every network is validated, and the segmentor is left as it was."""
+"""Every network is validated, and the state of the segmentor is restored."""
 
 import pytest
 from helpers.tiny import tiny_config
@@ -64,7 +64,7 @@ def test_best_checkpoint_of_a_network_is_kept(tiny_voc, tmp_path):
     assert len(list(tmp_path.glob('best_student2_mIoU_iter_*.pth'))) == 1
 
 
-def test_an_interrupted_validation_leaves_no_trace(tiny_voc, tmp_path, monkeypatch):
+def test_an_interrupted_validation_restores_the_state(tiny_voc, tmp_path, monkeypatch):
     runner = build(tiny_voc, tmp_path)
     expected = runner.val()
     model = runner.model.train()
@@ -86,7 +86,7 @@ def test_an_interrupted_validation_leaves_no_trace(tiny_voc, tmp_path, monkeypat
     assert runner.val() == expected
 
 
-def test_another_segmentor_is_named(tiny_voc, tmp_path):
+def test_another_segmentor_is_refused(tiny_voc, tmp_path):
     runner = build(tiny_voc, tmp_path, 'WSSSBase')
     with pytest.raises(TypeError, match='got WSSSBase; use ValLoop'):
         runner.val()

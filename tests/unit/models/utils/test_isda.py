@@ -226,7 +226,7 @@ class TestBuffers:
 
 
 def statistics_of_rank(rank: int, splits: list[tuple[int, int]]) -> list[dict]:
-    """State of the statistics after each rank took its share of three batches."""
+    """State of the statistics after each rank got its part of three batches."""
     isda = ImplicitSemanticAugmentation(C, A)
     for seed, (start, stop) in enumerate(splits):
         feat, label = batch(seed)

@@ -18,9 +18,9 @@ def slow_masks(num, height, width, num_boxes, low, high, generator):
     for i in range(num):
         for b in range(num_boxes):
             p = low + (high - low) * draws[0, i, b, 0].item()
-            share = p ** draws[1, i, b, 0].item()
-            rows = round(height * share / math.sqrt(num_boxes))
-            columns = round(width * p / share / math.sqrt(num_boxes))
+            rel_height = p ** draws[1, i, b, 0].item()
+            rows = round(height * rel_height / math.sqrt(num_boxes))
+            columns = round(width * p / rel_height / math.sqrt(num_boxes))
             top = int(draws[2, i, b, 0].item() * (height - rows + 1))
             left = int(draws[3, i, b, 0].item() * (width - columns + 1))
             for y in range(top, top + rows):
@@ -37,15 +37,15 @@ class TestCutMixMasks:
         assert masks.shape == (6, 1, 41, 53) and masks.dtype == torch.float32
         assert masks.equal(expected)
 
-    def test_own_share_as_specified(self):
+    def test_ratio_of_own_pixels(self):
         """Mean about 0.25, 5 to 95 % of the masks between about 0.14 and 0.37."""
-        share = cutmix_masks(4000, 64, 64, generator=seeded()).mean((1, 2, 3))
-        assert share.mean().item() == pytest.approx(0.25, abs=0.01)
-        ends = share.quantile(torch.tensor([0.05, 0.95]))
+        ratio = cutmix_masks(4000, 64, 64, generator=seeded()).mean((1, 2, 3))
+        assert ratio.mean().item() == pytest.approx(0.25, abs=0.01)
+        ends = ratio.quantile(torch.tensor([0.05, 0.95]))
         assert ends.tolist() == pytest.approx([0.14, 0.37], abs=0.015)
 
     def test_overlaps_are_flipped_back(self):
-        """Three boxes as large as the image and its shares allow must overlap."""
+        """Three boxes of the largest possible area must overlap."""
         masks = cutmix_masks(200, 32, 32, 3, (1.0, 1.0), generator=seeded())
         area = round(32 * 3**-0.5) ** 2
         assert (masks.sum((1, 2, 3)) < 3 * area).all()
@@ -113,7 +113,7 @@ class TestMix:
         assert mixed[1].equal(maps[0])
 
     def test_one_mask_for_every_resolution(self):
-        """Images, labels, valid areas, logits and features stay in step."""
+        """Images, labels, valid maps, logits and features are mixed alike."""
         mask = cutmix_masks(4, 16, 24, generator=seeded(2))
         owner = torch.arange(4.0).view(4, 1, 1, 1)
         full = mix(owner.expand(4, 3, 16, 24), mask)
@@ -133,7 +133,7 @@ class TestMix:
         img = torch.rand(1, 3, 5, 5)
         assert mix(img, cutmix_masks(1, 5, 5, generator=seeded())).equal(img)
 
-    def test_what_is_not_finite_stays_with_its_pixels(self):
+    def test_values_that_are_not_finite_stay_at_their_pixels(self):
         logits = torch.zeros(2, 1, 2, 2)
         logits[0, 0, 0, 0] = -torch.inf
         logits[1, 0, 1, 1] = torch.nan

@@ -18,10 +18,10 @@ class Method(Base):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[float] = []
+        self.values: list[float] = []
 
     def on_progress(self, progress: float) -> None:
-        self.seen.append(progress)
+        self.values.append(progress)
 
 
 def test_reading_an_unset_phase_shows_the_hook():
@@ -48,7 +48,7 @@ def test_new_values_are_passed_on():
     model = Method()
     model.progress = 0.25
     model.progress = 0.5
-    assert model.seen == [0.25, 0.5]
+    assert model.values == [0.25, 0.5]
 
 
 def test_phases_belong_to_one_segmentor_and_are_not_saved():

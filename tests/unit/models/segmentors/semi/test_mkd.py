@@ -19,7 +19,7 @@ OTHER = {'student1': 'student2', 'student2': 'student1'}
 
 
 def network(seed: int = 0, **settings):
-    """MKD in float64, of four unlike networks, with nothing random in a forward."""
+    """MKD in float64, of four different networks, deterministic in a forward."""
     cfg = {'cutmix': None, **settings}
     model = tiny_network(
         'MKD', seed, drop=False, backbone=FROZEN, semi_train_cfg=cfg
@@ -51,7 +51,7 @@ def batch(num: int = 2, num_unlabeled: int | None = None, **options):
 
 
 def logits_and_feat(model, name, img):
-    """Logits, and the input of the classifier, with the head taken apart."""
+    """Logits, and the input of the classifier, by the layers of the head."""
     net = model.networks[name]
     head = net.decode_head
     feat = head.convs(head._transform_inputs(net.extract_feat(img)))
@@ -66,16 +66,16 @@ def halved(maps, factor=0.5):
 def offsets(model, name, parts, labels, ratio=RATIO):
     """Offsets of ISDA, pixel by pixel, with statistics of all pixels so far."""
     weight = model.networks[name].decode_head.conv_seg.weight[:, :, 0, 0]
-    seen = [[] for _ in weight]
+    pixels = [[] for _ in weight]
     results = []
     for feat, label in zip(parts, labels):
         for pixel, c in zip(feat.permute(0, 2, 3, 1).flatten(0, 2), label.flatten()):
             if c != 255:
-                seen[c].append(pixel)
+                pixels[c].append(pixel)
         result = torch.zeros(*label.shape, len(weight), dtype=feat.dtype)
         for place in label.ne(255).nonzero().tolist():
             c = int(label[tuple(place)])
-            variance = torch.stack(seen[c]).var(0, unbiased=False)
+            variance = torch.stack(pixels[c]).var(0, unbiased=False)
             gap = (weight - weight[c]).square()
             result[tuple(place)] = 0.5 * ratio * (gap * variance).sum(1)
         results.append(result.permute(0, 3, 1, 2).detach())
@@ -96,16 +96,16 @@ def reference(model, inputs, samples, mask, ratio=RATIO, shifted=True, thr=0.0):
             unsup = [mix(maps, mask) for maps in unsup]
         maps = [halved(sup[0]), halved(unsup[0])]
         size = maps[0].shape[2:]
-        known = F.interpolate(mix(valid, mask)[:, None].double(), size)[:, 0] > 0.5
-        truth = F.interpolate(gt[:, None].double(), size)[:, 0].long()
-        own = maps[1].argmax(1).masked_fill(~known, 255)
+        inside = F.interpolate(mix(valid, mask)[:, None].double(), size)[:, 0] > 0.5
+        small_gt = F.interpolate(gt[:, None].double(), size)[:, 0].long()
+        own = maps[1].argmax(1).masked_fill(~inside, 255)
         added = offsets(
-            model, name, [halved(sup[1]), halved(unsup[1])], [truth, own], ratio
+            model, name, [halved(sup[1]), halved(unsup[1])], [small_gt, own], ratio
         )
         raw = torch.cat(maps)
         logits[name] = raw + torch.cat(added)
         label = (logits[name] if shifted else raw).argmax(1)
-        label[~torch.cat([truth != 255, known])] = 255
+        label[~torch.cat([small_gt != 255, inside])] = 255
         if teacher:
             label[raw.softmax(1).amax(1) < thr] = 255
         targets[name] = label
@@ -152,7 +152,7 @@ def test_labels_without_offset():
 
 
 def test_offsets_change_labels():
-    """Else the tests above would not tell shifted labels from raw ones."""
+    """Otherwise the tests above would not distinguish shifted from raw labels."""
     losses = [
         network(targets_from=kind).loss(*batch())['loss_st']
         for kind in ('raw', 'shifted')
@@ -160,7 +160,7 @@ def test_offsets_change_labels():
     assert losses[0] != losses[1]
 
 
-def test_threshold_of_teachers_is_one_of_raw_confidence():
+def test_threshold_of_teachers_applies_to_raw_confidence():
     model = network(pseudo_thr_teacher=0.6)
     losses = assert_matches(model, batch(), thr=0.6)
     assert 0 < losses['ratio_confident'] < 1
@@ -181,7 +181,7 @@ def test_isda_on_some_networks_only():
     assert model.isda['student1'].count.sum() > 0
 
 
-def test_teachers_have_offsets_where_labels_are_of_shifted_logits():
+def test_teachers_have_offsets_only_for_labels_of_shifted_logits():
     isda = {'max_count': 7}
     assert list(network(isda=isda).isda) == list(NETWORKS)
     model = network(isda=isda, targets_from='raw')
@@ -201,13 +201,13 @@ def test_weights():
 
 
 def test_the_other_branch_supervises():
-    """L_st of student 1 alone depends on teacher 2, and not on teacher 1."""
+    """L_st of student 1 depends on teacher 2, and not on teacher 1."""
     changes = {}
     for teacher in ('teacher1', 'teacher2'):
         model = network()
         with torch.no_grad():
             bias = model.networks[teacher].decode_head.conv_seg.bias
-            bias[3] += 100  # it sees nothing but class 3
+            bias[3] += 100  # it predicts class 3 everywhere
         losses = model.loss(*batch())
         model.zero_grad()
         losses['loss_st'].backward()
@@ -215,16 +215,15 @@ def test_the_other_branch_supervises():
             name: model.networks[name].decode_head.conv_seg.bias.grad[3]
             for name in OTHER
         }
-    # Who is told that all is class 3 is driven to it.
+    # The student that it supervises is driven to class 3.
     assert changes['teacher2']['student1'] < -1 > changes['teacher1']['student2']
     assert changes['teacher2']['student2'] > -1 < changes['teacher1']['student1']
 
 
-def test_no_gradient_reaches_teachers_nor_the_classifier_through_the_offset():
+def test_no_gradient_reaches_teachers_or_the_offset():
     grads = []
     for isda in (None, {}):
         model = network(isda=isda, targets_from='raw')
-        # A tenth of the pixels' usual margin: the same labels, another gradient.
         losses = model.loss(*batch())
         (losses['loss_st'] + losses['loss_ss']).backward()
         for teacher in model.pairs:
@@ -236,24 +235,24 @@ def test_no_gradient_reaches_teachers_nor_the_classifier_through_the_offset():
     weight = model.student1.decode_head.conv_seg.weight
     feat = torch.randn(2, 8, 4, 4, dtype=torch.float64)
     logits = torch.zeros(2, 7, 4, 4, dtype=torch.float64)
-    known = torch.ones(2, 4, 4, dtype=torch.bool)
+    valid = torch.ones(2, 4, 4, dtype=torch.bool)
     shifted = model.isda.add(
-        'student1', model.student1, logits, feat, known[:1].long(), known
+        'student1', model.student1, logits, feat, valid[:1].long(), valid
     )
     assert weight.requires_grad
     assert not shifted.requires_grad
 
 
 @pytest.mark.parametrize('on_labeled', [True, False])
-def test_labeled_images_take_part_where_asked(on_labeled):
+def test_labeled_images_take_part_by_option(on_labeled):
     model = network(semi_on_labeled=on_labeled)
     inputs, samples = batch()
-    seen = []
+    sizes = []
     for teacher in model.pairs:
         backbone = model.networks[teacher].backbone
-        backbone.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+        backbone.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
     losses = model.loss(inputs, samples)
-    assert seen == [4, 4] if on_labeled else seen == [2, 2]
+    assert sizes == [4, 4] if on_labeled else sizes == [2, 2]
     inputs['sup'] = inputs['sup'].flip(3)
     model = network(semi_on_labeled=on_labeled)
     other = model.loss(inputs, samples)
@@ -274,14 +273,12 @@ def test_without_labeled_images_it_is_cps_with_teachers():
         for name in model.networks
     }
     valid = torch.stack([s.valid_map.data[0] for s in samples['unsup_weak']])
-    known = resized = F.interpolate(
-        valid[:, None].double(), logits['student1'].shape[2:]
-    )
-    known = resized[:, 0] > 0.5
+    size = logits['student1'].shape[2:]
+    valid = F.interpolate(valid[:, None].double(), size)[:, 0] > 0.5
     expected = sum(
         F.cross_entropy(
             logits[s],
-            logits[f'student{o[-1]}'].argmax(1).where(known, 255),
+            logits[f'student{o[-1]}'].argmax(1).where(valid, 255),
             ignore_index=255,
         )
         for s, o in OTHER.items()
@@ -289,7 +286,7 @@ def test_without_labeled_images_it_is_cps_with_teachers():
     torch.testing.assert_close(losses['loss_ss'], expected)
 
 
-def test_padding_is_trained_on_where_the_quirk_is_asked_for():
+def test_padding_has_a_loss_only_if_it_is_not_masked():
     blank = batch(valid=False)
     assert network().loss(*blank)['loss_st'] == 0
     assert network(mask_padding=False).loss(*blank)['loss_st'] > 0
@@ -316,13 +313,19 @@ def test_resolution_of_the_losses(factor):
 
 
 def test_ramp():
-    for share, value in ((0, 0), (0.25, 0.2197), (0.5, 0.75), (0.75, 1.2803), (1, 1.5)):
-        assert 1.5 * ramp(share, 'cosine') == pytest.approx(value, abs=1e-4)
-        assert ramp(share, 'line') == share
+    for progress, value in (
+        (0, 0),
+        (0.25, 0.2197),
+        (0.5, 0.75),
+        (0.75, 1.2803),
+        (1, 1.5),
+    ):
+        assert 1.5 * ramp(progress, 'cosine') == pytest.approx(value, abs=1e-4)
+        assert ramp(progress, 'line') == progress
     assert math.isclose(ramp(1 / 3, 'cosine'), 0.25)
 
 
-def test_ratio_follows_the_time():
+def test_strength_rises_with_the_progress():
     model = network(isda={'schedule': 'line', 'end_ratio': 2.0})
     model.progress = 0.25
     assert model.loss(*batch())['isda_ratio'] == 0.5
@@ -347,7 +350,7 @@ class TestErrors:
         model.progress = 0.5
         assert model.loss(*batch_of('MKD'))['loss_st'] > 0
 
-    def test_a_linear_classifier_of_any_head_will_do(self):
+    def test_any_head_with_a_linear_classifier(self):
         head = FCN_HEAD | {'type': 'ASPPHead', 'dilations': (1, 2)}
         for key in ('num_convs', 'concat_input'):
             del head[key]

@@ -1,4 +1,4 @@
-"""The semi-supervised core, against plain mmseg segmentors."""
+"""The base of the semi-supervised segmentors, against plain mmseg segmentors."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -49,7 +49,7 @@ CLASSIFIER_HEADS = {
 
 
 def plain_network(seed: int = 5, **settings) -> torch.nn.Module:
-    """mmseg's segmentor that the methods are made of, with random statistics."""
+    """Plain network of the methods, with random statistics."""
     cfg = tiny_model('MKD', **settings)['segmentor']
     torch.manual_seed(seed)
     net = MODELS.build(ConfigDict(cfg))
@@ -66,7 +66,7 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 
 
 def cascade() -> dict:
-    """A network that ends as OCRNet does."""
+    """A network with the heads of OCRNet."""
     cfg = tiny_model('MKD', drop=False)['segmentor']
     second = {
         'type': 'OCRHead',
@@ -156,7 +156,7 @@ class TestNetworks:
         assert same(model.teacher2, model.student2)
 
     @pytest.mark.parametrize('mode', ['eval', 'train'])
-    def test_teachers_are_in_the_mode_that_is_asked_for(self, mode):
+    def test_mode_of_the_teachers(self, mode):
         model = tiny_network('MKD', semi_train_cfg={'teacher_mode': mode})
         for _ in range(2):  # as MMEngine's loop does before every iteration
             model.train()
@@ -174,7 +174,7 @@ class TestNetworks:
             assert trained == {name in model.students}
 
     def test_statistics_of_labeled_and_mixed_images_stay_separate(self):
-        """Each of two forwards moves the running mean by itself."""
+        """Each of two forwards updates the running mean."""
         model = tiny_network('MKD')
         model.progress = 0.5
         model.loss(*batch_of('MKD'))
@@ -254,7 +254,7 @@ class TestPrediction:
     @pytest.mark.parametrize(
         'name', ['student1', 'student2', 'teacher1', 'teacher2', 'student1+teacher2']
     )
-    def test_is_that_of_the_networks_that_are_named(self, model, name):
+    def test_networks_that_are_named(self, model, name):
         inputs, samples = tiny_batch(2, (37, 51))
         model.predict_on = name
         parts = name.split('+')
@@ -279,12 +279,12 @@ class TestPrediction:
         for first, second in zip(found, model.predict(inputs)):
             assert torch.equal(first.seg_logits.data, second.seg_logits.data)
 
-    def test_first_student_by_default_or_what_semi_test_cfg_says(self):
+    def test_first_student_by_default_or_semi_test_cfg(self):
         assert tiny_network('MKD').predict_on == 'student1'
         model = tiny_network('MKD', semi_test_cfg={'predict_on': 'teacher2'})
         assert model.predict_on == 'teacher2'
 
-    def test_test_time_augmentation_sees_the_probabilities(self, model):
+    def test_test_time_augmentation_averages_the_probabilities(self, model):
         inputs, samples = tiny_batch(1)
         model.predict_on = 'ensemble'
         with torch.no_grad():
@@ -311,7 +311,7 @@ class TestPrediction:
 
 class TestSupervisedLoss:
     @pytest.mark.parametrize('weight', [1.0, 0.25])
-    def test_is_that_of_the_plain_segmentor(self, weight):
+    def test_equals_the_loss_of_the_plain_segmentor(self, weight):
         settings = {'auxiliary_head': AUXILIARY, 'drop': False}
         model = tiny_network(
             'SupervisedSegmentor', semi_train_cfg={'sup_weight': weight}, **settings
@@ -337,7 +337,7 @@ class TestMasks:
         assert draw_masks(inputs, CutMixSettings(prob=0.0)).all()
         assert draw_masks(inputs, None).all()
 
-    def test_boxes_are_of_the_partner_where_asked(self):
+    def test_boxes_of_the_partner(self):
         inputs = torch.zeros(4, 3, 20, 20)
         ratios = {}
         for owner in ('own', 'partner'):
