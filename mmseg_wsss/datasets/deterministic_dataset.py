@@ -20,7 +20,8 @@ class DeterministicDataset(Dataset):
     """An mmseg dataset with augmentation seeded from the :class:`SampleKey`.
 
     Args:
-        dataset: An mmseg dataset or its config.
+        dataset: An mmseg dataset or its config, also inside MMEngine's
+            ``ConcatDataset`` or ``RepeatDataset``.
         pipeline: Transforms; by default the pipeline of the dataset.
         hide_masks: Remove the path of the mask from every sample before the pipeline
             runs, so that no transform can load it.
@@ -28,8 +29,8 @@ class DeterministicDataset(Dataset):
             next 100; otherwise it raises an error.
 
     Raises:
-        ValueError: If a file lies outside the data root, or masks are hidden and the
-            pipeline loads them.
+        ValueError: If a file lies outside the data root, masks are hidden and the
+            pipeline loads them, or concatenated datasets have different pipelines.
     """
 
     def __init__(
@@ -40,7 +41,10 @@ class DeterministicDataset(Dataset):
         refetch: bool = True,
     ) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.pipeline = self.dataset.pipeline if pipeline is None else Compose(pipeline)
+        self.parts = inner_datasets(self.dataset)
+        self.pipeline = (
+            self._inner_pipeline() if pipeline is None else Compose(pipeline)
+        )
         self.hide_masks = hide_masks
         self.attempts = 1 + MAX_REFETCH * refetch
         if hide_masks:
@@ -48,6 +52,15 @@ class DeterministicDataset(Dataset):
         self.dataset.full_init()
         self._metainfo = dict(self.dataset.metainfo)
         self._refuse_foreign_files()
+
+    def _inner_pipeline(self) -> Compose:
+        pipelines = [part.pipeline for part in self.parts]
+        if len({repr(pipeline) for pipeline in pipelines}) > 1:
+            raise ValueError(
+                f'{type(self.dataset).__name__}: the concatenated datasets have '
+                'different pipelines; give all of them the same'
+            )
+        return pipelines[0]
 
     def _refuse_mask_loaders(self) -> None:
         for step in _steps(self.pipeline):
@@ -60,17 +73,18 @@ class DeterministicDataset(Dataset):
 
     def _refuse_foreign_files(self) -> None:
         """Check that no line of a split list leaves the data root."""
-        infos = [self.dataset.get_data_info(i) for i in range(len(self))]
-        for key, folder in self.dataset.data_prefix.items():
-            root = self.dataset.data_root
-            if not root or (folder and not _is_inside(root, folder)):
-                root = folder
-            for path in [info.get(key) for info in infos] if root else ():
-                if path and not _is_inside(root, path):
-                    raise ValueError(
-                        f'{path} leaves the data root {root}; correct its line in '
-                        f'{self.dataset.ann_file or "the data set"}'
-                    )
+        for part in self.parts:
+            infos = [part.get_data_info(i) for i in range(len(part))]
+            for key, folder in part.data_prefix.items():
+                root = part.data_root
+                if not root or (folder and not _is_inside(root, folder)):
+                    root = folder
+                for path in [info.get(key) for info in infos] if root else ():
+                    if path and not _is_inside(root, path):
+                        raise ValueError(
+                            f'{path} leaves the data root {root}; correct its line in '
+                            f'{part.ann_file or "the data set"}'
+                        )
 
     @property
     def metainfo(self) -> dict:
@@ -113,6 +127,14 @@ class DeterministicDataset(Dataset):
         raise RuntimeError(
             f'the pipeline rejected {path} and the {self.attempts - 1} images after it'
         )
+
+
+def inner_datasets(dataset: Any) -> list[Any]:
+    """Return the datasets inside wrappers such as ``ConcatDataset``."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        return [dataset]
+    return [leaf for part in inner for leaf in inner_datasets(part)]
 
 
 def _steps(step: Any) -> Iterator[Any]:

@@ -1,5 +1,5 @@
-import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -20,7 +20,8 @@ class WeakDataset(DeterministicDataset):
     and finds ``gt_tags`` (K,) in its input. In training the masks are hidden.
 
     Args:
-        dataset: An mmseg dataset or its config; its pipeline is not used.
+        dataset: An mmseg dataset or its config, also inside MMEngine's
+            ``ConcatDataset`` or ``RepeatDataset``; its pipeline is not used.
         pipeline: Transforms, ending with ``PackWeakInputs``.
         tags: An :class:`ImageTags`; the arguments of :meth:`ImageTags.load`, e.g.
             ``dict(path='tags.json')``; or ``dict(source='masks')``, with arguments of
@@ -30,7 +31,8 @@ class WeakDataset(DeterministicDataset):
 
     Raises:
         ValueError: If the pipeline loads annotations in training, a file lies outside
-            the data root, or an image has no entry among the tags.
+            the data root, an image has no entry among the tags, or images of
+            concatenated datasets have the same name.
     """
 
     def __init__(
@@ -44,8 +46,22 @@ class WeakDataset(DeterministicDataset):
             dataset, pipeline, hide_masks=not test_mode, refetch=not test_mode
         )
         self.test_mode = test_mode
+        self._check_names()
         self.tags = tags if isinstance(tags, ImageTags) else self._load_tags(**tags)
         self.tags.check(self.name(i) for i in range(len(self)))
+
+    def _check_names(self) -> None:
+        """Check that no two files of concatenated datasets share an entry of tags."""
+        paths: dict[str, str] = {}
+        for part in self.parts if len(self.parts) > 1 else ():
+            for i in range(len(part)):
+                path = part.get_data_info(i)['img_path']
+                name = self._name_of(path)
+                if paths.setdefault(name, path) != path:
+                    raise ValueError(
+                        f'{paths[name]} and {path} have the same name {name!r} in tag '
+                        'files; move the images to different sub-folders of one folder'
+                    )
 
     def _load_tags(self, source: str = 'file', **options: Any) -> ImageTags:
         classes = foreground_classes(self.metainfo)
@@ -53,17 +69,18 @@ class WeakDataset(DeterministicDataset):
             return ImageTags.load(classes=classes, **options)
         if source != 'masks':
             raise ValueError(f"tags.source must be 'file' or 'masks', got {source!r}")
-        if self.dataset.label_map is not None:
+        dataset = self.parts[0]  # concatenated datasets have equal meta information
+        if dataset.label_map is not None:
             raise ValueError(
                 'tags cannot be derived from the masks of a subset of the classes of '
-                f'{type(self.dataset).__name__}; write a tag file with '
+                f'{type(dataset).__name__}; write a tag file with '
                 'tools/dataset_converters/image_tags.py'
             )
         rule = LabelRule(
             len(classes),
             len(classes) < len(self.metainfo['classes']),
-            self.dataset.reduce_zero_label,
-            self.dataset.ignore_index,
+            dataset.reduce_zero_label,
+            dataset.ignore_index,
         )
         infos = [self.dataset.get_data_info(i) for i in range(len(self))]
         masks = {self.name(i): info['seg_map_path'] for i, info in enumerate(infos)}
@@ -71,8 +88,12 @@ class WeakDataset(DeterministicDataset):
 
     def name(self, idx: int) -> str:
         """Return the path of an image below the image folder, without suffix."""
-        path: str | os.PathLike[str] = self.dataset.get_data_info(idx)['img_path']
-        return image_name(path, self.dataset.data_prefix['img_path'])
+        return self._name_of(self.dataset.get_data_info(idx)['img_path'])
+
+    def _name_of(self, path: str) -> str:
+        folders = [part.data_prefix.get('img_path') for part in self.parts]
+        inside = (f for f in folders if f and Path(path).is_relative_to(f))
+        return image_name(path, next(inside, None))
 
     def get_data_info(self, idx: int) -> dict:
         """Return paths, name and tags of an image; no mask path in training."""

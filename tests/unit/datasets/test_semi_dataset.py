@@ -172,6 +172,20 @@ class TestSemiDataset:
         with pytest.raises(ValueError, match=f'list of {name} images {path} is empty'):
             semi(folder)
 
+    def test_concatenated_parts_need_one_pipeline(self, folder):
+        for name in '01':
+            (folder / f'{name}.txt').write_text(f'{name}\n')
+        parts = [part(folder, name, LABELED) for name in '01']
+        concat = {'type': 'ConcatDataset', 'datasets': parts}
+        unlabeled = part(folder, 'unlabeled', UNLABELED)
+        dataset = SemiDataset(concat, unlabeled)
+        assert (len(dataset), dataset.cumulative_sizes) == (7, [2, 7])
+        found, expected = (d[draw(1, 4)]['inputs'] for d in (dataset, semi(folder)))
+        assert torch.equal(found['sup'], expected['sup'])
+        parts[0]['pipeline'] = UNLABELED
+        with pytest.raises(ValueError, match='have different pipelines'):
+            SemiDataset(concat, unlabeled)
+
     def test_split_names_the_folder_of_both_lists(self, folder):
         lists = folder / 'splits/a'
         lists.mkdir(parents=True)

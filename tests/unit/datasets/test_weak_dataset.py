@@ -191,6 +191,40 @@ def test_image_folder_with_csv_tags(folder, tmp_path):
     assert dataset.metainfo['classes'] == ('background', 'cat', 'dog')
 
 
+def test_concatenated_and_repeated_datasets(inner, folder):
+    lists = []
+    for name, images in (('a', '0\n'), ('b', '1\n2\n')):
+        (folder / f'{name}.txt').write_text(images)
+        lists.append({**inner, 'ann_file': f'{name}.txt'})
+    concat = {'type': 'ConcatDataset', 'datasets': lists}
+    repeat = {'type': 'RepeatDataset', 'dataset': concat, 'times': 2}
+    whole = WeakDataset(inner, PIPELINE, voc_tags())
+    dataset = WeakDataset(repeat, PIPELINE, voc_tags())
+    assert [dataset.name(i) for i in range(6)] == ['0', '1', '2'] * 2
+    for i in range(6):
+        key = SampleKey(i, seed=0, number=i), SampleKey(i % 3, seed=0, number=i)
+        sample, expected = dataset[key[0]], whole[key[1]]
+        assert torch.equal(sample['inputs'], expected['inputs'])
+        found = sample['data_samples']
+        assert torch.equal(found.gt_tags.label, expected['data_samples'].gt_tags.label)
+        assert 'seg_map_path' not in found.metainfo
+    from_masks = {'source': 'masks', 'allow_empty': True}
+    with pytest.warns(UserWarning, match='no tag: 0'):
+        dataset = WeakDataset(concat, PIPELINE, from_masks)
+    assert dataset.tags.labels('2') == [voc_tags().classes[1]]
+
+
+def test_concatenated_images_of_equal_name_are_refused(tmp_path):
+    parts = []
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+        Image.new('RGB', (4, 4)).save(tmp_path / name / 'same.png')
+        parts.append(ImageFolder(str(tmp_path / name), CLASSES))
+    tags = ImageTags({'same': [0]}, CLASSES)
+    with pytest.raises(ValueError, match=r"a/same.* and .*b/same.* name 'same'"):
+        WeakDataset({'type': 'ConcatDataset', 'datasets': parts}, PIPELINE, tags)
+
+
 def test_names_keep_sub_folders(tmp_path):
     for part in ('a', 'b'):
         (tmp_path / part).mkdir()
