@@ -91,7 +91,7 @@ def test_tutorial_of_an_mmseg_project_trains_the_network_of_the_project(tmp_path
         {'model.cam_head.in_channels': 32, 'model.cam_head.num_classes': 6}
     )
     model = MODELS.build(cfg.model).train()
-    model.pwm_high = False
+    model.warmup = model.pwm_high = False
     assert isinstance(model, ASDT)
     assert type(model.teacher_head) is type(model.decode_head)
     losses = model.loss(*tiny_batch(2))

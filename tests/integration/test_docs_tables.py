@@ -1,9 +1,9 @@
 """The tables of the method pages hold the names and defaults of the code."""
 
 import ast
+import dataclasses
 import inspect
 import re
-from dataclasses import fields
 
 import pytest
 import torch
