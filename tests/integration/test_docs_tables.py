@@ -90,7 +90,7 @@ def test_options_are_arguments_with_the_defaults_of_the_code(name):
 
 @pytest.mark.parametrize('name', SEMI)
 def test_settings_are_those_of_the_code(name):
-    settings = fields(getattr(segmentors, name).train_settings)
+    settings = dataclasses.fields(getattr(segmentors, name).train_settings)
     defaults = {item.name: item.default for item in settings}
     table = {cells[0].strip('`'): cells[1] for cells in rows(PAGE_OF[name], 'Options')}
     missing = set(defaults) - set(table) - {'teacher_mode'}
