@@ -31,8 +31,6 @@ class PseudoLabelVisualizationHook(Hook):
         num_images: Rows of the panel, at most one per batch of the validation.
         sources: Names of pseudo-labels, fields ``pseudo_<source>`` of the data samples;
             by default all that a sample has, in alphabetical order.
-        tile: Longest side of an image in the panel, in pixels.
-        name: Name of the panel in the visualizer; part of the name of a local file.
         backend_args: As in mmseg, to read the images.
     """
 
@@ -43,8 +41,6 @@ class PseudoLabelVisualizationHook(Hook):
         interval: int = 1,
         num_images: int = 4,
         sources: Sequence[str] | None = None,
-        tile: int = 200,
-        name: str = 'pseudo_labels',
         backend_args: dict | None = None,
     ) -> None:
         for option, value in (('interval', interval), ('num_images', num_images)):
@@ -53,8 +49,6 @@ class PseudoLabelVisualizationHook(Hook):
         self.interval = interval
         self.num_images = num_images
         self.sources = sources
-        self.tile = tile
-        self.name = name
         self.backend_args = backend_args
         self._validations = 0
         self._training = False
@@ -122,6 +116,6 @@ class PseudoLabelVisualizationHook(Hook):
         step = runner.iter if self._training else 0
         meta = runner.val_dataloader.dataset.metainfo
         legend = legend_of(self._labels, meta['classes'], meta['palette'])
-        image = panel(self._rows, legend, self.tile)
-        runner.visualizer.add_image(self.name, image, step)
+        image = panel(self._rows, legend)
+        runner.visualizer.add_image('pseudo_labels', image, step)
         self._rows, self._labels = [], []

@@ -15,7 +15,7 @@ from rich.console import Console
 from mmseg_wsss.pipelines.stages import run_stages
 from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages, shared_batch
 
-STAGES = 'mmseg_wsss.pipelines.wsss_stages'
+MODULE = 'mmseg_wsss.pipelines.wsss_stages'
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 STAGES = [
     'seeds_network',
@@ -96,7 +96,7 @@ def run(pipeline: Path, work_dir: Path) -> None:
     """The tool's own main."""
     argv = ['wsss_pipeline.py', str(pipeline), '--work-dir', str(work_dir)]
     with (
-        mock.patch('mmseg_wsss.pipelines.wsss_stages.call', tool_in_process),
+        mock.patch(f'{MODULE}.call', tool_in_process),
         mock.patch.object(sys, 'argv', argv),
     ):
         runpy.run_path(str(TOOLS / 'wsss_pipeline.py'), run_name='__main__')
@@ -146,16 +146,14 @@ def test_stopped_in_a_stage_and_started_again(pipeline, whole, tmp_path, stage):
 
     with open(tmp_path / 'lock', 'w') as lock:
         tools = Tools(TOOLS, lock)
-        with mock.patch('mmseg_wsss.pipelines.wsss_stages.call', tool_in_process):
+        with mock.patch(f'{MODULE}.call', tool_in_process):
             first = stages(tools)[: STAGES.index(stage)]
             run_stages(first, tmp_path, Console(quiet=True))
             rest = stages(tools)[: STAGES.index(stage) + 1]
             output = rest[-1].output
             with (
-                mock.patch(f'{STAGES}.call', die),
-                mock.patch(
-                    'mmseg_wsss.pipelines.wsss_stages.write_affinity_labels', die
-                ),
+                mock.patch(f'{MODULE}.call', die),
+                mock.patch(f'{MODULE}.write_affinity_labels', die),
                 pytest.raises(StoppedError),
             ):
                 run_stages(rest, tmp_path, Console(quiet=True))

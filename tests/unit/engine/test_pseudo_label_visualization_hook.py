@@ -90,9 +90,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """Rows and legend of every panel that the hook draws."""
     panels: list[dict] = []
 
-    def keep(rows: list, legend: dict, tile: int) -> np.ndarray:
+    def keep(rows: list, legend: dict) -> np.ndarray:
         panels.append({'rows': rows, 'legend': legend})
-        return panel(rows, legend, tile)
+        return panel(rows, legend)
 
     monkeypatch.setattr(f'{PseudoLabelVisualizationHook.__module__}.panel', keep)
     return panels
@@ -101,7 +101,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 def test_panels_of_a_training_reach_the_local_files(
     tmp_path: Path, loader: dict, shown: list[dict]
 ) -> None:
-    make_runner(tmp_path, loader, interval=2, num_images=2, tile=50).train()
+    make_runner(tmp_path, loader, interval=2, num_images=2).train()
     files = sorted((tmp_path / 'work').rglob('vis_image/*.png'))
     # the first and the third of three validations
     assert [file.name for file in files] == [
@@ -116,7 +116,7 @@ def test_panels_of_a_training_reach_the_local_files(
         assert widths == [6, 10]
     assert list(shown[0]['legend']) == ['background', 'cat']
     drawn = np.array(Image.open(files[0]))
-    assert drawn.shape[1] == 6 * (50 + 6) + 6
+    assert drawn.shape[1] == 6 * (200 + 6) + 6
 
 
 def test_validation_alone_without_gt_and_with_chosen_sources(
