@@ -1,4 +1,5 @@
-# One strong view per unlabeled image, no teacher. Same data, start and budget as the MKD config.
+# One strong view per unlabeled image, no teacher. Same data, start and budget as the
+# MKD config.
 _base_ = [
     '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
     '../_base_/datasets/voc_mini_semi_1_4.py',

@@ -1,4 +1,5 @@
-# One strong view per unlabeled image, no teacher. Same data and budget as the MKD config.
+# One strong view per unlabeled image, no teacher. Same data and budget as the MKD
+# config.
 _base_ = [
     '../_base_/models/deeplabv3plus_r50-d16.py',
     '../_base_/datasets/voc12_semi.py',

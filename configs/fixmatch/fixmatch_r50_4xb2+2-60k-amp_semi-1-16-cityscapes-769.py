@@ -1,5 +1,5 @@
-# One strong view per unlabeled image, no teacher. Same data and budget as the MKD config.
-# As published for Cityscapes, there is no confidence threshold.
+# One strong view per unlabeled image, no teacher. Same data and budget as the MKD
+# config. As published for Cityscapes, there is no confidence threshold.
 _base_ = [
     '../_base_/models/deeplabv3plus_r50-d16_cityscapes.py',
     '../_base_/datasets/cityscapes_semi.py',

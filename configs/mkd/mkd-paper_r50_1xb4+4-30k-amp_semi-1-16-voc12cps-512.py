@@ -1,4 +1,4 @@
-# As released, with the confidence threshold of the paper.
+# As released, with the confidence threshold that readers of the paper report.
 _base_ = './mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 model = dict(
     segmentor=dict(

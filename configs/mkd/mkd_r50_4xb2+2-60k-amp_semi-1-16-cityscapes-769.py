@@ -1,5 +1,5 @@
-# MKD on Cityscapes, 1/16 of the CPS split. No recipe for Cityscapes was published: crop,
-# batch, iterations and OHEM are our choice.
+# MKD on Cityscapes, 1/16 of the CPS split. No recipe for Cityscapes was published:
+# crop, batch, iterations and OHEM are our choice.
 _base_ = [
     '../_base_/models/deeplabv3plus_r50-d16_cityscapes.py',
     '../_base_/datasets/cityscapes_semi.py',

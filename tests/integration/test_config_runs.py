@@ -1,5 +1,6 @@
 """Configs for users' own data, run on a few images as their comments say."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from mmseg_wsss.datasets.toy.toy_voc import CLASSES, generate
 from mmseg_wsss.pipelines.export import export_from_config
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = 'asdt/asdt_mobilenet-v2_1xb8-2k_wsss-folder-225.py'
 (RETRAIN,) = ROOT.glob('configs/asdt/retrain/*mobilenet*.py')
 FOREGROUND = CLASSES[1:]
 
@@ -26,29 +26,37 @@ def toy(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def folder_config(toy, tmp_path) -> Path:
-    """The folder's config in a copy of the configs, with its three lines edited."""
-    images = tmp_path / 'images'
-    shutil.copytree(toy / 'JPEGImages', images / 'holiday')
+def data(toy, tmp_path) -> Path:
+    """Images in two sub-folders with tags, and a few with masks."""
     tags = ImageTags.load(toy / 'tags_train.json', FOREGROUND)
     lines = [f'holiday/{name},{";".join(tags.labels(name))}' for name in tags.names]
-    table = tmp_path / 'tags.csv'
-    table.write_text('\n'.join(['image,tags', *lines]) + '\n')
-    for path in (images / 'holiday').iterdir():
-        if path.stem not in tags:
-            path.unlink()
-    configs = shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    base = configs / '_base_/datasets/image_folder_weak.py'
-    text = base.read_text()
-    for old, new in (
-        ("classes = ('cat', 'dog')", f'classes = {FOREGROUND}'),
-        ("data_root = 'data/images'", f"data_root = '{images}'"),
-        ("tags = 'data/images/tags.csv'", f"tags = '{table}'"),
-    ):
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    base.write_text(text)
-    return configs / FOLDER
+    (tmp_path / 'tags.csv').write_text('\n'.join(['image,tags', *lines]) + '\n')
+    (tmp_path / 'images/holiday').mkdir(parents=True)
+    for part in ('labeled', 'val'):
+        for kind in ('images', 'masks'):
+            (tmp_path / part / kind).mkdir(parents=True)
+    for path in (toy / 'JPEGImages').iterdir():
+        train = path.stem in tags
+        if train:
+            shutil.copy(path, tmp_path / 'images/holiday')
+        part = tmp_path / ('labeled' if train else 'val')
+        shutil.copy(path, part / 'images')
+        shutil.copy(toy / 'SegmentationClass' / path.name, part / 'masks')
+    return tmp_path
+
+
+def edited(name: str, folder: Path, **values: object) -> Config:
+    """Load a template after the variables at its top were edited, as a user does."""
+    configs = shutil.copytree(ROOT / 'configs', folder / 'configs', dirs_exist_ok=True)
+    path = configs / 'templates' / f'{name}.py'
+    top, base, rest = path.read_text().partition('_base_ = ')
+    for key, value in values.items():
+        top, count = re.subn(
+            rf'^{key} = [^#\n]*', f'{key} = {value!r}  ', top, flags=re.M
+        )
+        assert count == 1, key
+    path.write_text(top + base + rest)
+    return Config.fromfile(path)
 
 
 def shrink(cfg: Config, work_dir: Path) -> Config:
@@ -56,11 +64,17 @@ def shrink(cfg: Config, work_dir: Path) -> Config:
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = work_dir.name
     cfg.log_level = 'WARNING'
-    cfg.model.backbone.init_cfg = None
+    cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
     cfg.train_cfg.max_iters = 2
+    cfg.train_cfg.val_interval = 2
+    cfg.default_hooks.checkpoint.interval = 2
     loader = cfg.train_dataloader
     loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    for step in loader.dataset.pipeline:
+    if 'batch_size' in loader.sampler:  # two images of each part, for batch norm
+        loader.batch_size = loader.sampler.batch_size = 4
+    dataset = loader.dataset
+    parts = [dataset.labeled, dataset.unlabeled] if 'labeled' in dataset else [dataset]
+    for step in [step for part in parts for step in part.pipeline]:
         if 'RandomCrop' in step.type:
             step.crop_size = (49, 49)
         if step.type == 'RandomResize':
@@ -68,29 +82,75 @@ def shrink(cfg: Config, work_dir: Path) -> Config:
     return cfg
 
 
-def test_folder_of_images_without_masks(folder_config, tmp_path):
-    cfg = shrink(Config.fromfile(folder_config), tmp_path / 'folder')
-    assert cfg.model.cam_head.num_classes == len(FOREGROUND)
+@pytest.mark.parametrize('name', ['cam', 'asdt', 'afa', 'tscd'])
+def test_templates_for_tags(name, data):
+    values = dict(
+        classes=FOREGROUND,
+        data_root=str(data / 'images'),
+        tags=str(data / 'tags.csv'),
+        val_images=str(data / 'val/images'),
+        val_masks=str(data / 'val/masks'),
+        img_suffix='.png',
+    )
+    if name == 'asdt':  # the validation set is optional
+        values = {k: v for k, v in values.items() if 'val' not in k}
+    cfg = shrink(edited(f'{name}_tags', data, **values), data / name)
+    for loader in (cfg.get('val_dataloader'), cfg.export_dataloader):
+        if loader:
+            loader.num_workers = 0
     hooks = {hook.type: hook for hook in cfg.custom_hooks}
-    # Alone at first, then with teacher B.
-    hooks['WeakWarmupHook'].iters = 1
-    hooks['PWMDistillationHook'].update(mode='always', begin=0)
-    cfg.default_hooks.checkpoint.interval = 2
+    # The classifier alone at first, then everything.
+    if 'WeakWarmupHook' in hooks:
+        hooks['WeakWarmupHook'].iters = min(hooks['WeakWarmupHook'].iters, 1)
+    if 'PWMDistillationHook' in hooks:
+        hooks['PWMDistillationHook'].update(mode='always', begin=0)
+    if 'AffinityLabelHook' in hooks:
+        hooks['AffinityLabelHook'].begin = 1
     run = train(cfg)
     first, second = (losses for _, losses in sorted(run.losses.items()))
-    assert 'loss_student_ce' not in first
-    assert second['pwm'] == 1
     assert all(np.isfinite(list(losses.values())).all() for losses in (first, second))
+    if name != 'cam':
+        assert len(second) > len(first)
+    assert cfg.model.cam_head.num_classes == len(FOREGROUND)
+    if name == 'asdt':
+        assert second['pwm'] == 1
+        out = data / 'masks'
+        checkpoint = data / name / 'iter_2.pth'
+        count = export_from_config(cfg, checkpoint, out, 'prediction', progress=False)
+        masks = sorted(out.glob('holiday/*.png'))
+        assert len(masks) == count == 4
+        labels = np.asarray(Image.open(masks[0]))
+        assert labels.shape == (64, 64)
+        assert labels.max() <= len(FOREGROUND)
 
-    out = tmp_path / 'masks'
-    cfg.export_dataloader.num_workers = 0
-    checkpoint = tmp_path / 'folder/iter_2.pth'
-    count = export_from_config(cfg, checkpoint, out, 'prediction', progress=False)
-    masks = sorted(out.glob('holiday/*.png'))
-    assert len(masks) == count == 4
-    labels = np.asarray(Image.open(masks[0]))
-    assert labels.shape == (64, 64)
-    assert labels.max() <= len(FOREGROUND)
+
+@pytest.mark.parametrize('name', ['mkd', 'unimatch'])
+def test_templates_for_few_masks(name, data):
+    values = dict(
+        classes=CLASSES,
+        labeled_images=str(data / 'labeled/images'),
+        labeled_masks=str(data / 'labeled/masks'),
+        img_suffix='.png',
+        unlabeled_images=str(data / 'images'),
+    )
+    if name == 'mkd':
+        values |= dict(
+            val_images=str(data / 'val/images'), val_masks=str(data / 'val/masks')
+        )
+    cfg = shrink(edited(f'{name}_few-masks', data, **values), data / name)
+    if cfg.get('val_dataloader'):
+        cfg.val_dataloader.num_workers = 0
+    segmentor = cfg.model.segmentor
+    assert segmentor.decode_head.num_classes == len(CLASSES)
+    segmentor.backbone.update(depth=18, base_channels=8, stem_channels=8)
+    segmentor.decode_head.update(in_channels=64, channels=16, c1_in_channels=8)
+    for part in (segmentor.backbone, segmentor.decode_head):
+        part.norm_cfg.type = 'BN'
+    run = train(cfg)
+    assert sorted(run.losses) == [0, 1]
+    assert all(
+        np.isfinite(list(losses.values())).all() for losses in run.losses.values()
+    )
 
 
 def test_retraining_on_exported_masks(toy, tmp_path):

@@ -46,16 +46,16 @@ def test_tutorial_of_own_images_with_tags(tmp_path, monkeypatch):
     write_images(tmp_path / 'data/images', ('holiday/beach_01.jpg', 'garden.png'))
     (tmp_path / 'data/images/tags.csv').write_text(file_block(page, 'tags.csv'))
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    path = tmp_path / 'configs/_base_/datasets/image_folder_weak.py'
+    (name,) = set(re.findall(r'configs/templates/\w+\.py', PAGES[page]))
+    path = tmp_path / name
     text = path.read_text()
     for line in file_block(page, 'three_lines.py').splitlines():
-        name = line.split(' = ')[0]
-        text, count = re.subn(rf'^{name} = .*', line, text, flags=re.M)
-        assert count == 1, name
+        key = line.split(' = ')[0]
+        text, count = re.subn(rf'^{key} = .*', line, text, flags=re.M)
+        assert count == 1, key
     path.write_text(text)
 
-    (name,) = set(re.findall(r'configs/asdt/[^ ]*wsss-folder\S*?\.py', PAGES[page]))
-    cfg = Config.fromfile(tmp_path / name)
+    cfg = Config.fromfile(path)
     train = DATASETS.build(cfg.train_dataloader.dataset)
     tags = [train[i]['data_samples'].gt_tags.label.tolist() for i in range(2)]
     assert tags == [[1, 0, 0], [0, 1, 1]]

@@ -1,5 +1,5 @@
-# MiT-B1 with stage 4 at stride 16, the classifier and SegFormer's MLP head (tscd.md,
-# section 4). Other sizes: embed_dims, num_layers and the checkpoint; the affinity head
+# MiT-B1 with stage 4 at stride 16, the classifier and SegFormer's MLP head, as in AFA
+# and TSCD. Other sizes: embed_dims, num_layers and the checkpoint; the affinity head
 # takes its channels from the backbone.
 num_classes = 21
 data_preprocessor = dict(

@@ -1,9 +1,9 @@
 _base_ = './cam_mobilenet-v2.py'
 model = dict(
     type='RRM',
-    # Half the size in the CRFs: a quarter of the time. The published CRF (color sigma 13,
-    # compatibility 10) removes these coarse CAMs: on every fourth training image the
-    # pseudo-labels have 30 mIoU where they are valid, with this CRF 34.
+    # Half the size in the CRFs: a quarter of the time. The published CRF (color sigma
+    # 13, compatibility 10) removes these coarse CAMs: on every fourth training image
+    # the pseudo-labels have 30 mIoU where they are valid, with this CRF 34.
     crf=dict(
         type='DenseCRF', bilateral_srgb=5.0, bilateral_compat=3.0, scale_factor=0.5
     ),

@@ -1,5 +1,5 @@
 # AdamW with linear warm-up, and a linear decay that counts from iteration 0: at the end
-# of the warm-up the rate drops from 1 to 1 - 1500 / 20000 (tscd.md, section 10).
+# of the warm-up the rate drops from 1 to 1 - 1500 / 20000, as in the released code.
 max_iters = 20000
 warmup = 1500
 frozen = dict(lr_mult=0.0, decay_mult=0.0)

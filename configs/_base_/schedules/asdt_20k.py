@@ -1,5 +1,5 @@
-# SGD without momentum, poly; new heads at ten times the rate, biases at twice that of
-# their weights and without decay (specification: section 8, quirk 3).
+# SGD without momentum, poly decay; heads at ten times the learning rate, biases at
+# twice the rate of their weights and without weight decay, as in the released code.
 max_iters = 20000
 head_bias = dict(lr_mult=20.0, decay_mult=0.0)
 optimizer = dict(type='SGD', lr=7e-4, momentum=0.0, weight_decay=1e-5)

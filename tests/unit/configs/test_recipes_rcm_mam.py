@@ -1,8 +1,8 @@
-"""The recipes of RCM + MAM against rcm_mam.md, sections 4 to 9."""
+"""The recipes of RCM + MAM against the paper, https://arxiv.org/abs/2112.05351."""
 
 import pytest
 import torch
-from test_configs import ROOT, build, hook, load, optimizer_groups
+from catalog import ROOT, build, hook, load, optimizer_groups
 
 FOLDER = ROOT / 'configs/rcm_mam'
 FIRST = FOLDER / 'rcmmam-rcm_wrn38_1xb8-19830_wsss-voc12aug-384.py'
@@ -10,8 +10,8 @@ SECOND = FOLDER / 'rcmmam_wrn38_1xb8-13220_wsss-voc12aug-384.py'
 MINI = 'rcmmam{}_mobilenet-v2_1xb8-300_wsss-voc-mini-225.py'
 
 
-def test_the_network(monkeypatch):
-    model = build(load(SECOND), monkeypatch)
+def test_the_network():
+    model = build(load(SECOND))
     assert model.cam_head.embedding.weight.shape == (256, 4096, 1, 1)
     assert model.cam_head.dropout.p == 0
     dropouts = {m.p for m in model.backbone.modules() if type(m) is torch.nn.Dropout2d}
@@ -25,10 +25,10 @@ def test_the_network(monkeypatch):
     assert not any((model.ignore_bg, model.ignore_padding, model.mam_own_forward))
 
 
-def test_the_optimizer(monkeypatch):
+def test_the_optimizer():
     """One rate for all; conv1a, b2, batch norm and SupportNet are left out."""
     cfg = load(SECOND)
-    model = build(cfg, monkeypatch)
+    model = build(cfg)
     groups = optimizer_groups(model, cfg)
     frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
     assert any(name.startswith('backbone.b2_1.') for name in frozen)

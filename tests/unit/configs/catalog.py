@@ -1,0 +1,108 @@
+"""The configs of the repository, each loaded once, each distinct model built once."""
+
+import ast
+import contextlib
+import functools
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.torchvision_stub import stub_torchvision
+from mmengine.config import Config
+from mmengine.config.config import BASE_KEY
+from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmseg_wsss.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIGS = sorted(
+    path
+    for top in ('configs', 'projects')
+    for path in ROOT.glob(f'{top}/**/*.py')
+    if not {'_base_', 'own_network', 'pipelines', 'templates'} & {path.parent.name}
+    and '_base_' not in path.parts
+)
+TEMPLATES = sorted(ROOT.glob('configs/templates/*.py'))
+BASES = sorted(ROOT.glob('configs/_base_/**/*.py'))
+NAME = re.compile(
+    r'(?P<method>[a-z0-9.-]+)_(?P<network>[a-z0-9-]+)'
+    r'_(?P<gpus>\d+)xb(?P<batch>\d+)(?:\+(?P<unlabeled>\d+))?'
+    r'-(?P<iters>\d+k?)(?P<amp>-amp)?'
+    r'_(?P<regime>sup|wsss|semi)-(?:(?P<split>\d+(?:-\d+)?)-)?(?P<dataset>[a-z0-9-]+)-(?P<crop>\d+)'
+)
+
+
+@functools.cache
+def load(path: Path) -> Config:
+    # Not to import mmpretrain, which some machines lack, nor the projects.
+    return Config.fromfile(path, import_custom_modules=False)
+
+
+def find(name: str) -> Config:
+    """Load the config of a name, in whichever folder it lies."""
+    (path,) = [path for path in CONFIGS if path.stem == name]
+    return load(path)
+
+
+def bases(path: Path) -> list[Path]:
+    """Return the configs that a config inherits from directly."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == BASE_KEY:
+            value = eval(compile(ast.Expression(node.value), str(path), 'eval'))
+            values = value if isinstance(value, list) else [value]
+            return [(path.parent / name).resolve() for name in values]
+    return []
+
+
+def depth(path: Path) -> int:
+    """Return the longest chain of inheritance above a config."""
+    return max((1 + depth(base) for base in bases(path)), default=0)
+
+
+def hook(cfg: Config, kind: str) -> dict | None:
+    return next((hook for hook in cfg.custom_hooks if hook.type == kind), None)
+
+
+@contextlib.contextmanager
+def importable() -> Iterator[None]:
+    """Make the projects importable, and a stub of torchvision where it is missing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / 'projects/own_network')
+        stub_torchvision(patch)
+        yield
+
+
+@functools.cache
+def _built(model: str) -> nn.Module:
+    init_default_scope('mmseg')
+    # These read numbers off a tensor while they are built.
+    needs_memory = any(name in model for name in ('AttentionMiT', 'Res2Net'))
+    with torch.device('cpu' if needs_memory else 'meta'):
+        return revert_sync_batchnorm(MODELS.build(json.loads(model))).to('meta')
+
+
+def build(cfg: Config) -> nn.Module:
+    """Build the model of a config without memory for its parameters."""
+    with importable():
+        for module in cfg.get('custom_imports', {}).get('imports', []):
+            importlib.import_module(module)
+        return _built(json.dumps(cfg.model.to_dict(), sort_keys=True))
+
+
+def optimizer_groups(model: nn.Module, cfg: Config) -> dict[str, tuple[float, float]]:
+    """Return learning rate and weight decay of each parameter that is optimized."""
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return {
+        names[parameter]: (group['lr'], group['weight_decay'])
+        for group in optimizer.param_groups
+        for parameter in group['params']
+        if parameter.requires_grad
+    }
