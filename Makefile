@@ -1,11 +1,14 @@
 # `make help` lists the targets. Every target does its own set-up from a fresh clone.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env env-ops env-crf env-triton env-extras env-docs demo test lint docs bench clean
+.PHONY: help env env-ops env-crf env-triton env-extras env-openmmlab env-docs demo test lint docs bench clean
 
-# ENV=extras names a second environment, .venv-extras, with the optional packages.
+# ENV=extras names a second environment, .venv-extras, with the optional packages, and
+# ENV=openmmlab a third with the original OpenMMLab packages in place of the OneDL forks.
 ENV ?=
+export FAMILY := $(if $(filter openmmlab,$(ENV)),openmmlab,onedl)
 export VENV := .venv$(if $(ENV),-$(ENV))
+CONSTRAINTS := requirements/constraints-$(FAMILY).txt
 PINS := $(shell cat requirements/*.txt setup.py tools/misc/make_env.sh | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/.env-$(PINS)
 PY := $(VENV)/bin/python
@@ -31,7 +34,7 @@ env-ops: env  ## add mmcv's compiled ops: a wheel of WHEELHOUSE=, or compiled he
 	@tools/misc/build_mmcv_ops.sh
 
 env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
-	@$(PY) -m pip install -c requirements/constraints.txt -r requirements/optional.txt \
+	@$(PY) -m pip install -c $(CONSTRAINTS) -r requirements/optional.txt \
 		>>$(VENV)/install.log 2>&1 || { tail -n 20 $(VENV)/install.log; exit 1; }
 	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
 
@@ -43,17 +46,20 @@ env-triton: env  ## add Triton, whose interpreter tests the GPU kernel without a
 env-extras:  ## create .venv-extras: mmcv's compiled ops, pydensecrf2 and Triton for the tests
 	@$(MAKE) --no-print-directory ENV=extras env-ops env-crf env-triton
 
+env-openmmlab:  ## create .venv-openmmlab: the original packages, mmcv 2.1.0 with compiled ops
+	@$(MAKE) --no-print-directory ENV=openmmlab env
+
 DOCS_STAMP := $(VENV)/.docs-$(PINS)
 env-docs: $(DOCS_STAMP)  ## add Sphinx and its theme, for `make docs`
 $(DOCS_STAMP): $(STAMP)
-	@$(PY) -m pip install -c requirements/constraints.txt -r requirements/docs.txt \
+	@$(PY) -m pip install -c $(CONSTRAINTS) -r requirements/docs.txt \
 		>>$(VENV)/install.log 2>&1 || { tail -n 20 $(VENV)/install.log; exit 1; }
 	@rm -f $(VENV)/.docs-* && touch $@
 
 demo: env  ## train ASDT (METHOD=mkd: MKD with 10 masks) on the toy set, in about 10 minutes
 	@env -u OMP_NUM_THREADS $(PY) tools/demo$(if $(filter mkd,$(METHOD)),_mkd).py
 
-test: env  ## run the tests (PYTEST_ARGS=, ENV=extras, WSSS_SHARED=)
+test: env  ## run the tests (PYTEST_ARGS=, ENV=extras or openmmlab, WSSS_SHARED=)
 	@mkdir -p $(dir $(REPORT))
 	@$(PY) -m pytest $(PYTEST_ARGS) --junitxml=$(REPORT); code=$$?; \
 	ops=with; $(PY) -c 'import mmcv.ops' >/dev/null 2>&1 || ops=without; \

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import FlexibleRunner, Runner
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.models.utils import unwrap
 from mmseg_wsss.utils.configs import walk
 
@@ -39,8 +40,12 @@ class Run:
         return ''
 
 
+@safe_checkpoints()
 def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
     """Train by a config, with MMEngine's Runner or FlexibleRunner.
+
+    Checkpoints are loaded as by our tools: the original MMEngine cannot resume from its
+    own with torch 2.6 or newer.
 
     Args:
         cfg: Config; one with a ``strategy`` is for FlexibleRunner.

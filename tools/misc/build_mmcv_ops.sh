@@ -3,6 +3,9 @@
 #
 #   make env-ops [WHEELHOUSE=DIR] [MAX_JOBS=2]
 #
+# FAMILY says which mmcv: that of the OneDL forks (onedl, the default) or the original
+# one (openmmlab; `make env-openmmlab` calls this script).
+#
 # Nearly all compile time is torch's headers, so they are precompiled (pch_cxx.sh):
 # about 5 minutes on 2 idle cores instead of about 25. On a machine with CUDA the same
 # command builds the CUDA ops; name the GPUs with TORCH_CUDA_ARCH_LIST.
@@ -12,6 +15,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 venv=${VENV:-.venv}
 py=$venv/bin/python
 log=$venv/install.log
+family=${FAMILY:-onedl}
+mmcv=mmcv
+if [[ $family == onedl ]]; then mmcv=onedl-mmcv; fi
 
 say() { printf 'env-ops: %s\n' "$*"; }
 
@@ -19,7 +25,7 @@ has_ops() { "$py" -c 'import mmcv.ops' >/dev/null 2>&1; }
 
 install() {
     "$py" -m pip --no-input install --retries 10 --progress-bar off \
-        -c requirements/constraints.txt "$@" >>"$log" 2>&1
+        -c "requirements/constraints-$family.txt" "$@" >>"$log" 2>&1
 }
 
 if has_ops; then
@@ -28,7 +34,7 @@ if has_ops; then
 fi
 if [[ -n ${WHEELHOUSE:-} ]]; then
     if install --force-reinstall --no-deps --no-index --find-links "$WHEELHOUSE" \
-        onedl-mmcv && has_ops; then
+        "$mmcv" && has_ops; then
         say "installed mmcv with compiled ops from $WHEELHOUSE"
         exit
     fi
@@ -58,7 +64,7 @@ say "compiling mmcv's ops with $MAX_JOBS jobs (5 to 25 minutes on 2 cores)"
 install setuptools wheel packaging ninja
 # No cache: a wheel built for one torch must not be taken for another later on.
 PATH=$PWD/$venv/bin:$PATH install --no-build-isolation --no-cache-dir --no-deps \
-    --force-reinstall --no-binary onedl-mmcv -v onedl-mmcv || {
+    --force-reinstall --no-binary "$mmcv" -v "$mmcv" || {
     tail -n 20 "$log"
     say "the build failed (the end of $log is above)"
     exit 1

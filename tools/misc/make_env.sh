@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Create an environment and install what the project needs, as pinned in requirements/.
 #
-#   make env [ENV=extras] [PYTHON=python3.11] [WHEELHOUSE=DIR] [TORCH_ARGS='--index-url URL']
+#   make env [ENV=extras|openmmlab] [PYTHON=python3.11] [WHEELHOUSE=DIR] [TORCH_ARGS='--index-url URL']
 #
 # Safe to interrupt and to repeat: the stamp .env-<hash of the pins> comes last.
 set -euo pipefail
@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 stamp=${1:?usage: make_env.sh STAMP}
 venv=${VENV:-.venv}
+family=${FAMILY:-onedl}
 py=$venv/bin/python
 log=$venv/install.log
 suitable='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'
@@ -31,7 +32,7 @@ find_python() {
 
 install() {
     "$py" -m pip --no-input install --retries 10 --progress-bar off \
-        -c requirements/constraints.txt "$@" >>"$log" 2>&1 || {
+        -c "requirements/constraints-$family.txt" "$@" >>"$log" 2>&1 || {
         tail -n 20 "$log" >&2
         say "pip failed (the end of $log is above); the same command goes on" >&2
         return 1
@@ -40,7 +41,13 @@ install() {
 
 has_ops() { "$py" -c 'import mmcv.ops' >/dev/null 2>&1; }
 
-install_family() {
+install_openmmlab() {
+    # mmseg 1.2.2 cannot be imported without mmcv's compiled ops, so mmcv comes with them.
+    install -r <(grep -v '^mmcv' requirements/openmmlab.txt)
+    tools/misc/build_mmcv_ops.sh
+}
+
+install_onedl() {
     local links=()
     if compgen -G "${WHEELHOUSE:-/nowhere}/onedl_mmcv-*.whl" >/dev/null; then
         links=(--find-links "$WHEELHOUSE")
@@ -68,8 +75,8 @@ say '2/5 installing torch (the largest download)'
 install pip setuptools wheel
 # shellcheck disable=SC2086  # several arguments on purpose
 install ${TORCH_ARGS:-} torch
-say '3/5 installing mmengine, mmcv, mmsegmentation and mmpretrain (OneDL forks)'
-install_family
+say "3/5 installing mmengine, mmcv, mmsegmentation and mmpretrain ($family)"
+"install_$family"
 say '4/5 installing what remains for running and testing'
 install -r requirements/runtime.txt -r requirements/tests.txt
 say '5/5 installing mmseg_wsss itself, editable'
