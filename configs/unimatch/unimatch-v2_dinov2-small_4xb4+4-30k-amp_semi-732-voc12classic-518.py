@@ -10,7 +10,6 @@ custom_imports = dict(
     imports=['mmseg_wsss', 'mmpretrain.models'], allow_failed_imports=False
 )
 crop_size = (518, 518)  # 37 patches of 14 pixels
-split = 'ImageSets/Segmentation/voc-classic_732'
 geometry = [
     dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
     dict(type='RandomCropPad', crop_size=crop_size),
@@ -42,7 +41,7 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        split=split,
+        split='ImageSets/Segmentation/voc-classic_732',
         labeled=dict(pipeline=labeled_pipeline),
         unlabeled=dict(pipeline=unlabeled_pipeline),
     )

@@ -7,7 +7,6 @@
 _base_ = '../strong_views.py'
 
 data_root = 'data/cityscapes'
-split = 'splits/cityscapes-cps_1_16'
 crop_size = (769, 769)
 batch_size = 4  # 2 + 2
 
@@ -67,7 +66,7 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        split=split,
+        split='splits/cityscapes-cps_1_16',
         labeled=dict(
             type='CityscapesDataset',
             data_root=data_root,

@@ -6,7 +6,6 @@
 _base_ = '../strong_views.py'
 
 data_root = 'data/coco'
-split = 'splits/coco-unimatch_1_32'
 crop_size = (513, 513)
 batch_size = 8  # 4 + 4
 
@@ -45,7 +44,7 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        split=split,
+        split='splits/coco-unimatch_1_32',
         labeled=dict(
             type='COCOObjectsDataset',
             data_root=data_root,

@@ -8,7 +8,6 @@
 _base_ = '../strong_views.py'
 
 data_root = 'data/VOCdevkit/VOC2012'
-split = 'ImageSets/Segmentation/voc-blended-cps_1_16'
 crop_size = (512, 512)
 batch_size = 8  # 4 + 4
 
@@ -72,7 +71,7 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        split=split,
+        split='ImageSets/Segmentation/voc-blended-cps_1_16',
         labeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,

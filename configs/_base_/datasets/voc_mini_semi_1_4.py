@@ -3,7 +3,6 @@
 _base_ = '../strong_views.py'
 
 data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
-split = 'ImageSets/Segmentation/semi_1_4'
 crop_size = (225, 225)
 batch_size = 8  # 4 + 4
 
@@ -63,7 +62,7 @@ train_dataloader = dict(
     sampler=dict(type='MultiSourceSampler', batch_size=batch_size, source_ratio=[1, 1]),
     dataset=dict(
         type='SemiDataset',
-        split=split,
+        split='ImageSets/Segmentation/semi_1_4',
         labeled=dict(
             type='PascalVOCDataset',
             data_root=data_root,

@@ -63,8 +63,8 @@ def write_data(name: str, split: str) -> None:
 def test_a_batch(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cfg = Config.fromfile(ROOT / f'configs/_base_/datasets/{name}.py')
-    write_data(name, cfg.split)
-    assert Path(cfg.split).name in PUBLISHED
+    write_data(name, cfg.train_dataloader.dataset.split)
+    assert Path(cfg.train_dataloader.dataset.split).name in PUBLISHED
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     assert loader.dataset.cumulative_sizes == [2, 6]
