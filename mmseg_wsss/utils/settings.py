@@ -19,7 +19,7 @@ RULES: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     'below': ('below', operator.lt),
 }
 # Rules of a sequence as a whole.
-SEQUENCE_RULES = ('min_length', 'ascending')
+SEQUENCE_RULES = ('length', 'min_length', 'ascending')
 
 
 def setting(default: Any = MISSING, **rules: Any) -> Any:
@@ -30,7 +30,7 @@ def setting(default: Any = MISSING, **rules: Any) -> Any:
             required.
         **rules: ``at_least``, ``above``, ``at_most`` and ``below`` limit a number,
             ``choices`` lists the allowed values; a sequence is checked item by item.
-            ``min_length`` is the least length of a sequence, and ``ascending=True``
+            ``length`` and ``min_length`` limit the length of a sequence, and ``ascending=True``
             requires one that does not descend.
 
     Raises:
@@ -142,6 +142,8 @@ def _check_rules(rules: Mapping[str, Any], value: Any, where: str) -> None:
     of_items = {name: limit for name, limit in rules.items() if name in RULES}
     for i, item in enumerate(value):
         _check_rules(of_items, item, f'{where}[{i}]')
+    if len(value) != rules.get('length', len(value)):
+        raise ValueError(f'{where} must have {rules["length"]} items, got {value!r}')
     if len(value) < rules.get('min_length', 0):
         raise ValueError(
             f'{where} must have at least {rules["min_length"]} items, got {value!r}'

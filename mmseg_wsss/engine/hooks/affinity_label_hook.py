@@ -1,28 +1,28 @@
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_wsss.models.utils import unwrap
 from mmseg_wsss.registry import HOOKS
+from mmseg_wsss.utils.settings import check_value
+
+from .phase_hook import PhaseHook
 
 
 @HOOKS.register_module()
-class AffinityLabelHook(Hook):
-    """Let AFA's pseudo-labels follow the learnt affinity from some iteration on.
+class AffinityLabelHook(PhaseHook):
+    """Spread AFA's pseudo-labels along the learnt affinity from some iteration on.
 
-    Sets ``segmentor.use_affinity``. Nothing has to be saved: it follows from the
-    iteration.
+    Sets ``segmentor.use_affinity``. Source: Ru et al., "Learning Affinity from
+    Attention", released code; https://arxiv.org/abs/2203.02664.
 
     Args:
         begin: First iteration with the random walk.
     """
 
+    phase = 'use_affinity'
+
     def __init__(self, begin: int) -> None:
-        if begin < 0:
-            raise ValueError(f'begin must not be negative, got {begin}')
+        check_value('begin', begin, at_least=0)
         self.begin = begin
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
-    ) -> None:
-        """Tell the segmentor whether this iteration uses the affinity."""
-        unwrap(runner.model).use_affinity = runner.iter >= self.begin
+    def value(self, runner: Runner) -> bool:
+        """Return whether the labels of the present iteration use the affinity."""
+        return runner.iter >= self.begin

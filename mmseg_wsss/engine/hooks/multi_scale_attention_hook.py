@@ -1,28 +1,27 @@
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_wsss.models.utils import unwrap
 from mmseg_wsss.registry import HOOKS
+from mmseg_wsss.utils.settings import check_value
+
+from .phase_hook import PhaseHook
 
 
 @HOOKS.register_module()
-class MultiScaleAttentionHook(Hook):
-    """Switch RCM + MAM's second module on from some iteration on.
+class MultiScaleAttentionHook(PhaseHook):
+    """Switch the multi-scale attentive module of RCM + MAM on from some iteration on.
 
-    Sets ``segmentor.use_mam``. Nothing has to be saved: it follows from the iteration.
-    Source: rcm_mam.md, section 8, the single run.
+    Sets ``segmentor.use_mam``, which is read if both modules have a weight above 0.
 
     Args:
         begin: First iteration with the multi-scale attentive loss.
     """
 
+    phase = 'use_mam'
+
     def __init__(self, begin: int) -> None:
-        if begin < 0:
-            raise ValueError(f'begin must not be negative, got {begin}')
+        check_value('begin', begin, at_least=0)
         self.begin = begin
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
-    ) -> None:
-        """Tell the segmentor whether this iteration has the second module."""
-        unwrap(runner.model).use_mam = runner.iter >= self.begin
+    def value(self, runner: Runner) -> bool:
+        """Return whether the present iteration has the multi-scale attentive loss."""
+        return runner.iter >= self.begin

@@ -1,27 +1,27 @@
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_wsss.models.utils import unwrap
 from mmseg_wsss.registry import HOOKS
+from mmseg_wsss.utils.settings import check_value
+
+from .phase_hook import PhaseHook
 
 
 @HOOKS.register_module()
-class WeakWarmupHook(Hook):
+class WeakWarmupHook(PhaseHook):
     """Train the classifier alone during the first iterations.
 
-    Sets ``segmentor.warmup``. Nothing has to be saved: it follows from the iteration.
+    Sets ``segmentor.warmup``.
 
     Args:
-        iters: Number of iterations of the warm-up.
+        iters: Number of iterations of the warm-up; 0 for none.
     """
 
+    phase = 'warmup'
+
     def __init__(self, iters: int) -> None:
-        if iters < 0:
-            raise ValueError(f'iters must not be negative, got {iters}')
+        check_value('iters', iters, at_least=0)
         self.iters = iters
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
-    ) -> None:
-        """Tell the segmentor whether this iteration belongs to the warm-up."""
-        unwrap(runner.model).warmup = runner.iter < self.iters
+    def value(self, runner: Runner) -> bool:
+        """Return whether the present iteration belongs to the warm-up."""
+        return runner.iter < self.iters

@@ -2,6 +2,8 @@
 
 from .affinity import affinity_labels
 from .cam import (
+    MERGES,
+    NORMALIZATIONS,
     background_score,
     box_mask,
     cam_to_label,
@@ -18,14 +20,17 @@ from .tagged import (
     strongest_labels,
     tagged_probs,
 )
-from .tags import present_classes, tag_filter
+from .tags import hard_label, present_classes, tag_filter
 
 __all__ = [
+    'MERGES',
+    'NORMALIZATIONS',
     'affinity_labels',
     'all_channels',
     'background_score',
     'box_mask',
     'cam_to_label',
+    'hard_label',
     'leave_one_out',
     'merge_backgrounds',
     'merge_cams',

@@ -50,3 +50,18 @@ def tag_filter(prob: Tensor, tags: Tensor) -> Tensor:
         )
     present = present_classes(tags, background=channels > classes)
     return prob * present[:, :, None, None].to(prob.dtype)
+
+
+def hard_label(prob: Tensor, tags: Tensor) -> Tensor:
+    """Return the class of highest score of each pixel.
+
+    Args:
+        prob: Scores (N, C, H, W), 0 for absent classes; channel 0 is the background
+            where C = K + 1.
+        tags: Image tags (N, K) in {0, 1}.
+
+    Returns:
+        Label (N, H, W) int64; 255 in images without any class or background.
+    """
+    present = present_classes(tags, background=prob.shape[1] > tags.shape[1])
+    return prob.argmax(1).masked_fill(~present.any(1)[:, None, None], 255)

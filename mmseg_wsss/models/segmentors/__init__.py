@@ -13,18 +13,21 @@ from .semi import (
 from .weak import (
     AFA,
     ASDT,
+    CAM,
     RCMMAM,
     RRM,
     TSCD,
     AffinityNet,
     CAMSeg,
     IRNet,
-    WSSSBase,
+    WeakClassifier,
+    WeakSegmentor,
 )
 
 __all__ = [
     'AFA',
     'ASDT',
+    'CAM',
     'CPS',
     'MKD',
     'RCMMAM',
@@ -39,5 +42,6 @@ __all__ = [
     'SupervisedSegmentor',
     'UniMatch',
     'UniMatchV2',
-    'WSSSBase',
+    'WeakClassifier',
+    'WeakSegmentor',
 ]

@@ -17,7 +17,7 @@ from .pixel_pairs import (
 from .precision import at_least_float32
 from .prototype_memory import PrototypeMemory
 from .pwm import pwm_signal
-from .resize import resize, resize_labels, scaled_size
+from .resize import rescale, resize, resize_labels, scaled_size
 from .resized_features import (
     interpolation_matrices,
     inverse_length,
@@ -53,6 +53,7 @@ __all__ = [
     'pwm_signal',
     'read_state_dict',
     'require_ops',
+    'rescale',
     'resize',
     'resize_labels',
     'resized_squares',

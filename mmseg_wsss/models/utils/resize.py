@@ -58,6 +58,20 @@ def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
     return resized[:, 0].to(labels.dtype)
 
 
+def rescale(img: Tensor, scale: float, align_corners: bool = False) -> Tensor:
+    """Resize images by a factor (bilinear), sides rounded down.
+
+    Args:
+        img: Images (N, C, H, W) of any floating type, which the result has too.
+        scale: Factor of both sides.
+        align_corners: See :func:`torch.nn.functional.interpolate`.
+    """
+    if scale == 1:
+        return img
+    size = scaled_size(img.shape[2:], scale)
+    return F.interpolate(img, size, mode='bilinear', align_corners=align_corners)
+
+
 def scaled_size(size: Sequence[int], scale: float) -> tuple[int, ...]:
     """Return sides times ``scale``, rounded down, at least 1.
 

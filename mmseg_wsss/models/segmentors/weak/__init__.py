@@ -3,21 +3,30 @@
 from .afa import AFA
 from .affinity_net import AffinityNet
 from .asdt import ASDT
+from .base_classifier import WeakClassifier
+from .base_segmentor import WeakSegmentor
+from .cam import CAM
 from .cam_seg import CAMSeg
+from .inference_context import InferenceContext
 from .irnet import IRNet
 from .rcm_mam import RCMMAM
 from .rrm import RRM
+from .samples import denormalize, stack_tags
 from .tscd import TSCD
-from .wsss_base import WSSSBase
 
 __all__ = [
     'AFA',
     'ASDT',
+    'CAM',
     'RCMMAM',
     'RRM',
     'TSCD',
     'AffinityNet',
     'CAMSeg',
     'IRNet',
-    'WSSSBase',
+    'InferenceContext',
+    'WeakClassifier',
+    'WeakSegmentor',
+    'denormalize',
+    'stack_tags',
 ]

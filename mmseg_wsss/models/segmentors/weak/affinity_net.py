@@ -1,49 +1,58 @@
-"""AffinityNet: seeds that spread along learnt affinities of pixels."""
+"""AffinityNet (PSA): seeds spread along learnt affinities of pixels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value
 
-from ...pseudo_labels import (
-    affinity_labels,
-    background_score,
-    merge_cams,
-    normalize_cam,
-    present_classes,
-)
-from ...utils import pair_affinity, resize_labels
+from ...cam import Feats
+from ...pseudo_labels import background_score, merge_cams, present_classes
+from ...utils import Phase, pair_affinity, resize_labels, valid_maps
+from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
-from .wsss_base import PseudoLabel, WSSSBase
+from .pseudo_label_export import PseudoLabel, Sources
+from .samples import (
+    check_background,
+    denormalize,
+    label_ratios,
+    stack_tags,
+    zero_loss,
+)
+from .sure_regions import SureRegions, label_of_files, own_cam, seed_of
 
 
 @MODELS.register_module()
-class AffinityNet(WSSSBase):
+class AffinityNet(WeakClassifier):
     """Affinities of near pixels, learnt from the sure regions of seeds (PSA).
 
-    ``L = L_cls + L_aff`` (rcm_mam.md, section 11; Ahn and Kwak, CVPR 2018). The label
-    of L_aff is ``pseudo_label`` of a data sample where ``LoadPseudoLabel`` gave it one,
-    as in the pipeline of several stages (where ``loss_cls`` has the weight 0), else
-    :func:`affinity_labels` of the network's own CAM. Seeds likewise: the soft map
-    ``cam_seed`` of a data sample, else the CAM. The decode head idles.
+    ``L = L_cls + L_aff``. The label of ``L_aff`` is ``pseudo_label`` of the data
+    samples, if ``LoadPseudoLabel`` loads one, as in the pipeline of several stages
+    (in which ``loss_cls`` has the weight 0); otherwise the sure regions of the
+    network's CAM, see :class:`.SureRegions`. Seeds of the random walk likewise: the
+    soft map ``cam_seed`` of a data sample, or the CAM. Source: Ahn and Kwak, "Learning
+    Pixel-level Semantic Affinity with Image-level Supervision for Weakly Supervised
+    Semantic Segmentation", https://arxiv.org/abs/1803.10464.
 
     Args:
         affinity_head: Config of the head that gives features to compare.
         loss_affinity: Config of the loss, called with (affinity, label, radius).
-        walk: Config of the refiner; :class:`RandomWalk` by default. Its radius is that
-            of the loss.
+        walk: Config of the random walk; :class:`.RandomWalk` by default. Its radius is
+            the radius of the loss.
         crf: Config of the CRF, of labels and of the result.
-        alphas: Powers la and ha of the background in :func:`affinity_labels`.
-        walk_alpha: Power of the background score that takes part in the walk.
+        alphas: Powers la and ha of the background, see :func:`.affinity_labels`.
+        walk_alpha: Power of the background score in the walk.
         crf_iters: Iterations of the CRF on the result; 0 leaves it out.
-        **kwargs: Arguments of :class:`WSSSBase`; the decode head has a background.
+        **kwargs: Arguments of :class:`WeakClassifier`.
 
     Raises:
-        ValueError: If there is no background class.
+        ValueError: If there is no background class, or a setting is out of range.
     """
+
+    warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
 
     def __init__(
         self,
@@ -58,80 +67,55 @@ class AffinityNet(WSSSBase):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        if not self.has_background:
-            raise ValueError(
-                f'AffinityNet tells objects from the background: decode_head needs '
-                f'{self.cam_head.num_classes + 1} classes, got {self.num_classes}'
-            )
+        check_background(self)
+        check_value('walk_alpha', walk_alpha, above=0)
         head = {'type': 'PixelAffinityHead', **(affinity_head or {})}
         self.affinity_head = MODELS.build(head)
         self.loss_affinity = MODELS.build(loss_affinity or {'type': 'PairAffinityLoss'})
         self.walk = MODELS.build({'type': 'RandomWalk', **(walk or {})})
-        crf = {'type': 'DenseCRF', **(crf or {})}
-        self.crf = MODELS.build(crf)
-        self.last_crf = MODELS.build({**crf, 'num_iters': crf_iters})
-        self.alphas = tuple(alphas)
+        self.regions = SureRegions(crf, alphas, crf_iters)
         self.walk_alpha = walk_alpha
         self.crf_iters = crf_iters
 
-    def segmentation_losses(
-        self,
-        inputs: Tensor,
-        feats: Sequence[Tensor],
-        tags: Tensor,
-        data_samples: list,
-    ) -> dict[str, Tensor]:
-        """Loss of the affinities."""
-        valid = self.valid(data_samples, inputs)
-        if 'pseudo_label' in data_samples[0]:
-            label = torch.cat([s.pseudo_label.data for s in data_samples])
-        else:
-            label = self.own_label(inputs, feats, tags, valid)
-        label = label.masked_fill(~valid, 255)
-        return {
-            'loss_idle': self.idle_loss(),
-            **self.relation_losses(feats, label),
-            'ratio_sure': self.label_shares(label, valid)['ratio_labeled'],
-        }
+    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Compute the losses of the classifier and of the affinities.
 
-    def relation_losses(
-        self, feats: Sequence[Tensor], label: Tensor
-    ) -> dict[str, Tensor]:
-        """Losses of the relations of pixels on sure regions (N, H, W)."""
+        Args:
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples with ``gt_tags``, and perhaps
+                ``pseudo_label``.
+        """
+        tags = stack_tags(data_samples)
+        feats = self.extract_feat(inputs)
+        losses = self.classification_losses(feats, tags)
+        if self.warmup:
+            return losses | {'loss_idle': zero_loss(self.parameters())}
+
+        valid = valid_maps(data_samples, inputs)
+        label = label_of_files(data_samples)
+        if label is None:
+            cam = own_cam(self, self.train_cam, inputs, feats)
+            img = denormalize(inputs, self.data_preprocessor)
+            label = self.regions.label(cam, tags, img, valid)
+        label = label.masked_fill(~valid, 255)
         affinity = self.affinity(feats)
         small = resize_labels(label, affinity.shape[2:])
-        return {'loss_affinity': self.loss_affinity(affinity, small, self.walk.radius)}
+        losses['loss_affinity'] = self.loss_affinity(affinity, small, self.walk.radius)
+        losses['ratio_sure'] = label_ratios(label, valid)['ratio_labeled']
+        return losses
 
-    def affinity(self, feats: Sequence[Tensor]) -> Tensor:
-        """Affinities (N, P, h, w) of near pixels, see :func:`pair_affinity`."""
+    def affinity(self, feats: Feats) -> Tensor:
+        """Compute affinities (N, P, h, w) of near pixels, see :func:`.pair_affinity`."""
         return pair_affinity(self.affinity_head(feats), self.walk.radius)
 
-    @torch.no_grad()
-    @torch.compiler.disable
-    def own_label(
-        self, inputs: Tensor, feats: Sequence[Tensor], tags: Tensor, valid: Tensor
-    ) -> Tensor:
-        """Sure regions (N, H, W) of the network's own CAM."""
-        options = {'scales': (1.0,), **(self.train_cfg or {}).get('cam', {})}
-        feats = [feat.detach() for feat in feats]
-        size = inputs.shape[2:]
-        cam = self.multi_scale_cam(inputs, size=size, feats=feats, **options)
-        # Not finite weights shall stop the training by a loss, not inside the CRF.
-        cam = cam.nan_to_num(0.0, 0.0, 0.0) * valid[:, None]
-        img = self.denormalize(inputs)
-        return affinity_labels(
-            normalize_cam(cam, tags), tags, img, self.crf, self.alphas
-        )
-
-    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
-        """The seed, and what the walk makes of it."""
+    def pseudo_sources(self) -> Sources:
+        """Return ``cam``, ``prediction`` and ``affinity``."""
         return super().pseudo_sources() | {'affinity': self.label_from_walk}
 
     def label_from_walk(self, context: InferenceContext) -> PseudoLabel:
-        """Dense label: the seed after the random walk and the CRF."""
-        cam = context.cam if context.cam_seed is None else context.cam_seed
+        """Spread the seed by the random walk, and refine the result by the CRF."""
         affinity = self.affinity(context.feats)
-        small = merge_cams([cam], affinity.shape[2:])
+        small = merge_cams([seed_of(context)], affinity.shape[2:])
         scores = torch.cat([background_score(small, self.walk_alpha), small], 1)
         present = present_classes(context.tags)[0]
         walked = torch.zeros_like(scores)
@@ -139,5 +123,5 @@ class AffinityNet(WSSSBase):
         prob = context.resize(walked)
         prob = prob / prob.sum(1, keepdim=True).clamp(min=1e-5)
         if self.crf_iters:
-            prob = self.last_crf(context.img, prob, class_mask=present[None])
+            prob = self.regions.last_crf(context.img, prob, class_mask=present[None])
         return prob.argmax(1), prob

@@ -1,59 +1,101 @@
-"""ASDT: alternate self-dual teaching (Zhang et al., TIP 2024; asdt.md)."""
+"""ASDT: alternate self-dual teaching."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value, setting
 
+from ...cam import MultiScaleCAM
 from ...losses import soft_cross_entropy, valid_cross_entropy
-from ...pseudo_labels import present_classes, tag_filter
+from ...pseudo_labels import hard_label, present_classes, tag_filter
+from ...utils import Phase, valid_maps
+from .base_segmentor import WeakSegmentor
+from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
-from .rrm import RRM
-from .wsss_base import PseudoLabel
+from .pseudo_label_export import PseudoLabel, Sources
+from .reliable_label import ReliableLabeler
+from .samples import denormalize, label_ratios, stack_tags
+from .settings import SegmentorTestCfg
 
-FUSIONS = ('max', 'mean', 'student', 'teacher')
+CRF_B = {
+    'type': 'DenseCRF',
+    'bilateral_sxy': 83.0,
+    'bilateral_srgb': 5.0,
+    'bilateral_compat': 4.0,
+}
+
+
+@dataclass(frozen=True)
+class ASDTTestCfg(SegmentorTestCfg):
+    """Settings of ``test_cfg`` of :class:`ASDT`."""
+
+    fuse: str = setting('max', choices=('max', 'mean', 'student', 'teacher'))
 
 
 @MODELS.register_module()
-class ASDT(RRM):
+class ASDT(WeakSegmentor):
     """Two teachers and a student on one backbone, without EMA or frozen copies.
 
-    Teacher A is the classifier: its refined CAMs give a sparse label ``L_A``. Teacher B
-    (``teacher_head``) is trained on ``L_A``, and its CRF-refined output is a dense
-    label ``L_B``. The student (``decode_head``) learns from A, and from B while the
-    pulse-width modulated signal ``pwm_high`` is high (``PWMDistillationHook``)::
+    Teacher A is the classifier: its CAMs give the sparse label ``L_A``, see
+    :class:`.ReliableLabeler`. Teacher B (``teacher_head``, output S1) is trained on
+    ``L_A``, and its CRF-refined output is the dense label ``L_B``. The student
+    (``decode_head``, output S2) is supervised by A, and by B while the pulse-width
+    modulated signal ``pwm_high`` is high (``PWMDistillationHook``)::
 
         L = L_cls + beta [L_ce(S1, L_A) + L_den(S1; L_A)] + (1 - beta) L_stu
         low:  L_stu = L_ce(S2, L_A) + L_den(S2; L_A)
         high: L_stu = w_pgt CE(S2, L_B) + L_den(S2; L_A)
 
+    Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternative
+    Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
+
     Args:
         teacher_head: Config of teacher B's decode head.
+        crf: Config of the CRF of the sparse label.
+        reliable: Settings of :class:`.ReliableThresholds`.
+        alphas: Powers of the weak and the strong background score.
+        loss_seg: Config of the loss on the sparse label, called with (logits, label).
+        dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         crf_b: Config of the CRF of the dense label.
         branch_weights: Weights of teacher B's and of the student's losses,
             (beta, 1 - beta) in the formula.
         distill_weight: ``w_pgt``.
         distill_mode: ``'hard'`` trains on the argmax of the refined output, ``'soft'``
             on the refined probabilities.
-        distill_keep_dense: Whether the dense energy stays on in high phases.
+        distill_keep_dense: Whether the student's dense energy stays on while the
+            signal is high.
         tag_filter: Whether ``L_B`` and exported masks are limited to tagged classes.
         crf_guide: ``'crop'``, or ``'resized_full'`` for the guide of the released code:
             the whole original image, resized to the crop and so not aligned with it.
-        test_cfg: ``fuse`` is how both heads are joined: ``'max'`` of their
-            probabilities, not renormalized (as released), ``'mean'``, ``'student'`` or
+        train_cfg: ``cam`` is by default the mean over the scales 1, 0.5, 1.5 and 2,
+            with dropout, as released.
+        test_cfg: See :class:`.TestCfg`, and ``fuse``: ``'max'`` of the probabilities of
+            both heads, not renormalized (as released), ``'mean'``, ``'student'`` or
             ``'teacher'``.
-        **kwargs: Arguments of :class:`RRM`.
+        **kwargs: Arguments of :class:`WeakSegmentor`.
     """
+
+    pwm_high = Phase("dict(type='PWMDistillationHook')")
+    default_train_cam = MultiScaleCAM(scales=(1.0, 0.5, 1.5, 2.0), dropout=True)
+    test_cfg_class = ASDTTestCfg
+    test_settings: ASDTTestCfg
 
     def __init__(
         self,
         *args: Any,
         teacher_head: dict,
+        crf: dict | None = None,
+        reliable: dict | None = None,
+        alphas: Sequence[float] = (4.0, 32.0),
+        loss_seg: dict | None = None,
+        dense_energy: dict | None = None,
         crf_b: dict | None = None,
-        branch_weights: tuple[float, float] = (0.5, 0.5),
+        branch_weights: Sequence[float] = (0.5, 0.5),
         distill_weight: float = 0.1,
         distill_mode: str = 'hard',
         distill_keep_dense: bool = True,
@@ -62,10 +104,18 @@ class ASDT(RRM):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        _check('distill_mode', distill_mode, ('hard', 'soft'))
-        _check('crf_guide', crf_guide, ('crop', 'resized_full'))
-        self.fuse = (self.test_cfg or {}).get('fuse', 'max')
-        _check('test_cfg.fuse', self.fuse, FUSIONS)
+        check_value(
+            'branch_weights', branch_weights, at_least=0, length=2
+        )
+        check_value('distill_weight', distill_weight, at_least=0)
+        check_value('distill_mode', distill_mode, choices=('hard', 'soft'))
+        check_value('crf_guide', crf_guide, choices=('crop', 'resized_full'))
+        self.labeler = ReliableLabeler(crf, reliable, alphas, self.has_background)
+        self.loss_seg = MODELS.build(
+            loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 2.0}
+        )
+        self.dense_energy = build_dense_energy(dense_energy)
+        self.fuse = self.test_settings.fuse
         self.teacher_head = MODELS.build(teacher_head)
         self.crf_b = MODELS.build(crf_b or CRF_B)
         self.branch_weights = tuple(branch_weights)
@@ -74,55 +124,75 @@ class ASDT(RRM):
         self.distill_keep_dense = distill_keep_dense
         self.tag_filter = tag_filter
         self.crf_guide = crf_guide
-        self.pwm_high = False  # set by PWMDistillationHook
 
-    def segmentation_losses(
-        self,
-        inputs: Tensor,
-        feats: Sequence[Tensor],
-        tags: Tensor,
-        data_samples: list,
-    ) -> dict[str, Tensor]:
-        """Losses of teacher B and of the student."""
+    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Compute the losses of the classifier, of teacher B and of the student.
+
+        Args:
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples with ``gt_tags``.
+        """
+        tags = stack_tags(data_samples)
+        feats = self.extract_feat(inputs)
+        losses = {'loss_cls': self.loss_cls(self.cam_head(feats), tags)}
+        if self.warmup:
+            return losses | self.idle_loss()
+
         teacher = self.upsample(self.teacher_head(feats), inputs)
         coarse = self.decode_head(feats)
         student = self.upsample(coarse, inputs)
-        img, valid = self.denormalize(inputs), self.valid(data_samples, inputs)
-        label_a = self.sparse_label(inputs, feats, tags, img, valid)
-        dense_b, dense_s = self.dense_losses([teacher, student], img, valid, label_a)
+        img = denormalize(inputs, self.data_preprocessor)
+        valid = valid_maps(data_samples, inputs)
+        cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
+        label_a = self.labeler.sparse_label(cam, tags, img, valid)
 
-        label = label_a
+        dense_b, dense_s = teacher.sum() * 0.0, student.sum() * 0.0
+        if self.dense_energy is not None:
+            heads = [teacher, student]
+            dense_b, dense_s = self.dense_energy(heads, img, valid, label_a)
         if self.pwm_high:
-            guide = self.dense_label_guide(img, data_samples)
-            prob_b = teacher.detach().softmax(1).nan_to_num(0.0)  # a loss will tell
-            prob_b = self.dense_label(prob_b, tags, guide)
-            label = self.label_of(prob_b, tags).masked_fill(~valid, 255)
-            if self.distill_mode == 'soft':
-                ce_student = soft_cross_entropy(student, prob_b, label != 255)
-            else:
-                ce_student = valid_cross_entropy(student, label)
-            ce_student = self.distill_weight * ce_student
+            guide = self.crf_guide_of(img, data_samples)
+            # Probabilities that are not finite show in a loss.
+            prob = teacher.detach().softmax(1).nan_to_num(0.0)
+            prob_b = self.refine_teacher_b(prob, tags, guide)
+            label = self.label_b(prob_b, tags).masked_fill(~valid, 255)
+            ce_student = self.distill_weight * self.distill(student, prob_b, label)
             dense_s = dense_s * float(self.distill_keep_dense)
         else:
+            label = label_a
             ce_student = self.loss_seg(student, label)
 
         weight_b, weight_s = self.branch_weights
-        losses = {
+        losses |= {
             'loss_teacher_ce': weight_b * self.loss_seg(teacher, label_a),
             'loss_teacher_dense': weight_b * dense_b,
             'loss_student_ce': weight_s * ce_student,
             'loss_student_dense': weight_s * dense_s,
             'pwm': inputs.new_tensor(float(self.pwm_high)),
         }
-        losses |= self.mmseg_head_losses(feats, coarse, label)
-        return losses | self.label_shares(label_a, valid)
+        losses |= self.other_head_losses(feats, coarse, label)
+        return losses | label_ratios(label_a, valid)
+
+    def distill(self, logits: Tensor, prob_b: Tensor, label_b: Tensor) -> Tensor:
+        """Compute the cross entropy of the student against teacher B.
+
+        Args:
+            logits: Logits (N, C, H, W) of the student.
+            prob_b: Refined probabilities (N, C, H, W) of teacher B.
+            label_b: Their label (N, H, W), 255 in padding.
+        """
+        if self.distill_mode == 'soft':
+            return soft_cross_entropy(logits, prob_b, label_b != 255)
+        return valid_cross_entropy(logits, label_b)
 
     @torch.no_grad()
     @torch.compiler.disable
-    def dense_label(self, prob: Tensor, tags: Tensor | None, img: Tensor) -> Tensor:
-        """CRF marginals (N, C, H, W) of teacher B's probabilities, no gradient.
+    def refine_teacher_b(
+        self, prob: Tensor, tags: Tensor | None, img: Tensor
+    ) -> Tensor:
+        """Refine teacher B's probabilities (N, C, H, W) by the CRF, without gradient.
 
-        Without ``tag_filter`` the tags are not looked at and may be None.
+        Tags (N, K) are used with ``tag_filter`` only.
         """
         present = None
         if self.tag_filter and tags is not None:
@@ -130,14 +200,14 @@ class ASDT(RRM):
             prob = tag_filter(prob, tags)
         return self.crf_b(img, prob, class_mask=present)
 
-    def label_of(self, prob: Tensor, tags: Tensor | None) -> Tensor:
-        """Label (N, H, W) of the CRF marginals of :meth:`dense_label`."""
+    def label_b(self, prob: Tensor, tags: Tensor | None) -> Tensor:
+        """Return the label (N, H, W) of refined probabilities."""
         if self.tag_filter and tags is not None:
-            return self.hard_label(prob, tags)
+            return hard_label(prob, tags)
         return prob.argmax(1)
 
-    def dense_label_guide(self, img: Tensor, data_samples: list) -> Tensor:
-        """Image that guides the CRF of the dense label."""
+    def crf_guide_of(self, img: Tensor, data_samples: list) -> Tensor:
+        """Return the images that guide the CRF of the dense label."""
         if self.crf_guide == 'crop':
             return img
         missing = [s.img_path for s in data_samples if 'full_img' not in s]
@@ -148,8 +218,8 @@ class ASDT(RRM):
             )
         return torch.stack([s.full_img.data for s in data_samples]).to(img)
 
-    def encode_probs(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Joined probabilities of both heads; their sum may exceed 1 for ``'max'``."""
+    def encode_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Fuse the probabilities of both heads; ``'max'`` may sum to more than 1."""
         feats = self.extract_feat(inputs)
         logits = []
         if self.fuse != 'student':
@@ -162,44 +232,42 @@ class ASDT(RRM):
         return probs.mean(0) if self.fuse == 'mean' else probs.amax(0)
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Logarithm of the joined probabilities, which mmseg treats as logits."""
+        """Compute the logarithm of the fused probabilities, mmseg's logits."""
         tiny = torch.finfo(torch.float32).tiny
-        return self.encode_probs(inputs, batch_img_metas).clamp(min=tiny).log()
+        return self.encode_prob(inputs, batch_img_metas).clamp(min=tiny).log()
 
-    def probs_of(self, logits: Tensor) -> Tensor:
-        """Joined probabilities of their logarithm."""
+    def logits_to_prob(self, logits: Tensor) -> Tensor:
+        """Convert the logarithm of fused probabilities back."""
         return logits.float().exp()
 
-    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
-        """Teacher A's sources, teacher B's dense label and the joined mask."""
+    def pseudo_sources(self) -> Sources:
+        """Return the sources of both teachers and of the fused prediction."""
         return super().pseudo_sources() | {
+            'cam_crf': self.label_from_cam_crf,
+            'teacher_a': self.label_from_teacher_a,
             'teacher_b': self.label_from_teacher_b,
             'fused': self.label_from_fusion,
         }
 
+    def label_from_cam_crf(self, context: InferenceContext) -> PseudoLabel:
+        """Take the strongest class of the CRF-refined CAM with the weak background."""
+        _, low = self.labeler(context.cam, context.tags, context.img)
+        return hard_label(low, context.tags), low
+
+    def label_from_teacher_a(self, context: InferenceContext) -> PseudoLabel:
+        """Compute the sparse label, as in training."""
+        return self.labeler(context.cam, context.tags, context.img)
+
     def label_from_teacher_b(self, context: InferenceContext) -> PseudoLabel:
-        """CRF-refined output of teacher B."""
+        """Refine the output of teacher B by the CRF."""
         logits = self.upsample(self.teacher_head(context.feats), context.inputs)
         return self._refined(context, context.resize(logits.softmax(1)))
 
     def label_from_fusion(self, context: InferenceContext) -> PseudoLabel:
-        """CRF-refined joined output: the pseudo-mask for retraining."""
+        """Refine the fused prediction by the CRF: the mask for retraining."""
         return self._refined(context, context.prob)
 
     def _refined(self, context: InferenceContext, prob: Tensor) -> PseudoLabel:
         tags = context.tags if self.tag_filter else None
-        prob = self.dense_label(prob, tags, context.img)
-        return self.label_of(prob, tags), prob
-
-
-CRF_B = {
-    'type': 'DenseCRF',
-    'bilateral_sxy': 83.0,
-    'bilateral_srgb': 5.0,
-    'bilateral_compat': 4.0,
-}
-
-
-def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f'{name} must be one of {allowed}, got {value!r}')
+        prob = self.refine_teacher_b(prob, tags, context.img)
+        return self.label_b(prob, tags), prob

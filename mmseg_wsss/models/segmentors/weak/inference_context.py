@@ -1,30 +1,46 @@
-"""One image at its original size, with what pseudo-labels are made of."""
+"""One image at its original size, with the inputs of pseudo-labels."""
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...pseudo_labels import normalize_cam
+from .samples import denormalize, stack_tags
 
-if TYPE_CHECKING:
-    from .wsss_base import WSSSBase
+
+class InferenceNetwork(Protocol):
+    """Network that :class:`InferenceContext` runs, as both bases of the methods."""
+
+    data_preprocessor: nn.Module
+    cam_normalization: str
+
+    def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
+        """Extract the features of the backbone and neck."""
+
+    def extract_cam(self, inputs: Tensor, size: Sequence[int]) -> Tensor:
+        """Extract the CAM (N, K, *size) by the settings of ``test_cfg``."""
+
+    def predict_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Predict probabilities (N, C, H, W), sliding if ``test_cfg`` says so."""
 
 
 class InferenceContext:
-    """A test image whose CAM, features and probabilities are computed on demand.
+    """A test image with its CAM, features and probabilities, computed on demand.
 
     Args:
         model: Segmentor.
         inputs: Normalized image (1, 3, h, w), possibly padded right and below.
-        data_sample: Data sample with ``ori_shape`` and ``img_shape``; with ``gt_tags``,
-            unless nothing asks for tags; and with a soft map ``cam_seed`` (C, ...), if
+        data_sample: Data sample with ``ori_shape`` and ``img_shape``; with ``gt_tags``
+            if a pseudo-label needs tags; and with a soft map ``cam_seed`` (C, ...) if
             another method made one.
     """
 
-    def __init__(self, model: 'WSSSBase', inputs: Tensor, data_sample: Any) -> None:
+    def __init__(
+        self, model: InferenceNetwork, inputs: Tensor, data_sample: Any
+    ) -> None:
         meta = data_sample.metainfo
         height, width = meta.get('img_shape', inputs.shape[2:])[:2]
         self.model = model
@@ -34,11 +50,11 @@ class InferenceContext:
 
     @cached_property
     def tags(self) -> Tensor:
-        """Tags (1, K); an error where the data sample has none."""
-        return self.model.tags([self.data_sample]).to(self.inputs)
+        """Tags (1, K); a KeyError if the data sample has none."""
+        return stack_tags([self.data_sample]).to(self.inputs)
 
     def resize(self, maps: Tensor) -> Tensor:
-        """Maps (1, C, ...) at the original size (1, C, H, W)."""
+        """Resize maps (1, C, ...) to the original size (1, C, H, W)."""
         if tuple(maps.shape[2:]) == self.size:
             return maps.float()
         return F.interpolate(
@@ -48,7 +64,7 @@ class InferenceContext:
     @cached_property
     def img(self) -> Tensor:
         """Colors (1, 3, H, W) in 0..255, the guide of refiners."""
-        return self.resize(self.model.denormalize(self.inputs))
+        return self.resize(denormalize(self.inputs, self.model.data_preprocessor))
 
     @cached_property
     def feats(self) -> Sequence[Tensor]:
@@ -58,8 +74,7 @@ class InferenceContext:
     @cached_property
     def cam(self) -> Tensor:
         """CAM (1, K, H, W) in [0, 1], 0 for absent tags."""
-        options = self.model.test_cfg.get('cam', {})
-        cam = self.model.multi_scale_cam(self.inputs, size=self.size, **options)
+        cam = self.model.extract_cam(self.inputs, self.size)
         return normalize_cam(cam, self.tags, self.model.cam_normalization)
 
     @cached_property
@@ -72,9 +87,8 @@ class InferenceContext:
 
     @cached_property
     def prob(self) -> Tensor:
-        """Probabilities (1, C, H, W) of the network's prediction."""
+        """Predicted probabilities (1, C, H, W)."""
         meta = {'img_shape': self.inputs.shape[2:], 'ori_shape': self.size}
-        if self.model.test_cfg.get('mode') == 'slide':
-            logits = self.model.slide_inference(self.inputs, [meta])
-            return self.resize(self.model.probs_of(logits))
-        return self.resize(self.model.encode_probs(self.inputs, [meta]))
+        if 'gt_tags' in self.data_sample:
+            meta['tags'] = self.data_sample.gt_tags.label
+        return self.resize(self.model.predict_prob(self.inputs, [meta]))

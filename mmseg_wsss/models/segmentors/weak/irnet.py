@@ -1,4 +1,4 @@
-"""IRN: seeds that spread up to the boundaries of classes."""
+"""IRNet: seeds spread up to the boundaries of classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,76 +7,120 @@ import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value
 
 from ...pseudo_labels import cam_to_label, merge_cams, present_classes
-from ...utils import boundary_affinity, resize_labels
-from .affinity_net import AffinityNet
+from ...utils import Phase, boundary_affinity, resize_labels, valid_maps
+from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
-from .wsss_base import PseudoLabel
+from .pseudo_label_export import PseudoLabel, Sources
+from .samples import (
+    check_background,
+    denormalize,
+    label_ratios,
+    stack_tags,
+    zero_loss,
+)
+from .sure_regions import SureRegions, label_of_files, own_cam, seed_of
 
 
 @MODELS.register_module()
-class IRNet(AffinityNet):
+class IRNet(WeakClassifier):
     """Boundaries and displacements, learnt from the sure regions of seeds (IRN).
 
-    ``L = L_cls + L_aff + L_dp``: the affinity of two pixels is 1 - the
-    strongest boundary between them, and is taught as in :class:`AffinityNet`; the
-    displacements are taught beside it and shape the features. For masks of classes the
-    seeds, weakened on boundaries, walk along the affinities; a class holds where its
-    map, divided by the maximum of the image, is above ``bg_thr``. Source: Ahn, Cho
-    and Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-pixel
-    Relations", CVPR 2019; its masks of instances are not offered.
+    ``L = L_cls + L_aff + L_dp``: the affinity of two pixels is 1 - the strongest
+    boundary between them; labels and seeds are those of :class:`.AffinityNet`. The
+    displacements shape the features. For masks of classes the seeds, weakened on
+    boundaries, walk along the affinities; a class holds where its map, divided by the
+    maximum of the image, is above ``bg_thr``. Source: Ahn, Cho and Kwak, "Weakly
+    Supervised Learning of Instance Segmentation with Inter-pixel Relations",
+    https://arxiv.org/abs/1904.05044; its masks of instances are not offered.
 
     Args:
         affinity_head: Config of the head, called with the features, that gives
             boundaries and displacements.
+        loss_affinity: Config of the loss, called with (affinity, label, radius).
         loss_displacement: Config of the loss, called with (field, label, radius).
+        walk: Config of the random walk; :class:`.RandomWalk` with power 10 by default.
+            Its radius is the radius of the losses.
+        crf: Config of the CRF, of labels and of the result.
+        alphas: Powers la and ha of the background, see :func:`.affinity_labels`.
         bg_thr: Threshold of the background after the walk, in [0, 1].
-        walk: Config of the refiner; power 10 by default.
         crf_iters: Iterations of the CRF on the result; none by default.
-        **kwargs: Arguments of :class:`AffinityNet`; ``walk_alpha`` plays no part.
+        **kwargs: Arguments of :class:`WeakClassifier`.
+
+    Raises:
+        ValueError: If there is no background class, or a setting is out of range.
     """
+
+    warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
 
     def __init__(
         self,
         *args: Any,
         affinity_head: dict | None = None,
+        loss_affinity: dict | None = None,
         loss_displacement: dict | None = None,
-        bg_thr: float = 0.25,
         walk: dict | None = None,
+        crf: dict | None = None,
+        alphas: Sequence[float] = (4.0, 32.0),
+        bg_thr: float = 0.25,
         crf_iters: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            *args,
-            affinity_head={'type': 'InterPixelHead', **(affinity_head or {})},
-            walk={'beta': 10.0, **(walk or {})},
-            crf_iters=crf_iters,
-            **kwargs,
-        )
+        super().__init__(*args, **kwargs)
+        check_background(self)
+        check_value('bg_thr', bg_thr, at_least=0, at_most=1)
+        head = {'type': 'InterPixelHead', **(affinity_head or {})}
+        self.affinity_head = MODELS.build(head)
+        self.loss_affinity = MODELS.build(loss_affinity or {'type': 'PairAffinityLoss'})
         self.loss_displacement = MODELS.build(
             loss_displacement or {'type': 'DisplacementLoss'}
         )
+        self.walk = MODELS.build({'type': 'RandomWalk', 'beta': 10.0, **(walk or {})})
+        self.regions = SureRegions(crf, alphas, crf_iters)
         self.bg_thr = bg_thr
+        self.crf_iters = crf_iters
 
-    def relation_losses(
-        self, feats: Sequence[Tensor], label: Tensor
-    ) -> dict[str, Tensor]:
-        """Losses of boundaries and displacements on sure regions (N, H, W)."""
+    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Compute the losses of the classifier, the boundaries and the displacements.
+
+        Args:
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples with ``gt_tags``, and perhaps
+                ``pseudo_label``.
+        """
+        tags = stack_tags(data_samples)
+        feats = self.extract_feat(inputs)
+        losses = self.classification_losses(feats, tags)
+        if self.warmup:
+            return losses | {'loss_idle': zero_loss(self.parameters())}
+
+        valid = valid_maps(data_samples, inputs)
+        label = label_of_files(data_samples)
+        if label is None:
+            cam = own_cam(self, self.train_cam, inputs, feats)
+            img = denormalize(inputs, self.data_preprocessor)
+            label = self.regions.label(cam, tags, img, valid)
+        label = label.masked_fill(~valid, 255)
         boundary, field = self.affinity_head(feats)
         small = resize_labels(label, boundary.shape[1:])
         radius = self.walk.radius
         affinity = boundary_affinity(boundary, radius)
-        return {
-            'loss_affinity': self.loss_affinity(affinity, small, radius),
-            'loss_displacement': self.loss_displacement(field, small, radius),
-        }
+        losses['loss_affinity'] = self.loss_affinity(affinity, small, radius)
+        losses['loss_displacement'] = self.loss_displacement(field, small, radius)
+        losses['ratio_sure'] = label_ratios(label, valid)['ratio_labeled']
+        return losses
+
+    def pseudo_sources(self) -> Sources:
+        """Return ``cam``, ``prediction`` and ``affinity``."""
+        return super().pseudo_sources() | {'affinity': self.label_from_walk}
 
     def label_from_walk(self, context: InferenceContext) -> PseudoLabel:
-        """Dense label: the seed after the random walk, cut at ``bg_thr``."""
-        cam = context.cam if context.cam_seed is None else context.cam_seed
+        """Spread the seed by the random walk, and cut the result at ``bg_thr``."""
         boundary, _ = self.affinity_head(context.feats)
-        seed = merge_cams([cam], boundary.shape[1:]) * (1 - boundary.float())[:, None]
+        seed = merge_cams([seed_of(context)], boundary.shape[1:])
+        seed = seed * (1 - boundary.float())[:, None]
         present = context.tags[0] > 0
         walked = torch.zeros_like(seed)
         affinity = boundary_affinity(boundary, self.walk.radius)
@@ -87,5 +131,5 @@ class IRNet(AffinityNet):
         if not self.crf_iters:
             return cam_to_label(walked, context.tags, bg_thr=self.bg_thr), prob
         present = present_classes(context.tags)
-        prob = self.last_crf(context.img, prob, class_mask=present)
+        prob = self.regions.last_crf(context.img, prob, class_mask=present)
         return prob.argmax(1), prob

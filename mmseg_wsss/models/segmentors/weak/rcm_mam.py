@@ -1,6 +1,6 @@
 """RCM + MAM: pixel-level self-supervision of class activation maps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
 from typing import Any, ClassVar
@@ -11,7 +11,9 @@ from mmengine.dist import all_gather, get_rank
 from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value
 
+from ...cam import Feats, forward_in_parts
 from ...pseudo_labels import (
     background_score,
     leave_one_out,
@@ -20,60 +22,64 @@ from ...pseudo_labels import (
     region_labels,
     regional_prototypes,
 )
-from ...utils import Phase, PrototypeMemory, update_ema
+from ...utils import Phase, PrototypeMemory, rescale, update_ema, valid_maps
+from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
-from .wsss_base import PseudoLabel, WSSSBase, in_parts, rescale
+from .pseudo_label_export import PseudoLabel, Sources
+from .samples import check_background, label_ratios, stack_tags
 
 
 @MODELS.register_module()
-class RCMMAM(WSSSBase):
-    """A classifier taught by its mean teacher, pixel by pixel (rcm_mam.md).
+class RCMMAM(WeakClassifier):
+    """A classifier supervised by its mean teacher, pixel by pixel.
 
     ``L = L_cls + L_RCM + L_MAM``. SupportNet, the mean teacher of MainNet, gives CAMs
     at several scales. RCM: their regions label the pixels, SupportNet's features in
     them give prototypes, and MainNet's features are classified against these. MAM:
-    MainNet's CAMs at several scales are pulled to a mean of SupportNet's. The result
-    are MainNet's CAMs; the decode head idles.
+    MainNet's CAMs at several scales are pulled to a mean of SupportNet's. The results
+    are MainNet's CAMs. Source: Yoon et al., "Exploring Pixel-level Self-supervision for
+    Weakly Supervised Semantic Segmentation", https://arxiv.org/abs/2112.05351; what it
+    leaves open is chosen here, see docs/methods: RCM + MAM.
 
-    ``MeanTeacherHook`` moves SupportNet (``decay=0.996``, ``schedule='constant'``);
+    ``MeanTeacherHook`` updates SupportNet (``decay=0.996``, ``schedule='constant'``);
     a checkpoint without it, such as a classifier's, fills both networks.
 
     Args:
         backbone: Config of the backbone, of both networks.
-        decode_head: As in :class:`WSSSBase`, with a background class.
-        cam_head: Config of the classifier, of both networks; its embedding is what RCM
-            classifies.
+        cam_head: Config of the classifier, of both networks; its embedding is the
+            feature that RCM classifies.
         neck: Config of the neck, of both networks.
         loss_rcm: Config of the contrastive loss, called with (features, prototypes,
             region); a ``loss_weight`` of 0 leaves RCM out.
         loss_mam: Config of the loss between CAMs of both networks; a ``loss_weight`` of
             0 leaves MAM out.
         region_thr: TH, the CAM below which a region is background.
-        memory_size: MEM, prototypes that are kept of each class; 0 takes those of the
-            other images of the batch alone.
+        memory_size: MEM, prototypes that are kept of each class; with 0 only those of
+            the other images of the batch are used.
         main_scales: S, scales of MainNet in MAM.
         support_scales: R, scales of SupportNet, 1 among them.
-        mam_ratio: Share of the batch, from its beginning, that MAM takes part with.
-        mam_own_forward: Whether MAM has a forward of its own at scale 1, with another
-            dropout, in place of the one of the classification.
+        mam_ratio: Ratio of the batch, from its beginning, on which MAM is computed.
+        mam_own_forward: Whether MAM has a separate forward at scale 1, with another
+            dropout, in place of the forward of the classification.
         mam_normalize: Whether CAMs are divided by their maximum in MAM (ablation).
         ignore_bg: Whether RCM leaves the background out.
-        ignore_padding: Whether RCM and MAM leave padding out; in the specification it
-            is background.
-        **kwargs: Arguments of :class:`WSSSBase`.
+        ignore_padding: Whether RCM and MAM leave padding out; otherwise it is
+            background.
+        **kwargs: Arguments of :class:`WeakClassifier`.
 
     Raises:
-        ValueError: If there is no background class, a scale 1 is missing in
-            ``support_scales``, or ``mam_ratio`` is not in (0, 1].
+        ValueError: If there is no background class, 1 is missing in
+            ``support_scales``, or a setting is out of range.
     """
 
+    warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
+    use_mam = Phase("dict(type='MultiScaleAttentionHook', begin=0)")
     pairs: ClassVar[Mapping[str, str]] = {'support': 'main'}
     progress = Phase("dict(type='MeanTeacherHook', decay=0.996, schedule='constant')")
 
     def __init__(
         self,
         backbone: dict,
-        decode_head: dict,
         cam_head: dict,
         neck: dict | None = None,
         *,
@@ -92,16 +98,15 @@ class RCMMAM(WSSSBase):
     ) -> None:
         parts = {'backbone': backbone, 'neck': neck, 'cam_head': cam_head}
         parts = deepcopy({name: cfg for name, cfg in parts.items() if cfg is not None})
-        super().__init__(backbone, decode_head, cam_head, neck=neck, **kwargs)
-        if not self.has_background:
-            raise ValueError(
-                f'RCMMAM tells objects from the background: decode_head needs '
-                f'{self.cam_head.num_classes + 1} classes, got {self.num_classes}'
-            )
+        super().__init__(backbone, cam_head, neck, **kwargs)
+        check_background(self)
+        check_value('region_thr', region_thr, at_least=0)
+        check_value('memory_size', memory_size, at_least=0)
+        check_value('main_scales', main_scales, above=0, min_length=1)
+        check_value('support_scales', support_scales, above=0, min_length=1)
+        check_value('mam_ratio', mam_ratio, above=0, at_most=1)
         if 1 not in support_scales:
             raise ValueError(f'support_scales must hold 1, got {support_scales}')
-        if not 0 < mam_ratio <= 1:
-            raise ValueError(f'mam_ratio must be in (0, 1], got {mam_ratio}')
         self.support = nn.ModuleDict({k: MODELS.build(v) for k, v in parts.items()})
         self.support.requires_grad_(False)
         self.loss_rcm = MODELS.build(loss_rcm or {'type': 'RegionalContrastiveLoss'})
@@ -120,7 +125,6 @@ class RCMMAM(WSSSBase):
         self.mam_normalize = mam_normalize
         self.ignore_bg = ignore_bg
         self.ignore_padding = ignore_padding
-        self.use_mam = True  # set by MultiScaleAttentionHook
         self._register_load_state_dict_pre_hook(self._fill_support)
 
     @property
@@ -130,7 +134,7 @@ class RCMMAM(WSSSBase):
         return {'main': main, 'support': self.support}
 
     def init_weights(self) -> None:
-        """Initialize MainNet; SupportNet begins as its copy."""
+        """Initialize MainNet, and SupportNet as its copy."""
         super().init_weights()
         update_ema(self.support, self.networks['main'], decay=0)
 
@@ -140,38 +144,40 @@ class RCMMAM(WSSSBase):
         self.support.eval()
         return self
 
-    def segmentation_losses(
-        self,
-        inputs: Tensor,
-        feats: Sequence[Tensor],
-        tags: Tensor,
-        data_samples: list,
-    ) -> dict[str, Tensor]:
-        """Losses of both modules."""
+    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Compute the losses of the classifier and of both modules.
+
+        Args:
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples with ``gt_tags``.
+        """
+        tags = stack_tags(data_samples)
+        feats = self.extract_feat(inputs)
+        losses = self.classification_losses(feats, tags)
         with_rcm = self.loss_rcm.loss_weight > 0
-        with_mam = self.loss_mam.loss_weight > 0 and self.use_mam
-        if not (with_rcm or with_mam):
-            return {'loss_idle': self.idle_loss()}
-        valid = self.valid(data_samples, inputs)
-        shown = valid if self.ignore_padding else torch.ones_like(valid)
+        with_mam = self.loss_mam.loss_weight > 0
+        if with_rcm and with_mam:
+            with_mam = self.use_mam
+        if self.warmup or not (with_rcm or with_mam):
+            return losses
+
+        valid = valid_maps(data_samples, inputs)
+        used = valid if self.ignore_padding else torch.ones_like(valid)
         embedding = self.cam_head.embed(feats)
-        support_embedding, support_cams = self.support_maps(inputs, tags)
-        support_cams = {r: cam * shown[:, None] for r, cam in support_cams.items()}
-        losses = {
-            'loss_idle': self.idle_loss(),
-            'cam_max': self.cam_head.classifier(embedding).amax().detach().float(),
-        }
+        support_embedding, support_cams = self.support_cams(inputs, tags)
+        support_cams = {r: cam * used[:, None] for r, cam in support_cams.items()}
+        losses['cam_max'] = self.cam_head.classifier(embedding).amax().detach().float()
         if with_rcm:
-            region = self.region(_sum(support_cams), tags, shown)
-            label = region if not self.ignore_bg else self.without_background(region)
-            near = self.region(support_cams[1.0], tags, shown)
+            region = self.region(_sum(support_cams), tags, used)
+            label = self.without_background(region) if self.ignore_bg else region
+            near = self.region(support_cams[1.0], tags, used)
             prototypes = self.prototypes(support_embedding, near)
             losses['loss_rcm'] = self.loss_rcm(embedding, prototypes, label)
-            losses |= self.label_shares(self.background_first(label), valid)
+            losses |= label_ratios(self.background_first(label), valid)
         if with_mam:
             num = max(int(len(inputs) * self.mam_ratio), 1)
             cams = self.main_cams(inputs[:num], embedding[:num], tags[:num])
-            cams = [cam * shown[:num, None] for cam in cams]
+            cams = [cam * used[:num, None] for cam in cams]
             supports = [cam[:num] for cam in support_cams.values()]
             if self.mam_normalize:
                 cams, supports = ([_relative(c) for c in m] for m in (cams, supports))
@@ -179,15 +185,15 @@ class RCMMAM(WSSSBase):
         return losses
 
     @torch.no_grad()
-    def support_maps(
+    def support_cams(
         self, inputs: Tensor, tags: Tensor, size: Sequence[int] | None = None
     ) -> tuple[Tensor, dict[float, Tensor]]:
-        """What SupportNet makes of images, for both modules.
+        """Compute SupportNet's embedding and CAMs, for both modules.
 
         Args:
             inputs: Normalized images (N, 3, H, W).
             tags: Image tags (N, K).
-            size: Size of the CAMs; that of the images by default.
+            size: Size of the CAMs; the size of the images by default.
 
         Returns:
             Embedding (N, D, h, w) at scale 1, and of every scale the CAM (N, K, H, W),
@@ -197,15 +203,17 @@ class RCMMAM(WSSSBase):
         cams = {}
         for scale in self.support_scales:
             img = inputs if scale == 1 else rescale(inputs, scale, align_corners=True)
-            maps = in_parts(lambda part: head.embed(self.support_feats(part)), img)
+            maps = forward_in_parts(
+                lambda part: head.embed(self.support_feats(part)), img
+            )
             cam = merge_cams([head.classifier(maps)], size or inputs.shape[2:])
             cams[float(scale)] = cam.relu() * tags[:, :, None, None]
             if scale == 1:
                 embedding = maps
         return embedding, cams
 
-    def support_feats(self, inputs: Tensor) -> Sequence[Tensor]:
-        """Maps of SupportNet's backbone and neck, also where there is only one."""
+    def support_feats(self, inputs: Tensor) -> Feats:
+        """Extract the features of SupportNet, always as a sequence."""
         feats = self.support['backbone'](inputs)
         if 'neck' in self.support:
             feats = self.support['neck'](feats)
@@ -214,7 +222,7 @@ class RCMMAM(WSSSBase):
     def main_cams(
         self, inputs: Tensor, embedding: Tensor, tags: Tensor
     ) -> list[Tensor]:
-        """MainNet's CAMs (N, K, H, W) at each of its scales, with gradient.
+        """Compute MainNet's CAMs (N, K, H, W) at each of its scales, with gradient.
 
         Args:
             inputs: Normalized images (N, 3, H, W).
@@ -235,17 +243,17 @@ class RCMMAM(WSSSBase):
         return cams
 
     @torch.no_grad()
-    def region(self, cam: Tensor, tags: Tensor, shown: Tensor) -> Tensor:
-        """Region (N, H, W), K for the background, 255 where nothing is shown."""
-        return region_labels(cam, tags, self.region_thr).masked_fill(~shown, 255)
+    def region(self, cam: Tensor, tags: Tensor, used: Tensor) -> Tensor:
+        """Compute regions (N, H, W): K is the background, 255 is ignored padding."""
+        return region_labels(cam, tags, self.region_thr).masked_fill(~used, 255)
 
     @torch.no_grad()
     def prototypes(self, embedding: Tensor, region: Tensor) -> Tensor:
-        """Prototypes (C, D) of the memory, or (N, C, D) of each image without it.
+        """Compute prototypes (C, D) of the memory, or (N, C, D) without memory.
 
         Args:
             embedding: SupportNet's embedding (N, D, h, w).
-            region: Region (N, H, W) that each pixel is pooled into.
+            region: Region (N, H, W) of each pixel.
         """
         with torch.autocast(embedding.device.type, enabled=False):
             own = regional_prototypes(embedding, region, self.num_classes)
@@ -262,28 +270,28 @@ class RCMMAM(WSSSBase):
         return self.memory()
 
     def without_background(self, region: Tensor) -> Tensor:
-        """Region with 255 for the background."""
+        """Ignore the background: replace its region by 255."""
         return region.masked_fill(region == self.num_classes - 1, 255)
 
     def background_first(self, region: Tensor) -> Tensor:
-        """Region in mmseg's order: 0 for the background, k + 1 for class k."""
+        """Convert regions to mmseg's order: 0 is the background, k + 1 class k."""
         order = (region + 1).remainder(self.num_classes)
         return torch.where(region == 255, region, order)
 
-    def pseudo_sources(self) -> dict[str, Callable[[InferenceContext], PseudoLabel]]:
-        """MainNet's CAM, and the region that SupportNet sees."""
+    def pseudo_sources(self) -> Sources:
+        """Return ``cam`` and ``prediction`` of MainNet, ``region`` of SupportNet."""
         return super().pseudo_sources() | {'region': self.label_from_region}
 
     def label_from_region(self, context: InferenceContext) -> PseudoLabel:
-        """Region of the training, of the whole image."""
-        _, cams = self.support_maps(context.inputs, context.tags, context.size)
+        """Compute the region of an image, as in training."""
+        _, cams = self.support_cams(context.inputs, context.tags, context.size)
         cam = _sum(cams)
         label = self.background_first(region_labels(cam, context.tags, self.region_thr))
         cam = normalize_cam(cam, context.tags)
         return label, torch.cat([background_score(cam, 1), cam], 1)
 
     def _fill_support(self, state: dict, prefix: str, *_: Any) -> None:
-        """Give SupportNet the weights of MainNet where a checkpoint has none."""
+        """Fill SupportNet from MainNet if a checkpoint has no weights of it."""
         if any(key.startswith(f'{prefix}support.') for key in state):
             return
         for key in list(state):

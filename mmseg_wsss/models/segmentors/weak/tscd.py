@@ -1,6 +1,5 @@
-"""TSCD: self correspondence distillation (Xu et al., AAAI 2023; tscd.md)."""
+"""TSCD: self correspondence distillation."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,48 +7,80 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value
 
+from ...cam import Feats, PairedCAM, reusable_feats
 from ...losses import equivariant_loss
-from ...utils import scaled_size
-from .afa import AFA
+from ...utils import resize_labels, scaled_size, valid_maps
+from .base_segmentor import WeakSegmentor
+from .dense_energy import build_dense_energy
+from .inference_context import InferenceContext
+from .local_label import Affinity, BackgroundPairLabeler, build_affinity_head
+from .pseudo_label_export import PseudoLabel, Sources
+from .samples import check_background, denormalize, label_ratios, stack_tags
+
+LOSS_SCD = {'type': 'SelfCorrespondenceLoss', 'loss_weight': 0.1}
 
 
 @MODELS.register_module()
-class TSCD(AFA):
-    """AFA with VARM for a refiner, and with correspondences between two views.
+class TSCD(WeakSegmentor):
+    """CAMs refined by VARM, and correspondences between two views.
 
     ``L = L_cls + 0.1 L_seg(S, Y) + 0.1 L_aux(A, Y) + 0.1 L_scd [+ 0.01 L_reg]
-    [+ 0.1 L_er]``. The second view is the batch at ``view_scale``: correlations between
-    the CAMs at random points of both views are the target of correlations between the
-    logits of the decode head at these points.
+    [+ 0.1 L_er]`` with the label ``Y`` of :class:`.BackgroundPairLabeler`. The second
+    view is the batch at ``view_scale``: correlations between the CAMs at random points
+    of both views are the target of correlations between the logits of the decode head
+    at these points. The affinity ``A`` is trained, and not used in labels. Source: Xu
+    et al., "Self Correspondence Distillation for End-to-End Weakly-Supervised Semantic
+    Segmentation", https://arxiv.org/abs/2302.13765.
 
     Args:
-        affinity_head: As in :class:`AFA`; not symmetric by default, as released.
+        affinity_head: Config of the affinity head, see :func:`.build_affinity_head`;
+            not symmetric by default, as released.
         refiner: Config of the refiner; VARM by default.
+        loss_seg: Config of the segmentation loss, called with (logits, label).
+        loss_affinity: Config of the affinity loss.
         loss_scd: Config of the correspondence loss, with STEGO's ``shift``; None
-            switches the term off.
-        view_scale: Size of the second view.
+            switches it off.
+        dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
+        high_thr: High background score.
+        low_thr: Low background score.
+        refine_scale: Size of the image that guides the refiner, relative to the crop.
+        radius: Largest step of the random walk of the source ``affinity``.
+        view_scale: Size of the second view, relative to the crop.
         n_points: Random points of each view, drawn independently.
         mask_by_label: Whether CAMs of absent tags are 0 in the correspondence loss; as
             released they are not.
-        valid_only: Whether points are drawn inside the image; as released padding
-            takes part.
-        er_mode: Equivariant regularisation of the CAMs. ``'off'``: none, as released,
-            where the term has no gradient; ``'grad'``: mean difference of the
-            single-scale CAMs of both views with a gradient in both.
+        valid_only: Whether points are drawn inside the image; as released they are also
+            drawn in padding.
+        er_mode: Equivariant regularization of the CAMs. ``'off'``: none, as released,
+            where it has no gradient; ``'grad'``: mean difference of the single-scale
+            CAMs of both views with a gradient in both.
         er_weight: Its weight.
-        **kwargs: Arguments of :class:`AFA`.
+        train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
+            :class:`.PairedCAM`.
+        **kwargs: Arguments of :class:`WeakSegmentor`.
+
+    Raises:
+        ValueError: If there is no background class, or a setting is out of range.
     """
+
+    default_train_cam = PairedCAM()
+    default_cam_normalization = 'minmax'
 
     def __init__(
         self,
         *args: Any,
         affinity_head: dict | None = None,
         refiner: dict | None = None,
-        loss_scd: dict | None = {  # noqa: B006
-            'type': 'SelfCorrespondenceLoss',
-            'loss_weight': 0.1,
-        },
+        loss_seg: dict | None = None,
+        loss_affinity: dict | None = None,
+        loss_scd: dict | None = LOSS_SCD,
+        dense_energy: dict | None = None,
+        high_thr: float = 0.55,
+        low_thr: float = 0.35,
+        refine_scale: float = 0.5,
+        radius: int = 8,
         view_scale: float = 0.3,
         n_points: int = 1600,
         mask_by_label: bool = False,
@@ -58,14 +89,29 @@ class TSCD(AFA):
         er_weight: float = 0.1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            *args,
-            affinity_head={'symmetric': False, **(affinity_head or {})},
-            refiner=refiner or {'type': 'LocalAffinityRefiner', 'kind': 'varm'},
-            **kwargs,
+        super().__init__(*args, **kwargs)
+        check_background(self)
+        check_value('view_scale', view_scale, above=0)
+        check_value('n_points', n_points, at_least=1)
+        check_value('er_mode', er_mode, choices=('off', 'grad'))
+        check_value('er_weight', er_weight, at_least=0)
+        self.loss_seg = MODELS.build(
+            loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.1}
         )
-        if er_mode not in ('off', 'grad'):
-            raise ValueError(f"er_mode must be 'off' or 'grad', got {er_mode!r}")
+        self.dense_energy = build_dense_energy(dense_energy)
+        self.affinity_head = build_affinity_head(
+            {'symmetric': False, **(affinity_head or {})}, self
+        )
+        self.labeler = BackgroundPairLabeler(
+            MODELS.build(refiner or {'type': 'LocalAffinityRefiner', 'kind': 'varm'}),
+            high_thr,
+            low_thr,
+            refine_scale,
+            radius,
+        )
+        self.loss_affinity = MODELS.build(
+            loss_affinity or {'type': 'AffinityLoss', 'loss_weight': 0.1}
+        )
         self.loss_scd = MODELS.build(loss_scd) if loss_scd else None
         self.view_scale = view_scale
         self.n_points = n_points
@@ -74,30 +120,48 @@ class TSCD(AFA):
         self.er_mode = er_mode
         self.er_weight = er_weight
 
-    def view_losses(
-        self,
-        inputs: Tensor,
-        feats: Sequence[Tensor],
-        logits: Tensor,
-        cam: Tensor,
-        tags: Tensor,
-        valid: Tensor,
-    ) -> dict[str, Tensor]:
-        """Losses between the batch and its smaller view."""
-        losses: dict[str, Tensor] = {}
+    def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Compute the losses on the pseudo-label and between both views.
+
+        Args:
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples with ``gt_tags``.
+        """
+        tags = stack_tags(data_samples)
+        feats = self.extract_feat(inputs)
+        losses = {'loss_cls': self.loss_cls(self.cam_head(feats), tags)}
+        if self.warmup:
+            return losses | self.idle_loss()
+
+        coarse = self.decode_head(feats)
+        logits = self.upsample(coarse, inputs)
+        affinity = self.affinity_head(feats)
+        img = denormalize(inputs, self.data_preprocessor)
+        valid = valid_maps(data_samples, inputs)
+        cam = self.normalized_train_cam(inputs, reusable_feats(self, feats))
+        label = self.labeler(cam, tags, img, valid)
+
+        small = resize_labels(label, self.grid(feats))
+        losses['loss_affinity'] = self.loss_affinity(affinity, small)
+        losses['loss_ce'] = self.loss_seg(logits, label)
+        if self.dense_energy is not None:
+            (losses['loss_dense'],) = self.dense_energy([logits], img, valid, label)
+        losses |= self.other_head_losses(feats, coarse, label)
+        losses |= label_ratios(label, valid)
+
         if self.loss_scd is None and self.er_mode == 'off':
             return losses
         size = scaled_size(inputs.shape[2:], self.view_scale)
         view = F.interpolate(inputs, size, mode='bilinear', align_corners=True)
         view_feats = self.extract_feat(view)
         if self.loss_scd is not None:
-            cams = [cam, self.train_cams(view, self.known_feats(view_feats))]
+            view_cam = self.normalized_train_cam(view, reusable_feats(self, view_feats))
             if self.mask_by_label:
-                cams = [item * tags[:, :, None, None] for item in cams]
+                cam, view_cam = (c * tags[:, :, None, None] for c in (cam, view_cam))
             view_logits = self.upsample(self.decode_head(view_feats), view)
-            points = [self.random_points(valid) for _ in cams]
+            points = [self.random_points(valid) for _ in range(2)]
             losses['loss_scd'] = self.loss_scd(
-                cams[0], logits, cams[1], view_logits, *points
+                cam, logits, view_cam, view_logits, *points
             )
         if self.er_mode == 'grad':
             losses['loss_er'] = self.er_weight * equivariant_loss(
@@ -106,11 +170,11 @@ class TSCD(AFA):
         return losses
 
     def random_points(self, valid: Tensor) -> Tensor:
-        """Uniform points (N, P, 2) as (x, y) in [-1, 1].
+        """Draw uniform points (N, P, 2) as (x, y) in [-1, 1].
 
         Args:
-            valid: Pixels (N, H, W) of the image, whose box holds the points if
-                ``valid_only``; everything where an image has none.
+            valid: Pixels (N, H, W) bool of the image. With ``valid_only`` the points
+                lie in their bounding box; without any valid pixel, anywhere.
         """
         points = torch.rand(len(valid), self.n_points, 2, device=valid.device)
         if not self.valid_only:
@@ -119,9 +183,40 @@ class TSCD(AFA):
         low, high = torch.stack(lows, 1)[:, None], torch.stack(highs, 1)[:, None]
         return low + points * (high - low)
 
+    def grid(self, feats: Feats) -> tuple[int, ...]:
+        """Return the height and width of the grid of the affinity."""
+        return tuple(feats[self.affinity_head.in_index].shape[2:])
+
+    def pseudo_sources(self) -> Sources:
+        """Return ``cam``, ``prediction``, ``merged``, ``cam_refined``, ``affinity``."""
+        return super().pseudo_sources() | {
+            'merged': self.label_from_merged_cam,
+            'cam_refined': self.label_from_refined_cam,
+            'affinity': self.label_from_affinity,
+        }
+
+    def label_from_merged_cam(self, context: InferenceContext) -> PseudoLabel:
+        """Compute the sparse label ``Y``, as in training, and the maps of the CAM."""
+        label = self.labeler(context.cam, context.tags, context.img)
+        return label, self.label_from_cam(context)[1]
+
+    def label_from_refined_cam(self, context: InferenceContext) -> PseudoLabel:
+        """Refine the CAM with the background score ``test_cfg.bg_thr``."""
+        bg_thr = self.test_settings.bg_thr
+        return self.labeler.refined_cam(context, bg_thr, self.num_classes)
+
+    def label_from_affinity(self, context: InferenceContext) -> PseudoLabel:
+        """Spread the CAM by a random walk along the affinity, without refinement."""
+        values = self.affinity_head(context.feats)
+        affinity = Affinity(values, self.grid(context.feats))
+        return self.labeler.walked_cam(context, affinity, self.num_classes)
+
 
 def _extent(inside: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last True of each row (N, L) in [-1, 1]; the whole row without any."""
+    """Return the first and last True of each row (N, L) in [-1, 1].
+
+    A row without any gives the whole range.
+    """
     length = inside.shape[1]
     empty = ~inside.any(1)
     first = inside.byte().argmax(1)

@@ -1,0 +1,204 @@
+"""Base of the weakly supervised methods that train a classifier alone."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.config import ConfigDict
+from mmseg.models.segmentors import BaseSegmentor, EncoderDecoder
+from torch import Tensor
+
+from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import read_settings
+
+from ...cam import Feats, MultiScaleCAM, build_cam
+from ...pseudo_labels import normalize_cam
+from ...utils import require_ops
+from .inference_context import InferenceContext
+from .pseudo_label_export import (
+    PseudoLabel,
+    Sources,
+    attach_pseudo_labels,
+    attach_tags,
+    check_sources,
+    export_pseudo_labels,
+    label_from_cam,
+    label_from_prediction,
+)
+from .samples import zero_loss
+from .settings import TestCfg, TrainCfg
+
+
+class WeakClassifier(BaseSegmentor):
+    """A classifier without decode head; it predicts by its class activation maps.
+
+    The classes of a prediction are the tags of a data sample with ``gt_tags``, else
+    those with a probability above 0.5. Their normalized CAMs compete with the constant
+    score ``test_cfg.bg_thr`` of the background; ``seg_logits`` are logarithms of these
+    scores. With ``mode='slide'`` the CAM is extracted window by window.
+
+    Args:
+        backbone: Config of any mmseg or mmpretrain backbone.
+        cam_head: Config of the classifier, e.g. ``CAMHead``, with K classes.
+        neck: Config of a neck.
+        loss_cls: Config of the classification loss, called with (logits, tags).
+        background: Whether labels have a background class 0 beside the K classes.
+        train_cfg: ``cam`` is the CAM extractor of pseudo-labels, see
+            :func:`.build_cam`.
+        test_cfg: See :class:`.TestCfg`.
+        data_preprocessor: Config of the data preprocessor.
+        init_cfg: Initialization.
+
+    Raises:
+        KeyError: If ``train_cfg`` or ``test_cfg`` has an unknown key at any depth, or
+            ``test_cfg.pseudo_sources`` an unknown source.
+        TypeError: If a setting has a wrong type.
+        ValueError: If a setting is outside its range.
+    """
+
+    align_corners = False
+
+    def __init__(
+        self,
+        backbone: dict,
+        cam_head: dict,
+        neck: dict | None = None,
+        loss_cls: dict | None = None,
+        background: bool = True,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        require_ops([backbone, neck])
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        if neck is not None:
+            self.neck = MODELS.build(neck)
+        self.cam_head = MODELS.build(cam_head)
+        self.loss_cls = MODELS.build(loss_cls or {'type': 'MultiLabelSoftMarginLoss'})
+        self.has_background = background
+        self.num_classes = self.cam_head.num_classes + background
+        self.out_channels = self.cam_head.num_classes  # of slide_inference
+        train = read_settings(TrainCfg, train_cfg, 'train_cfg')
+        test = read_settings(TestCfg, test_cfg, 'test_cfg')
+        self.train_cfg = train_cfg
+        self.test_cfg = ConfigDict({'mode': 'whole', **(test_cfg or {})})
+        self.test_settings = test
+        self.train_cam = build_cam(train.cam, MultiScaleCAM(), 'train_cfg.cam')
+        self.test_cam = build_cam(test.cam, MultiScaleCAM(), 'test_cfg.cam')
+        self.cam_normalization = test.cam_normalization or 'max'
+        check_sources(test.pseudo_sources, self.pseudo_sources(), self)
+
+    whole_inference = EncoderDecoder.whole_inference
+    slide_inference = EncoderDecoder.slide_inference
+
+    def extract_feat(self, inputs: Tensor) -> Feats:
+        """Extract the features of the backbone and neck, always as a sequence."""
+        feats = self.backbone(inputs)
+        if self.with_neck:
+            feats = self.neck(feats)
+        return (feats,) if isinstance(feats, Tensor) else feats
+
+    def classification_losses(self, feats: Feats, tags: Tensor) -> dict[str, Tensor]:
+        """Compute ``loss_cls``.
+
+        Feature maps that the classifier does not read get a zero gradient by
+        ``loss_idle``, since a backbone or neck may have parameters of a map.
+
+        Args:
+            feats: Features of the backbone and neck.
+            tags: Image tags (N, K).
+        """
+        losses = {'loss_cls': self.loss_cls(self.cam_head(feats), tags)}
+        if len(feats) > 1:
+            losses['loss_idle'] = zero_loss(feats)
+        return losses
+
+    def _forward(self, inputs: Tensor, data_samples: list | None = None) -> Tensor:
+        """Compute tag logits (N, K)."""
+        return self.cam_head(self.extract_feat(inputs))
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Extract the CAM (N, K, H, W) at the size of ``inputs``, not normalized."""
+        return self.extract_cam(inputs, inputs.shape[2:])
+
+    def extract_cam(self, inputs: Tensor, size: Sequence[int]) -> Tensor:
+        """Extract the CAM (N, K, *size) by ``test_cfg.cam``, not normalized."""
+        return self.test_cam(self, inputs, size=size)
+
+    @torch.no_grad()
+    def predict_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Predict scores (N, C, H, W) in [0, 1].
+
+        Args:
+            inputs: Normalized images (N, 3, H, W).
+            batch_img_metas: Meta information of N images, with ``tags`` (K,) if the
+                tags are known.
+        """
+        if all('tags' in meta for meta in batch_img_metas):
+            present = torch.stack([meta['tags'] for meta in batch_img_metas])
+        else:
+            predicted = self(inputs).sigmoid() > 0.5
+            present = torch.stack(
+                [
+                    meta['tags'].to(predicted.device) > 0 if 'tags' in meta else row
+                    for meta, row in zip(batch_img_metas, predicted)
+                ]
+            )
+        slide = self.test_cfg['mode'] == 'slide'
+        infer = self.slide_inference if slide else self.whole_inference
+        cam = infer(inputs, batch_img_metas)
+        cam = normalize_cam(cam, present.to(cam), self.cam_normalization)
+        if not self.has_background:
+            return cam
+        background = torch.full_like(cam[:, :1], self.test_settings.bg_thr)
+        return torch.cat([background, cam], 1)
+
+    def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Compute logarithms (N, C, H, W) of the scores of :meth:`predict_prob`."""
+        prob = self.predict_prob(inputs, batch_img_metas).float()
+        return prob.clamp(min=torch.finfo(torch.float32).tiny).log()
+
+    def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
+        """Predict label maps, and attach what ``test_cfg`` asks for.
+
+        Args:
+            inputs: Normalized images (N, 3, H, W).
+            data_samples: N data samples.
+
+        Returns:
+            N data samples with ``pred_sem_seg`` and ``seg_logits``.
+        """
+        if data_samples is None:
+            size = inputs.shape[2:]
+            metas = [{'ori_shape': size, 'img_shape': size} for _ in inputs]
+            return self.postprocess_result(self.inference(inputs, metas))
+        metas = [
+            {**s.metainfo, 'tags': s.gt_tags.label}
+            if 'gt_tags' in s
+            else dict(s.metainfo)
+            for s in data_samples
+        ]
+        logits = self.inference(inputs, metas)
+        results = self.postprocess_result(logits, data_samples)
+        names = self.test_settings.pseudo_sources
+        labels = self.pseudo_labels(inputs, results, names)
+        attach_pseudo_labels(results, labels, self.has_background)
+        if self.test_settings.predict_tags:
+            attach_tags(results, self(inputs).float().sigmoid())
+        return results
+
+    def pseudo_sources(self) -> Sources:
+        """Return the pseudo-labels that this classifier exports, by their names."""
+        return {'cam': self.label_from_cam, 'prediction': label_from_prediction}
+
+    def pseudo_labels(
+        self, inputs: Tensor, data_samples: list, sources: Sequence[str]
+    ) -> list[dict[str, PseudoLabel]]:
+        """Compute pseudo-labels by :func:`.export_pseudo_labels`."""
+        available = self.pseudo_sources()
+        return export_pseudo_labels(self, available, inputs, data_samples, sources)
+
+    def label_from_cam(self, context: InferenceContext) -> PseudoLabel:
+        """Cut the CAM at ``test_cfg.bg_thr``."""
+        return label_from_cam(context, self.test_settings.bg_thr, self.has_background)

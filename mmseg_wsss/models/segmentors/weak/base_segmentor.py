@@ -1,0 +1,223 @@
+"""Base of the weakly supervised methods that train a segmentation head."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.structures import SegDataSample
+from mmseg.utils import add_prefix
+from torch import Tensor
+
+from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import read_settings
+
+from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
+from ...pseudo_labels import normalize_cam
+from ...utils import Phase, require_ops
+from .inference_context import InferenceContext
+from .pseudo_label_export import (
+    PseudoLabel,
+    Sources,
+    attach_pseudo_labels,
+    attach_tags,
+    check_sources,
+    export_pseudo_labels,
+    label_from_cam,
+    label_from_prediction,
+)
+from .samples import zero_loss
+from .settings import SegmentorTestCfg, SegmentorTrainCfg
+
+
+class WeakSegmentor(EncoderDecoder):
+    """An mmseg segmentor with a classifier, trained from image tags.
+
+    A method implements :meth:`loss`, and adds the pseudo-labels that it can export to
+    :meth:`pseudo_sources`. It predicts as any mmseg segmentor (``whole``, ``slide``,
+    test-time augmentation).
+
+    Args:
+        backbone: Config of any mmseg or mmpretrain backbone.
+        decode_head: Config of any mmseg decode head, with K + 1 classes (background
+            first), or K for a data set without a background class. A list of two is a
+            head and a cascade head that refines it, such as ``PointHead``.
+        cam_head: Config of the classifier, e.g. ``CAMHead``, with K classes.
+        loss_cls: Config of the classification loss, called with (logits, tags).
+        train_cfg: ``cam`` is the CAM extractor of pseudo-labels, see
+            :func:`.build_cam`; further keys as in mmseg.
+        test_cfg: See :class:`.TestCfg`.
+        **kwargs: Arguments of mmseg's ``EncoderDecoder``.
+
+    Raises:
+        KeyError: If ``train_cfg`` or ``test_cfg`` has an unknown key at any depth, or
+            ``test_cfg.pseudo_sources`` an unknown source.
+        TypeError: If a setting has a wrong type.
+        ValueError: If a setting is outside its range.
+    """
+
+    warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
+    default_train_cam: ClassVar[CAMExtractor] = MultiScaleCAM()
+    default_cam_normalization: ClassVar[str] = 'max'
+    test_cfg_class: ClassVar[type[SegmentorTestCfg]] = SegmentorTestCfg
+
+    def __init__(
+        self,
+        backbone: dict,
+        decode_head: dict | list[dict],
+        cam_head: dict,
+        loss_cls: dict | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        **kwargs: object,
+    ) -> None:
+        require_ops([backbone, decode_head, kwargs])
+        train = read_settings(SegmentorTrainCfg, train_cfg, 'train_cfg')
+        test = read_settings(self.test_cfg_class, test_cfg, 'test_cfg')
+        super().__init__(
+            backbone,
+            decode_head,
+            train_cfg=train_cfg,
+            test_cfg=ConfigDict({'mode': 'whole', **(test_cfg or {})}),
+            **kwargs,
+        )
+        self.cam_head = MODELS.build(cam_head)
+        self.loss_cls = MODELS.build(loss_cls or {'type': 'MultiLabelSoftMarginLoss'})
+        self.has_background = self.num_classes > self.cam_head.num_classes
+        self.test_settings = test
+        self.train_cam = build_cam(train.cam, self.default_train_cam, 'train_cfg.cam')
+        self.test_cam = build_cam(test.cam, MultiScaleCAM(), 'test_cfg.cam')
+        self.cam_normalization = (
+            test.cam_normalization or self.default_cam_normalization
+        )
+        check_sources(test.pseudo_sources, self.pseudo_sources(), self)
+
+    def _init_decode_head(self, decode_head: dict | list[dict]) -> None:
+        head, *refiners = (
+            decode_head if isinstance(decode_head, list) else [decode_head]
+        )
+        super()._init_decode_head(head)
+        if len(refiners) > 1:
+            raise ValueError(
+                f'decode_head may have one refining head, got {len(refiners)}'
+            )
+        self.refine_head = MODELS.build(refiners[0]) if refiners else None
+
+    def extract_feat(self, inputs: Tensor) -> Feats:
+        """Extract the features of the backbone and neck, always as a sequence."""
+        feats = super().extract_feat(inputs)
+        return (feats,) if isinstance(feats, Tensor) else feats
+
+    def idle_loss(self) -> dict[str, Tensor]:
+        """Return a loss of 0 that gives every trainable parameter a gradient.
+
+        In the warm-up the segmentation heads take part in no other loss.
+        """
+        return {'loss_idle': zero_loss(self.parameters())}
+
+    def upsample(self, logits: Tensor, inputs: Tensor) -> Tensor:
+        """Resize logits to the size of ``inputs`` in float32 (bilinear)."""
+        return F.interpolate(
+            logits.float(),
+            size=inputs.shape[2:],
+            mode='bilinear',
+            align_corners=self.align_corners,
+        )
+
+    @torch.no_grad()
+    def normalized_train_cam(
+        self, inputs: Tensor, feats: Mapping[float, Feats]
+    ) -> Tensor:
+        """Extract the CAM of a training step at the size of ``inputs``.
+
+        Args:
+            inputs: Normalized crops (N, 3, H, W).
+            feats: Features that are already computed, by their scales.
+
+        Returns:
+            CAM (N, K, H, W) in [0, 1] of all classes.
+        """
+        cam = self.train_cam(self, inputs, size=inputs.shape[2:], feats=feats)
+        # Weights that are not finite must show in a loss, not inside a refiner.
+        return normalize_cam(cam, mode=self.cam_normalization).nan_to_num(0.0)
+
+    def other_head_losses(
+        self, feats: Feats, logits: Tensor, label: Tensor
+    ) -> dict[str, Tensor]:
+        """Compute the losses of mmseg's refining and auxiliary heads.
+
+        Args:
+            feats: Features of the backbone and neck.
+            logits: Logits (N, C, h, w) of the decode head.
+            label: Pseudo-label (N, H, W) int64, 255 for unlabeled pixels.
+        """
+        samples = [SegDataSample(gt_sem_seg=PixelData(data=row[None])) for row in label]
+        losses: dict[str, Tensor] = {}
+        if self.refine_head is not None:
+            refine = self.refine_head.loss(feats, logits, samples, self.train_cfg)
+            losses |= add_prefix(refine, 'refine')
+        if self.with_auxiliary_head:
+            losses |= self._auxiliary_head_forward_train(feats, samples)
+        return losses
+
+    def decode(self, feats: Feats, batch_img_metas: list[dict]) -> Tensor:
+        """Decode features into logits (N, C, H, W) at the size of the image."""
+        if self.refine_head is None:
+            return self.decode_head.predict(feats, batch_img_metas, self.test_cfg)
+        return self.refine_head.predict(
+            feats, self.decode_head(feats), batch_img_metas, self.test_cfg
+        )
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Compute logits (N, C, H, W) at the size of ``inputs``."""
+        return self.decode(self.extract_feat(inputs), batch_img_metas)
+
+    def encode_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Compute probabilities (N, C, H, W) at the size of ``inputs``."""
+        return self.logits_to_prob(self.encode_decode(inputs, batch_img_metas))
+
+    def logits_to_prob(self, logits: Tensor) -> Tensor:
+        """Convert logits of :meth:`encode_decode` to probabilities in float32."""
+        return logits.float().softmax(1)
+
+    def predict_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Predict probabilities (N, C, H, W) by ``test_cfg.mode``."""
+        if self.test_cfg['mode'] == 'slide':
+            logits = self.slide_inference(inputs, batch_img_metas)
+            return self.logits_to_prob(logits)
+        return self.encode_prob(inputs, batch_img_metas)
+
+    def extract_cam(self, inputs: Tensor, size: Sequence[int]) -> Tensor:
+        """Extract the CAM (N, K, *size) by ``test_cfg.cam``, not normalized."""
+        return self.test_cam(self, inputs, size=size)
+
+    def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
+        """Predict as mmseg, and attach what ``test_cfg`` asks for."""
+        results = super().predict(inputs, data_samples)
+        if data_samples is None:
+            return results
+        names = self.test_settings.pseudo_sources
+        labels = self.pseudo_labels(inputs, results, names)
+        attach_pseudo_labels(results, labels, self.has_background)
+        if self.test_settings.predict_tags:
+            logits = self.cam_head(self.extract_feat(inputs))
+            attach_tags(results, logits.float().sigmoid())
+        return results
+
+    def pseudo_sources(self) -> Sources:
+        """Return the pseudo-labels that this segmentor exports, by their names."""
+        return {'cam': self.label_from_cam, 'prediction': label_from_prediction}
+
+    def pseudo_labels(
+        self, inputs: Tensor, data_samples: list, sources: Sequence[str]
+    ) -> list[dict[str, PseudoLabel]]:
+        """Compute pseudo-labels by :func:`.export_pseudo_labels`."""
+        available = self.pseudo_sources()
+        return export_pseudo_labels(self, available, inputs, data_samples, sources)
+
+    def label_from_cam(self, context: InferenceContext) -> PseudoLabel:
+        """Cut the CAM at ``test_cfg.bg_thr``."""
+        return label_from_cam(context, self.test_settings.bg_thr, self.has_background)

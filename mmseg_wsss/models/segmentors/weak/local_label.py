@@ -1,0 +1,205 @@
+"""Pseudo-labels of AFA and TSCD, and the affinity head that goes with them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value
+
+from ...cam import CAMNetwork
+from ...pseudo_labels import (
+    all_channels,
+    merge_backgrounds,
+    merge_cams,
+    random_walk,
+    refine_probs,
+    strongest_labels,
+    tagged_probs,
+)
+from ...utils import scaled_size
+from .inference_context import InferenceContext
+from .pseudo_label_export import PseudoLabel
+
+
+class Affinity(NamedTuple):
+    """Affinity of the cells of a feature map.
+
+    Args:
+        values: Affinities (N, h * w, h * w).
+        size: Height h and width w.
+    """
+
+    values: Tensor
+    size: Sequence[int]
+
+
+def check_thresholds(high_thr: float, low_thr: float) -> None:
+    """Raise a ValueError if ``low_thr`` is above ``high_thr``."""
+    if low_thr > high_thr:
+        raise ValueError(f'low_thr must be at most high_thr={high_thr}, got {low_thr}')
+
+
+def build_affinity_head(cfg: Mapping[str, Any], network: CAMNetwork) -> nn.Module:
+    """Build an affinity head for a backbone.
+
+    Its inputs are ``affinity_inputs`` of the backbone; for a backbone without this
+    attribute, an embedding of 256 channels of the features that the CAM uses.
+
+    Args:
+        cfg: Settings over these.
+        network: Network with backbone and classifier.
+    """
+    embedding = {
+        'in_channels': network.cam_head.in_channels,
+        'in_index': network.cam_head.in_index,
+        'embed_channels': 256,
+    }
+    inputs = getattr(network.backbone, 'affinity_inputs', embedding)
+    return MODELS.build({'type': 'AttentionAffinityHead', **inputs, **cfg})
+
+
+class BackgroundPairLabeler:
+    """Label from a CAM refined locally under two background scores.
+
+    The CAM and a constant background score go through a softmax over the tagged
+    classes, and the result is refined by the colors of the image. A pixel is labeled
+    as a class if this class wins against the high background score, and as background
+    if the background wins under both; otherwise it is ignored. With an affinity the
+    softmax is followed by a random walk. Source: Ru et al., "Learning Affinity from
+    Attention" (AFA), section 3.3, https://arxiv.org/abs/2203.02664.
+
+    Args:
+        refiner: Refiner, called with images in [0, 1] and maps.
+        high_thr: High background score.
+        low_thr: Low background score.
+        refine_scale: Size of the image that guides the refiner, relative to the crop.
+        radius: Largest step of the random walk, in grid cells.
+    """
+
+    def __init__(
+        self,
+        refiner: Any,
+        high_thr: float,
+        low_thr: float,
+        refine_scale: float,
+        radius: int,
+    ) -> None:
+        check_thresholds(high_thr, low_thr)
+        check_value('refine_scale', refine_scale, above=0)
+        check_value('radius', radius, at_least=0)
+        self.refiner = refiner
+        self.high_thr = high_thr
+        self.low_thr = low_thr
+        self.refine_scale = refine_scale
+        self.radius = radius
+
+    @torch.no_grad()
+    @torch.compiler.disable
+    def __call__(
+        self,
+        cam: Tensor,
+        tags: Tensor,
+        img: Tensor,
+        valid: Tensor | None = None,
+        affinity: Affinity | None = None,
+    ) -> Tensor:
+        """Compute the label.
+
+        Args:
+            cam: CAM (N, K, H, W) in [0, 1].
+            tags: Image tags (N, K).
+            img: Colors (N, 3, H, W) in 0..255.
+            valid: Pixels (N, H, W) bool of the image, not padding; all by default.
+            affinity: Affinity of the random walk; None leaves it out.
+
+        Returns:
+            Label (N, H, W) int64, 255 for ignored pixels and padding.
+        """
+        scores = self.high_thr, self.low_thr
+        maps, labels = self.refine(cam, tags, img, scores, valid, affinity)
+        high, low = strongest_labels(maps, labels).unbind(1)
+        label = merge_backgrounds(high, low)
+        return label if valid is None else label.masked_fill(~valid, 255)
+
+    def refine(
+        self,
+        cam: Tensor,
+        tags: Tensor,
+        img: Tensor,
+        backgrounds: Sequence[float],
+        valid: Tensor | None = None,
+        affinity: Affinity | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Refine the CAM under T background scores.
+
+        Arguments are those of :meth:`__call__`. After a random walk the refiner does
+        not see padding.
+
+        Returns:
+            Maps (N, T, M, H, W), and the label of each channel (N, M), see
+            :func:`.tagged_probs`.
+        """
+        if affinity is None:
+            small = merge_cams([cam], scaled_size(img.shape[2:], self.refine_scale))
+            prob, labels = tagged_probs(small, tags, backgrounds)
+        else:
+            prob, labels = self.walk(cam, tags, backgrounds, affinity)
+            flat = merge_cams([prob.flatten(1, 2)], img.shape[2:])
+            prob = flat.unflatten(1, prob.shape[1:3])
+            if valid is not None and not bool(valid.all()):
+                return self._refine_inside(prob, img, valid), labels
+        return refine_probs(prob, img, self.refiner, self.refine_scale), labels
+
+    def _refine_inside(self, prob: Tensor, img: Tensor, valid: Tensor) -> Tensor:
+        """Refine maps in the box of each image, and leave them as they are outside."""
+        refined = prob.clone()
+        for i, inside in enumerate(valid):
+            if not bool(inside.any()):
+                continue
+            rows, columns = (inside.any(dim).nonzero()[:, 0] for dim in (1, 0))
+            y, x = (slice(int(at[0]), int(at[-1]) + 1) for at in (rows, columns))
+            refined[i : i + 1, ..., y, x] = refine_probs(
+                prob[i : i + 1, ..., y, x],
+                img[i : i + 1, ..., y, x],
+                self.refiner,
+                self.refine_scale,
+            )
+        return refined
+
+    def walk(
+        self,
+        cam: Tensor,
+        tags: Tensor,
+        backgrounds: Sequence[float],
+        affinity: Affinity,
+    ) -> tuple[Tensor, Tensor]:
+        """Spread the CAM by a random walk on the grid of the affinity.
+
+        Returns:
+            Maps (N, T, M, h, w), and the label of each channel (N, M).
+        """
+        small = merge_cams([cam], affinity.size)
+        prob, labels = tagged_probs(small, tags, backgrounds)
+        return random_walk(prob, affinity.values, self.radius), labels
+
+    def refined_cam(
+        self, context: InferenceContext, bg_thr: float, num_classes: int
+    ) -> PseudoLabel:
+        """Compute the label and the maps of the CAM refined under one background."""
+        maps, labels = self.refine(context.cam, context.tags, context.img, [bg_thr])
+        return _label_of(maps, labels, num_classes)
+
+    def walked_cam(
+        self, context: InferenceContext, affinity: Affinity, num_classes: int
+    ) -> PseudoLabel:
+        """Compute the label and the maps of the CAM after a random walk alone."""
+        maps, labels = self.walk(context.cam, context.tags, [self.low_thr], affinity)
+        return _label_of(context.resize(maps[:, 0])[:, None], labels, num_classes)
+
+
+def _label_of(maps: Tensor, labels: Tensor, num_classes: int) -> PseudoLabel:
+    label = strongest_labels(maps, labels)[:, 0]
+    return label, all_channels(maps[:, 0], labels, num_classes)

@@ -1,0 +1,97 @@
+"""Pseudo-labels of test images, by the names of their sources."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from mmengine.structures import LabelData, PixelData
+from torch import Tensor
+
+from ...pseudo_labels import background_score, cam_to_label, hard_label
+from .inference_context import InferenceContext, InferenceNetwork
+
+PseudoLabel = tuple[Tensor, Tensor]
+Sources = dict[str, Callable[[InferenceContext], PseudoLabel]]
+
+
+def check_sources(names: Iterable[str], sources: Sources, owner: object) -> None:
+    """Raise a KeyError if a name is not among the sources of a segmentor."""
+    unknown = sorted(set(names) - set(sources))
+    if unknown:
+        raise KeyError(
+            f'{type(owner).__name__} has no pseudo-label source {unknown}; it has '
+            f'{sorted(sources)}'
+        )
+
+
+@torch.no_grad()
+def export_pseudo_labels(
+    model: InferenceNetwork,
+    sources: Sources,
+    inputs: Tensor,
+    data_samples: list,
+    names: Iterable[str],
+) -> list[dict[str, PseudoLabel]]:
+    """Compute pseudo-labels of images at their original size.
+
+    Args:
+        model: Segmentor.
+        sources: Its sources: functions from an :class:`InferenceContext` to a label
+            (1, H, W) int64, 255 for unlabeled pixels, and a soft map (1, C, H, W).
+        inputs: Normalized images (N, 3, H, W), as the test pipeline gives them.
+        data_samples: N data samples, see :class:`InferenceContext`.
+        names: Names of the sources to use.
+
+    Returns:
+        For each image and source (label (H, W) int64, soft map (C, H, W)).
+
+    Raises:
+        KeyError: If a source is unknown.
+    """
+    check_sources(names, sources, model)
+    results = []
+    for i, sample in enumerate(data_samples):
+        context = InferenceContext(model, inputs[i : i + 1], sample)
+        labels = {name: sources[name](context) for name in names}
+        results.append({k: (v[0], p[0]) for k, (v, p) in labels.items()})
+    return results
+
+
+def attach_pseudo_labels(
+    data_samples: list, labels: list[dict[str, PseudoLabel]], background: bool
+) -> None:
+    """Attach pseudo-labels to data samples as ``pseudo_NAME``.
+
+    The source ``cam`` also attaches its foreground maps, as ``cam``.
+
+    Args:
+        data_samples: N data samples.
+        labels: Result of :func:`export_pseudo_labels`.
+        background: Whether channel 0 of soft maps is the background.
+    """
+    for sample, found in zip(data_samples, labels):
+        for name, (label, prob) in found.items():
+            sample.set_data({f'pseudo_{name}': PixelData(data=label[None])})
+            if name == 'cam':
+                cam = prob[1:] if background else prob
+                sample.set_data({'cam': PixelData(data=cam)})
+
+
+def attach_tags(data_samples: list, scores: Tensor) -> None:
+    """Attach tag scores (N, K) in [0, 1] to N data samples as ``pred_tags``."""
+    for sample, score in zip(data_samples, scores):
+        sample.pred_tags = LabelData(score=score)
+
+
+def label_from_cam(
+    context: InferenceContext, bg_thr: float, background: bool
+) -> PseudoLabel:
+    """Cut the CAM at ``bg_thr``; without a background class take the strongest tag."""
+    if not background:
+        return hard_label(context.cam, context.tags), context.cam
+    label = cam_to_label(context.cam, context.tags, bg_thr=bg_thr)
+    return label, torch.cat([background_score(context.cam, 1), context.cam], 1)
+
+
+def label_from_prediction(context: InferenceContext) -> PseudoLabel:
+    """Take the class of highest predicted probability, tagged or not."""
+    return context.prob.argmax(1), context.prob

@@ -1,0 +1,114 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value, read_settings, setting
+
+from ...pseudo_labels import (
+    background_score,
+    merge_cams,
+    normalize_cam,
+    present_classes,
+    reliable_labels,
+)
+
+
+@dataclass(frozen=True)
+class ReliableThresholds:
+    """Thresholds of :func:`.reliable_labels`.
+
+    A threshold above 1 leaves no pixel.
+    """
+
+    min_cam: float = setting(0.1, at_least=0)
+    drop_ratio: float = setting(0.6, at_least=0, at_most=1)
+    bg_thr: float = setting(0.8, at_least=0)
+    crf_thr: float = setting(0.8, at_least=0)
+    cam_floor: float = setting(0.3, at_least=0)
+
+
+class ReliableLabeler:
+    """Sparse label from a CAM and a dense CRF with two backgrounds, for RRM and ASDT.
+
+    The CRF refines the CAM with a weak and with a strong background score
+    ``(1 - max_c M_c) ** alpha``; a pixel keeps its label if CRF and CAM are reliable.
+    Source: Zhang et al., "Reliability Does Matter" (RRM), section 3,
+    https://arxiv.org/abs/1911.08039.
+
+    Args:
+        crf: Config of the CRF; ``DenseCRF`` by default.
+        reliable: Settings of :class:`ReliableThresholds`.
+        alphas: Powers of the weak and of the strong background score.
+        background: Whether there is a background class.
+    """
+
+    def __init__(
+        self,
+        crf: Mapping[str, Any] | None,
+        reliable: Mapping[str, Any] | None,
+        alphas: Sequence[float],
+        background: bool,
+    ) -> None:
+        check_value('alphas', alphas, above=0, length=2)
+        self.crf = MODELS.build(crf or {'type': 'DenseCRF'})
+        self.thresholds = read_settings(ReliableThresholds, reliable, 'reliable')
+        self.alphas = tuple(alphas)
+        self.background = background
+
+    @torch.no_grad()
+    def sparse_label(
+        self, cam: Tensor, tags: Tensor, img: Tensor, valid: Tensor
+    ) -> Tensor:
+        """Compute the label of crops from a CAM that is not normalized.
+
+        Args:
+            cam: CAM (N, K, h, w), at least 0.
+            tags: Tags (N, K).
+            img: Colors (N, 3, H, W) in 0..255.
+            valid: Pixels (N, H, W) bool of the image, not padding.
+
+        Returns:
+            Label (N, H, W) int64, 255 for pixels that are not reliable.
+        """
+        # Weights that are not finite must show in a loss, not inside the CRF.
+        cam = merge_cams([cam], img.shape[2:]).nan_to_num(0.0, 0.0, 0.0)
+        cam = cam * valid[:, None]
+        label, _ = self(normalize_cam(cam, tags), tags, img)
+        return label.masked_fill(~valid, 255)
+
+    @torch.no_grad()
+    @torch.compiler.disable
+    def __call__(self, cam: Tensor, tags: Tensor, img: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the label of a normalized CAM.
+
+        Args:
+            cam: CAM (N, K, H, W) in [0, 1], 0 for absent classes.
+            tags: Tags (N, K).
+            img: Colors (N, 3, H, W) in 0..255.
+
+        Returns:
+            Label (N, H, W) int64, 255 for pixels that are not reliable, and the CRF
+            marginals (N, C, H, W) under the weak background.
+        """
+        scores = cam[:, None].expand(-1, len(self.alphas), -1, -1, -1)
+        if self.background:
+            powers = [background_score(cam, alpha) for alpha in self.alphas]
+            scores = torch.cat([torch.stack(powers, 1), scores], 2)
+        refined = self.crf(
+            img, scores, class_mask=present_classes(tags, self.background)
+        )
+        low, high = refined.unbind(1)
+        label = reliable_labels(
+            cam,
+            tags,
+            low,
+            high,
+            alpha_high=self.alphas[1],
+            background=self.background,
+            **asdict(self.thresholds),
+        )
+        return label, low
