@@ -17,6 +17,8 @@ resume = False
 
 # Derived randomness makes a resumed run equal an uninterrupted one; the guard stops at
 # the first loss that is not finite, before anything is saved. A recipe with hooks of
-# its method sets `custom_hooks = [*_base_.runtime_hooks, dict(type=...)]`.
+# its method sets `custom_hooks = [*_base_.runtime_hooks, dict(type=...)]`; weak_hooks
+# are those of a weakly supervised method without warm-up.
 runtime_hooks = [dict(type='IterationSeedHook'), dict(type='NonFiniteLossHook')]
+weak_hooks = [*runtime_hooks, dict(type='WeakWarmupHook', iters=0)]
 custom_hooks = runtime_hooks

@@ -5,4 +5,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
-custom_hooks = [*_base_.runtime_hooks, dict(type='AffinityLabelHook', begin=300)]
+custom_hooks = [*_base_.weak_hooks, dict(type='AffinityLabelHook', begin=300)]

@@ -7,8 +7,10 @@ _base_ = [
 ]
 model = dict(
     type='AffinityNet',
+    walk_alpha=4.0,
     affinity_head=dict(
         in_channels=(320, 96, 32), channels=(64, 64, 32), in_index=(2, 1, 0)
     ),
 )
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
+custom_hooks = _base_.weak_hooks

@@ -58,3 +58,4 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters)
 default_hooks = dict(checkpoint=dict(save_best=None))
+custom_hooks = _base_.weak_hooks

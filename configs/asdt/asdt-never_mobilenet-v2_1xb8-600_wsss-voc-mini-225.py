@@ -7,6 +7,6 @@ _base_ = [
 ]
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='PWMDistillationHook', mode='never', period=20, divisor=2, begin=150),
 ]

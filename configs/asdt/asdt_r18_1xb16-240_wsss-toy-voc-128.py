@@ -11,6 +11,7 @@ _crf_b = dict(
 )
 model = dict(
     type='ASDT',
+    decode_head=_base_.head,
     teacher_head=_base_.head,
     loss_seg=dict(type='ValidCrossEntropyLoss'),
     distill_weight=1.0,
@@ -31,6 +32,6 @@ param_scheduler = [
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 default_hooks = dict(checkpoint=dict(interval=80))
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='PWMDistillationHook', period=20, divisor=2, begin=100),
 ]

@@ -7,6 +7,6 @@ _base_ = [
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='PWMDistillationHook', period=150, divisor=6, begin=1000),
 ]

@@ -21,6 +21,6 @@ model = dict(
     loss_seg=dict(type='ValidCrossEntropyLoss'),
 )
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='PWMDistillationHook', period=150, divisor=6, begin=1000),
 ]

@@ -5,6 +5,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='PWMDistillationHook', period=150, divisor=6, begin=1000),
 ]

@@ -12,6 +12,6 @@ param_scheduler = [
 train_cfg = dict(max_iters=max_iters, val_interval=500)
 default_hooks = dict(checkpoint=dict(interval=500))
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='PWMDistillationHook', period=150, divisor=6, begin=250),
 ]

@@ -6,4 +6,12 @@ _base_ = [
     '../_base_/schedules/afa_20k.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='WSSSBase', test_cfg=dict(cam_normalization='minmax'))
+_camseg = _base_.model
+model = dict(
+    _delete_=True,
+    type='CAM',
+    data_preprocessor=_base_.data_preprocessor,
+    backbone=_camseg.backbone,
+    cam_head=_camseg.cam_head,
+    test_cfg=dict(mode='whole', cam=_camseg.test_cfg.cam, cam_normalization='minmax'),
+)

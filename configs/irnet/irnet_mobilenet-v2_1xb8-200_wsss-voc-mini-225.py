@@ -11,3 +11,4 @@ model = dict(
     affinity_head=dict(in_channels=(32, 96, 320), channels=32, in_index=(0, 1, 2)),
 )
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
+custom_hooks = _base_.weak_hooks

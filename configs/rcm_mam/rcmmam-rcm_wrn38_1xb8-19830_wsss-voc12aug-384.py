@@ -8,6 +8,6 @@ _base_ = [
 randomness = dict(seed=5123)
 model = dict(loss_mam=dict(type='MultiScaleAttentiveLoss', loss_weight=0.0))
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='MeanTeacherHook', decay=0.996, schedule='constant'),
 ]

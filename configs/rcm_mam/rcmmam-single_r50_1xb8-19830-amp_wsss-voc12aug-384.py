@@ -7,7 +7,7 @@ _base_ = [
 randomness = dict(seed=5123)
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='MeanTeacherHook', decay=0.996, schedule='constant'),
     dict(type='MultiScaleAttentionHook', begin=4 * _base_.epoch),
 ]

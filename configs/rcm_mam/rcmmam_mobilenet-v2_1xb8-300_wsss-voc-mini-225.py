@@ -15,8 +15,9 @@ param_scheduler = [
 ]
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='MeanTeacherHook', decay=0.99, schedule='constant'),
+    dict(type='MultiScaleAttentionHook', begin=0),
 ]
 val_evaluator = [
     dict(type='PseudoLabelMetric', sources=('cam', 'region')),

@@ -16,6 +16,7 @@ custom_hooks = [
     *_base_.runtime_hooks,
     dict(type='WeakWarmupHook', iters=200),
     dict(type='MeanTeacherHook', decay=0.99, schedule='constant'),
+    dict(type='MultiScaleAttentionHook', begin=0),
 ]
 val_evaluator = [
     dict(type='PseudoLabelMetric', sources=('cam', 'region')),

@@ -14,6 +14,7 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=max_iters)
 custom_hooks = [
-    *_base_.runtime_hooks,
+    *_base_.weak_hooks,
     dict(type='MeanTeacherHook', decay=0.996, schedule='constant'),
+    dict(type='MultiScaleAttentionHook', begin=0),
 ]

@@ -5,3 +5,4 @@ _base_ = [
     '../_base_/schedules/asdt_20k.py',
     '../_base_/default_runtime.py',
 ]
+custom_hooks = _base_.weak_hooks

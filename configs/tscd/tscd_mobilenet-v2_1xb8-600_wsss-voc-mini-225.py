@@ -7,3 +7,4 @@ _base_ = [
 ]
 model = dict(type='TSCD')
 load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
+custom_hooks = _base_.weak_hooks

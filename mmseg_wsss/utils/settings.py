@@ -30,8 +30,8 @@ def setting(default: Any = MISSING, **rules: Any) -> Any:
             required.
         **rules: ``at_least``, ``above``, ``at_most`` and ``below`` limit a number,
             ``choices`` lists the allowed values; a sequence is checked item by item.
-            ``length`` and ``min_length`` limit the length of a sequence, and ``ascending=True``
-            requires one that does not descend.
+            ``length`` and ``min_length`` limit the length of a sequence, and
+            ``ascending=True`` requires one that does not descend.
 
     Raises:
         TypeError: If a rule is unknown.
@@ -132,6 +132,8 @@ def _check_rules(rules: Mapping[str, Any], value: Any, where: str) -> None:
     if value is None:
         return
     if not isinstance(value, list | tuple):
+        if set(rules) & set(SEQUENCE_RULES):
+            raise TypeError(f'{where} must be a sequence, got {value!r}')
         for name, limit in rules.items():
             if name in RULES and not RULES[name][1](value, limit):
                 shown = ', '.join(map(repr, limit)) if name == 'choices' else limit

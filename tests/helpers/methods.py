@@ -30,6 +30,11 @@ class Method:
     pseudo_sources: Sequence[str] = ('cam', 'prediction')
     semi: bool = False
 
+    @property
+    def classifier(self) -> bool:
+        """Whether it has no decode head."""
+        return self.model['type'] in ('CAM', 'RCMMAM', 'AffinityNet', 'IRNet')
+
 
 def _semi(
     kind: str,
@@ -98,7 +103,7 @@ NOTHING_SURE = {'reliable': {'crf_thr': 1.1}}
 
 # Each method of the package; the method battery (tests/test_reliability) runs for all.
 METHODS = {
-    'WSSSBase': Method({'type': 'WSSSBase'}),
+    'CAM': Method({'type': 'CAM'}),
     'RRM': Method(
         {'type': 'RRM', **SPARSE_LABEL},
         hooks=(WARMUP,),

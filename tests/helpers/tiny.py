@@ -108,6 +108,8 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
         outer = {k: settings.pop(k) for k in list(settings) if k.startswith('semi_')}
         model = method | outer | {'segmentor': model | settings}
     else:
+        if METHODS[name].classifier:
+            del model['decode_head']
         model |= method | settings
     model = deepcopy(model)
     if not drop:

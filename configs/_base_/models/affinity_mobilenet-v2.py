@@ -7,6 +7,5 @@ model = dict(
     crf=dict(scale_factor=0.5),
     # The 256 steps of PSA go too far for affinities of 200 iterations, see docs:
     # Results.
-    walk_alpha=4.0,
     walk=dict(beta=12.0, steps=32),
 )

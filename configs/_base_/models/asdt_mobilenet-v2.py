@@ -3,7 +3,7 @@
 _base_ = './rrm_mobilenet-v2.py'
 model = dict(
     type='ASDT',
-    teacher_head=_base_.model.decode_head,
+    teacher_head=_base_.head,
     distill_weight=1.0,
     tag_filter=True,
     crf_b=dict(

@@ -9,7 +9,7 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=1,
 )
-_cam = dict(scales=(1.0, 0.5, 1.5), flip=True, merge='sum', paired=True)
+_cam = dict(type='PairedCAM', scales=(1.0, 0.5, 1.5), merge='sum')
 model = dict(
     type='CAMSeg',
     data_preprocessor=data_preprocessor,

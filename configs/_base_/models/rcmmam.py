@@ -10,14 +10,6 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=1,
 )
-# One 1 x 1 convolution, which idles.
-head = dict(
-    type='FCNHead',
-    num_convs=0,
-    concat_input=False,
-    num_classes=num_classes,
-    align_corners=False,
-)
 model = dict(
     type='RCMMAM',
     data_preprocessor=data_preprocessor,
@@ -27,7 +19,6 @@ model = dict(
         embed_channels=embed_channels,
         dropout_ratio=0.0,
     ),
-    decode_head=head,
     test_cfg=dict(
         mode='whole',
         cam=dict(scales=(0.5, 1.0, 1.5, 2.0), flip=True, merge='sum'),

@@ -16,5 +16,4 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnet50_v1c'),
     ),
     cam_head=dict(in_channels=2048),
-    decode_head=dict(in_channels=2048, channels=2048),
 )

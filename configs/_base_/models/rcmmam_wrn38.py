@@ -8,5 +8,4 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='data/weights/resnet_38d.params'),
     ),
     cam_head=dict(in_channels=4096),
-    decode_head=dict(in_channels=4096, channels=4096),
 )

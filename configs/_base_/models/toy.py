@@ -10,6 +10,7 @@ data_preprocessor = dict(
     seg_pad_val=255,
     size_divisor=1,
 )
+# Decode head of the methods that train one.
 head = dict(
     type='LargeFOVHead',
     in_channels=128,
@@ -19,7 +20,7 @@ head = dict(
     align_corners=False,
 )
 model = dict(
-    type='WSSSBase',
+    type='CAM',
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ResNetV1c',
@@ -38,7 +39,6 @@ model = dict(
     cam_head=dict(
         type='CAMHead', in_channels=128, num_classes=num_classes - 1, dropout_ratio=0.0
     ),
-    decode_head=head,
     test_cfg=dict(
         mode='whole', cam=dict(scales=(0.5, 1.0, 1.5), flip=True, merge='sum')
     ),

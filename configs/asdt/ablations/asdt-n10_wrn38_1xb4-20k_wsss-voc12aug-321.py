@@ -1,3 +1,3 @@
 # Ablation (d): pulses of 1/10 of the period.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
-custom_hooks = [*_base_.runtime_hooks, dict(type='PWMDistillationHook', divisor=10)]
+custom_hooks = [*_base_.weak_hooks, dict(type='PWMDistillationHook', divisor=10)]

@@ -1,4 +1,4 @@
 # Ablation (d): pulses of 1/3 of the period. The published masks were exported with this
 # wave.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
-custom_hooks = [*_base_.runtime_hooks, dict(type='PWMDistillationHook', divisor=3)]
+custom_hooks = [*_base_.weak_hooks, dict(type='PWMDistillationHook', divisor=3)]

@@ -1,7 +1,7 @@
 # As the released code: no distillation, the whole image as guide of the CRF, one scale
 # per batch.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
-custom_hooks = [*_base_.runtime_hooks, dict(type='PWMDistillationHook', mode='never')]
+custom_hooks = [*_base_.weak_hooks, dict(type='PWMDistillationHook', mode='never')]
 model = dict(crf_guide='resized_full')
 train_pipeline = [
     dict(type='LoadImageStrict'),

@@ -26,12 +26,14 @@ class PairedCAM:
 
     Args:
         scales: Factors of the height and width (bilinear, rounded down).
+        flip: Whether mirror images take part.
         merge: ``'mean'``, ``'sum'`` or ``'max'`` over scales.
         train_mode: As released by AFA: the network stays in the mode it is in, and the
             decode head runs too, so that these images enter the batch statistics.
     """
 
     scales: tuple[float, ...] = setting((1.0, 0.5, 1.5), above=0, min_length=1)
+    flip: bool = True
     merge: str = setting('sum', choices=MERGES)
     train_mode: bool = False
 
@@ -61,7 +63,7 @@ class PairedCAM:
         with nullcontext() if self.train_mode else eval_mode(network):  # type: ignore[arg-type]
             cams = [
                 cam_views(
-                    network, cam_of, rescale(inputs, scale), True, known.get(scale)
+                    network, cam_of, rescale(inputs, scale), self.flip, known.get(scale)
                 )
                 for scale in self.scales
             ]

@@ -22,7 +22,7 @@ def data(tiny_voc, tmp_path) -> Path:
 
 
 def run(data: Path, work_dir: Path, num_workers: int = 0) -> None:
-    train(tiny_config('WSSSBase', data, work_dir, 4, num_workers))
+    train(tiny_config('CAM', data, work_dir, 4, num_workers))
 
 
 def cut(path: Path, share: float = 0.6) -> None:
@@ -76,7 +76,7 @@ def test_a_path_that_leaves_the_data_root_is_named(data, tmp_path, line):
 
 
 def judge(data: Path, work_dir: Path) -> dict:
-    return evaluate(tiny_config('WSSSBase', data, work_dir))
+    return evaluate(tiny_config('CAM', data, work_dir))
 
 
 def test_a_sound_data_set_is_evaluated(data, tmp_path):
@@ -128,7 +128,7 @@ class Bomb:
 def test_a_pickle_of_tags_is_refused(data, tmp_path, name):
     mark = tmp_path / 'mark'
     (data / name).write_bytes(pickle.dumps({'0': Bomb(mark)}))
-    cfg = tiny_config('WSSSBase', data, tmp_path / 'work')
+    cfg = tiny_config('CAM', data, tmp_path / 'work')
     cfg.train_dataloader.dataset.tags.path = str(data / name)
     with pytest.raises(ValueError, match=name):
         train(cfg)
@@ -139,13 +139,13 @@ def test_a_pickle_of_tags_is_refused(data, tmp_path, name):
 def test_a_malicious_checkpoint_runs_nothing(data, tmp_path, use):
     mark, path = tmp_path / 'mark', tmp_path / 'bad.pth'
     torch.save({'state_dict': {}, 'meta': {'author': Bomb(mark)}}, path)
-    cfg = tiny_config('WSSSBase', data, tmp_path / 'work')
+    cfg = tiny_config('CAM', data, tmp_path / 'work')
     with (
         safe_checkpoints(),
         pytest.raises(ValueError, match=rf'{path}: .*run code'),
     ):
         if use == 'tool':
-            load_checkpoint(tiny_network('WSSSBase'), str(path))
+            load_checkpoint(tiny_network('CAM'), str(path))
         elif use == 'Pretrained':
             cfg.model.backbone.init_cfg = {'type': use, 'checkpoint': str(path)}
             train(cfg)
@@ -158,20 +158,20 @@ def test_a_malicious_checkpoint_runs_nothing(data, tmp_path, use):
 
 def test_a_truncated_checkpoint_is_named(tmp_path):
     path = tmp_path / 'cut.pth'
-    torch.save({'state_dict': tiny_network('WSSSBase').state_dict()}, path)
+    torch.save({'state_dict': tiny_network('CAM').state_dict()}, path)
     cut(path)
     with (
         safe_checkpoints(),
         pytest.raises(ValueError, match=f'{path}: .*damaged'),
     ):
-        load_checkpoint(tiny_network('WSSSBase'), str(path))
+        load_checkpoint(tiny_network('CAM'), str(path))
 
 
 def test_a_trusted_checkpoint_may_hold_anything(tmp_path, monkeypatch):
     path = tmp_path / 'own.pth'
-    state = tiny_network('WSSSBase').state_dict()
+    state = tiny_network('CAM').state_dict()
     torch.save({'state_dict': state, 'meta': {'size': CROP, 'at': tmp_path}}, path)
-    model = tiny_network('WSSSBase', seed=1)
+    model = tiny_network('CAM', seed=1)
     with (
         safe_checkpoints(),
         pytest.raises(ValueError, match='TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1'),

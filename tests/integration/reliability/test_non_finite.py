@@ -51,8 +51,8 @@ def first_of_heads(model: torch.nn.Module) -> torch.nn.Parameter:
     ('method', 'what'),
     [
         *((method, 'weights') for method in METHODS),
-        ('WSSSBase', 'saved weights'),
-        ('WSSSBase', 'optimizer'),
+        ('CAM', 'saved weights'),
+        ('CAM', 'optimizer'),
     ],
 )
 def test_nothing_that_is_not_finite_is_saved(method, what, tiny_voc, tmp_path):

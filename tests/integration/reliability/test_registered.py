@@ -13,5 +13,5 @@ def test_every_segmentor_of_the_package_runs_through_the_battery():
         if issubclass(getattr(segmentors, name), WSSSBase | SemiBaseSegmentor)
         and name != 'SemiBaseSegmentor'  # not registered
     }
-    assert {'WSSSBase', 'RRM', 'ASDT', 'MKD', 'CPS'} <= found
+    assert {'CAM', 'RRM', 'ASDT', 'MKD', 'CPS'} <= found
     assert found == {method.model['type'] for method in METHODS.values()}

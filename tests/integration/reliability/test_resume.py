@@ -111,8 +111,8 @@ def test_a_run_killed_while_it_saves_can_be_resumed(method, whole, tiny_voc, tmp
     ('moment', 'begin'), [('before it is noted', 2), ('before the last is removed', 3)]
 )
 def test_no_moment_of_a_save_is_fatal(tiny_voc, tmp_path, moment, begin):
-    whole = train(tiny_config('WSSSBase', tiny_voc, tmp_path / 'whole', END))
-    resume_after_kill('WSSSBase', whole, tiny_voc, tmp_path / 'killed', moment, begin)
+    whole = train(tiny_config('CAM', tiny_voc, tmp_path / 'whole', END))
+    resume_after_kill('CAM', whole, tiny_voc, tmp_path / 'killed', moment, begin)
 
 
 def save_always(cfg: Config) -> Config:

@@ -70,8 +70,8 @@ def pipeline(tmp_path_factory) -> Path:
     affinity.export_dataloader.dataset.pipeline[1] = load | {'soft': True}
     affinity.dump(folder / 'affinity.py')
 
-    network = weak_config('WSSSBase', voc, folder)
-    network.model = tiny_model('WSSSBase') | {'type': 'EncoderDecoder'}
+    network = weak_config('CAM', voc, folder)
+    network.model = tiny_model('CAM') | {'type': 'EncoderDecoder'}
     network.model.pop('cam_head')
     network.model.update(decode_head=FCN_HEAD, train_cfg={})
     steps = list(network.train_dataloader.dataset.pipeline)

@@ -87,6 +87,6 @@ def test_an_interrupted_validation_restores_the_state(tiny_voc, tmp_path, monkey
 
 
 def test_another_segmentor_is_refused(tiny_voc, tmp_path):
-    runner = build(tiny_voc, tmp_path, 'WSSSBase')
-    with pytest.raises(TypeError, match='got WSSSBase; use ValLoop'):
+    runner = build(tiny_voc, tmp_path, 'CAM')
+    with pytest.raises(TypeError, match='got CAM; use ValLoop'):
         runner.val()

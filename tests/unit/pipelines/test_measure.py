@@ -12,7 +12,7 @@ from mmseg_wsss.pipelines.measure import measure
 
 @pytest.fixture
 def config(tiny_voc, tmp_path):
-    cfg = tiny_config('WSSSBase', tiny_voc, tmp_path / 'unused', 2)
+    cfg = tiny_config('CAM', tiny_voc, tmp_path / 'unused', 2)
     cfg.export_dataloader = cfg.test_dataloader
     path = tmp_path / 'config.py'
     cfg.dump(path)

@@ -105,7 +105,7 @@ class AffinityNet(WeakClassifier):
         return losses
 
     def affinity(self, feats: Feats) -> Tensor:
-        """Compute affinities (N, P, h, w) of near pixels, see :func:`.pair_affinity`."""
+        """Compute affinities (N, P, h, w) by :func:`.pair_affinity`."""
         return pair_affinity(self.affinity_head(feats), self.walk.radius)
 
     def pseudo_sources(self) -> Sources:

@@ -104,9 +104,7 @@ class ASDT(WeakSegmentor):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        check_value(
-            'branch_weights', branch_weights, at_least=0, length=2
-        )
+        check_value('branch_weights', branch_weights, at_least=0, length=2)
         check_value('distill_weight', distill_weight, at_least=0)
         check_value('distill_mode', distill_mode, choices=('hard', 'soft'))
         check_value('crf_guide', crf_guide, choices=('crop', 'resized_full'))

@@ -40,8 +40,8 @@ def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
 
 
 def zero_loss(tensors: Iterable[Tensor]) -> Tensor:
-    """Return 0 with a (zero) gradient in every tensor that requires one."""
-    return sum(t.sum() for t in tensors if t.requires_grad) * 0.0
+    """Return 0 with a gradient of 0 in every tensor that requires one."""
+    return sum(t.sum() for t in tensors if t.requires_grad) * 0.0  # type: ignore
 
 
 def label_ratios(label: Tensor, valid: Tensor) -> dict[str, Tensor]:

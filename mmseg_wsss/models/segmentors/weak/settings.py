@@ -1,4 +1,4 @@
-"""Settings of ``train_cfg`` and ``test_cfg`` that the weakly supervised methods know."""
+"""Settings of ``train_cfg`` and ``test_cfg`` of the weakly supervised methods."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -213,7 +213,7 @@ def test_a_step_moves_the_support_network(tmp_path):
 
 
 def test_a_classifier_fills_both_networks(tmp_path):
-    plain = tiny_network('WSSSBase', seed=5)
+    plain = tiny_network('CAM', seed=5)
     path = tmp_path / 'cam.pth'
     save_checkpoint({'state_dict': plain.state_dict()}, str(path))
     model = tiny_network('RCMMAM')
