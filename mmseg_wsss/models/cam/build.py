@@ -50,4 +50,5 @@ def build_cam(
             f"or 'PairedCAM', got {name!r}"
         )
     base = default if isinstance(default, cls) else None
-    return read_settings(cls, cfg, path, base)  # type: ignore[arg-type]
+    extractor: Any = read_settings(cls, cfg, path, base)
+    return extractor

@@ -13,7 +13,12 @@ from ...utils import Phase, eval_mode, rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
-from .local_label import Affinity, BackgroundPairLabeler, build_affinity_head
+from .local_label import (
+    Affinity,
+    BackgroundPairLabeler,
+    affinity_grid,
+    build_affinity_head,
+)
 from .pseudo_label_export import PseudoLabel, Sources
 from .samples import check_background, denormalize, label_ratios, stack_tags
 
@@ -112,7 +117,7 @@ class AFA(WeakSegmentor):
             known[self.walk_scale] = self.inference_feats(inputs, self.walk_scale)
         cam = self.normalized_train_cam(inputs, known)
         label = self.labeler(cam, tags, img, valid)
-        small = resize_labels(label, self.grid(feats))
+        small = resize_labels(label, affinity_grid(self.affinity_head, feats))
         losses['loss_affinity'] = self.loss_affinity(affinity, small)
         if self.use_affinity:
             walk = self.affinity(known[self.walk_scale])
@@ -135,11 +140,9 @@ class AFA(WeakSegmentor):
     @torch.no_grad()
     def affinity(self, feats: Feats) -> Affinity:
         """Compute the affinity of features, without gradient."""
-        return Affinity(self.affinity_head(feats), self.grid(feats))
-
-    def grid(self, feats: Feats) -> tuple[int, ...]:
-        """Return the height and width of the grid of the affinity."""
-        return tuple(feats[self.affinity_head.in_index].shape[2:])
+        return Affinity(
+            self.affinity_head(feats), affinity_grid(self.affinity_head, feats)
+        )
 
     def pseudo_sources(self) -> Sources:
         """Return ``cam``, ``prediction``, ``merged``, ``cam_refined``, ``affinity``."""

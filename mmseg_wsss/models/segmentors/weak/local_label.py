@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
-from ...cam import CAMNetwork
+from ...cam import CAMNetwork, Feats
 from ...pseudo_labels import (
     all_channels,
     merge_backgrounds,
@@ -42,7 +42,7 @@ def check_thresholds(high_thr: float, low_thr: float) -> None:
         raise ValueError(f'low_thr must be at most high_thr={high_thr}, got {low_thr}')
 
 
-def build_affinity_head(cfg: Mapping[str, Any], network: CAMNetwork) -> nn.Module:
+def build_affinity_head(cfg: Mapping[str, Any], network: CAMNetwork) -> Any:
     """Build an affinity head for a backbone.
 
     Its inputs are ``affinity_inputs`` of the backbone; for a backbone without this
@@ -59,6 +59,11 @@ def build_affinity_head(cfg: Mapping[str, Any], network: CAMNetwork) -> nn.Modul
     }
     inputs = getattr(network.backbone, 'affinity_inputs', embedding)
     return MODELS.build({'type': 'AttentionAffinityHead', **inputs, **cfg})
+
+
+def affinity_grid(head: Any, feats: Feats) -> tuple[int, ...]:
+    """Return the height and width of the grid of an affinity head."""
+    return tuple(feats[head.in_index].shape[2:])
 
 
 class BackgroundPairLabeler:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def stack_tags(data_samples: Sequence[Any]) -> Tensor:
@@ -22,7 +22,7 @@ def stack_tags(data_samples: Sequence[Any]) -> Tensor:
     return torch.stack([s.gt_tags.label for s in data_samples])
 
 
-def denormalize(inputs: Tensor, data_preprocessor: nn.Module) -> Tensor:
+def denormalize(inputs: Tensor, data_preprocessor: Any) -> Tensor:
     """Undo the normalization of a data preprocessor.
 
     Args:

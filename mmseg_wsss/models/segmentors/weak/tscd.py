@@ -9,13 +9,18 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
-from ...cam import Feats, PairedCAM, reusable_feats
+from ...cam import PairedCAM, reusable_feats
 from ...losses import equivariant_loss
 from ...utils import resize_labels, scaled_size, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
-from .local_label import Affinity, BackgroundPairLabeler, build_affinity_head
+from .local_label import (
+    Affinity,
+    BackgroundPairLabeler,
+    affinity_grid,
+    build_affinity_head,
+)
 from .pseudo_label_export import PseudoLabel, Sources
 from .samples import check_background, denormalize, label_ratios, stack_tags
 
@@ -141,7 +146,7 @@ class TSCD(WeakSegmentor):
         cam = self.normalized_train_cam(inputs, reusable_feats(self, feats))
         label = self.labeler(cam, tags, img, valid)
 
-        small = resize_labels(label, self.grid(feats))
+        small = resize_labels(label, affinity_grid(self.affinity_head, feats))
         losses['loss_affinity'] = self.loss_affinity(affinity, small)
         losses['loss_ce'] = self.loss_seg(logits, label)
         if self.dense_energy is not None:
@@ -183,10 +188,6 @@ class TSCD(WeakSegmentor):
         low, high = torch.stack(lows, 1)[:, None], torch.stack(highs, 1)[:, None]
         return low + points * (high - low)
 
-    def grid(self, feats: Feats) -> tuple[int, ...]:
-        """Return the height and width of the grid of the affinity."""
-        return tuple(feats[self.affinity_head.in_index].shape[2:])
-
     def pseudo_sources(self) -> Sources:
         """Return ``cam``, ``prediction``, ``merged``, ``cam_refined``, ``affinity``."""
         return super().pseudo_sources() | {
@@ -208,7 +209,7 @@ class TSCD(WeakSegmentor):
     def label_from_affinity(self, context: InferenceContext) -> PseudoLabel:
         """Spread the CAM by a random walk along the affinity, without refinement."""
         values = self.affinity_head(context.feats)
-        affinity = Affinity(values, self.grid(context.feats))
+        affinity = Affinity(values, affinity_grid(self.affinity_head, context.feats))
         return self.labeler.walked_cam(context, affinity, self.num_classes)
 
 
