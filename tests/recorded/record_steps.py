@@ -54,17 +54,20 @@ RENAMED: dict[str, str] = {
     'isda': 'isda_ratio',
 }
 
-# Methods that are recorded under another name.
-RECORDED_METHODS = {'SupervisedSegmentor': 'SemiBaseSegmentor'}
+# Methods that are recorded under another name, and cases that were recorded and are not
+# offered any more.
+RECORDED_METHODS = {'CAM': 'WSSSBase', 'SupervisedSegmentor': 'SemiBaseSegmentor'}
+DROPPED_CASES = {'TSCD: walk'}  # TSCD's labels never use the affinity
 
 # Recorded names that need not exist any more, of a method or of all ('*'). As above, a
 # name that ends with '.' stands for all that begin with it.
 MAY_VANISH: dict[str, tuple[str, ...]] = {
     '*': ('loss_idle',),  # always 0
-    'WSSSBase': ('decode_head.', 'prediction'),
+    'CAM': ('decode_head.', 'prediction'),
     'RCMMAM': ('decode_head.', 'prediction'),
     'AffinityNet': ('decode_head.', 'prediction'),
     'IRNet': ('decode_head.', 'prediction'),
+    'TSCD': ('use_affinity',),  # always 0
 }
 
 # Largest relative deviation. On one machine, with one number of threads, everything
@@ -190,7 +193,12 @@ class _Recorder(Hook):
             if not self.case.detailed:
                 data = {key: value[:2] for key, value in data.items()}
             data = model.data_preprocessor(data, False)
-            sources = METHODS[self.case.method].pseudo_sources
+            method = self.case.method
+            sources = [
+                name
+                for name in METHODS[method].pseudo_sources
+                if not may_vanish(method, name)
+            ]
             results = model.pseudo_labels(data['inputs'], data['data_samples'], sources)
             for source in sources:
                 pairs = [result[source] for result in results]
@@ -349,7 +357,11 @@ def read(method: str) -> dict:
     """Recorded cases of a method by their names."""
     recorded = RECORDED_METHODS.get(method, method)
     found = json.loads(file_of(method).read_text())
-    return {method + name.removeprefix(recorded): case for name, case in found.items()}
+    return {
+        method + name.removeprefix(recorded): case
+        for name, case in found.items()
+        if name not in DROPPED_CASES
+    }
 
 
 def differences(method: str, old: dict, new: dict) -> Iterator[tuple[str, float]]:

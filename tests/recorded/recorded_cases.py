@@ -108,8 +108,8 @@ def cases() -> dict[str, Case]:
     def add(method: str, option: str, iters: int = 2, **kwargs: Any) -> None:
         hooks = kwargs.pop('hooks', None)
         fields, double = kwargs.pop('fields', ()), kwargs.pop('double', True)
-        if hooks is None and not METHODS[method].semi:
-            hooks = ()
+        if not METHODS[method].semi:
+            hooks = (*_phase_hooks(method, hooks or ()), *(hooks or ()))
         found[f'{method}: {option}'] = Case(
             method, kwargs, hooks, iters, fields, double
         )
@@ -124,9 +124,9 @@ def cases() -> dict[str, Case]:
     valid_loss = {'loss_decode': {'type': 'ValidCrossEntropyLoss'}}
     auxiliary_of_labels = {'auxiliary_head': AUXILIARY_HEAD | valid_loss}
 
-    add('WSSSBase', 'no background', **no_background)
-    add('WSSSBase', 'max pooling', cam_head=_cam_head(pooling='gmp', dropout_ratio=0.2))
-    add('WSSSBase', 'embedding', cam_head=_cam_head(embed_channels=12))
+    add('CAM', 'no background', background=False)
+    add('CAM', 'max pooling', cam_head=_cam_head(pooling='gmp', dropout_ratio=0.2))
+    add('CAM', 'embedding', cam_head=_cam_head(embed_channels=12))
 
     add('RRM', 'no dense energy', dense_energy=None)
     add('RRM', 'no background', **no_background)
@@ -157,7 +157,8 @@ def cases() -> dict[str, Case]:
 
     add('CAMSeg', 'no dense energy', dense_energy=None)
     add('CAMSeg', 'thresholds', high_thr=0.45, low_thr=0.25)
-    paired = {'cam': {'paired': False, 'merge': 'max', 'scales': (0.5, 1.0)}}
+    plain = {'type': 'MultiScaleCAM', 'flip': True}
+    paired = {'cam': {**plain, 'merge': 'max', 'scales': (0.5, 1.0)}}
     add('CAMSeg', 'not paired', train_cfg=paired)
     normalized = _test_cfg(cam_normalization='max')
     add('CAMSeg', 'normalized by the maximum', test_cfg=normalized)
@@ -167,10 +168,10 @@ def cases() -> dict[str, Case]:
     at_once = ({'type': 'AffinityLabelHook', 'begin': 0},)
     # Otherwise the walk of an affinity that is hardly trained leaves no object.
     faint = {'high_thr': 0.3, 'low_thr': 0.2}
-    for kind in ('AFA', 'TSCD'):
-        add(kind, 'walk', hooks=at_once, **faint)
+    add('AFA', 'walk', hooks=at_once, **faint)
     add('AFA', 'no walk', hooks=never)
-    add('AFA', 'not paired', hooks=walk, train_cfg={'cam': {'paired': False}})
+    sums = {**plain, 'merge': 'sum', 'scales': (1.0, 0.5, 1.5)}
+    add('AFA', 'not paired', hooks=walk, train_cfg={'cam': sums})
     add('AFA', 'train_mode', hooks=walk, train_cfg={'cam': {'train_mode': True}})
     add('AFA', 'norm_eval', hooks=walk, backbone=_backbone(norm_eval=True))
     shorter = {'radius': 3, 'walk_scale': 1.0, 'refine_scale': 1.0}
@@ -268,16 +269,29 @@ def cases() -> dict[str, Case]:
     return found
 
 
+def _phase_hooks(method: str, hooks: Sequence[Mapping[str, Any]]) -> list[dict]:
+    """Hooks of the phases that the hooks of a case leave out."""
+    others = {
+        'AFA': [{'type': 'AffinityLabelHook', 'begin': 100}],
+        'RCMMAM': [{'type': 'MultiScaleAttentionHook', 'begin': 0}],
+    }
+    missing = [{'type': 'WeakWarmupHook', 'iters': 0}, *others.get(method, [])]
+    given = {hook['type'] for hook in hooks}
+    if method == 'CAM':
+        return []
+    return [hook for hook in missing if hook['type'] not in given]
+
+
 def _cam_head(**settings: Any) -> dict:
-    return tiny_model('WSSSBase')['cam_head'] | settings
+    return tiny_model('CAM')['cam_head'] | settings
 
 
 def _backbone(**settings: Any) -> dict:
-    return tiny_model('WSSSBase')['backbone'] | settings
+    return tiny_model('CAM')['backbone'] | settings
 
 
 def _test_cfg(**settings: Any) -> dict:
-    return tiny_model('WSSSBase')['test_cfg'] | settings
+    return tiny_model('CAM')['test_cfg'] | settings
 
 
 # Hidden layers of at least eight channels, wider than in the battery.
