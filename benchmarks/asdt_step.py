@@ -26,7 +26,10 @@ from rich.table import Table
 from torch import Tensor
 
 from mmseg_wsss import config_path
+from mmseg_wsss.models.cam import MultiScaleCAM
 from mmseg_wsss.models.segmentors import ASDT
+from mmseg_wsss.models.segmentors.weak import denormalize, stack_tags
+from mmseg_wsss.models.utils import valid_maps
 from mmseg_wsss.pipelines.measure import machine
 from mmseg_wsss.registry import MODELS
 
@@ -96,18 +99,18 @@ def fastest(variants: dict[str, Callable[[], object]], repeats: int) -> dict:
 def parts(model: ASDT, repeats: int) -> dict[str, float]:
     """Seconds of the parts of a step; each is run on its own."""
     inputs, samples = batch()
-    tags, valid = model.tags(samples), model.valid(samples, inputs)
-    img = model.denormalize(inputs)
+    tags, valid = stack_tags(samples), valid_maps(samples, inputs)
+    img = denormalize(inputs, model.data_preprocessor)
     with torch.no_grad():
         cam = torch.rand(8, 20, *inputs.shape[2:]) * tags[:, :, None, None]
-        label, _ = model.refine_cam(cam, tags, img)
+        label, _ = model.labeler(cam, tags, img)
     logits = [
         torch.randn(8, 21, *inputs.shape[2:], requires_grad=True) for _ in range(2)
     ]
     prob = logits[0].detach().softmax(1)
 
     def step(high: bool) -> None:
-        model.pwm_high = high
+        model.warmup, model.pwm_high = False, high
         loss, _ = model.parse_losses(model.loss(inputs, samples))
         loss.backward()
         model.zero_grad()
@@ -125,7 +128,7 @@ def parts(model: ASDT, repeats: int) -> dict[str, float]:
 
     def losses() -> None:
         total = sum(model.loss_seg(logit, label) for logit in logits)
-        total = total + sum(model.dense_losses(logits, img, valid, label))
+        total = total + sum(model.dense_energy(logits, img, valid, label))
         total.backward()
 
     variants = {
@@ -134,8 +137,8 @@ def parts(model: ASDT, repeats: int) -> dict[str, float]:
         'features at scale 1, forward': lambda: model.extract_feat(inputs),
         'features at scale 1, both ways': features,
         'decoders of two heads, both ways': decoders,
-        'sparse label (CRF and selection)': lambda: model.refine_cam(cam, tags, img),
-        'dense label (CRF)': lambda: model.dense_label(prob, tags, img),
+        'sparse label (CRF and selection)': lambda: model.labeler(cam, tags, img),
+        'dense label (CRF)': lambda: model.refine_teacher_b(prob, tags, img),
         'losses of two heads, both ways': losses,
     }
     return fastest(variants, repeats)
@@ -154,11 +157,9 @@ def main() -> None:
     cam = fastest(
         {
             'export, naive': lambda: naive_cam(model, inputs, flip=True),
-            'export, ours': lambda: model.multi_scale_cam(inputs, SCALES, flip=True),
+            'export, ours': lambda: MultiScaleCAM(SCALES, flip=True)(model, inputs),
             'training, naive': lambda: naive_cam(model, inputs, flip=False),
-            'training, ours': lambda: model.multi_scale_cam(
-                inputs, SCALES, feats=feats
-            ),
+            'training, ours': lambda: MultiScaleCAM(SCALES)(model, inputs, feats=feats),
         },
         args.repeats,
     )

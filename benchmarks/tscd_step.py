@@ -45,6 +45,7 @@ from mmseg_wsss.models.losses import (
     self_correspondence_loss,
 )
 from mmseg_wsss.models.segmentors import TSCD
+from mmseg_wsss.models.segmentors.weak import denormalize, stack_tags
 from mmseg_wsss.registry import MODELS
 
 CONFIG = config_path('tscd/tscd_mit-b1_2xb2-20k_wsss-voc12aug-512.py')
@@ -136,7 +137,7 @@ def released_label(model: TSCD, cam: Tensor, tags: Tensor, img: Tensor) -> Tenso
         channels = [k for k in range(tags.shape[1]) if tags[n, k]]
         names = torch.tensor([0, *(k + 1 for k in channels)], device=img.device)
         pair = []
-        for background in (model.high_thr, model.low_thr):
+        for background in (model.labeler.high_thr, model.labeler.low_thr):
             score = cam.new_full((1, *size), background)
             maps = resize(torch.cat([score, cam[n, channels]])[None], half).softmax(1)
             guide = resize(img[n : n + 1] / 255, half)
@@ -152,7 +153,7 @@ def released_label(model: TSCD, cam: Tensor, tags: Tensor, img: Tensor) -> Tenso
 
 def released_losses(model: TSCD, sample: Sample, warmup: bool) -> dict[str, Tensor]:
     inputs, samples = sample
-    size, tags = inputs.shape[2:], model.tags(samples).to(inputs)
+    size, tags = inputs.shape[2:], stack_tags(samples).to(inputs)
     feats, kept = features(model, inputs)
     logits = resize(model.decode_head(feats), size, True)
     maps = model.affinity_head.fuse(torch.cat(kept[-2:], 1))
@@ -162,7 +163,9 @@ def released_losses(model: TSCD, sample: Sample, warmup: bool) -> dict[str, Tens
     view_logits = resize(model.decode_head(view_feats), view.shape[2:], True)
     points = [2 * torch.rand(len(inputs), 1600, 2).to(inputs) - 1 for _ in range(2)]
     view_cam = released_cam(model, view)
-    label = released_label(model, cam, tags, model.denormalize(inputs))
+    label = released_label(
+        model, cam, tags, denormalize(inputs, model.data_preprocessor)
+    )
     small = F.interpolate(label[:, None].float(), feats[3].shape[2:])[:, 0].long()
     weight = 0.0 if warmup else 0.1
     scd = self_correspondence_loss(cam, logits, view_cam, view_logits, *points)

@@ -16,6 +16,7 @@ from rich.table import Table
 from mmseg_wsss import config_path
 from mmseg_wsss.datasets.toy.toy_voc import generate
 from mmseg_wsss.engine.hooks import PWMDistillationHook
+from mmseg_wsss.models.segmentors.weak import denormalize
 from mmseg_wsss.pipelines.export import build_model
 from mmseg_wsss.pipelines.measure import measure
 from mmseg_wsss.utils import atomic_write
@@ -146,7 +147,8 @@ def draw_panel(out: Path) -> None:
             'ASDT': labels['prediction'][0],
             'ground truth': sample.gt_sem_seg.data[0],
         }
-        img = model.denormalize(data['inputs'])[0].permute(1, 2, 0).byte().cpu().numpy()
+        img = denormalize(data['inputs'], model.data_preprocessor)[0]
+        img = img.permute(1, 2, 0).byte().cpu().numpy()
         cam = labels['cam'][1][1:]
         rows.append(label_row(img, label_maps, meta['palette'], cam))
         drawn += label_maps.values()

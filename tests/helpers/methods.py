@@ -122,7 +122,7 @@ METHODS = {
         {'type': 'AFA', **LOCAL_LABEL},
         hooks=(WARMUP, {'type': 'AffinityLabelHook', 'begin': 2}),
         phases=(
-            {'warmup': True},
+            {'warmup': True, 'use_affinity': False},
             {'warmup': False, 'use_affinity': False},
             {'warmup': False, 'use_affinity': True},
         ),
@@ -143,7 +143,7 @@ METHODS = {
             {'type': 'PWMDistillationHook', 'period': 2, 'divisor': 2, 'begin': 0},
         ),
         phases=(
-            {'warmup': True},
+            {'warmup': True, 'pwm_high': False},
             {'warmup': False, 'pwm_high': False},
             {'warmup': False, 'pwm_high': True},
         ),
@@ -172,7 +172,7 @@ METHODS = {
             {'type': 'MeanTeacherHook', 'decay': 0.9, 'schedule': 'constant'},
         ),
         phases=(
-            {'warmup': True},
+            {'warmup': True, 'use_mam': False},
             {'warmup': False, 'use_mam': False},
             {'warmup': False, 'use_mam': True},
         ),

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 import torch
 import yaml
-from helpers.methods import METHODS, Method
+from helpers.methods import METHODS, WARMUP, Method
 from helpers.tiny import tiny_batch
 from mmengine.config import Config
 from test_docs import EXAMPLE, ROOT, file_block
@@ -25,7 +25,7 @@ def bandcam(monkeypatch) -> Method:
     entry = file_block(page, 'entry.py')
     try:
         exec(code, module.__dict__)
-        (method,) = eval(f'{{{entry}}}', {'Method': Method}).values()
+        (method,) = eval(f'{{{entry}}}', {'Method': Method, 'WARMUP': WARMUP}).values()
         monkeypatch.setitem(METHODS, 'BandCAM', method)
         yield method
     finally:

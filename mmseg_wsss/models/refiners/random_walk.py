@@ -40,6 +40,8 @@ class RandomWalk:
     def __init__(self, radius: int = 5, beta: float = 8.0, steps: int = 256) -> None:
         if steps < 0:
             raise ValueError(f'steps must not be negative, got {steps}')
+        if beta < 0:
+            raise ValueError(f'beta must not be negative, got {beta}')
         self.radius = radius
         self.beta = beta
         self.steps = steps

@@ -103,6 +103,7 @@ class AFA(WeakSegmentor):
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
         losses = {'loss_cls': self.loss_cls(self.cam_head(feats), tags)}
+        use_affinity = self.use_affinity  # read in the warm-up too, see Phase
         if self.warmup:
             return losses | self.idle_loss()
 
@@ -113,13 +114,13 @@ class AFA(WeakSegmentor):
         valid = valid_maps(data_samples, inputs)
 
         known = reusable_feats(self, feats)
-        if self.use_affinity:
+        if use_affinity:
             known[self.walk_scale] = self.inference_feats(inputs, self.walk_scale)
         cam = self.normalized_train_cam(inputs, known)
         label = self.labeler(cam, tags, img, valid)
         small = resize_labels(label, affinity_grid(self.affinity_head, feats))
         losses['loss_affinity'] = self.loss_affinity(affinity, small)
-        if self.use_affinity:
+        if use_affinity:
             walk = self.affinity(known[self.walk_scale])
             label = self.labeler(cam, tags, img, valid, walk)
 
@@ -128,7 +129,7 @@ class AFA(WeakSegmentor):
             (losses['loss_dense'],) = self.dense_energy([logits], img, valid, label)
         losses |= self.other_head_losses(feats, coarse, label)
         losses |= label_ratios(label, valid)
-        losses['use_affinity'] = inputs.new_tensor(float(self.use_affinity))
+        losses['use_affinity'] = inputs.new_tensor(float(use_affinity))
         return losses
 
     @torch.no_grad()

@@ -133,6 +133,7 @@ class ASDT(WeakSegmentor):
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
         losses = {'loss_cls': self.loss_cls(self.cam_head(feats), tags)}
+        high = self.pwm_high  # read in the warm-up too: its hook must not be missing
         if self.warmup:
             return losses | self.idle_loss()
 
@@ -148,7 +149,7 @@ class ASDT(WeakSegmentor):
         if self.dense_energy is not None:
             heads = [teacher, student]
             dense_b, dense_s = self.dense_energy(heads, img, valid, label_a)
-        if self.pwm_high:
+        if high:
             guide = self.crf_guide_of(img, data_samples)
             # Probabilities that are not finite show in a loss.
             prob = teacher.detach().softmax(1).nan_to_num(0.0)
@@ -166,7 +167,7 @@ class ASDT(WeakSegmentor):
             'loss_teacher_dense': weight_b * dense_b,
             'loss_student_ce': weight_s * ce_student,
             'loss_student_dense': weight_s * dense_s,
-            'pwm': inputs.new_tensor(float(self.pwm_high)),
+            'pwm': inputs.new_tensor(float(high)),
         }
         losses |= self.other_head_losses(feats, coarse, label)
         return losses | label_ratios(label_a, valid)

@@ -9,6 +9,8 @@ from mmengine.structures import PixelData
 
 from mmseg_wsss.models.losses import balanced_cross_entropy, dense_energy_loss
 from mmseg_wsss.models.segmentors import ASDT
+from mmseg_wsss.models.segmentors.weak import denormalize, stack_tags
+from mmseg_wsss.models.utils import valid_maps
 from mmseg_wsss.registry import MODELS
 
 
@@ -18,6 +20,7 @@ def build(**settings) -> ASDT:
     cfg['backbone']['norm_eval'] = True  # or a second step would differ
     model = MODELS.build(ConfigDict(cfg))
     model.init_weights()
+    model.warmup = False
     return model.train()
 
 
@@ -32,8 +35,10 @@ def test_low_phase_is_the_formula():
     inputs, samples = tiny_batch(2)
     losses = losses_of(model, high=False)
     feats = model.extract_feat(inputs)
-    img, valid = model.denormalize(inputs), model.valid(samples, inputs)
-    label = model.sparse_label(inputs, feats, model.tags(samples), img, valid)
+    img = denormalize(inputs, model.data_preprocessor)
+    valid = valid_maps(samples, inputs)
+    cam = model.train_cam(model, inputs, feats=feats)
+    label = model.labeler.sparse_label(cam, stack_tags(samples), img, valid)
     for name, head, weight in (
         ('teacher', model.teacher_head, 0.3),
         ('student', model.decode_head, 0.7),
@@ -60,13 +65,13 @@ def test_high_phase_changes_the_students_cross_entropy_alone():
 def test_dense_label_is_made_in_high_phases_only_and_without_gradient(monkeypatch):
     model = build()
     calls = []
-    make = model.dense_label
+    make = model.refine_teacher_b
 
     def spy(*args):
         calls.append(make(*args))
         return calls[-1]
 
-    monkeypatch.setattr(model, 'dense_label', spy)
+    monkeypatch.setattr(model, 'refine_teacher_b', spy)
     losses_of(model, high=False)
     assert calls == []
     losses = losses_of(model, high=True)
@@ -88,7 +93,9 @@ def test_distillation_is_weighted_cross_entropy_on_the_dense_label(mode):
         torch.nn.functional.interpolate(head(feats), (33, 33), mode='bilinear')
         for head in (model.teacher_head, model.decode_head)
     ]
-    prob = model.crf_b(model.denormalize(inputs), up[0].detach().softmax(1))
+    prob = model.crf_b(
+        denormalize(inputs, model.data_preprocessor), up[0].detach().softmax(1)
+    )
     if mode == 'hard':
         target = torch.nn.functional.one_hot(prob.argmax(1), NUM_TAGS + 1)
         prob = target.permute(0, 3, 1, 2).float()
@@ -127,11 +134,11 @@ def test_padding_is_labeled_by_neither_teacher(monkeypatch):
 def test_tag_filter_keeps_absent_classes_out_of_the_dense_label():
     inputs, samples = tiny_batch(2)
     model = build(tag_filter=True)
-    tags, img = model.tags(samples), model.denormalize(inputs)
+    tags, img = stack_tags(samples), denormalize(inputs, model.data_preprocessor)
     prob = torch.rand(2, NUM_TAGS + 1, 33, 33)
-    dense = model.dense_label(prob, tags, img)
+    dense = model.refine_teacher_b(prob, tags, img)
     assert (dense[:, 1:][tags == 0] == 0).all()
-    free = build().dense_label(prob, tags, img)
+    free = build().refine_teacher_b(prob, tags, img)
     assert (free[:, 1:][tags == 0] > 0).any()
 
 
@@ -143,7 +150,7 @@ def test_released_guide_is_the_whole_image():
         model.loss(inputs, samples)
     for sample in samples:
         sample.full_img = PixelData(data=torch.full((3, 33, 33), 7, dtype=torch.uint8))
-    guide = model.dense_label_guide(model.denormalize(inputs), samples)
+    guide = model.crf_guide_of(denormalize(inputs, model.data_preprocessor), samples)
     assert guide.dtype == torch.float32
     assert (guide == 7).all()
     assert torch.isfinite(model.loss(inputs, samples)['loss_student_ce'])

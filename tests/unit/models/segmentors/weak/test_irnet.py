@@ -21,6 +21,7 @@ def build(**settings):
     cfg['backbone']['norm_eval'] = True
     model = MODELS.build(ConfigDict(cfg))
     model.init_weights()
+    model.warmup = False
     return model.train()
 
 

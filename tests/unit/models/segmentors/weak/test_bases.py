@@ -1,0 +1,268 @@
+"""The two bases of the weakly supervised methods, and what they hold."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers.methods import METHODS, NUM_TAGS, WEAK
+from helpers.tiny import tiny_batch, tiny_model, tiny_network
+from mmengine.config import ConfigDict
+from mmseg.models.segmentors import BaseSegmentor, EncoderDecoder
+from torch import nn
+
+from mmseg_wsss.engine.hooks import (
+    AffinityLabelHook,
+    MultiScaleAttentionHook,
+    PWMDistillationHook,
+    WeakWarmupHook,
+)
+from mmseg_wsss.models.cam import MultiScaleCAM
+from mmseg_wsss.models.segmentors.weak import (
+    WeakClassifier,
+    WeakSegmentor,
+    denormalize,
+)
+from mmseg_wsss.models.utils import phases_of, valid_maps
+from mmseg_wsss.registry import MODELS
+
+
+def build(name: str = 'CAM', **settings):
+    torch.manual_seed(0)
+    model = MODELS.build(ConfigDict(tiny_model(name, **settings)))
+    model.init_weights()
+    return model
+
+
+@pytest.mark.parametrize('name', ['CAM', 'ASDT'])
+def test_labels_from_the_prediction_slide_as_the_prediction_does(name):
+    slide = {'mode': 'slide', 'crop_size': (24, 24), 'stride': (12, 12)}
+    model = build(name, test_cfg=slide).eval()
+    inputs, samples = tiny_batch(1, (40, 48))
+    (result,) = model.predict(inputs, samples)
+    (labels,) = model.pseudo_labels(inputs, samples, ['prediction'])
+    assert labels['prediction'][0].equal(result.pred_sem_seg.data[0])
+
+
+@pytest.mark.parametrize('name', ['RRM', 'ASDT'])
+def test_labels_from_the_prediction_need_no_tags(name):
+    model = build(name).eval()
+    inputs, samples = tiny_batch(1)
+    sources = {'prediction', 'fused'} & set(model.pseudo_sources())
+    expected = model.pseudo_labels(inputs, samples, sources)
+    del samples[0].gt_tags
+    found = model.pseudo_labels(inputs, samples, sources)
+    for source in sources:
+        assert found[0][source][0].equal(expected[0][source][0])
+    with pytest.raises(KeyError, match='has no gt_tags'):
+        model.pseudo_labels(inputs, samples, ['cam'])
+
+
+def test_valid_area_is_read_from_the_map_or_from_the_shape():
+    inputs, samples = tiny_batch(2, (8, 10))
+    samples[0].valid_map.data[:, 4:] = False
+    del samples[1].valid_map
+    samples[1].set_metainfo({'img_shape': (8, 6)})
+    valid = valid_maps(samples, inputs)
+    expected = torch.zeros(2, 8, 10, dtype=torch.bool)
+    expected[0, :4] = True
+    expected[1, :, :6] = True
+    assert torch.equal(valid, expected)
+
+
+def test_colors_survive_the_normalization():
+    model = build()
+    img = torch.randint(0, 256, (1, 3, 5, 7), dtype=torch.uint8)
+    data = {'inputs': list(img), 'data_samples': tiny_batch(1, (5, 7))[1]}
+    inputs = model.data_preprocessor(data, True)['inputs']
+    assert torch.equal(
+        denormalize(inputs, model.data_preprocessor), img.flip(1).float()
+    )
+
+
+def test_missing_tags_are_named():
+    model = build()
+    inputs, samples = tiny_batch(2)
+    del samples[1].gt_tags
+    with pytest.raises(KeyError, match=r'1\.png has no gt_tags'):
+        model.loss(inputs, samples)
+
+
+def test_pseudo_labels_come_at_the_original_size_and_by_name():
+    model = build(
+        test_cfg={'cam': {'scales': (1.0,)}, 'mode': 'whole', 'bg_thr': 0.3}
+    ).eval()
+    inputs, samples = tiny_batch(2)
+    for sample in samples:
+        sample.set_metainfo({'ori_shape': (50, 61)})
+    results = model.pseudo_labels(inputs, samples, ['cam', 'prediction'])
+    for tags, result in zip(((0,), (1, 4)), results):
+        label, prob = result['cam']
+        assert label.shape == (50, 61)
+        assert prob.shape == (NUM_TAGS + 1, 50, 61)
+        assert set(label.unique().tolist()) <= {0, *(k + 1 for k in tags)}
+        torch.testing.assert_close(
+            label > 0, prob[1:].amax(0) > 0.3, msg='threshold of the CAM'
+        )
+        absent = [k for k in range(NUM_TAGS) if k not in tags]
+        assert (prob[1:][absent] == 0).all()
+    with pytest.raises(KeyError, match="'teacher_z'"):
+        model.pseudo_labels(inputs, samples, ['teacher_z'])
+
+
+def test_prediction_carries_what_test_cfg_asks_for():
+    model = build(
+        test_cfg={
+            'mode': 'whole',
+            'pseudo_sources': ['cam', 'prediction'],
+            'predict_tags': True,
+        }
+    ).eval()
+    inputs, samples = tiny_batch(2)
+    with torch.no_grad():
+        results = model.predict(inputs, samples)
+    for sample in results:
+        assert sample.cam.data.shape == (NUM_TAGS, 33, 33)
+        assert sample.pred_tags.score.shape == (NUM_TAGS,)
+        assert torch.equal(sample.pseudo_prediction.data, sample.pred_sem_seg.data)
+
+
+def test_a_cascade_has_one_refining_head_at_most():
+    head = tiny_model('RRM')['decode_head']
+    with pytest.raises(ValueError, match='one refining head, got 2'):
+        build('RRM', decode_head=[head, head, head])
+
+
+@pytest.mark.parametrize('background', [True, False])
+def test_a_classifier_predicts_by_its_cam(background):
+    """Tagged classes compete with the threshold; without tags, probable ones."""
+    model = build(background=background, test_cfg={'bg_thr': 0.3}).eval()
+    inputs, samples = tiny_batch(2)
+    with torch.no_grad():
+        model.cam_head.classifier.weight.mul_(20)  # logits far from 0
+        cam = MultiScaleCAM()(model, inputs, size=inputs.shape[2:])
+        scores = model(inputs).sigmoid()
+    tags = torch.stack([s.gt_tags.label for s in samples])
+    for present, known in ((tags, True), (scores > 0.5, False)):
+        if not known:
+            for sample in samples:
+                del sample.gt_tags
+        assert (present > 0).any()
+        expected = cam / (cam.amax((2, 3), keepdim=True) + 1e-5)
+        expected = expected * (present > 0)[:, :, None, None]
+        if background:
+            constant = torch.full_like(expected[:, :1], 0.3)
+            expected = torch.cat([constant, expected], 1)
+        with torch.no_grad():
+            results = model.predict(inputs, samples)
+        for result, score in zip(results, expected):
+            assert torch.equal(result.pred_sem_seg.data[0], score.argmax(0))
+            torch.testing.assert_close(result.seg_logits.data.exp(), score)
+
+
+def test_no_classifier_has_a_decode_head():
+    for name in ('CAM', 'RCMMAM', 'AffinityNet', 'IRNet'):
+        assert not any('decode_head' in key for key in build(name).state_dict())
+        with pytest.raises(TypeError, match='decode_head'):
+            build(name, decode_head={'type': 'FCNHead'})
+
+
+def test_a_classifier_checkpoint_starts_a_segmentor():
+    plain = build()
+    model = build('ASDT')
+    keys = model.load_state_dict(plain.state_dict(), strict=False)
+    assert not keys.unexpected_keys
+    assert {key.split('.')[0] for key in keys.missing_keys} == {
+        'decode_head',
+        'teacher_head',
+    }
+
+
+def test_methods_are_two_levels_below_mmseg_and_no_method_is_a_base():
+    for name in WEAK:
+        cls = MODELS.get(METHODS[name].model['type'])
+        above = cls.__mro__[1:3]
+        assert above in (
+            (WeakClassifier, BaseSegmentor),
+            (WeakSegmentor, EncoderDecoder),
+        ), name
+
+
+@pytest.mark.parametrize('name', [name for name in WEAK if name != 'CAM'])
+def test_a_step_without_its_hook_shows_the_hook(name):
+    model = tiny_network(name)
+    batch = tiny_batch(2)
+    hooks = {
+        'warmup': 'WeakWarmupHook',
+        'pwm_high': 'PWMDistillationHook',
+        'use_affinity': 'AffinityLabelHook',
+        'use_mam': 'MultiScaleAttentionHook',
+    }
+    phases = list(phases_of(model))
+    for missing in phases:
+        model = tiny_network(name)
+        for phase in phases:
+            if phase != missing:
+                setattr(model, phase, True)  # found in the warm-up too
+        message = f"{missing} is unset; .*'{hooks[missing]}'"
+        with pytest.raises(RuntimeError, match=message):
+            model.loss(*batch)
+
+
+@pytest.mark.parametrize(
+    'hook',
+    [
+        WeakWarmupHook(0),
+        AffinityLabelHook(0),
+        MultiScaleAttentionHook(0),
+        PWMDistillationHook(),
+    ],
+    ids=lambda hook: type(hook).__name__,
+)
+@pytest.mark.parametrize('model', [nn.Linear(1, 1), 'CAM'])
+def test_a_hook_refuses_a_network_without_its_phase(hook, model):
+    model = build(model) if isinstance(model, str) else model
+    with pytest.raises(TypeError, match=f'{type(hook).__name__} sets {hook.phase}'):
+        hook.before_train(SimpleNamespace(model=model, seed=0))
+
+
+CASES = [
+    ('CAM', {'test_cfg': {'bg_thrr': 0.3}}, KeyError, 'test_cfg.*bg_thrr'),
+    ('CAM', {'test_cfg': {'bg_thr': 45}}, ValueError, r'test_cfg\.bg_thr'),
+    ('CAM', {'test_cfg': {'mode': 'slid'}}, ValueError, r'test_cfg\.mode'),
+    ('CAM', {'test_cfg': {'mode': 'slide'}}, ValueError, 'crop_size and stride'),
+    ('CAM', {'test_cfg': {'cam': {'flips': True}}}, KeyError, r'test_cfg\.cam.*flips'),
+    ('CAM', {'test_cfg': {'pseudo_sources': ['teacher_a']}}, KeyError, 'teacher_a'),
+    ('CAM', {'train_cfg': {'camm': {}}}, KeyError, 'train_cfg.*camm'),
+    ('RRM', {'train_cfg': {'camm': {}}}, KeyError, 'train_cfg.*camm'),
+    ('RRM', {'train_cfg': {'cam': {'scales': [-1]}}}, ValueError, r'cam\.scales'),
+    ('RRM', {'test_cfg': {'fuse': 'max'}}, KeyError, 'test_cfg.*fuse'),
+    ('RRM', {'reliable': {'min_cm': 0.1}}, KeyError, 'reliable.*min_cm'),
+    ('RRM', {'reliable': {'drop_ratio': 2}}, ValueError, r'reliable\.drop_ratio'),
+    ('RRM', {'dense_energy': {'wight': 1.0}}, KeyError, 'dense_energy.*wight'),
+    ('RRM', {'dense_energy': {'sigma_xy': 0}}, ValueError, r'energy\.sigma_xy'),
+    ('RRM', {'alphas': (4.0,)}, ValueError, 'alphas'),
+    ('RRM', {'seg_weight': -1}, ValueError, 'seg_weight'),
+    ('RRM', {'crf': {'type': 'DenseCRF', 'num_itr': 2}}, TypeError, 'num_itr'),
+    ('ASDT', {'branch_weights': (0.5,)}, ValueError, 'branch_weights'),
+    ('ASDT', {'branch_weights': 0.5}, TypeError, 'branch_weights'),
+    ('ASDT', {'distill_weight': -0.1}, ValueError, 'distill_weight'),
+    ('CAMSeg', {'high_thr': 0.3, 'low_thr': 0.4}, ValueError, 'low_thr'),
+    ('AFA', {'refine_scale': 0}, ValueError, 'refine_scale'),
+    ('AFA', {'walk_scale': -1}, ValueError, 'walk_scale'),
+    ('AFA', {'radius': -1}, ValueError, 'radius'),
+    ('TSCD', {'n_points': 0}, ValueError, 'n_points'),
+    ('TSCD', {'view_scale': 0}, ValueError, 'view_scale'),
+    ('RCMMAM', {'memory_size': -1}, ValueError, 'memory_size'),
+    ('RCMMAM', {'main_scales': ()}, ValueError, 'main_scales'),
+    ('AffinityNet', {'walk': {'step': 4}}, TypeError, 'step'),
+    ('AffinityNet', {'walk': {'beta': -1}}, ValueError, 'beta'),
+    ('AffinityNet', {'walk_alpha': 0}, ValueError, 'walk_alpha'),
+    ('AffinityNet', {'crf_iters': -1}, ValueError, 'crf_iters'),
+    ('IRNet', {'bg_thr': 25}, ValueError, 'bg_thr'),
+]
+
+
+@pytest.mark.parametrize(('name', 'settings', 'error', 'message'), CASES)
+def test_bad_settings_are_found_when_built(name, settings, error, message):
+    with pytest.raises(error, match=message):
+        build(name, **settings)
