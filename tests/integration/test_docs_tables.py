@@ -13,6 +13,7 @@ from mmengine.config import ConfigDict
 from test_docs import PAGES
 
 import mmseg_wsss.models.segmentors as segmentors
+from mmseg_wsss.models.utils import phases_of
 from mmseg_wsss.registry import MODELS
 
 INDEX = 'docs/methods/index.md'
@@ -47,6 +48,8 @@ def build(name: str, **settings: object):
     torch.manual_seed(0)
     model = MODELS.build(ConfigDict(tiny_model(name, drop=False, **settings)))
     model.init_weights()
+    for phase in phases_of(model):
+        setattr(model, phase, False)
     return model.train()
 
 

@@ -23,7 +23,7 @@ from mmseg_wsss.registry import (
 METHODS = {
     'asdt': ('asdt', {'type': 'ASDT'}),
     'rrm': ('rrm', {'type': 'RRM'}),
-    'cam': ('cam', {'type': ('WSSSBase', 'CAM')}),
+    'cam': ('cam', {'type': 'CAM'}),
     'camseg': ('cam_seg', {'type': 'CAMSeg'}),
     'afa': ('afa', {'type': 'AFA'}),
     'tscd': ('tscd', {'type': 'TSCD'}),

@@ -5,6 +5,8 @@ from catalog import ROOT, build, find, hook, load, optimizer_groups
 from mmengine.config import Config
 from torch import nn
 
+from mmseg_wsss.models.cam import MultiScaleCAM
+from mmseg_wsss.models.segmentors.weak.reliable_label import ReliableThresholds
 from mmseg_wsss.registry import HOOKS
 
 
@@ -49,15 +51,13 @@ class TestPublishedRecipe:
         assert model.distill_weight == 0.1
         assert (model.distill_mode, model.distill_keep_dense) == ('hard', True)
         assert (model.tag_filter, model.crf_guide) == (False, 'crop')
-        assert model.alphas == (4, 32)
-        assert model.reliable == {}  # the defaults, which their own tests check
-        assert tuple(model.train_cam['scales']) == (1.0, 0.5, 1.5, 2.0)
-        assert model.train_cam['dropout'] is True
-        assert model.train_cam.get('merge', 'mean') == 'mean'
+        assert model.labeler.alphas == (4, 32)
+        assert model.labeler.thresholds == ReliableThresholds()
+        assert model.train_cam == MultiScaleCAM((1.0, 0.5, 1.5, 2.0), dropout=True)
         assert model.fuse == 'max'
         # The sum of both halves of the cross entropy, and the exact Gaussian's share.
         assert model.loss_seg.loss_weight == 2
-        assert model.dense_energy['weight'] == pytest.approx(0.615e-7, rel=1e-9)
+        assert model.dense_energy.weight == pytest.approx(0.615e-7, rel=1e-9)
         assert model.backbone.frozen_stages == ()
         assert model.backbone.norm_eval is True
         dropouts = [m.p for m in model.backbone.modules() if type(m) is nn.Dropout2d]
@@ -74,7 +74,8 @@ class TestPublishedRecipe:
         ('name', 'sxy', 'srgb', 'compat'), [('crf', 80, 13, 10), ('crf_b', 83, 5, 4)]
     )
     def test_crf(self, name, sxy, srgb, compat):
-        crf = getattr(build(published()), name)
+        model = build(published())
+        crf = model.crf_b if name == 'crf_b' else model.labeler.crf
         gauss, bilateral = crf.terms
         assert (gauss.sxy, gauss.srgb, gauss.compat) == (3, None, 3)
         assert (bilateral.sxy, bilateral.srgb) == (sxy, srgb)
@@ -155,7 +156,7 @@ class TestOtherRecipes:
         cfg = load(ROOT / 'configs/asdt/asdt_wrn38_1xb4-20k_wsss-cocostuff10k-321.py')
         model = build(cfg)
         assert model.num_classes == model.cam_head.num_classes == 171
-        assert model.reliable == {'cam_floor': 0.3}
+        assert model.labeler.thresholds.cam_floor == 0.3
         assert type(model.loss_seg).__name__ == 'ValidCrossEntropyLoss'
         assert cfg.val_dataloader.dataset.reduce_zero_label is True
         assert cfg.optim_wrapper == published().optim_wrapper

@@ -8,6 +8,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
+from mmseg_wsss.models.cam import PairedCAM
+
 
 def published(method: str = 'tscd', data: str = 'voc12aug') -> Config:
     (path,) = ROOT.glob(f'configs/{method}/{method}_mit-b1_*xb2-*_wsss-{data}-*.py')
@@ -70,19 +72,14 @@ def test_parameter_groups():
 @pytest.mark.parametrize('method', ['afa', 'tscd'])
 def test_model(method):
     model = build(published(method))
-    assert (model.high_thr, model.low_thr) == (0.55, 0.35)
-    assert model.train_cam | {'scales': tuple(model.train_cam['scales'])} == {
-        'scales': (1.0, 0.5, 1.5),
-        'flip': True,
-        'merge': 'sum',
-        'paired': True,
-    }
+    assert (model.labeler.high_thr, model.labeler.low_thr) == (0.55, 0.35)
+    assert model.train_cam == PairedCAM((1.0, 0.5, 1.5), flip=True, merge='sum')
     assert (model.cam_head.pooling, model.cam_head.dropout.p) == ('gmp', 0)
     assert model.affinity_head.fuse.in_channels == 16
     assert model.affinity_head.symmetric == (method == 'afa')
     assert model.align_corners == (method == 'tscd')
-    assert model.refiner.kind == {'afa': 'par', 'tscd': 'varm'}[method]
-    assert model.refiner.num_iters == 10
+    assert model.labeler.refiner.kind == {'afa': 'par', 'tscd': 'varm'}[method]
+    assert model.labeler.refiner.num_iters == 10
     assert model.loss_seg.loss_weight == model.loss_affinity.loss_weight == 0.1
     assert model.dense_energy is None
     if method == 'tscd':
