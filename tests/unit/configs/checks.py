@@ -242,7 +242,13 @@ def check_hooks(path: Path, cfg: Config) -> Iterator[str]:
         yield f'MeanTeacherHook and the teachers {sorted(pairs)}: one without the other'
     phases = phases_of(build(cfg))
     found = [p for k in kinds if (p := getattr(HOOKS.get(k), 'phase', None))]
-    for phase in set(phases) - set(found) - {'progress'}:
+    weights = [
+        (cfg.model.get(key) or {}).get('loss_weight')
+        for key in ('loss_rcm', 'loss_mam')
+    ]
+    # RCM + MAM reads use_mam if both modules are on.
+    optional = {'progress', *(('use_mam',) if 0 in weights else ())}
+    for phase in set(phases) - set(found) - optional:
         yield f'no hook sets {phase}; add {phases[phase].hook}'
     for phase in set(found) - set(phases):
         yield f'a hook sets {phase}, which {cfg.model.type} does not have'
