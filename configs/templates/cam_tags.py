@@ -19,7 +19,6 @@ _base_ = [
     '../_base_/schedules/mini_600.py',
     '../_base_/default_runtime.py',
 ]
-num_classes = len(classes) + 1
 images = dict(
     dataset=dict(type='ImageFolder', data_root=data_root, classes=classes),
     tags=dict(path=tags),
@@ -41,7 +40,6 @@ model = dict(
     # ImageNet weights, downloaded on the first run.
     backbone=dict(init_cfg=dict(checkpoint='mmcls://mobilenet_v2')),
     cam_head=dict(num_classes=len(classes)),
-    decode_head=dict(num_classes=num_classes),
 )
 param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)

@@ -6,8 +6,6 @@ from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
-import pytest
-
 import mmseg_wsss
 
 PACKAGE = Path(mmseg_wsss.__file__).parent

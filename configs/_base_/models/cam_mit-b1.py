@@ -1,4 +1,4 @@
-# MiT-B1 with stage 4 at stride 16, the classifier and SegFormer's MLP head, as in AFA
+# MiT-B1 with stage 4 at stride 16 and the classifier, as in AFA
 # and TSCD. Other sizes: embed_dims, num_layers and the checkpoint; the affinity head
 # takes its channels from the backbone.
 num_classes = 21
