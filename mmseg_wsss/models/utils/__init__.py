@@ -14,6 +14,7 @@ from .pixel_pairs import (
     partners,
     windows,
 )
+from .pooled_batch_norm import has_pooled_batch_norm
 from .precision import at_least_float32
 from .prototype_memory import PrototypeMemory
 from .pwm import pwm_signal
@@ -40,6 +41,7 @@ __all__ = [
     'draw_masks',
     'eval_mode',
     'half_disk',
+    'has_pooled_batch_norm',
     'interpolation_matrices',
     'inverse_length',
     'matches_eval_mode',

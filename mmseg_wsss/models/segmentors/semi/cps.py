@@ -20,6 +20,7 @@ class CPSSettings(SemiSettings):
 
     Args:
         sup_weight: Weight of the supervised loss of each student.
+        concat_forward: See :class:`SemiSettings`.
         cps_weight: Weight of L_cps: on VOC 1 with CutMix and 1.5 without, on
             Cityscapes 5 and 6.
         cutmix: Settings of CutMix; None switches it off.
@@ -52,6 +53,11 @@ class CPS(SemiBaseSegmentor):
     branches = ('sup', 'unsup_weak')
     train_settings = CPSSettings
 
+    @property
+    def one_crop_size(self) -> bool:
+        """Whether the crops of all branches need one size."""
+        return super().one_crop_size or self.train_cfg.cutmix is None
+
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:
@@ -67,9 +73,10 @@ class CPS(SemiBaseSegmentor):
         losses: dict[str, Tensor] = {}
         logits, pseudo = {}, {}
         for student in self.students:
-            labeled = self.forward_network(student, sup)
+            outputs = self.forward_views(student, sup, mix(weak, mask))
+            labeled = next(outputs)
             losses |= self.supervised_losses(student, labeled, data_samples['sup'])
-            logits[student] = self.forward_logits(student, mix(weak, mask))
+            logits[student] = self.resize_to(weak, next(outputs).logits)
             if cfg.cutmix is None:
                 label = logits[student].argmax(1)
             else:

@@ -11,6 +11,7 @@ from mmseg_wsss.utils.settings import setting
 from ...utils import CutMixSettings, draw_masks, eval_mode, mix
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor, SemiSettings
+from .student_forward import StudentForward
 
 UNIMATCH_CUTMIX = CutMixSettings(
     num_boxes=1, prop_range=(0.02, 0.4), prob=0.5, box_of='partner'
@@ -23,6 +24,7 @@ class FixMatchSettings(SemiSettings):
 
     Args:
         sup_weight: Weight of L_sup.
+        concat_forward: See :class:`SemiSettings`.
         unsup_weight: Weight of L_unsup.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1]; 0.95 on VOC and
             COCO, 0 on Cityscapes in UniMatch.
@@ -66,8 +68,7 @@ class FixMatch(SemiBaseSegmentor):
         """
         cfg = self.train_cfg
         sup, weak, strong = self.split_branches(inputs)
-        output = self.forward_network('student', sup)
-        losses = self.supervised_losses('student', output, data_samples['sup'])
+        student = StudentForward(self, 'student', sup, data_samples['sup'])
 
         with torch.no_grad(), eval_mode(self.networks['student']):
             pseudo = PseudoLabels.of_logits(self.forward_logits('student', weak))
@@ -75,9 +76,10 @@ class FixMatch(SemiBaseSegmentor):
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
 
         mask = draw_masks(strong, cfg.cutmix)
-        logits = self.forward_logits('student', mix(strong, mask))
+        (output,) = student.forward(mix(strong, mask))
+        logits = self.resize_to(weak, output.logits)
         loss, ratio = consistency_loss([logits], [pseudo.mixed(mask)], cfg.pseudo_thr)
-        return losses | {
+        return student.losses | {
             'loss_unsup': cfg.unsup_weight * loss,
             'ratio_confident': ratio,
             'num_effective_classes': confident_classes(

@@ -11,6 +11,7 @@ from mmseg_wsss.utils.settings import setting
 from ...utils import CutMixSettings, draw_masks, mix
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor, SemiSettings
+from .student_forward import StudentForward
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class MeanTeacherSettings(SemiSettings):
 
     Args:
         sup_weight: Weight of L_sup.
+        teacher_mode: See :class:`SemiSettings`.
+        concat_forward: See :class:`SemiSettings`.
         unsup_weight: Weight of L_unsup.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1].
         cutmix: Settings of CutMix; None switches it off.
@@ -62,18 +65,18 @@ class MeanTeacherSegmentor(SemiBaseSegmentor):
         """
         cfg = self.train_cfg
         sup, weak, strong = self.split_branches(inputs)
-        output = self.forward_network('student', sup)
-        losses = self.supervised_losses('student', output, data_samples['sup'])
+        student = StudentForward(self, 'student', sup, data_samples['sup'])
 
         with torch.no_grad():
-            pseudo = PseudoLabels.of_logits(self.forward_logits('teacher', weak))
+            pseudo = PseudoLabels.of_logits(self.forward_teacher('teacher', sup, weak))
         if cfg.mask_padding:
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
 
         mask = draw_masks(strong, cfg.cutmix)
-        logits = self.forward_logits('student', mix(strong, mask))
+        (output,) = student.forward(mix(strong, mask))
+        logits = self.resize_to(weak, output.logits)
         loss, ratio = consistency_loss([logits], [pseudo.mixed(mask)], cfg.pseudo_thr)
-        return losses | {
+        return student.losses | {
             'loss_unsup': cfg.unsup_weight * loss,
             'ratio_confident': ratio,
             'num_effective_classes': confident_classes(

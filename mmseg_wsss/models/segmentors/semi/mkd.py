@@ -1,6 +1,8 @@
 """Mutual knowledge distillation of two students and their mean teachers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -46,9 +48,7 @@ class MKDSettings(SemiSettings):
             offset, or ``'raw'``.
         isda: Settings of the offset; None switches it off.
         cutmix: Settings of CutMix; None switches it off.
-        concat_forward: Whether a student, and a teacher in train mode, processes
-            labeled and unlabeled images in one batch: faster, with common statistics
-            in batch norm.
+        concat_forward: See :class:`SemiSettings`.
     """
 
     teacher_weight: float = setting(1.5, at_least=0)
@@ -61,7 +61,6 @@ class MKDSettings(SemiSettings):
     targets_from: str = setting('shifted', choices=('shifted', 'raw'))
     isda: ISDASettings | None = setting(ISDASettings())
     cutmix: CutMixSettings | None = setting(CutMixSettings())
-    concat_forward: bool = setting(False)
 
 
 @MODELS.register_module()
@@ -89,6 +88,7 @@ class MKD(SemiBaseSegmentor):
     pairs = {'teacher1': 'student1', 'teacher2': 'student2'}
     branches = ('sup', 'unsup_weak', 'unsup_strong')
     train_settings = MKDSettings
+    one_crop_size = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -118,7 +118,7 @@ class MKD(SemiBaseSegmentor):
         losses: dict[str, Tensor] = {}  # L_sup
         raw, feats = {}, {}
         for student in self.students:
-            outputs = self.forward_views(student, sup, mixed)
+            outputs = tuple(self.forward_views(student, sup, mixed))
             losses |= self.supervised_losses(student, outputs[0], data_samples['sup'])
             raw[student], feats[student] = self.resize_to_loss(outputs)
         with torch.no_grad():
@@ -161,17 +161,17 @@ class MKD(SemiBaseSegmentor):
         output = super().forward_network(name, inputs)
         return output._replace(feat=self.isda.inputs[name].take())
 
-    def forward_views(
-        self, name: str, sup: Tensor, unlabeled: Tensor
-    ) -> tuple[SegOutput, ...]:
-        """Compute a network's outputs for labeled (if needed) and unlabeled images."""
-        if name in self.pairs and not self.train_cfg.semi_on_labeled:
-            return (self.forward_network(name, unlabeled),)
-        # In eval mode one batch gives the same outputs as two.
-        if self.train_cfg.concat_forward or not self.networks[name].training:
-            both = self.forward_network(name, torch.cat([sup, unlabeled]))
-            return both.split(len(sup))
-        return self.forward_network(name, sup), self.forward_network(name, unlabeled)
+    def forward_views(self, name: str, *views: Tensor) -> Iterator[SegOutput]:
+        """Yield outputs for labeled (if needed) and unlabeled images.
+
+        See :meth:`SemiBaseSegmentor.forward_views`.
+        """
+        outputs = super().forward_views(name, *views)
+        if name not in self.pairs or self.train_cfg.semi_on_labeled:
+            return outputs
+        if self.train_cfg.concat_forward and self.networks[name].training:
+            return islice(outputs, 1, None)  # for common statistics
+        return super().forward_views(name, *views[1:])
 
     def resize_to_loss(
         self, outputs: tuple[SegOutput, ...]

@@ -1,6 +1,7 @@
 """Outputs of mmseg's networks, and how the decode heads compute them."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from mmseg.models.decode_heads import PIDHead, PointHead
@@ -26,9 +27,12 @@ class SegOutput(NamedTuple):
     logits: Tensor
     feat: Tensor | None = None
 
-    def split(self, count: int) -> tuple['SegOutput', 'SegOutput']:
-        """Split into the first ``count`` images and the others."""
-        return _images(self, slice(count)), _images(self, slice(count, None))
+    def split(self, *counts: int) -> tuple['SegOutput', ...]:
+        """Split into parts of ``counts`` images."""
+        ends = accumulate(counts)
+        return tuple(
+            _images(self, slice(end - count, end)) for count, end in zip(counts, ends)
+        )
 
     def mixed(self, mask: Tensor) -> 'SegOutput':
         """Mix logits and features by CutMix masks (N, 1, H, W)."""

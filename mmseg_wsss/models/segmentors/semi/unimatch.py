@@ -1,5 +1,6 @@
 """UniMatch, version 1."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,8 @@ from mmseg_wsss.utils.settings import setting
 from ...utils import draw_masks, eval_mode, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
-from .seg_output import decode
 from .semi_base import SemiBaseSegmentor
+from .student_forward import StudentForward
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class UniMatchSettings(FixMatchSettings):
 
     Args:
         sup_weight: Weight of L_sup.
+        concat_forward: See :class:`SemiSettings`.
         unsup_weight: Weight of the mean of L_s1 and L_s2.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1]; 0.95 on VOC and
             COCO, 0 on Cityscapes.
@@ -65,10 +67,14 @@ class UniMatch(SemiBaseSegmentor):
         """
         cfg, student = self.train_cfg, self.networks['student']
         sup, weak, *strong = self.split_branches(inputs)
-        output = self.forward_network('student', sup)
-        losses = self.supervised_losses('student', output, data_samples['sup'])
+        forward = StudentForward(self, 'student', sup, data_samples['sup'])
 
-        plain = self.forward_network('student', weak)
+        def perturb(feats: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
+            yield feats
+            yield [F.dropout2d(feat, cfg.fp_dropout) for feat in feats]
+
+        outputs = forward.perturbed(weak, perturb)
+        plain = next(outputs)
         pseudo = PseudoLabels.of_logits(self.resize_to(weak, plain.logits))
         with torch.no_grad(), eval_mode(student):
             partner = PseudoLabels.of_logits(self.forward_logits('student', weak))
@@ -76,18 +82,15 @@ class UniMatch(SemiBaseSegmentor):
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
             partner = partner.ignore_padding(data_samples['unsup_weak'])
 
-        feats = [F.dropout2d(feat, cfg.fp_dropout) for feat in plain.feats]
-        perturbed = self.resize_to(weak, decode(student, feats).logits)
+        perturbed = self.resize_to(weak, next(outputs).logits)
         loss_fp, _ = consistency_loss([perturbed], [pseudo], cfg.pseudo_thr)
 
         masks = [draw_masks(view, cfg.cutmix) for view in strong]
-        logits = [
-            self.forward_logits('student', mix(view, mask))
-            for view, mask in zip(strong, masks)
-        ]
+        views = [mix(view, mask) for view, mask in zip(strong, masks)]
+        logits = [self.resize_to(weak, o.logits) for o in forward.forward(*views)]
         mixed = [pseudo.mixed(mask, partner) for mask in masks]
         loss, ratio = consistency_loss(logits, mixed, cfg.pseudo_thr)
-        return losses | {
+        return forward.losses | {
             'loss_fp': cfg.fp_weight * loss_fp,
             'loss_unsup': cfg.unsup_weight * loss,
             'ratio_confident': ratio,

@@ -12,8 +12,8 @@ from mmseg_wsss.utils.settings import setting
 from ...utils import draw_masks, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
-from .seg_output import decode
 from .semi_base import SemiBaseSegmentor
+from .student_forward import StudentForward
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class UniMatchV2Settings(FixMatchSettings):
 
     Args:
         sup_weight: Weight of L_sup.
+        teacher_mode: See :class:`SemiSettings`.
+        concat_forward: See :class:`SemiSettings`.
         unsup_weight: Weight of the mean of L_s1 and L_s2.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1].
         cutmix: Settings of CutMix; None switches it off.
@@ -60,25 +62,24 @@ class UniMatchV2(SemiBaseSegmentor):
             inputs: Crops (N, 3, H, W) of each branch.
             data_samples: Their data samples.
         """
-        cfg, student = self.train_cfg, self.networks['student']
+        cfg = self.train_cfg
         sup, weak, *strong = self.split_branches(inputs)
-        output = self.forward_network('student', sup)
-        losses = self.supervised_losses('student', output, data_samples['sup'])
+        student = StudentForward(self, 'student', sup, data_samples['sup'])
 
         with torch.no_grad():
-            pseudo = PseudoLabels.of_logits(self.forward_logits('teacher', weak))
+            pseudo = PseudoLabels.of_logits(self.forward_teacher('teacher', sup, weak))
         if cfg.mask_padding:
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
 
         masks = [draw_masks(view, cfg.cutmix) for view in strong]
         views = torch.cat([mix(view, mask) for view, mask in zip(strong, masks)])
-        feats = complementary_dropout(student.extract_feat(views), cfg.drop_prob)
-        logits = [
-            self.resize_to(weak, decode(student, of_view).logits) for of_view in feats
-        ]
+        outputs = student.perturbed(
+            views, lambda feats: complementary_dropout(feats, cfg.drop_prob)
+        )
+        logits = [self.resize_to(weak, output.logits) for output in outputs]
         mixed = [pseudo.mixed(mask) for mask in masks]
         loss, ratio = consistency_loss(logits, mixed, cfg.pseudo_thr)
-        return losses | {
+        return student.losses | {
             'loss_unsup': cfg.unsup_weight * loss,
             'ratio_confident': ratio,
             'num_effective_classes': confident_classes(

@@ -1,0 +1,71 @@
+"""Forwards of a student for the labeled and unlabeled images of a training step."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .seg_output import SegOutput, decode
+
+Feats = Sequence[Tensor]
+
+
+class StudentForward:
+    """Forwards of a student, apart or with labeled and unlabeled images in one batch.
+
+    Apart, the labeled images are processed when it is built. With ``concat_forward``
+    they share the batch of the first unlabeled images.
+
+    Args:
+        model: Semi-supervised segmentor.
+        name: Name of the student.
+        sup: Labeled images (N, 3, H, W).
+        data_samples: Their data samples.
+
+    Attributes:
+        losses: Supervised losses, empty until the labeled images are processed.
+    """
+
+    def __init__(self, model: Any, name: str, sup: Tensor, data_samples: list) -> None:
+        self.model, self.name, self.data_samples = model, name, data_samples
+        self.waiting = [sup] if model.train_cfg.concat_forward else []
+        self.losses: dict[str, Tensor] = {}
+        if not self.waiting:
+            self._supervise(model.forward_network(name, sup))
+
+    def forward(self, *views: Tensor) -> Iterator[SegOutput]:
+        """Yield the outputs for unlabeled views (N, 3, H, W)."""
+        waiting, self.waiting = self.waiting, []
+        outputs = self.model.forward_views(self.name, *waiting, *views)
+        if waiting:
+            self._supervise(next(outputs))
+        yield from outputs
+
+    def perturbed(
+        self, views: Tensor, perturb: Callable[[Feats], Iterable[Feats]]
+    ) -> Iterator[SegOutput]:
+        """Yield the outputs for perturbed features of unlabeled views.
+
+        Args:
+            views: Images (N, 3, H, W).
+            perturb: Function from their feature maps to those of each output.
+        """
+        net = self.model.networks[self.name]
+        if not self.waiting:
+            for feats in perturb(net.extract_feat(views)):
+                yield decode(net, feats)
+            return
+        (sup,), self.waiting = self.waiting, []
+        feats = net.extract_feat(torch.cat([sup, views]))
+        parts = [
+            [feat[: len(sup)] for feat in feats],
+            *perturb([feat[len(sup) :] for feat in feats]),
+        ]
+        output = decode(net, [torch.cat(levels) for levels in zip(*parts)])
+        labeled, *others = output.split(*(len(part[0]) for part in parts))
+        self._supervise(labeled)
+        yield from others
+
+    def _supervise(self, output: SegOutput) -> None:
+        self.losses = self.model.supervised_losses(self.name, output, self.data_samples)

@@ -1,0 +1,92 @@
+"""Labeled and unlabeled images in one batch, for every semi-supervised method."""
+
+import pytest
+import torch
+from helpers.methods import FCN_HEAD, METHODS, SEMI
+from helpers.tiny import batch_of, set_phase, tiny_network
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmseg_wsss.models.utils import has_pooled_batch_norm
+
+PSP_HEAD = {
+    key: value
+    for key, value in FCN_HEAD.items()
+    if key not in ('num_convs', 'concat_input')
+} | {'type': 'PSPHead', 'pool_scales': (1, 2), 'norm_cfg': {'type': 'BN'}}
+TWO_PARTS = [name for name in SEMI if name != 'SupervisedSegmentor']
+CONCAT = {'concat_forward': True}
+
+
+def network(name, drop=False, **settings):
+    given = METHODS[name].model['semi_train_cfg']
+    train_cfg = {**given, **settings.pop('semi_train_cfg', {})}
+    model = tiny_network(name, drop=drop, semi_train_cfg=train_cfg, **settings)
+    set_phase(model, METHODS[name].phases[0])
+    return model
+
+
+def total(losses):
+    return sum(value for key, value in losses.items() if 'loss' in key)
+
+
+@pytest.mark.parametrize('teachers', ['eval', 'train'])
+@pytest.mark.parametrize('name', TWO_PARTS)
+def test_one_image_per_part_with_a_pooling_head(name, teachers):
+    if teachers == 'train' and not METHODS[name].hooks:
+        pytest.skip('no teacher')
+    apart = {'teacher_mode': teachers, 'concat_forward': False}
+    data = batch_of(name, num=1)
+    model = network(name, decode_head=PSP_HEAD, semi_train_cfg=apart)
+    with pytest.raises(ValueError, match='more than 1 value per channel'):
+        model.loss(*data)
+    model = network(name, decode_head=PSP_HEAD, semi_train_cfg=apart | CONCAT)
+    loss = total(model.loss(*data))
+    assert torch.isfinite(loss)
+    loss.backward()
+    trained = {k: p.grad for k, p in model.named_parameters() if p.requires_grad}
+    assert [key for key, grad in trained.items() if grad is None] == []
+
+
+@pytest.mark.parametrize('name', TWO_PARTS)
+def test_equal_to_two_batches_with_fixed_statistics(name):
+    losses = []
+    for settings in ({}, CONCAT):
+        model = network(name, semi_train_cfg=settings).double()
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+        inputs, samples = batch_of(name)
+        inputs = {key: value.double() for key, value in inputs.items()}
+        torch.manual_seed(0)
+        losses.append(model.loss(inputs, samples))
+    apart, joint = losses
+    assert apart.keys() == joint.keys()
+    for key, value in apart.items():
+        torch.testing.assert_close(joint[key], value, msg=key)
+
+
+@pytest.mark.parametrize('name', TWO_PARTS)
+def test_crops_of_one_size(name):
+    assert network(name, semi_train_cfg=CONCAT).one_crop_size
+    assert network(name, drop=True).one_crop_size == (name == 'MKD')
+
+
+def test_labels_of_labeled_images_need_one_crop_size():
+    assert network('CPS', semi_train_cfg={'cutmix': None}).one_crop_size
+
+
+def test_supervised_baseline_has_nothing_to_concatenate():
+    with pytest.raises(ValueError, match='no unlabeled images to'):
+        network('SupervisedSegmentor', semi_train_cfg=CONCAT)
+
+
+def test_pooled_batch_norm_is_found():
+    assert has_pooled_batch_norm(network('FixMatch', decode_head=PSP_HEAD))
+    assert not has_pooled_batch_norm(network('FixMatch'))
+    grouped = PSP_HEAD | {'norm_cfg': {'type': 'GN', 'num_groups': 2}}
+    assert not has_pooled_batch_norm(network('FixMatch', decode_head=grouped))
+    larger = PSP_HEAD | {'pool_scales': (2, 3)}
+    assert not has_pooled_batch_norm(network('FixMatch', decode_head=larger))
+    model = network('FixMatch', decode_head=PSP_HEAD)
+    model.requires_grad_(False)
+    assert not has_pooled_batch_norm(model)
