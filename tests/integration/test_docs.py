@@ -80,7 +80,9 @@ def test_named_paths_exist(page):
         shown = EXAMPLE in name or '_build' in name or Path(name).name in SHOWN
         if shown or re.search(r'/[A-Z]+\b', name):
             continue
-        assert list(ROOT.glob(name.rstrip('/'))), f'{page}: {name} does not exist'
+        # A page may be named without its suffix.
+        found = list(ROOT.glob(name.rstrip('/'))) or list(ROOT.glob(f'{name}.md'))
+        assert found, f'{page}: {name} does not exist'
 
 
 def commands() -> list[tuple[str, str]]:
