@@ -1,5 +1,6 @@
 """The method that docs/adding_a_method.md adds works."""
 
+import dataclasses
 import sys
 from types import ModuleType
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 import yaml
 from helpers.methods import METHODS, WARMUP, Method
-from helpers.tiny import tiny_batch
+from helpers.tiny import batch_of, tiny_batch
 from mmengine.config import Config
 from test_docs import EXAMPLE, ROOT, file_block
 from test_docs_tables import build
@@ -75,3 +76,31 @@ def test_the_config_and_the_metafile_of_the_example(bandcam, tmp_path):
     assert model.has_background
     (entry,) = yaml.safe_load(file_block(page, 'metafile.yml'))['Models']
     assert (tmp_path / entry['Config']).is_file()
+
+
+def test_the_example_of_a_semi_supervised_method_trains(monkeypatch):
+    page, name = 'docs/adding_a_method.md', 'thresholded'
+    module = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(
+        METHODS,
+        'Thresholded',
+        dataclasses.replace(
+            METHODS['MeanTeacherSegmentor'], model={'type': 'Thresholded'}
+        ),
+    )
+    try:
+        exec(compile(file_block(page, f'{name}.py'), page, 'exec'), module.__dict__)
+        model = build('Thresholded', semi_train_cfg={'pseudo_thr': 0.1})
+        model.progress = 0.5
+        losses = model.loss(*batch_of('Thresholded'))
+        assert 0 < losses['ratio_confident'] <= 1
+        total, _ = model.parse_losses(losses)
+        total.backward()
+        for parameter_name, parameter in model.named_parameters():
+            trained = parameter_name.startswith('networks.student')
+            assert (parameter.grad is not None) == trained, parameter_name
+        with pytest.raises(ValueError, match='at most 1'):
+            build('Thresholded', semi_train_cfg={'pseudo_thr': 95})
+    finally:
+        MODELS.module_dict.pop('Thresholded', None)

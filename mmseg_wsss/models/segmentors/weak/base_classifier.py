@@ -123,7 +123,7 @@ class WeakClassifier(BaseSegmentor):
         return self.extract_cam(inputs, inputs.shape[2:])
 
     def extract_cam(self, inputs: Tensor, size: Sequence[int]) -> Tensor:
-        """Extract the CAM (N, K, *size) by ``test_cfg.cam``, not normalized."""
+        """Extract the CAM (N, K, H, W) by ``test_cfg.cam``, not normalized."""
         return self.test_cam(self, inputs, size=size)
 
     @torch.no_grad()

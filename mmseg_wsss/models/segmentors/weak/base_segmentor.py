@@ -191,7 +191,7 @@ class WeakSegmentor(EncoderDecoder):
         return self.encode_prob(inputs, batch_img_metas)
 
     def extract_cam(self, inputs: Tensor, size: Sequence[int]) -> Tensor:
-        """Extract the CAM (N, K, *size) by ``test_cfg.cam``, not normalized."""
+        """Extract the CAM (N, K, H, W) by ``test_cfg.cam``, not normalized."""
         return self.test_cam(self, inputs, size=size)
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
