@@ -98,7 +98,7 @@ def test_the_example_of_a_semi_supervised_method_trains(monkeypatch):
         total, _ = model.parse_losses(losses)
         total.backward()
         for parameter_name, parameter in model.named_parameters():
-            trained = parameter_name.startswith('networks.student')
+            trained = parameter_name.startswith('student.')
             assert (parameter.grad is not None) == trained, parameter_name
         with pytest.raises(ValueError, match='at most 1'):
             build('Thresholded', semi_train_cfg={'pseudo_thr': 95})
