@@ -4,13 +4,14 @@ Importing the package checks the versions of its requirements and registers its 
 in mmseg's registries. It changes nothing else.
 """
 
-from .compat import check_versions
+from .compat import check_versions, runs_doctor
 from .version import __version__
 
-check_versions()
+if not runs_doctor():
+    check_versions()
 
-from . import datasets, engine, evaluation, models  # noqa: E402
-from .utils.configs import config_path  # noqa: E402
+    from . import datasets, engine, evaluation, models
+    from .utils.configs import config_path
 
 __all__ = [
     '__version__',

@@ -7,13 +7,15 @@ identifies the package in use.
 
 import importlib
 import importlib.util
+import re
 import sys
 import warnings
 from types import ModuleType
 
 INSTALL_HINT = (
     "install one family, never both: pip install 'mmseg_wsss[onedl]' (OneDL forks) or "
-    "pip install 'mmseg_wsss[openmmlab]' (original OpenMMLab packages)"
+    "pip install 'mmseg_wsss[openmmlab]' (original OpenMMLab packages); "
+    '`python -m mmseg_wsss.doctor` examines the environment'
 )
 # Oldest versions of either family that this package supports.
 LOWER = {'torch': '2.1', 'mmengine': '0.10.5', 'mmcv': '2.1.0', 'mmseg': '1.2.2'}
@@ -35,12 +37,12 @@ def check_versions() -> None:
     newer = []
     for name, module in found.items():
         version = _version(module)
-        if _compare(version, LOWER[name]) < 0:
+        if compare_versions(version, LOWER[name]) < 0:
             raise ImportError(
                 f'mmseg_wsss needs {name} >= {LOWER[name]}, but found {version}, '
                 f'imported from {_place(module)}; {INSTALL_HINT}'
             )
-        if _compare(version, TESTED[name]) > 0:
+        if compare_versions(version, TESTED[name]) > 0:
             newer.append(f'{name} {version} (tested up to {TESTED[name]})')
     if newer:
         warnings.warn(
@@ -89,13 +91,27 @@ def _place(module: ModuleType) -> str:
     return str(path or 'an unknown place')
 
 
-def _compare(version: str, bound: str) -> int:
-    """Return -1, 0 or 1 for older than, equal to or newer than ``bound``.
+def compare_versions(version: str, bound: str) -> int:
+    """Return -1, 0 or 1: older than, of, or newer than ``bound``, in its digits.
 
-    Only as many digits as ``bound`` has are compared.
+    Example:
+        >>> compare_versions('2.13.1+cu128', '2.13')
+        0
     """
-    from mmengine.utils import digit_version
-
-    digits = bound.count('.') + 1
-    ours, theirs = digit_version(version)[:digits], digit_version(bound)[:digits]
+    ours, theirs = _digits(version), _digits(bound)
+    ours = (ours + (0,) * len(theirs))[: len(theirs)]
     return (ours > theirs) - (ours < theirs)
+
+
+def _digits(version: str) -> tuple[int, ...]:
+    match = re.match(r'\d+(\.\d+)*', version)
+    return tuple(int(part) for part in match[0].split('.')) if match else ()
+
+
+def runs_doctor() -> bool:
+    """Return whether ``python -m mmseg_wsss.doctor`` is importing the package.
+
+    The doctor examines what makes the import fail, so the import leaves all out.
+    Python sets ``sys.argv[0]`` to ``-m`` while it looks for the module to run.
+    """
+    return sys.argv[:1] == ['-m'] and 'mmseg_wsss.doctor' in sys.orig_argv
