@@ -16,6 +16,7 @@ BASE = {'registry', 'utils', 'version'}
 ALLOWED = {
     '': {'compat', 'version', 'datasets', 'engine', 'evaluation', 'models', 'utils'},
     'compat': set(),
+    'doctor': {'compat'},
     'version': set(),
     'registry': set(),
     'utils': set(),

@@ -9,8 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from mmseg_wsss import compat
-from mmseg_wsss.doctor import __main__ as doctor
-from mmseg_wsss.doctor import findings, machine, packages
+from mmseg_wsss.doctor import findings, machine, packages, report
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGINALS = {'mmcv': '2.1.0', 'mmengine': '0.10.7', 'mmsegmentation': '1.2.2'}
@@ -298,8 +297,8 @@ def test_a_crf_that_cannot_be_imported(monkeypatch):
 @pytest.mark.parametrize(('status', 'code'), [('ok', 0), ('note', 0), ('problem', 1)])
 def test_exit_status(monkeypatch, capsys, status, code):
     finding = findings.Finding(status, 'a text', 'a remedy')
-    monkeypatch.setattr(doctor, 'examine', lambda work_dir: iter([finding]))
-    assert doctor.main([]) == code
+    monkeypatch.setattr(report, 'examine', lambda work_dir: iter([finding]))
+    assert report.main([]) == code
     out = capsys.readouterr().out
     assert 'a text' in out
     assert ('-> a remedy' in out) == (code == 1)
@@ -312,7 +311,7 @@ def test_a_check_that_fails_does_not_end_the_others(monkeypatch, tmp_path):
 
     monkeypatch.setattr(machine, 'check_torch', broken)
     monkeypatch.setattr(packages, 'check_package', lambda: iter(()))
-    found = list(doctor.examine(tmp_path))
+    found = list(report.examine(tmp_path))
     assert "KeyError: 'surprise'" in texts(found, 'problem')
     assert len(found) > 10
 
