@@ -11,6 +11,7 @@ import torch
 from helpers.tiny import tiny_batch
 from mmengine.config import Config
 from test_docs import PAGES, ROOT, file_block
+from test_docs_tables import PAGE_OF
 
 from mmseg_wsss.datasets import ImageTags
 from mmseg_wsss.models.segmentors import ASDT
@@ -102,7 +103,7 @@ def test_tutorial_of_an_mmseg_project_trains_the_network_of_the_project(tmp_path
 @pytest.mark.parametrize(
     ('page', 'name'),
     [
-        ('docs/methods/mkd.md', 'mkd_thr95.py'),
+        (PAGE_OF['MKD'], 'mkd_thr95.py'),
         ('docs/tutorials/few_masks.md', 'few_masks.py'),
     ],
 )
