@@ -1,0 +1,40 @@
+"""What can be known to be wrong before the first step, said at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmseg_wsss.models.utils import unwrap
+
+from .classes import check_classes, check_ignore_index
+from .inputs import check_branches, check_padding, check_preprocessor
+from .loops import (
+    check_batch,
+    check_loop,
+    check_phases,
+    check_save_best,
+    check_schedules,
+)
+from .problem import Problem, StartupError
+from .weights import check_checkpoint
+
+__all__ = ['Problem', 'StartupError', 'check_checkpoint', 'find_problems']
+
+
+def find_problems(runner: Any) -> Iterator[Problem]:
+    """Yield everything in a run that is known to train wrongly.
+
+    Args:
+        runner: Runner of a training, its loops built.
+    """
+    model, loop = unwrap(runner.model), runner.train_loop
+    dataset = loop.dataloader.dataset
+    yield from check_classes(model, getattr(dataset, 'metainfo', {}))
+    yield from check_ignore_index(model, dataset)
+    yield from check_loop(loop, runner.hooks)
+    yield from check_batch(loop)
+    yield from check_phases(model, runner.hooks, loop.max_iters)
+    yield from check_schedules(runner.param_schedulers, loop)
+    yield from check_save_best(runner)
+    yield from check_padding(model, dataset)
+    yield from check_branches(model, dataset)
+    yield from check_preprocessor(runner.cfg)

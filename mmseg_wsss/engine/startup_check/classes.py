@@ -1,0 +1,98 @@
+"""Heads, losses, transforms and padding against the classes of the data."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from torch import nn
+
+from mmseg_wsss.models.decode_heads import CAMHead
+from mmseg_wsss.datasets import foreground_classes
+
+from .problem import Problem
+
+IGNORE_INDEX = 255
+# Attributes that hold the label of ignored pixels: of heads, losses and transforms.
+IGNORE_KEYS = ('ignore_index', 'seg_pad_val')
+
+
+def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Problem]:
+    """Compare the number of classes of every head with the data set's.
+
+    Args:
+        model: Unwrapped segmentor.
+        metainfo: Meta information of the training data, with ``classes``.
+    """
+    classes = metainfo.get('classes')
+    if not classes:
+        return
+    if len(classes) > IGNORE_INDEX:
+        yield Problem(
+            f'the training data has {len(classes)} classes, at most {IGNORE_INDEX} are '
+            f'possible since label {IGNORE_INDEX} means ignored',
+            'merge classes',
+        )
+    expected = {BaseDecodeHead: len(classes), CAMHead: len(foreground_classes(metainfo))}
+    wrong: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for name, module in model.named_modules():
+        for kind, number in expected.items():
+            if isinstance(module, kind) and module.num_classes != number:
+                wrong[module.num_classes, number].append(name)
+    for (found, number), names in wrong.items():
+        yield Problem(
+            f'{_listed(names)} has num_classes={found}, the training data has '
+            f'{len(classes)} classes ({_listed(list(classes))})',
+            f'set num_classes={number}',
+        )
+
+
+def check_ignore_index(model: nn.Module, dataset: Any) -> Iterator[Problem]:
+    """Find every place that ignores another label than 255.
+
+    Args:
+        model: Unwrapped segmentor.
+        dataset: The training data; its transforms are looked through.
+    """
+    parts = [(name or 'model', module) for name, module in model.named_modules()]
+    parts += [(type(step).__name__, step) for step in transforms_of(dataset)]
+    wrong: dict[tuple[str, Any], list[str]] = defaultdict(list)
+    for name, part in parts:
+        for key in IGNORE_KEYS:
+            value = getattr(part, key, None)
+            # A negative value is the default of losses that get a mask instead.
+            if isinstance(value, int | float) and value not in (IGNORE_INDEX, -100):
+                wrong[key, value].append(name)
+    for (key, value), names in wrong.items():
+        yield Problem(
+            f'{_listed(sorted(set(names)))} has {key}={value}, but {IGNORE_INDEX} is '
+            'the label of ignored pixels in this package',
+            f'set {key}={IGNORE_INDEX}, and map label {value} of the masks to it',
+        )
+
+
+def transforms_of(node: Any) -> Iterator[BaseTransform]:
+    """Yield the transforms of a data set, through wrappers, branches and choices."""
+    if isinstance(node, BaseTransform):
+        yield node
+    if isinstance(node, Mapping):
+        parts = list(node.values())
+    elif isinstance(node, list | tuple):
+        parts = list(node)
+    elif isinstance(node, BaseTransform | Compose):
+        parts = list(vars(node).values())
+    else:
+        names = ('pipeline', 'dataset', 'datasets', 'labeled', 'unlabeled')
+        parts = [getattr(node, name, None) for name in names]
+    for part in parts:
+        if isinstance(part, list | tuple | Mapping | BaseTransform | Compose):
+            yield from transforms_of(part)
+        elif any(hasattr(part, name) for name in ('pipeline', 'dataset', 'datasets')):
+            yield from transforms_of(part)
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    rest = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + rest

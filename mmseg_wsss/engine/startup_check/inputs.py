@@ -1,0 +1,101 @@
+"""Sizes of crops and padding, and which data preprocessor is in force."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmcv.transforms import BaseTransform
+from torch import nn
+
+from mmseg_wsss.datasets.transforms import SemiMultiBranch
+
+from .classes import transforms_of
+from .problem import Problem
+
+
+def check_padding(model: nn.Module, dataset: Any) -> Iterator[Problem]:
+    """Compare the size that batches are padded to with the training crops.
+
+    Args:
+        model: Unwrapped segmentor.
+        dataset: Training data.
+    """
+    sizes = {
+        tuple(module.size)
+        for module in model.modules()
+        if isinstance(getattr(module, 'size', None), list | tuple)
+        and hasattr(module, 'size_divisor')
+    }
+    crops = crop_sizes(dataset)
+    if not crops:
+        return
+    largest = tuple(max(sides) for sides in zip(*crops.values()))
+    for size in sizes:
+        if any(side > crop for side, crop in zip(size, largest)):
+            yield Problem(
+                f'data_preprocessor.size={size} pads training crops of {largest}',
+                f'set data_preprocessor.size={largest}',
+            )
+
+
+def check_branches(model: nn.Module, dataset: Any) -> Iterator[Problem]:
+    """Check that crops have one size if the method needs one.
+
+    Args:
+        model: Unwrapped segmentor.
+        dataset: Training data.
+    """
+    crops = crop_sizes(dataset)
+    if getattr(model, 'one_crop_size', False) and len(set(crops.values())) > 1:
+        found = ', '.join(f'{size} in {name}' for name, size in sorted(crops.items()))
+        yield Problem(
+            f'{type(model).__name__} needs crops of one size, found {found}',
+            'set one crop_size in all training pipelines',
+        )
+
+
+def check_preprocessor(cfg: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find a preprocessor of the inner segmentor that the top-level one replaces.
+
+    Args:
+        cfg: Config of the run.
+    """
+    outer = cfg.get('data_preprocessor')
+    model = cfg.get('model') or {}
+    outer = model.get('data_preprocessor') or outer
+    inner = (model.get('segmentor') or {}).get('data_preprocessor')
+    if outer and inner:
+        given = outer.get('data_preprocessor', outer)
+        keys = sorted(
+            key
+            for key in {*given, *inner}
+            if given.get(key) != inner.get(key) and key != 'type'
+        )
+        if keys:
+            yield Problem(
+                'model.segmentor.data_preprocessor is replaced by data_preprocessor, '
+                f'which differs in {", ".join(keys)}',
+                'remove one of them',
+            )
+
+
+def crop_sizes(dataset: Any) -> dict[str, tuple[int, int]]:
+    """Return the last crop size (H, W) of each pipeline of the training data.
+
+    Returns:
+        Sizes by the name of the part (``labeled``, ``unlabeled``) or of the data set.
+    """
+    parts = {name: getattr(dataset, name, None) for name in ('labeled', 'unlabeled')}
+    found = {name: part for name, part in parts.items() if part is not None}
+    sizes = {}
+    for name, part in (found or {'dataset': dataset}).items():
+        crops = [step for step in transforms_of(part) if _crop_size(step)]
+        if crops:
+            sizes[name] = _crop_size(crops[-1])
+    return sizes
+
+
+def _crop_size(step: BaseTransform) -> tuple[int, int] | None:
+    size = getattr(step, 'crop_size', None)
+    if isinstance(step, SemiMultiBranch) or size is None:
+        return None
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))

@@ -1,0 +1,179 @@
+"""Loops, samplers, schedules, phases and checkpoints against each other."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmengine.dataset import InfiniteSampler
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.optim.scheduler.param_scheduler import INF
+from mmengine.runner import EpochBasedTrainLoop
+from mmseg.evaluation import IoUMetric
+from torch import nn
+
+from mmseg_wsss.datasets.samplers import EndlessSampler, MultiSourceSampler
+from mmseg_wsss.models.utils import phases_of
+
+from ..hooks.phase_hook import PhaseHook
+from ..loops import TeacherStudentValLoop
+from .problem import Problem
+
+ENDLESS = (EndlessSampler, MultiSourceSampler, InfiniteSampler)
+ITER_LOOP = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=..., val_interval=...)"
+IOU_KEYS = {
+    'mIoU': ('mIoU', 'mAcc'),
+    'mDice': ('mDice', 'mAcc'),
+    'mFscore': ('mFscore', 'mPrecision', 'mRecall'),
+}
+
+
+def check_loop(loop: Any, hooks: Sequence[Hook]) -> Iterator[Problem]:
+    """Check that the loop ends, and that what counts epochs has epochs to count.
+
+    Args:
+        loop: Training loop.
+        hooks: Hooks of the runner.
+    """
+    sampler = loop.dataloader.sampler
+    if isinstance(loop, EpochBasedTrainLoop):
+        if isinstance(sampler, ENDLESS):
+            yield Problem(
+                f'{type(loop).__name__} with {type(sampler).__name__}, which never '
+                'ends an epoch: no validation, no checkpoint, no end',
+                f'set {ITER_LOOP}',
+            )
+        return
+    for hook in hooks:
+        if isinstance(hook, CheckpointHook) and hook.by_epoch:
+            yield Problem(
+                f'{type(hook).__name__} has by_epoch=True (the default) in an '
+                'iteration-based loop and saves nothing before the end',
+                'set default_hooks.checkpoint.by_epoch=False',
+            )
+
+
+def check_batch(loop: Any) -> Iterator[Problem]:
+    """Compare the batch size of the loader with its sampler's."""
+    loader = loop.dataloader
+    wanted = getattr(loader.sampler, 'batch_size', None)
+    if wanted is not None and loader.batch_size != wanted:
+        yield Problem(
+            f'train_dataloader has batch_size={loader.batch_size}, its '
+            f'{type(loader.sampler).__name__} batch_size={wanted}: the ratio of the '
+            'sources changes from batch to batch',
+            f'set both to {wanted}',
+        )
+
+
+def check_phases(
+    model: nn.Module, hooks: Sequence[Hook], max_iters: int
+) -> Iterator[Problem]:
+    """Check that every phase has its hook, and that it begins before the end.
+
+    Args:
+        model: Unwrapped segmentor.
+        hooks: Hooks of the runner.
+        max_iters: Iterations of the training.
+    """
+    phase_hooks = [hook for hook in hooks if isinstance(hook, PhaseHook)]
+    phases = phases_of(model)
+    for name, phase in phases.items():
+        if name not in {hook.phase for hook in phase_hooks}:
+            yield Problem(
+                f'{type(model).__name__} has the phase {name}, which no hook sets',
+                f'add {phase.hook} to custom_hooks',
+            )
+    for hook in phase_hooks:
+        if hook.phase not in phases:
+            yield Problem(
+                f'{type(hook).__name__} sets {hook.phase}, which '
+                f'{type(model).__name__} does not have',
+                'remove it from custom_hooks',
+            )
+        for key in ('iters', 'begin'):
+            value = getattr(hook, key, 0)
+            if value >= max_iters:
+                yield Problem(
+                    f'{type(hook).__name__} has {key}={value}, the training ends at '
+                    f'max_iters={max_iters}: the phase after it never comes',
+                    f'set {key} below {max_iters}',
+                )
+
+
+def check_schedules(schedulers: Any, loop: Any) -> Iterator[Problem]:
+    """Check that schedules end with the training.
+
+    Args:
+        schedulers: Built schedulers of the runner: a list, or a dict of lists.
+        loop: Training loop.
+    """
+    groups = schedulers if isinstance(schedulers, dict) else {'': schedulers or []}
+    epochs = isinstance(loop, EpochBasedTrainLoop)
+    for group in groups.values():
+        if not epochs and any(item.by_epoch for item in group):
+            yield Problem(
+                'a param_scheduler has by_epoch=True (the default) in an '
+                'iteration-based loop: it never steps before the end',
+                'set by_epoch=False in param_scheduler',
+            )
+        by_param: dict[str, list[int]] = {}
+        for item in group:
+            if not item.by_epoch:
+                by_param.setdefault(item.param_name, []).append(item.end)
+        for name, ends in by_param.items():
+            end = max(ends)
+            if end < INF and end < loop.max_iters:
+                yield Problem(
+                    f'the schedule of {name} ends at iteration {end}, the training at '
+                    f'max_iters={loop.max_iters}: its last value holds from there on',
+                    f'set end={loop.max_iters} in param_scheduler (a resumed run '
+                    'restores the end that was saved: start anew with load_from)',
+                )
+
+
+def check_save_best(runner: Any) -> Iterator[Problem]:
+    """Check that the validation produces the keys of ``save_best``."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    wanted = [
+        key
+        for hook in hooks
+        if hook.save_best
+        for key in hook.key_indicators
+        if key != 'auto'
+    ]
+    if not wanted:
+        return
+    if runner.val_loop is None:
+        yield Problem(
+            f'save_best={wanted[0]!r} without validation',
+            'set val_dataloader, val_cfg and val_evaluator, or save_best=None',
+        )
+        return
+    known, open_prefixes = _validation_keys(runner)
+    for key in wanted:
+        if key in known or any(key.startswith(prefix) for prefix in open_prefixes):
+            continue
+        choices = sorted(known) + [f'{prefix}...' for prefix in sorted(open_prefixes)]
+        yield Problem(
+            f'save_best={key!r} is no result of the validation, which gives '
+            f'{", ".join(choices)}',
+            'set default_hooks.checkpoint.save_best to one of these',
+        )
+
+
+def _validation_keys(runner: Any) -> tuple[set[str], set[str]]:
+    """Keys of the validation's results, and prefixes of keys that are not known."""
+    known, open_prefixes = set(), set()
+    for metric in runner.val_loop.evaluator.metrics:
+        prefix = f'{metric.prefix}/' if metric.prefix else ''
+        if type(metric) is IoUMetric:
+            names = [name for key in metric.metrics for name in IOU_KEYS[key]]
+            known |= {f'{prefix}{name}' for name in ('aAcc', *names)}
+        elif hasattr(metric, 'result_keys'):
+            known |= {f'{prefix}{name}' for name in metric.result_keys()}
+        else:
+            open_prefixes.add(prefix)
+    if isinstance(runner.val_loop, TeacherStudentValLoop):
+        networks = runner.val_loop.networks
+        known = {f'{network}/{key}' for network in networks for key in known}
+        open_prefixes = {f'{n}/{prefix}' for n in networks for prefix in open_prefixes}
+    return known, open_prefixes

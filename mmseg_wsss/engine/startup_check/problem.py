@@ -1,0 +1,32 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a config that is known to train, or to test, wrongly.
+
+    Args:
+        found: What was found, with the value and where it stands.
+        change: The line to change, or what to do.
+    """
+
+    found: str
+    change: str
+
+    def __str__(self) -> str:
+        return f'{self.found}; {self.change}'
+
+
+class StartupError(ValueError):
+    """All problems of a run, raised before its first step.
+
+    Args:
+        problems: The problems; the message lists them, one a line.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        lines = [f'  {number}. {item}' for number, item in enumerate(problems, 1)]
+        title = 'the start-up check found what would train wrongly:'
+        super().__init__('\n'.join([title, *lines]))

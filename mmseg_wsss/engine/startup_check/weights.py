@@ -1,0 +1,74 @@
+"""Checkpoints against the network that they are loaded into."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+
+from torch import Tensor, nn
+
+from .problem import Problem
+
+MOST = 4  # names of tensors in a message
+
+
+def check_checkpoint(
+    model: nn.Module, state: Mapping[str, Tensor], training: bool
+) -> Iterator[Problem]:
+    """Check that a checkpoint fits a network.
+
+    For training a part of the network, such as a new decode head, may be missing, but
+    the backbone must be there and most of the checkpoint must be used. For testing
+    everything must be there.
+
+    Args:
+        model: Unwrapped segmentor.
+        state: ``state_dict`` of the checkpoint.
+        training: Whether the network is trained from the checkpoint.
+    """
+    shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    # The segmentor's own loading rules apply, such as one network filling its teacher.
+    copy = deepcopy(model).to('meta')
+    filled = {key: value.to('meta') for key, value in state.items()}
+    wrong = {
+        key
+        for key, value in filled.items()
+        if key in shapes and tuple(value.shape) != shapes[key]
+    }
+    kept = {key: value for key, value in filled.items() if key not in wrong}
+    try:
+        result = copy.load_state_dict(kept, strict=False)
+    except RuntimeError as error:  # shapes of a network that fills several others
+        yield Problem(
+            f'the checkpoint does not fit {type(model).__name__}: '
+            + ' '.join(str(error).split()),
+            'name the checkpoint of this network, or the config of that checkpoint',
+        )
+        return
+    missing = {key for key in result.missing_keys if 'num_batches_tracked' not in key}
+    unexpected = set(result.unexpected_keys)
+    used = len(state) - len(unexpected) - len(wrong)
+    if training:
+        backbone = {key for key in missing if 'backbone.' in key} - wrong
+        bad = bool(backbone) or used < len(state) / 2
+    else:
+        bad = bool(missing or unexpected or wrong)
+    if bad:
+        parts = [
+            f'{len(keys)} {what} ({_listed(keys)})'
+            for what, keys in (
+                ('tensors missing', missing - wrong),
+                ('tensors of no use', unexpected),
+                ('tensors of another shape', wrong),
+            )
+            if keys
+        ]
+        yield Problem(
+            f'the checkpoint does not fit {type(model).__name__}: {", ".join(parts)}; '
+            f'{used} of its {len(state)} tensors fit',
+            'name the checkpoint of this network, or allow it by '
+            "dict(type='StartupCheckHook', partial_weights=True) in custom_hooks",
+        )
+
+
+def _listed(keys: set[str]) -> str:
+    names = sorted(keys)
+    return ', '.join(names[:MOST]) + (', ...' if len(names) > MOST else '')
