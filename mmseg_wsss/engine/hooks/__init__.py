@@ -7,6 +7,7 @@ from .non_finite_loss_hook import NonFiniteLossHook
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_visualization_hook import PseudoLabelVisualizationHook
 from .pwm_distillation_hook import PWMDistillationHook
+from .startup_check_hook import StartupCheckHook
 from .weak_warmup_hook import WeakWarmupHook
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     'PWMDistillationHook',
     'ProgressBarHook',
     'PseudoLabelVisualizationHook',
+    'StartupCheckHook',
     'WeakWarmupHook',
 ]

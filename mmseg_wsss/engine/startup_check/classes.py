@@ -9,8 +9,8 @@ from mmengine.dataset import Compose
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
 
-from mmseg_wsss.models.decode_heads import CAMHead
 from mmseg_wsss.datasets import foreground_classes
+from mmseg_wsss.models.decode_heads import CAMHead
 
 from .problem import Problem
 
@@ -35,7 +35,10 @@ def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Pro
             f'possible since label {IGNORE_INDEX} means ignored',
             'merge classes',
         )
-    expected = {BaseDecodeHead: len(classes), CAMHead: len(foreground_classes(metainfo))}
+    expected = {
+        BaseDecodeHead: len(classes),
+        CAMHead: len(foreground_classes(metainfo)),
+    }
     wrong: dict[tuple[int, int], list[str]] = defaultdict(list)
     for name, module in model.named_modules():
         for kind, number in expected.items():
@@ -87,9 +90,9 @@ def transforms_of(node: Any) -> Iterator[BaseTransform]:
         names = ('pipeline', 'dataset', 'datasets', 'labeled', 'unlabeled')
         parts = [getattr(node, name, None) for name in names]
     for part in parts:
-        if isinstance(part, list | tuple | Mapping | BaseTransform | Compose):
-            yield from transforms_of(part)
-        elif any(hasattr(part, name) for name in ('pipeline', 'dataset', 'datasets')):
+        if isinstance(part, list | tuple | Mapping | BaseTransform | Compose) or any(
+            hasattr(part, name) for name in ('pipeline', 'dataset', 'datasets')
+        ):
             yield from transforms_of(part)
 
 

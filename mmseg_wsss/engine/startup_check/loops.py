@@ -18,7 +18,9 @@ from ..loops import TeacherStudentValLoop
 from .problem import Problem
 
 ENDLESS = (EndlessSampler, MultiSourceSampler, InfiniteSampler)
-ITER_LOOP = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=..., val_interval=...)"
+ITER_LOOP = (
+    "train_cfg = dict(type='IterBasedTrainLoop', max_iters=..., val_interval=...)"
+)
 IOU_KEYS = {
     'mIoU': ('mIoU', 'mAcc'),
     'mDice': ('mDice', 'mAcc'),
