@@ -5,6 +5,8 @@ from mmengine.runner import Runner
 
 from mmseg_wsss.models.utils import phases_of, unwrap
 
+from ..startup_check import check_once
+
 
 class PhaseHook(Hook):
     """Base class of the hooks that set a phase of a segmentor in every iteration.
@@ -26,7 +28,7 @@ class PhaseHook(Hook):
         raise NotImplementedError
 
     def before_train(self, runner: Runner) -> None:
-        """Check that the segmentor has the phase."""
+        """Check that the segmentor has the phase, and the whole run."""
         model = unwrap(runner.model)
         if self.phase not in phases_of(model):
             raise TypeError(
@@ -34,6 +36,7 @@ class PhaseHook(Hook):
                 f'{type(model).__name__} does not have; remove the hook from '
                 'custom_hooks'
             )
+        check_once(runner)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None

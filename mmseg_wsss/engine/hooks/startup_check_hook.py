@@ -4,7 +4,7 @@ from mmengine.runner import Runner
 from mmseg_wsss.models.utils import unwrap
 from mmseg_wsss.registry import HOOKS
 
-from ..startup_check import StartupError, check_checkpoint, find_problems
+from ..startup_check import StartupError, check_checkpoint, check_once
 
 
 @HOOKS.register_module()
@@ -30,9 +30,7 @@ class StartupCheckHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the run; a resumed one has its saved schedules by now."""
-        problems = list(find_problems(runner))
-        if problems:
-            raise StartupError(problems)
+        check_once(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check that a checkpoint fits the network."""

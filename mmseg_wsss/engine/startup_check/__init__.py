@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakSet
 
 from mmseg_wsss.models.utils import unwrap
 
@@ -17,7 +18,29 @@ from .loops import (
 from .problem import Problem, StartupError
 from .weights import check_checkpoint
 
-__all__ = ['Problem', 'StartupError', 'check_checkpoint', 'find_problems']
+__all__ = [
+    'Problem',
+    'StartupError',
+    'check_checkpoint',
+    'check_once',
+    'find_problems',
+]
+
+_checked: WeakSet = WeakSet()
+
+
+def check_once(runner: Any) -> None:
+    """Raise StartupError if the run has problems; look at a run once.
+
+    Args:
+        runner: Runner of a training, its loops built.
+    """
+    if runner in _checked:
+        return
+    _checked.add(runner)
+    problems = list(find_problems(runner))
+    if problems:
+        raise StartupError(problems)
 
 
 def find_problems(runner: Any) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
+from torch.utils.data import Dataset
 
 from mmseg_wsss.datasets import foreground_classes
 from mmseg_wsss.models.decode_heads import CAMHead
@@ -17,6 +18,7 @@ from .problem import Problem
 IGNORE_INDEX = 255
 # Attributes that hold the label of ignored pixels: of heads, losses and transforms.
 IGNORE_KEYS = ('ignore_index', 'seg_pad_val')
+PARTS_OF_DATASETS = ('pipeline', 'dataset', 'datasets', 'labeled', 'unlabeled')
 
 
 def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Problem]:
@@ -87,12 +89,9 @@ def transforms_of(node: Any) -> Iterator[BaseTransform]:
     elif isinstance(node, BaseTransform | Compose):
         parts = list(vars(node).values())
     else:
-        names = ('pipeline', 'dataset', 'datasets', 'labeled', 'unlabeled')
-        parts = [getattr(node, name, None) for name in names]
+        parts = [getattr(node, name, None) for name in PARTS_OF_DATASETS]
     for part in parts:
-        if isinstance(part, list | tuple | Mapping | BaseTransform | Compose) or any(
-            hasattr(part, name) for name in ('pipeline', 'dataset', 'datasets')
-        ):
+        if isinstance(part, Dataset | list | tuple | Mapping | BaseTransform | Compose):
             yield from transforms_of(part)
 
 

@@ -19,12 +19,10 @@ def check_padding(model: nn.Module, dataset: Any) -> Iterator[Problem]:
         model: Unwrapped segmentor.
         dataset: Training data.
     """
-    sizes = {
-        tuple(module.size)
-        for module in model.modules()
-        if isinstance(getattr(module, 'size', None), list | tuple)
-        and hasattr(module, 'size_divisor')
-    }
+    preprocessors: list[Any] = [
+        module for module in model.modules() if hasattr(module, 'size_divisor')
+    ]
+    sizes = {tuple(part.size) for part in preprocessors if part.size is not None}
     crops = crop_sizes(dataset)
     if not crops:
         return
@@ -88,9 +86,8 @@ def crop_sizes(dataset: Any) -> dict[str, tuple[int, int]]:
     found = {name: part for name, part in parts.items() if part is not None}
     sizes = {}
     for name, part in (found or {'dataset': dataset}).items():
-        crops = [step for step in transforms_of(part) if _crop_size(step)]
-        if crops:
-            sizes[name] = _crop_size(crops[-1])
+        for size in filter(None, map(_crop_size, transforms_of(part))):
+            sizes[name] = size
     return sizes
 
 

@@ -11,9 +11,8 @@ from mmseg.evaluation import IoUMetric
 from torch import nn
 
 from mmseg_wsss.datasets.samplers import EndlessSampler, MultiSourceSampler
-from mmseg_wsss.models.utils import phases_of
+from mmseg_wsss.models.utils import phases_of, unwrap
 
-from ..hooks.phase_hook import PhaseHook
 from ..loops import TeacherStudentValLoop
 from .problem import Problem
 
@@ -76,7 +75,7 @@ def check_phases(
         hooks: Hooks of the runner.
         max_iters: Iterations of the training.
     """
-    phase_hooks = [hook for hook in hooks if isinstance(hook, PhaseHook)]
+    phase_hooks: list[Any] = [hook for hook in hooks if hasattr(hook, 'phase')]
     phases = phases_of(model)
     for name, phase in phases.items():
         if name not in {hook.phase for hook in phase_hooks}:
@@ -164,7 +163,8 @@ def check_save_best(runner: Any) -> Iterator[Problem]:
 
 def _validation_keys(runner: Any) -> tuple[set[str], set[str]]:
     """Keys of the validation's results, and prefixes of keys that are not known."""
-    known, open_prefixes = set(), set()
+    known: set[str] = set()
+    open_prefixes: set[str] = set()
     for metric in runner.val_loop.evaluator.metrics:
         prefix = f'{metric.prefix}/' if metric.prefix else ''
         if type(metric) is IoUMetric:
@@ -175,7 +175,7 @@ def _validation_keys(runner: Any) -> tuple[set[str], set[str]]:
         else:
             open_prefixes.add(prefix)
     if isinstance(runner.val_loop, TeacherStudentValLoop):
-        networks = runner.val_loop.networks
+        networks = runner.val_loop.predict_on or unwrap(runner.model).networks
         known = {f'{network}/{key}' for network in networks for key in known}
         open_prefixes = {f'{n}/{prefix}' for n in networks for prefix in open_prefixes}
     return known, open_prefixes

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -12,6 +13,7 @@ class Phase:
 
     Args:
         hook: The hook's entry of ``custom_hooks``, as it is written in a config.
+        when: Whether a segmentor needs the phase, called with it; always by default.
 
     Raises:
         RuntimeError: On reading, if no hook has set it.
@@ -29,8 +31,11 @@ iters=...) to custom_hooks
         False
     """
 
-    def __init__(self, hook: str) -> None:
+    def __init__(
+        self, hook: str, when: Callable[[Any], bool] = lambda model: True
+    ) -> None:
         self.hook = hook
+        self.when = when
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -62,7 +67,8 @@ iters=...) to custom_hooks
 
 
 def phases_of(model: nn.Module) -> dict[str, Phase]:
-    """Return the phases of a segmentor by their names."""
+    """Return the phases that a segmentor needs, by their names."""
     names = {name for cls in type(model).__mro__ for name in vars(cls)}
     found = {name: getattr(type(model), name) for name in sorted(names)}
-    return {name: item for name, item in found.items() if isinstance(item, Phase)}
+    phases = {name: item for name, item in found.items() if isinstance(item, Phase)}
+    return {name: phase for name, phase in phases.items() if phase.when(model)}

@@ -92,7 +92,9 @@ class SemiBaseSegmentor(BaseSegmentor):
     branches: ClassVar[tuple[str, ...]] = ('sup',)
     train_settings: ClassVar[type[SemiSettings]] = SemiSettings
     train_cfg: Any
-    progress = Phase("dict(type='MeanTeacherHook', decay=...)")
+    progress = Phase(
+        "dict(type='MeanTeacherHook', decay=...)", when=lambda model: bool(model.pairs)
+    )
 
     def __init__(
         self,
