@@ -28,7 +28,7 @@ class PhaseHook(Hook):
         raise NotImplementedError
 
     def before_train(self, runner: Runner) -> None:
-        """Check that the segmentor has the phase, and the whole run."""
+        """Check that the segmentor has the phase."""
         model = unwrap(runner.model)
         if self.phase not in phases_of(model):
             raise TypeError(
@@ -36,6 +36,9 @@ class PhaseHook(Hook):
                 f'{type(model).__name__} does not have; remove the hook from '
                 'custom_hooks'
             )
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Check the run, also without ``StartupCheckHook``."""
         check_once(runner)
 
     def before_train_iter(
