@@ -15,10 +15,15 @@ log_level = 'INFO'
 load_from = None
 resume = False
 
-# Derived randomness makes a resumed run equal an uninterrupted one; the guard stops at
-# the first loss that is not finite, before anything is saved. A recipe with hooks of
-# its method sets `custom_hooks = [*_base_.runtime_hooks, dict(type=...)]`; weak_hooks
-# are those of a weakly supervised method without warm-up.
-runtime_hooks = [dict(type='IterationSeedHook'), dict(type='NonFiniteLossHook')]
+# The start-up check refuses what is known to train wrongly. Derived randomness makes a
+# resumed run equal an uninterrupted one. The guard stops at the first loss that is not
+# finite, before anything is saved. A recipe with hooks of its method sets
+# `custom_hooks = [*_base_.runtime_hooks, dict(type=...)]`; weak_hooks are those of a
+# weakly supervised method without warm-up.
+runtime_hooks = [
+    dict(type='StartupCheckHook'),
+    dict(type='IterationSeedHook'),
+    dict(type='NonFiniteLossHook'),
+]
 weak_hooks = [*runtime_hooks, dict(type='WeakWarmupHook', iters=0)]
 custom_hooks = runtime_hooks

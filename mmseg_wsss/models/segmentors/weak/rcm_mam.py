@@ -73,9 +73,15 @@ class RCMMAM(WeakClassifier):
     """
 
     warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
-    use_mam = Phase("dict(type='MultiScaleAttentionHook', begin=0)")
+    use_mam = Phase(
+        "dict(type='MultiScaleAttentionHook', begin=0)",
+        when=lambda model: model.with_rcm and model.with_mam,
+    )
     pairs: ClassVar[Mapping[str, str]] = {'support': 'main'}
-    progress = Phase("dict(type='MeanTeacherHook', decay=0.996, schedule='constant')")
+    progress = Phase(
+        "dict(type='MeanTeacherHook', decay=0.996, schedule='constant')",
+        when=lambda model: model.with_rcm or model.with_mam,
+    )
 
     def __init__(
         self,
@@ -111,6 +117,8 @@ class RCMMAM(WeakClassifier):
         self.support.requires_grad_(False)
         self.loss_rcm = MODELS.build(loss_rcm or {'type': 'RegionalContrastiveLoss'})
         self.loss_mam = MODELS.build(loss_mam or {'type': 'MultiScaleAttentiveLoss'})
+        self.with_rcm = self.loss_rcm.loss_weight > 0
+        self.with_mam = self.loss_mam.loss_weight > 0
         self.region_thr = region_thr
         channels = self.cam_head.classifier.in_channels
         self.memory = (
@@ -154,11 +162,10 @@ class RCMMAM(WeakClassifier):
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
         losses = self.classification_losses(feats, tags)
-        with_rcm = self.loss_rcm.loss_weight > 0
-        with_mam = self.loss_mam.loss_weight > 0
-        if with_rcm and with_mam:
-            with_mam = self.use_mam
-        if self.warmup or not (with_rcm or with_mam):
+        use_mam = self.use_mam if self.with_rcm and self.with_mam else self.with_mam
+        if self.with_rcm or self.with_mam:
+            type(self).progress.require(self)
+        if self.warmup or not (self.with_rcm or use_mam):
             return losses
 
         valid = valid_maps(data_samples, inputs)
@@ -167,14 +174,14 @@ class RCMMAM(WeakClassifier):
         support_embedding, support_cams = self.support_cams(inputs, tags)
         support_cams = {r: cam * used[:, None] for r, cam in support_cams.items()}
         losses['cam_max'] = self.cam_head.classifier(embedding).amax().detach().float()
-        if with_rcm:
+        if self.with_rcm:
             region = self.region(_sum(support_cams), tags, used)
             label = self.without_background(region) if self.ignore_bg else region
             near = self.region(support_cams[1.0], tags, used)
             prototypes = self.prototypes(support_embedding, near)
             losses['loss_rcm'] = self.loss_rcm(embedding, prototypes, label)
             losses |= label_ratios(self.background_first(label), valid)
-        if with_mam:
+        if use_mam:
             num = max(int(len(inputs) * self.mam_ratio), 1)
             cams = self.main_cams(inputs[:num], embedding[:num], tags[:num])
             cams = [cam * used[:num, None] for cam in cams]
