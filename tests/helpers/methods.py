@@ -172,9 +172,9 @@ METHODS = {
             {'type': 'MeanTeacherHook', 'decay': 0.9, 'schedule': 'constant'},
         ),
         phases=(
-            {'warmup': True, 'use_mam': False},
-            {'warmup': False, 'use_mam': False},
-            {'warmup': False, 'use_mam': True},
+            {'warmup': True, 'use_mam': False, 'progress': 0.5},
+            {'warmup': False, 'use_mam': False, 'progress': 0.5},
+            {'warmup': False, 'use_mam': True, 'progress': 0.5},
         ),
         nothing_sure={'region_thr': 2.0, 'ignore_bg': True},
         pseudo_sources=('cam', 'prediction', 'region'),

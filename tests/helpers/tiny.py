@@ -202,7 +202,7 @@ def tiny_config(
         'custom_hooks': [
             {'type': 'IterationSeedHook'},
             {'type': 'NonFiniteLossHook'},
-            *METHODS[name].hooks,
+            *_hooks_within(max_iters, METHODS[name].hooks),
         ],
         'log_processor': {'by_epoch': False},
         'log_level': 'WARNING',
@@ -212,6 +212,16 @@ def tiny_config(
         'experiment_name': f'{name}_{next(_runs)}',
     }
     return Config(deepcopy(cfg | settings))
+
+
+def _hooks_within(max_iters: int, hooks: Sequence[Mapping]) -> list[dict]:
+    """Hooks of a method, their phases begun before the end of a short training."""
+    last = max_iters - 1
+    times = {'iters', 'begin'}
+    return [
+        {k: min(v, last) if k in times else v for k, v in hook.items()}
+        for hook in hooks
+    ]
 
 
 def set_phase(model: torch.nn.Module, phase: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@ from typing import Any, ClassVar
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmseg_wsss.models.utils import phases_of, unwrap
+from mmseg_wsss.models.utils import Phase, unwrap
 
 from ..startup_check import check_once
 
@@ -30,7 +30,7 @@ class PhaseHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Check that the segmentor has the phase."""
         model = unwrap(runner.model)
-        if self.phase not in phases_of(model):
+        if not isinstance(getattr(type(model), self.phase, None), Phase):
             raise TypeError(
                 f'{type(self).__name__} sets {self.phase}, which '
                 f'{type(model).__name__} does not have; remove the hook from '

@@ -84,12 +84,6 @@ def check_phases(
                 f'add {phase.hook} to custom_hooks',
             )
     for hook in phase_hooks:
-        if hook.phase not in phases:
-            yield Problem(
-                f'{type(hook).__name__} sets {hook.phase}, which '
-                f'{type(model).__name__} does not have',
-                'remove it from custom_hooks',
-            )
         for key in ('iters', 'begin'):
             value = getattr(hook, key, 0)
             if value >= max_iters:

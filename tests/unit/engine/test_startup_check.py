@@ -129,8 +129,8 @@ KEPT = ('IterationSeedHook', 'NonFiniteLossHook', 'StartupCheckHook')
 def test_a_warmup_as_long_as_the_training(config):
     cfg = config('RRM')
     for hook in cfg.custom_hooks:
-        if hook.type == 'WeakWarmupHook':
-            hook.iters = 3
+        if hook['type'] == 'WeakWarmupHook':
+            hook['iters'] = 3
     assert 'WeakWarmupHook has iters=3, the training ends at max_iters=3' in message(
         cfg
     )
