@@ -96,7 +96,7 @@ def test_dense_energy_has_its_published_size(run):
 
 
 def test_the_trunk_keeps_its_statistics(run):
-    norm = '/model/backbone.bn7.'
+    norm = 'model.backbone.bn7.'
     assert torch.equal(run.state[f'{norm}running_mean'], torch.zeros(64 * WIDTH))
     assert torch.equal(run.state[f'{norm}weight'], torch.ones(64 * WIDTH))
 
@@ -106,9 +106,9 @@ def test_everything_else_is_trained(trained):
     assert 'backbone.conv1a.weight' in gradients.trainable
     assert gradients.seen == gradients.trainable
     frozen = {
-        key.removeprefix('/model/')
+        key.removeprefix('model.')
         for key in run.state
-        if key.startswith('/model/') and key.endswith(('.weight', '.bias'))
+        if key.startswith('model.') and key.endswith(('.weight', '.bias'))
     } - gradients.trainable
     assert frozen
     assert all('bn' in name for name in frozen)

@@ -84,7 +84,6 @@ class MKD(SemiBaseSegmentor):
             1 x 1 convolution.
     """
 
-    one_crop_size = True
     students = ('student1', 'student2')
     pairs = {'teacher1': 'student1', 'teacher2': 'student2'}
     branches = ('sup', 'unsup_weak', 'unsup_strong')
