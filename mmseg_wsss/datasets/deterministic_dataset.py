@@ -1,4 +1,3 @@
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -8,9 +7,10 @@ from mmengine.dataset import BaseDataset, Compose
 from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
-from mmseg_wsss.utils.files import inside
 
+from .inner_dataset import InnerDataset, RejectedImageError, refuse_mask, views_of
 from .sample_key import SampleKey, seeded
+from .start_checks import check_labels, check_paths
 
 MAX_REFETCH = 100  # images tried after one that the pipeline rejects
 
@@ -18,6 +18,10 @@ MAX_REFETCH = 100  # images tried after one that the pipeline rejects
 @DATASETS.register_module()
 class DeterministicDataset(Dataset):
     """An mmseg dataset with augmentation seeded from the :class:`SampleKey`.
+
+    Samples are read through the methods of the dataset: an overridden ``__getitem__``,
+    ``prepare_data`` or ``get_data_info`` has its effect. It is called for each view of
+    a multi-branch sample, and gets a label map of 255 where masks are hidden.
 
     Args:
         dataset: An mmseg dataset or its config, also inside MMEngine's
@@ -29,8 +33,9 @@ class DeterministicDataset(Dataset):
             next 100; otherwise it raises an error.
 
     Raises:
-        ValueError: If a file lies outside the data root, masks are hidden and the
-            pipeline loads them, or concatenated datasets have different pipelines.
+        TypeError: If the dataset is in another wrapper.
+        ValueError: If a file lies outside the data root, a line of a split list is no
+            name, or masks are hidden and the pipeline loads them.
     """
 
     def __init__(
@@ -41,29 +46,18 @@ class DeterministicDataset(Dataset):
         refetch: bool = True,
     ) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.parts = inner_datasets(self.dataset)
-        self.pipeline = (
-            self._inner_pipeline() if pipeline is None else Compose(pipeline)
-        )
         self.hide_masks = hide_masks
+        steps = None if pipeline is None else Compose(pipeline)
+        self.inner = InnerDataset(self.dataset, steps, self._complete, hide_masks)
+        self.parts = self.inner.parts
         self.attempts = 1 + MAX_REFETCH * refetch
         if hide_masks:
             self._refuse_mask_loaders()
-        self.dataset.full_init()
         self._metainfo = dict(self.dataset.metainfo)
-        self._refuse_foreign_files()
-
-    def _inner_pipeline(self) -> Compose:
-        pipelines = [part.pipeline for part in self.parts]
-        if len({repr(pipeline) for pipeline in pipelines}) > 1:
-            raise ValueError(
-                f'{type(self.dataset).__name__}: the concatenated datasets have '
-                'different pipelines; give all of them the same'
-            )
-        return pipelines[0]
+        self.img_paths = [check_paths(part) for part in self.parts]
 
     def _refuse_mask_loaders(self) -> None:
-        for step in _steps(self.pipeline):
+        for step in _steps(self.inner.pipelines):
             if isinstance(step, LoadAnnotations):
                 raise ValueError(
                     f'the training pipeline of a {type(self).__name__} of '
@@ -71,20 +65,10 @@ class DeterministicDataset(Dataset):
                     'masks must not reach training; remove that transform'
                 )
 
-    def _refuse_foreign_files(self) -> None:
-        """Check that no line of a split list leaves the data root."""
-        for part in self.parts:
-            infos = [part.get_data_info(i) for i in range(len(part))]
-            for key, folder in part.data_prefix.items():
-                root = part.data_root
-                if not root or (folder and not _is_inside(root, folder)):
-                    root = folder
-                for path in [info.get(key) for info in infos] if root else ():
-                    if path and not _is_inside(root, path):
-                        raise ValueError(
-                            f'{path} leaves the data root {root}; correct its line in '
-                            f'{part.ann_file or "the data set"}'
-                        )
+    @property
+    def pipeline(self) -> Any:
+        """Pipeline of the dataset; of the first one if several are concatenated."""
+        return self.inner.pipelines[0]
 
     @property
     def metainfo(self) -> dict:
@@ -99,11 +83,16 @@ class DeterministicDataset(Dataset):
 
     def get_data_info(self, idx: int) -> dict:
         """Return the paths of an image; no mask path if masks are hidden."""
-        info = self.dataset.get_data_info(int(idx))
+        return self._complete(self.inner.get_data_info(int(idx)), int(idx))
+
+    def _complete(
+        self, info: dict, idx: int, key: tuple[int, ...] | None = None
+    ) -> dict:
+        """Return the input of the pipeline; without a key, what users may see of it."""
+        info = {**info, 'sample_idx': idx}
         if self.hide_masks:
             info.pop('seg_map_path', None)
-        info['sample_idx'] = int(idx)
-        return info
+        return info if key is None else {**info, 'sample_key': key}
 
     def __getitem__(self, idx: int) -> Any:
         key = (idx.seed, idx.number) if isinstance(idx, SampleKey) else ()
@@ -112,29 +101,25 @@ class DeterministicDataset(Dataset):
 
     def _sample(self, idx: int, key: tuple[int, ...]) -> Any:
         for offset in range(self.attempts):
-            info = self.get_data_info((idx + offset) % len(self))
-            path = info['img_path']
-            sample = self.pipeline(info | {'sample_key': key})
-            if sample is None:
+            index = (idx + offset) % len(self)
+            try:
+                sample = self.inner.read(index, key)
+            except RejectedImageError:
                 continue
-            if self.hide_masks and any('gt_sem_seg' in s for s in views(sample)):
-                raise RuntimeError(
-                    f'{path}: a mask reached an unlabeled sample; remove the transform '
-                    'that adds gt_seg_map from the pipeline'
-                )
+            for view in views_of(sample):
+                path = getattr(view, 'img_path', None) or self._path(index)
+                if self.hide_masks:
+                    refuse_mask(view, path)
+                else:
+                    check_labels(view, path, self.parts[0])
             return sample
-        path = self.get_data_info(idx)['img_path']
         raise RuntimeError(
-            f'the pipeline rejected {path} and the {self.attempts - 1} images after it'
+            f'the pipeline rejected {self._path(idx)} and the {self.attempts - 1} '
+            'images after it'
         )
 
-
-def inner_datasets(dataset: Any) -> list[Any]:
-    """Return the datasets inside wrappers such as ``ConcatDataset``."""
-    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    if inner == [None]:
-        return [dataset]
-    return [leaf for part in inner for leaf in inner_datasets(part)]
+    def _path(self, idx: int) -> str:
+        return self.get_data_info(idx)['img_path']
 
 
 def _steps(step: Any) -> Iterator[Any]:
@@ -149,19 +134,3 @@ def _steps(step: Any) -> Iterator[Any]:
         inner = step
     for part in inner:
         yield from _steps(part)
-
-
-def views(sample: dict) -> list[Any]:
-    """Return the data samples of a sample, one per branch if it has branches."""
-    found = sample['data_samples']
-    if isinstance(found, dict):
-        return [part for part in found.values() if part is not None]
-    return [found]
-
-
-def _is_inside(root: str, path: str) -> bool:
-    try:
-        inside(root, os.path.abspath(path))
-    except ValueError:
-        return False
-    return True

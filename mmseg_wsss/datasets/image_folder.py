@@ -1,17 +1,20 @@
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
 from mmseg_wsss.registry import DATASETS
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+from .folders import walk_files
+from .image_name import IMAGE_SUFFIXES
 
 
 @DATASETS.register_module()
 class ImageFolder(BaseSegDataset):
     """All images below a folder, without a list and without masks.
+
+    Suffixes may be in upper case. Links are followed, hidden files and folders are
+    skipped.
 
     Args:
         data_root: Folder of the images; sub-folders are searched too.
@@ -32,14 +35,16 @@ class ImageFolder(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         """Return the paths of the images, in alphabetical order."""
-        folder = Path(self.data_prefix['img_path'])
-        paths = sorted(
-            path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES
-        )
+        folder = self.data_prefix['img_path']
+        paths = [
+            path
+            for path in walk_files(folder)
+            if path.name.lower().endswith(IMAGE_SUFFIXES)
+        ]
         if not paths:
             raise FileNotFoundError(
-                f'ImageFolder: expected images ({", ".join(SUFFIXES)}) below {folder}, '
-                'found none; correct data_root'
+                f'ImageFolder: expected images ({", ".join(IMAGE_SUFFIXES)}) below '
+                f'{folder}, found none; correct data_root'
             )
         return [
             {

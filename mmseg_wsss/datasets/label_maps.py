@@ -5,7 +5,6 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -147,16 +146,3 @@ class LabelRule:
             f'labels {invalid} outside [0, {self.maximum}] and not '
             f'{self.ignore_index} (ignored)'
         )
-
-
-def files_below(folder: StrPath, suffix: str) -> dict[str, Path]:
-    """Return the files below a folder, by their relative path without ``suffix``.
-
-    Raises:
-        FileNotFoundError: If the folder does not exist.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f'folder {folder} does not exist')
-    found = sorted(path for path in folder.rglob('*') if path.name.endswith(suffix))
-    return {p.relative_to(folder).as_posix()[: -len(suffix)]: p for p in found}

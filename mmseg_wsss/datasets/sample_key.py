@@ -48,14 +48,24 @@ def seeded(*key: int) -> Iterator[None]:
     Args:
         *key: Non-negative integers, e.g. seed and number of the draw.
     """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    states = random_states()
     seed_all(*key)
     try:
         yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+        restore_states(states)
+
+
+def random_states() -> tuple[Any, ...]:
+    """Return the states of ``random``, NumPy and torch (CPU)."""
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def restore_states(states: tuple[Any, ...]) -> None:
+    """Set the states that :func:`random_states` returned."""
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
 
 
 def seed_all(*key: int) -> None:

@@ -8,16 +8,20 @@ from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
 
-from .deterministic_dataset import DeterministicDataset, views
+from .deterministic_dataset import DeterministicDataset
+from .inner_dataset import views_of
 from .sample_key import SampleKey
+from .start_checks import refuse_binary_masks
 
 
 @DATASETS.register_module()
 class SemiDataset(Dataset):
     """Labeled images, followed by unlabeled images; masks of the latter stay closed.
 
-    Each part is an mmseg dataset with its own pipeline; ``ImageFolder`` needs neither
-    a list nor masks. ``MultiSourceSampler`` draws from both parts.
+    Each part is an mmseg dataset with its own pipeline, also inside MMEngine's
+    ``ConcatDataset`` or ``RepeatDataset``; ``ImageFolder`` needs neither a list nor
+    masks. Its own ``__getitem__``, ``prepare_data`` and ``get_data_info`` are called;
+    see :class:`DeterministicDataset`. ``MultiSourceSampler`` draws from both parts.
 
     Args:
         labeled: Dataset, or its config, of the images with masks.
@@ -33,7 +37,8 @@ class SemiDataset(Dataset):
 
     Raises:
         ValueError: If a part is empty, a file lies outside its data root, the pipeline
-            of ``unlabeled`` loads annotations, or a part has a list beside ``split``.
+            of ``unlabeled`` loads annotations, a part has a list beside ``split``, or
+            the masks contain no values but 0 and 255.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class SemiDataset(Dataset):
         _refuse_empty_list('unlabeled', unlabeled)
         self.labeled = DeterministicDataset(labeled)
         self.unlabeled = DeterministicDataset(unlabeled, hide_masks=True)
+        refuse_binary_masks(self.labeled)
         count = len(self.labeled)
         self.cumulative_sizes = [count, count + len(self.unlabeled)]
 
@@ -79,7 +85,9 @@ class SemiDataset(Dataset):
         if isinstance(idx, SampleKey):
             index = SampleKey(index, idx.seed, idx.number)
         sample = part[index]
-        if part is self.labeled and any('gt_sem_seg' not in v for v in views(sample)):
+        if part is self.labeled and any(
+            'gt_sem_seg' not in v for v in views_of(sample)
+        ):
             path = part.get_data_info(index)['img_path']
             raise RuntimeError(
                 f'{path}: a labeled sample has no mask; add LoadAnnotationsStrict to '
@@ -117,8 +125,12 @@ def with_split_list(
 
 def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:
     """Report an empty split list, on which MMEngine's serialization fails."""
-    if not isinstance(dataset, dict) or not dataset.get('ann_file'):
+    if not isinstance(dataset, dict):
+        return
+    for part in (*dataset.get('datasets', ()), dataset.get('dataset')):
+        _refuse_empty_list(name, part)
+    if not dataset.get('ann_file'):
         return
     path = Path(os.path.join(dataset.get('data_root') or '', dataset['ann_file']))
-    if path.is_file() and not path.read_text(encoding='utf-8').strip():
+    if path.is_file() and not path.read_text(encoding='utf-8-sig').strip():
         raise ValueError(f'SemiDataset: the list of {name} images {path} is empty')

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from ..label_maps import LabelRule, files_below
+from ..folders import files_below
+from ..label_maps import LabelRule
 from ..tags.image_tags import ImageTags
 from .split import Split, SplitImage, StrPath
 

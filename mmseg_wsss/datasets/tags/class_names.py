@@ -4,6 +4,8 @@ from pathlib import Path
 
 from mmseg_wsss.registry import DATASETS
 
+from ..image_name import foreground_classes
+
 
 def class_names(spec: str) -> tuple[str, ...]:
     """Return the foreground class names of a command line argument.
@@ -14,7 +16,8 @@ def class_names(spec: str) -> tuple[str, ...]:
             separated by commas. A leading class ``background`` is left out.
 
     Raises:
-        ValueError: If there is no foreground class.
+        ValueError: If there is no foreground class, or the background is spelled in
+            another way or not the first class.
     """
     if Path(spec).is_file():
         names = Path(spec).read_text(encoding='utf-8-sig').splitlines()
@@ -23,8 +26,8 @@ def class_names(spec: str) -> tuple[str, ...]:
         if len(names) == 1:
             names = _classes_of(spec) or names
     names = [name.strip() for name in names if name.strip()]
-    if names and names[0] == 'background':
-        names = names[1:]
+    if names:
+        names = list(foreground_classes({'classes': names}))
     if not names:
         raise ValueError(f'{spec!r} names no foreground class')
     return tuple(names)

@@ -9,7 +9,9 @@ import numpy as np
 
 from mmseg_wsss.utils.parallel import parallel_map
 
-from ..label_maps import LabelRule, files_below, read_label_map
+from ..folders import files_below
+from ..image_name import tag_key
+from ..label_maps import LabelRule, read_label_map
 from .image_tags import ImageTags
 from .records import TagRecord, TagRecords
 from .validation import check_classes
@@ -55,7 +57,8 @@ def tags_from_masks(
         source, files = str(masks), files_below(masks, suffix)
     if images is not None:
         images = list(images)
-        files = {name: files[name] for name in images if name in files}
+        by_key = {tag_key(name): path for name, path in files.items()}
+        files = {n: by_key[tag_key(n)] for n in images if tag_key(n) in by_key}
     read = partial(_read_tags, rule=rule, min_pixels=min_pixels)
     results = parallel_map(read, files.values(), workers, 'reading masks', progress)
     found = TagRecords(has_ids=True)

@@ -7,7 +7,8 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from ..label_maps import files_below
+from ..folders import files_below
+from ..image_name import tag_key
 from .image_tags import ImageTags
 from .records import TagRecord, TagRecords
 
@@ -40,7 +41,8 @@ def tags_from_voc_xml(
     files = files_below(folder, '.xml')
     if images is not None:
         images = list(images)
-        files = {name: files[name] for name in images if name in files}
+        by_key = {tag_key(name): path for name, path in files.items()}
+        files = {n: by_key[tag_key(n)] for n in images if tag_key(n) in by_key}
     found = TagRecords(has_ids=True)
     for image, path in files.items():
         _read_objects(image, path, skip_difficult, found)

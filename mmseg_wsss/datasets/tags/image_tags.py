@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..image_name import tag_key
 from .records import TagRecords
 from .tag_files import read_tag_file, write_tag_file
 from .validation import TagError, check_classes, resolve
@@ -20,7 +21,8 @@ class ImageTags:
     """Image-level labels, stored as indices into the foreground classes.
 
     An image is identified by the path of its file below the image folder, without
-    suffix (``2007_000032``, ``train/2007_000032``). Tag files contain class names. All
+    suffix (``2007_000032``, ``train/2007_000032``), in any Unicode form. Tag files
+    contain class names. All
     problems of a source are collected and raised as one :class:`TagError`, a
     ``ValueError``, which names file and line of each: unknown tags, unknown and
     repeated images, images without tags. A tag repeated for an image counts once.
@@ -30,6 +32,9 @@ class ImageTags:
         classes: Names of the K foreground classes, without the background.
         source: File or folder of the tags, for messages.
         locations: Location of each image's entry, for messages.
+
+    Attributes:
+        names: The images, in the order of the source.
 
     Raises:
         ValueError: If class names are repeated or contain the background, or an index
@@ -46,7 +51,8 @@ class ImageTags:
         self.classes = check_classes(classes)
         self.source = source
         self._locations = dict(locations or {})
-        self._rows = {name: row for row, name in enumerate(tags)}
+        self.names = tuple(tags)
+        self._rows = {tag_key(name): row for row, name in enumerate(tags)}
         self._matrix = np.zeros((len(tags), len(self.classes)), dtype=np.uint8)
         for row, (name, indices) in enumerate(tags.items()):
             for index in indices:
@@ -139,7 +145,7 @@ class ImageTags:
             found, names, source, images, allow_empty, **rules
         )
         if problems:
-            raise TagError(source, problems)
+            raise TagError(source, problems, cls(tags, names, source, locations))
         empty = [name for name, indices in tags.items() if not indices]
         if empty:
             some = ', '.join(empty[:5]) + (', ...' if len(empty) > 5 else '')
@@ -160,16 +166,11 @@ class ImageTags:
         """
         write_tag_file(path, {name: self.labels(name) for name in self.names})
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The images, in the order of the source."""
-        return tuple(self._rows)
-
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.names)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._rows
+        return isinstance(name, str) and tag_key(name) in self._rows
 
     def __repr__(self) -> str:
         return (
@@ -183,9 +184,10 @@ class ImageTags:
         Raises:
             KeyError: If the image has no entry.
         """
-        if name not in self._rows:
+        row = self._rows.get(tag_key(name))
+        if row is None:
             raise KeyError(f'no tags for image {name!r} in {self!r}')
-        return self._matrix[self._rows[name]].copy()
+        return self._matrix[row].copy()
 
     def labels(self, name: str) -> list[str]:
         """Return the class names of an image; raises as :meth:`vector`."""
@@ -205,7 +207,14 @@ class ImageTags:
         Raises:
             TagError: If there are images without entry; lists all of them.
         """
-        missing = [name for name in dict.fromkeys(names) if name not in self]
-        if missing:
-            problems = [f'{self.source}: no entry for image {n!r}' for n in missing]
-            raise TagError(self.source, problems)
+        problems = self.missing(names)
+        if problems:
+            raise TagError(self.source, problems, self)
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Return a message for each image without an entry."""
+        return [
+            f'{self.source}: no entry for image {name!r}'
+            for name in dict.fromkeys(names)
+            if name not in self
+        ]

@@ -1,14 +1,14 @@
 """Entries of tag files as they are written, before they are validated."""
 
 import os
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+
+from ..image_name import tag_key
 
 StrPath = str | os.PathLike[str]
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TagRecords:
     def keep(self, images: Iterable[str] | None) -> None:
         """Remove the records of all other images; None keeps every record."""
         if images is not None:
-            wanted = set(images)
+            wanted = {tag_key(image) for image in images}
             self.records = [r for r in self.records if image_id(r.image) in wanted]
 
 
@@ -52,7 +52,7 @@ def image_id(name: str) -> str:
     """Return the identity of an image: its relative path without the suffix.
 
     Separators become ``/``. Only suffixes of image files are removed, so names may
-    contain dots.
+    contain dots; see :func:`~mmseg_wsss.datasets.image_name.tag_key`.
 
     Raises:
         ValueError: If the name is empty, absolute, or contains ``..`` or control
@@ -63,11 +63,8 @@ def image_id(name: str) -> str:
         'train/2007_000032'
     """
     path = name.strip().replace('\\', '/')
-    parts = PurePosixPath(path)
-    if not parts.parts or any(ord(char) < 32 for char in path):
+    if path in ('', '.') or any(ord(char) < 32 for char in path):
         raise ValueError(f'{name!r} is not a valid image name')
-    if parts.is_absolute() or '..' in parts.parts or re.match('[A-Za-z]:/', path):
+    if path[0] == '/' or '..' in path.split('/') or re.match('[A-Za-z]:/', path):
         raise ValueError(f'image {name!r} leaves the data root')
-    if parts.suffix.lower() in IMAGE_SUFFIXES:
-        parts = parts.with_suffix('')
-    return parts.as_posix()
+    return tag_key(posixpath.normpath(path))

@@ -145,12 +145,22 @@ def _read_csv(path: StrPath, text: str) -> TagRecords:
                     'columns'
                 )
                 continue
+            if len(cells) == 1 and (separator := _separator(cells[0], ';\t|')):
+                found.problems.append(
+                    f'{location}: expected "image,tag1;tag2", found {separator!r} and '
+                    'no comma; separate image and tags by a comma'
+                )
+                continue
             names = cells[1].split(';') if len(cells) == 2 else []
             tags = tuple(name.strip() for name in names if name.strip())
             found.records.append(TagRecord(cells[0], tags, location))
     except csv.Error as error:
         raise ValueError(f'{path}:{rows.line_num}: broken CSV: {error}') from error
     return found
+
+
+def _separator(text: str, candidates: str) -> str | None:
+    return next((char for char in candidates if char in text), None)
 
 
 def _is_header(cells: list[str]) -> bool:
@@ -167,7 +177,15 @@ def _read_text(path: StrPath, text: str) -> TagRecords:
     for number, line in enumerate(text.split('\n'), 1):
         cells = line.split('\t') if '\t' in line else line.split()
         cells = [cell.strip() for cell in cells]
-        if any(cells):
+        if not any(cells):
+            continue
+        end = _separator(cells[0][-1:], ',;|:')
+        if end or (len(cells) == 1 and (end := _separator(cells[0], ',;|'))):
+            found.problems.append(
+                f'{path}:{number}: expected "image tag tag", found {end!r}; separate '
+                'image and tags by tabs or spaces, or name the file .csv'
+            )
+        else:
             tags = tuple(cell for cell in cells[1:] if cell)
             found.records.append(TagRecord(cells[0], tags, f'{path}:{number}'))
     return found

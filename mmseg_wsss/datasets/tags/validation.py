@@ -3,7 +3,9 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from ..image_name import is_background, tag_key
 from .records import TagRecord, TagRecords, image_id
 
 MAX_PROBLEMS = 200  # in the text of an error
@@ -15,12 +17,21 @@ class TagError(ValueError):
     Attributes:
         source: File or folder of the tags.
         problems: One message per problem; the text of the error shows the first 200.
+        tags: The ``ImageTags`` of the entries that could be read, if known.
     """
 
-    def __init__(self, source: str, problems: Sequence[str]) -> None:
+    def __init__(self, source: str, problems: Sequence[str], tags: Any = None) -> None:
         super().__init__(source, problems)
         self.source = source
         self.problems = list(problems)
+        self.tags = tags
+
+    def with_missing(self, names: Iterable[str]) -> 'TagError':
+        """Return the error with a message for each image without an entry."""
+        missing = [] if self.tags is None else self.tags.missing(names)
+        known = set(self.problems)
+        more = [problem for problem in missing if problem not in known]
+        return TagError(self.source, [*self.problems, *more], self.tags)
 
     def __str__(self) -> str:
         messages = self.problems[:MAX_PROBLEMS]
@@ -42,7 +53,7 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f'repeated class names: {repeated}')
-    if names[0].lower() == 'background':
+    if any(is_background(name) for name in names):
         raise ValueError('classes are the foreground classes: leave out "background"')
     return names
 
@@ -79,7 +90,8 @@ def resolve(
     problems = list(found.problems)
     tags: dict[str, list[int]] = {}
     locations: dict[str, str] = {}
-    expected = None if images is None else dict.fromkeys(images)
+    expected = None if images is None else {tag_key(name): name for name in images}
+    seen: dict[str, str] = {}
     indices = {name: index for index, name in enumerate(classes)}
     for record in found.records:
         image, location = record.image, record.location
@@ -88,13 +100,14 @@ def resolve(
         except ValueError as error:
             problems.append(f'{location}: {error}')
             continue
-        if image in tags:
-            problems.append(
-                f'{location}: duplicate image {image!r}, first at {locations[image]}'
-            )
+        key = tag_key(image)
+        if key in seen:
+            first = locations[seen[key]]
+            problems.append(f'{location}: duplicate image {image!r}, first at {first}')
             continue
-        if expected is not None and image not in expected:
+        if expected is not None and key not in expected:
             problems.append(f'{location}: unknown image {image!r}')
+        seen[key] = image
         locations[image] = location
         tags[image], wrong = _indices(record, indices, index_base)
         if skip_unknown:
@@ -102,7 +115,7 @@ def resolve(
         if not (tags[image] or wrong or allow_empty):
             wrong = ['no tag (allow_empty=True accepts images without tags)']
         problems += [f'{location}: image {image!r}: {text}' for text in wrong]
-    missing = [name for name in expected or () if name not in tags]
+    missing = [name for key, name in (expected or {}).items() if key not in seen]
     problems += [f'{source}: no entry for image {name!r}' for name in missing]
     return tags, locations, problems
 
@@ -117,9 +130,7 @@ def _indices(
         if tag in classes:
             found[classes[str(tag)]] = None
         elif not re.fullmatch('-?[0-9]{1,9}', str(tag)):
-            close = difflib.get_close_matches(str(tag), classes, 1)
-            hint = f' (did you mean {close[0]!r}?)' if close else ''
-            wrong.append(f'unknown tag {str(tag)!r}{hint}')
+            wrong.append(f'unknown tag {str(tag)!r}{_hint(str(tag), classes)}')
         elif index_base is None:
             wrong.append(
                 f'tag {tag} is a number, which may count classes with or without the '
@@ -132,3 +143,15 @@ def _indices(
         else:
             found[int(tag) - index_base] = None
     return sorted(found), wrong
+
+
+def _hint(tag: str, classes: Iterable[str]) -> str:
+    """Return the remedy of an unknown tag, empty if it is unknown too."""
+    parts = [part.strip() for part in re.split(r'[,;|/:\s]+', tag) if part.strip()]
+    if len(parts) > 1 and set(parts) <= set(classes):
+        return (
+            f' (these are {len(parts)} tags: separate them by ";" in CSV, by tabs or '
+            'spaces in text, and write a list in JSON)'
+        )
+    close = difflib.get_close_matches(tag, classes, 1)
+    return f' (did you mean {close[0]!r}?)' if close else ''

@@ -1,4 +1,8 @@
-"""Color operations on RGB images (H, W, 3) uint8; each returns a new image."""
+"""Color operations on RGB images (H, W, 3) uint8; each returns a new image.
+
+Brightness, contrast, ``equalize``, ``solarize`` and ``blur`` accept any number of
+channels; OpenCV may drop the axis of a single one.
+"""
 
 import cv2
 import numpy as np
@@ -18,8 +22,12 @@ def adjust_brightness(img: np.ndarray, factor: float) -> np.ndarray:
 
 
 def adjust_contrast(img: np.ndarray, factor: float) -> np.ndarray:
-    """Blend with the mean luma of the image; a factor of 0 gives uniform gray."""
-    mean = float(np.dot(cv2.mean(img)[:3], GRAY))
+    """Blend with the mean luma of the image; a factor of 0 gives uniform gray.
+
+    Images that are not RGB are blended with the mean of all channels.
+    """
+    is_rgb = img.ndim == 3 and img.shape[2] == 3
+    mean = float(np.dot(cv2.mean(img)[:3], GRAY)) if is_rgb else float(img.mean())
     return _apply_table(img, mean + factor * (np.arange(256) - mean))
 
 

@@ -8,32 +8,49 @@ class ColorTransform(BaseTransform):
     """Base class of color transforms that leave the padding of a crop unchanged.
 
     Images are loaded as BGR; :meth:`change` gets RGB, as the image libraries of the
-    papers' code do. Padding does not count in histograms and means, since the papers
-    pad after the color transforms. Random numbers are NumPy's.
+    papers' code do. Images with another number of channels are not reordered.
+    Padding does not count in histograms and means, since the papers pad after the
+    color transforms. Random numbers are NumPy's.
     """
 
     def transform(self, results: dict) -> dict:
-        """Replace ``img`` (H, W, 3) uint8.
+        """Replace ``img``, (H, W) or (H, W, channels), uint8.
 
         Raises:
             TypeError: If the image is not uint8.
+            ValueError: If the transform has no meaning for its number of channels.
         """
         img = results['img']
         if img.dtype != np.uint8:
             raise TypeError(
                 f'{type(self).__name__} needs an image of uint8, got {img.dtype}; '
-                'remove to_float32 from the loading transform'
+                'remove to_float32 from the loading transform, and this transform from '
+                'the pipeline of images with more than 8 bits'
+            )
+        channels = img.shape[2] if img.ndim == 3 else 1
+        color = self.needs_color() if channels != 3 else ''
+        if color:
+            raise ValueError(
+                f'{results.get("img_path", "image")}: {type(self).__name__} needs an '
+                f'RGB image, got {channels} channel(s): {color}'
             )
         box = slice(None), slice(None)
         if 'valid_map' in results:
             top, bottom, left, right = bounding_box(results['valid_map'])
             box = slice(top, bottom), slice(left, right)
         if img[box].size:
-            rgb = np.ascontiguousarray(img[box][..., ::-1])
+            order = slice(None, None, -1 if channels == 3 else 1)
+            area = img[box].reshape(*img[box].shape[:2], channels)[..., order]
+            changed = self.change(np.ascontiguousarray(area))
+            changed = changed.reshape(area.shape)[..., order]
             img = img.copy()
-            img[box] = self.change(rgb)[..., ::-1]
+            img[box] = changed.reshape(img[box].shape)
         results['img'] = img
         return results
+
+    def needs_color(self) -> str:
+        """Return what to change where images are not RGB; empty if they need not be."""
+        return ''
 
     def change(self, img: np.ndarray) -> np.ndarray:
         """Return a new image; ``img`` is RGB (h, w, 3) uint8, not empty."""

@@ -21,6 +21,7 @@ class KeepFullImage(BaseTransform):
         self.size = tuple(size)
 
     def transform(self, results: dict) -> dict:
-        """Add ``full_img`` (H, W, 3), in the channel order of the loaded image."""
-        results['full_img'] = mmcv.imresize(results['img'], self.size[::-1])
+        """Add ``full_img`` (H, W, channels), in the channel order of the image."""
+        full_img = mmcv.imresize(results['img'], self.size[::-1])
+        results['full_img'] = full_img.reshape(*full_img.shape[:2], -1)
         return results

@@ -1,6 +1,7 @@
 import io
 
 import mmcv
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from PIL import Image
@@ -32,9 +33,32 @@ def require_complete(data: bytes) -> None:
             image.load()
 
 
+def bits_per_channel(data: bytes) -> int:
+    """Return the bits per channel of an image file, from its header.
+
+    Args:
+        data: Content of a file that Pillow can open.
+    """
+    if data.startswith(b'\xff\xd8'):  # JPEG
+        return 8
+    with Image.open(io.BytesIO(data)) as image:
+        if image.format == 'PNG':
+            return data[24]  # Pillow reports 8 for RGB of 16 bits
+        if image.format == 'TIFF':
+            tags = getattr(image, 'tag_v2', {})
+            return max(tags.get(258, (1,)))  # BitsPerSample
+        return {'I': 32, 'F': 32}.get(image.mode[:1], 8)
+
+
 @TRANSFORMS.register_module()
 class LoadImageStrict(LoadImageFromFile):
     """mmcv's ``LoadImageFromFile`` for training: broken files raise errors.
+
+    ``color_type='color'`` gives 3 channels in BGR, ``'grayscale'`` 1 channel, both in 8
+    bits, and ``'unchanged'`` the channels of the file. Files with more than 8 bits per
+    channel need ``'unchanged'`` and become float32 in their own range, e.g. [0, 4095]:
+    ``mean`` and ``std`` of the data preprocessor and ``pad_val`` of ``RandomCropPad``
+    must be in this range.
 
     Args:
         to_float32: Whether to convert the image from uint8 to float32.
@@ -58,11 +82,14 @@ class LoadImageStrict(LoadImageFromFile):
         )
 
     def transform(self, results: dict) -> dict:
-        """Add ``img`` (H, W, 3), ``img_shape``, ``ori_shape`` and ``valid_map`` (H, W).
+        """Add ``img``, ``img_shape``, ``ori_shape`` and ``valid_map`` (H, W).
+
+        ``img`` is (H, W, channels), or (H, W) for a single channel, uint8 or float32.
 
         Raises:
             FileNotFoundError: If the file ``img_path`` does not exist.
-            ValueError: If it is broken or not an image; names the file.
+            ValueError: If it is broken or not an image, or has more bits than
+                ``color_type`` keeps; names the file.
         """
         path = results['img_path']
         data = fileio.get(path, backend_args=self.backend_args)
@@ -75,7 +102,15 @@ class LoadImageStrict(LoadImageFromFile):
             raise ValueError(f'{path}: unreadable image: {error}') from error
         if img is None:
             raise ValueError(f'{path}: unreadable image')
-        results['img'] = img.astype('float32') if self.to_float32 else img
+        if self.color_type != 'unchanged' and (bits := bits_per_channel(data)) > 8:
+            raise ValueError(
+                f'{path}: {bits} bits per channel, of which '
+                f'color_type={self.color_type!r} keeps the upper 8; set '
+                "color_type='unchanged', and mean, std and pad_val in the range of the "
+                'file, or convert the files to 8 bits'
+            )
+        convert = self.to_float32 or img.dtype != np.uint8
+        results['img'] = img.astype(np.float32) if convert else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         add_valid_map(results)
         return results

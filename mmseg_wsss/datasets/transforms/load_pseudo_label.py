@@ -6,7 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from mmseg_wsss.registry import TRANSFORMS
 
-from ..label_maps import read_label_map
+from ..label_maps import LabelRule, read_label_map
 from ..soft_maps import read_soft_map
 
 UNREADABLE = (OSError, ValueError, KeyError, IndexError, BadZipFile)
@@ -29,8 +29,8 @@ class LoadPseudoLabel(BaseTransform):
         soft: Load the soft map instead of the pseudo-label.
 
     Raises:
-        ValueError: If a file is missing or broken, or differs from the image in size;
-            names the file.
+        ValueError: If a file is missing or broken, contains other labels, or differs
+            from the image in size; names the file.
 
     Examples:
         >>> from pathlib import Path
@@ -62,7 +62,11 @@ class LoadPseudoLabel(BaseTransform):
                 raise ValueError(f'{path}: unreadable soft map: {error}') from error
             found = results['cam_seed'].shape[1:]
         else:
-            results['pseudo_label'] = read_label_map(path).astype(np.uint8)
+            labels = read_label_map(path)
+            problem = LabelRule(self.num_classes, False).problem(np.unique(labels))
+            if problem:
+                raise ValueError(f'{path}: {problem}; num_classes={self.num_classes}')
+            results['pseudo_label'] = labels.astype(np.uint8)
             results.setdefault('seg_fields', []).append('pseudo_label')
             found = results['pseudo_label'].shape
         if found != size:

@@ -22,13 +22,18 @@ class RandomCropPad(BaseTransform):
     Args:
         crop_size: (height, width) of the result in pixels.
         pad_val: Color of the padding, in the channel order and range of the loaded
-            image. The default is ImageNet's mean (BGR), which is 0 once normalized.
+            image: one number per channel, or one for all. The default is ImageNet's
+            mean (BGR), which is 0 once normalized.
+
+    Raises:
+        ValueError: If ``crop_size`` is invalid, or the image has another number of
+            channels than ``pad_val``.
     """
 
     def __init__(
         self,
         crop_size: tuple[int, int],
-        pad_val: Sequence[float] = (104, 116, 124),
+        pad_val: float | Sequence[float] = (104, 116, 124),
     ) -> None:
         if len(crop_size) != 2 or min(crop_size) < 1:
             raise ValueError(f'crop_size must be two positive sizes, got {crop_size}')
@@ -42,6 +47,14 @@ class RandomCropPad(BaseTransform):
         """
         add_valid_map(results)
         img = results['img']
+        channels = img.shape[2] if img.ndim == 3 else 1
+        if np.size(self.pad_val) not in (1, channels):
+            raise ValueError(
+                f'{results.get("img_path", "image")}: {type(self).__name__} needs one '
+                f'pad_val per channel, got pad_val={self.pad_val} for {channels} '
+                'channel(s); set pad_val in the range of the image, e.g. to the mean '
+                'of the data preprocessor'
+            )
         spans = [
             self._place(have, want) for have, want in zip(img.shape, self.crop_size)
         ]
@@ -68,7 +81,7 @@ class RandomCropPad(BaseTransform):
         pad_val: float | Sequence[float],
     ) -> np.ndarray:
         crop = np.empty((*self.crop_size, *array.shape[2:]), dtype=array.dtype)
-        crop[...] = pad_val
+        crop[...] = pad_val if array.ndim == 3 else np.ravel(pad_val)[0]
         (rows, to_rows), (cols, to_cols) = spans
         crop[to_rows, to_cols] = array[rows, cols]
         return crop

@@ -19,7 +19,8 @@ class SemiColorJitter(ColorTransform):
         contrast: The factor is uniform in [1 - contrast, 1 + contrast].
         saturation: The factor is uniform in [1 - saturation, 1 + saturation].
         hue: The rotation, as a fraction of the color circle, is uniform in
-            [-hue, hue]; at most 0.5.
+            [-hue, hue]; at most 0.5. Images that are not RGB need ``saturation=0`` and
+            ``hue=0``.
 
     Raises:
         ValueError: If a value is negative or too large.
@@ -42,6 +43,11 @@ class SemiColorJitter(ColorTransform):
             check_value(name, value, at_least=0, at_most=1)
         self.hue = hue
 
+    def needs_color(self) -> str:
+        """Return what to change where images are not RGB."""
+        colorless = self.ranges['saturation'] == 0 and self.hue == 0
+        return '' if colorless else 'set saturation=0 and hue=0'
+
     def change(self, img: np.ndarray) -> np.ndarray:
         """Apply the four changes with random strengths."""
         factors = {
@@ -55,6 +61,9 @@ class SemiColorJitter(ColorTransform):
             lambda img: color_ops.adjust_saturation(img, factors['saturation']),
             lambda img: color_ops.shift_hue(img, rotation),
         ]
+        colorless = img.ndim == 2 or img.shape[2] != 3
         for index in np.random.permutation(len(steps)):
+            if colorless and index > 1:  # saturation and hue
+                continue
             img = steps[index](img)
         return img

@@ -19,6 +19,10 @@ class SemiPhotoMetricDistortion(ColorTransform):
     def __init__(self, **kwargs: Any) -> None:
         self.distortion = PhotoMetricDistortion(**kwargs)
 
+    def needs_color(self) -> str:
+        """Return what to change where images are not RGB."""
+        return 'remove it from the pipeline'
+
     def change(self, img: np.ndarray) -> np.ndarray:
         """Apply mmseg's transform, which expects BGR."""
         bgr = np.ascontiguousarray(img[..., ::-1])

@@ -10,6 +10,10 @@ from .color_transform import ColorTransform
 class SemiToGray(ColorTransform):
     """Replace all three channels by the luma."""
 
+    def needs_color(self) -> str:
+        """Return what to change where images are not RGB."""
+        return 'remove it from the pipeline'
+
     def change(self, img: np.ndarray) -> np.ndarray:
         """Convert; nothing is random."""
         return color_ops.to_gray(img)

@@ -172,7 +172,7 @@ class TestSemiDataset:
         with pytest.raises(ValueError, match=f'list of {name} images {path} is empty'):
             semi(folder)
 
-    def test_concatenated_parts_need_one_pipeline(self, folder):
+    def test_concatenated_parts_keep_their_pipelines(self, folder):
         for name in '01':
             (folder / f'{name}.txt').write_text(f'{name}\n')
         parts = [part(folder, name, LABELED) for name in '01']
@@ -182,9 +182,13 @@ class TestSemiDataset:
         assert (len(dataset), dataset.cumulative_sizes) == (7, [2, 7])
         found, expected = (d[draw(1, 4)]['inputs'] for d in (dataset, semi(folder)))
         assert torch.equal(found['sup'], expected['sup'])
-        parts[0]['pipeline'] = UNLABELED
-        with pytest.raises(ValueError, match='have different pipelines'):
-            SemiDataset(concat, unlabeled)
+        loud = [*LABELED[:-1], branches(sup=[{'type': 'SemiEqualize'}, PACK])]
+        parts[0]['pipeline'] = loud
+        dataset = SemiDataset(concat, unlabeled)
+        first, second = (dataset[draw(i, 4)]['inputs']['sup'] for i in range(2))
+        assert torch.equal(second, expected['sup'])
+        quiet = semi(folder)[draw(0, 4)]['inputs']['sup']
+        assert not torch.equal(first, quiet)
 
     def test_split_names_the_folder_of_both_lists(self, folder):
         lists = folder / 'splits/a'

@@ -93,8 +93,10 @@ def test_labels_are_checked_after_mapping(tmp_path):
     assert label_map(tmp_path / 'mask.png', labels).max() == 2
 
 
-def test_loading_masks_is_refused_in_weakly_supervised_training():
+def test_loading_masks_is_refused_in_weakly_supervised_training(tmp_path):
+    Image.new('RGB', (4, 4)).save(tmp_path / 'a.png')
+    inner = {'type': 'ImageFolder', 'data_root': str(tmp_path), 'classes': ['dog']}
     pipeline = [{'type': 'LoadImageStrict'}, {'type': 'LoadAnnotationsStrict'}]
     assert TRANSFORMS.get('LoadAnnotationsStrict') is LoadAnnotationsStrict
     with pytest.raises(ValueError, match='LoadAnnotationsStrict: masks must not reach'):
-        WeakDataset([], pipeline, {})
+        WeakDataset(inner, pipeline, {})

@@ -1,0 +1,173 @@
+"""Checks of a dataset before the training, and of the labels of each sample."""
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from mmseg_wsss.utils.files import inside
+
+from .image_name import IMAGE_SUFFIXES
+from .inner_dataset import views_of
+from .label_maps import read_label_map
+from .sample_key import seeded
+
+IGNORED = 255  # the label of padding in mmseg and in our transforms
+NUM_FIRST, NUM_MORE = 8, 100  # masks that are looked at for values beside 0 and 255
+
+
+def check_paths(dataset: Any) -> list[str]:
+    """Check the paths of an mmseg dataset and return those of its images.
+
+    Args:
+        dataset: The dataset, without wrappers.
+
+    Raises:
+        ValueError: If a line of the split list leaves the data root, or is no name of
+            an image; names the list.
+    """
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    paths = [info['img_path'] for info in infos]
+    for key, folder in dataset.data_prefix.items():
+        root = dataset.data_root
+        if not root or (folder and not _is_inside(root, folder)):
+            root = folder
+        if root:
+            _check_inside(root, (info.get(key) for info in infos), dataset)
+    for path in paths:
+        _check_name(path, dataset)
+    return paths
+
+
+def _check_inside(root: str, paths: Iterable[str | None], dataset: Any) -> None:
+    prefix = os.path.join(root, '')
+    for path in paths:
+        # The first test is fast and true for all usual paths.
+        if not path or (path.startswith(prefix) and '..' not in path[len(prefix) :]):
+            continue
+        if not _is_inside(root, path):
+            raise ValueError(
+                f'{path} leaves the data root {root}; correct its line in '
+                f'{dataset.ann_file or "the data set"}'
+            )
+
+
+def _is_inside(root: str, path: str) -> bool:
+    try:
+        inside(root, os.path.abspath(path))
+    except ValueError:
+        return False
+    return True
+
+
+def _check_name(path: str, dataset: Any) -> None:
+    """Check for a byte-order mark, two columns or a suffix in a line of a list."""
+    suffix = getattr(dataset, 'img_suffix', '') or ''
+    folder = os.path.join(dataset.data_prefix.get('img_path') or '', '')
+    name = path.removeprefix(folder).removesuffix(suffix)
+    has_suffix = bool(suffix) and name.lower().endswith(IMAGE_SUFFIXES)
+    if not (has_suffix or '\ufeff' in path or len(name.split()) > 1):
+        return
+    if os.path.exists(path):
+        return
+    problem = 'a byte-order mark; save the list as UTF-8 without it'
+    if '\ufeff' not in path:
+        problem = (
+            f'a name and its suffix; remove the suffix ({suffix!r} is added)'
+            if has_suffix and len(name.split()) == 1
+            else 'several columns; keep the names of the images only (import such '
+            'lists with tools/dataset_converters/semi_splits.py)'
+        )
+    raise ValueError(
+        f'{dataset.ann_file or "data set"}: expected one name per line without suffix, '
+        f'found {problem}; {path} does not exist'
+    )
+
+
+def check_labels(sample: Any, path: str, dataset: Any) -> None:
+    """Check that the mask of a data sample contains classes of the dataset only.
+
+    Args:
+        sample: Data sample, with or without a mask.
+        path: The image, for the message.
+        dataset: The mmseg dataset.
+
+    Raises:
+        ValueError: If a label is invalid; names the file.
+    """
+    if 'gt_sem_seg' not in sample:
+        return
+    labels = sample.gt_sem_seg.data
+    count = len(dataset.metainfo.get('classes') or ())
+    invalid = (labels < 0) | (labels >= count)
+    invalid &= (labels != IGNORED) & (labels != dataset.ignore_index)
+    if count and bool(invalid.any()):
+        mask = getattr(sample, 'seg_map_path', None)
+        raise ValueError(
+            f'{mask or f"mask of {path}"}: labels {labels[invalid].unique().tolist()} '
+            f'outside [0, {count - 1}] and not {dataset.ignore_index} (ignored); the '
+            f'dataset {type(dataset).__name__} has {count} classes: correct the mask, '
+            'the classes or reduce_zero_label'
+        )
+
+
+def refuse_binary_masks(dataset: Any) -> None:
+    """Refuse a dataset with masks of 0 and 255 only, of which 255 is ignored.
+
+    Few files are read if another value occurs. If not, more are read through the
+    pipeline, which may map 255 to a class.
+
+    Args:
+        dataset: A ``DeterministicDataset``.
+
+    Raises:
+        ValueError: If no other value is found.
+    """
+    raw = islice(_mask_values(dataset), NUM_FIRST)
+    if not _is_binary(raw) or not _is_binary(islice(_mask_values(dataset), NUM_MORE)):
+        return
+    with seeded(0):
+        samples = (_sample_values(dataset, i) for i in _spread(len(dataset), NUM_MORE))
+        if not _is_binary(samples):
+            return
+    path = dataset.dataset.get_data_info(0)['seg_map_path']
+    raise ValueError(
+        f'{path} and the other masks contain the values 0 and 255 only, and 255 is '
+        'ignored: every pixel would be trained as class 0. Store class 1 as 1, e.g. '
+        'np.where(mask == 255, 1, mask)'
+    )
+
+
+def _is_binary(values: Iterator[set[int]]) -> bool:
+    """Return whether 0 and 255 occur and nothing else; stop at the first other."""
+    found: set[int] = set()
+    for some in values:
+        found |= some
+        if found - {0, IGNORED}:
+            return False
+    return {0, IGNORED} <= found
+
+
+def _spread(size: int, count: int) -> list[int]:
+    """Return at most ``count`` evenly spaced indices."""
+    return np.unique(np.linspace(0, size - 1, min(size, count)).astype(int)).tolist()
+
+
+def _mask_values(dataset: Any) -> Iterator[set[int]]:
+    for index in _spread(len(dataset), NUM_MORE):
+        path = dataset.dataset.get_data_info(index).get('seg_map_path')
+        try:
+            yield set(np.unique(read_label_map(path)).tolist()) if path else {1}
+        except ValueError:  # reported where the mask is loaded
+            yield {1}
+
+
+def _sample_values(dataset: Any, index: int) -> set[int]:
+    """Return the labels of a sample of the pipeline."""
+    try:
+        views = views_of(dataset[index])
+    except Exception:  # raised again, with its message, when the training loads it
+        return {1}
+    return {v for view in views for v in view.gt_sem_seg.data.unique().tolist()}
