@@ -1,9 +1,11 @@
 """Train ASDT from image tags on the toy data set and visualize the results."""
 
-import argparse
-import json
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 import torch
 from mmengine.config import Config
@@ -11,15 +13,15 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from mmseg_wsss import config_path
 from mmseg_wsss.datasets.toy.toy_voc import generate
 from mmseg_wsss.engine.hooks import PWMDistillationHook
 from mmseg_wsss.models.segmentors.weak import denormalize
+from mmseg_wsss.pipelines.demo import finish, parse_args, train
 from mmseg_wsss.pipelines.export import build_model
-from mmseg_wsss.pipelines.measure import measure
 from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.utils.launch import one_line_errors
 from mmseg_wsss.visualization.panels import label_row, legend_of, panel
 from mmseg_wsss.visualization.plots import plot_losses
 
@@ -28,20 +30,25 @@ ASDT = config_path('asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py')
 SOURCES = ('cam', 'teacher_a', 'teacher_b', 'fused')
 CRF = 'single scale + CRF'  # the setting of the paper
 SETTINGS = {'single scale': {}, CRF: {'crf': True}}
-QUIET = {'log_level': 'ERROR'}
 CRF_MIOU = 'single-scale+crf/mIoU'
 NUM_ROWS = 5
+ROWS = (
+    ('CAM seeds (plain classifier)', 'train', 'cam_seed_miou'),
+    ('pseudo-masks of teacher A, sparse', 'train', 'teacher_a_miou'),
+    ('  ... on labeled pixels', 'train', 'teacher_a_miou_where_labeled'),
+    ('pseudo-masks of teacher B', 'train', 'teacher_b_miou'),
+    ('pseudo-masks of both heads', 'train', 'fused_miou'),
+    ('ASDT, with its CRF', 'val', 'asdt_val_miou'),
+    ('  ... without CRF', 'val', 'asdt_val_miou_without_crf'),
+    ('no distillation, with its CRF', 'val', 'no_distillation_val_miou'),
+    ('  ... without CRF', 'val', 'no_distillation_val_miou_without_crf'),
+)
 
 
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/demo'),
-        help='folder of the results; default: %(default)s',
-    )
-    out = parser.parse_args().out
+    args = parse_args(__doc__, 'work_dirs/demo')
+    out = args.out
     warnings.filterwarnings('ignore')
     log = Console().print
 
@@ -49,47 +56,38 @@ def main() -> None:
     log(f'[bold]1/4[/] images, tags and masks of the toy data set: {data_root}')
     generate(data_root)
     log('[bold]2/4[/] plain CAM: a classifier from image tags')
-    cam = run(CAM, out / 'cam', ['cam'])
+    cam = train(CAM, out / 'cam', args.shorten, sources=['cam'])
     log('[bold]3/4[/] ASDT, initialized by this classifier, from the same tags')
     log('    (its heads are new and are reported as missing in the checkpoint)')
-    start = {'load_from': str(out / 'cam' / 'iter_400.pth')}
-    asdt = run(ASDT, out / 'asdt', SOURCES, start)
-    log('[bold]4/4[/] the same network without distillation')
-    never = run(ASDT, out / 'never', (), start, mode='never')
+    start = {'load_from': cam['checkpoint']}
+    asdt = train(ASDT, out / 'asdt', args.shorten, start, SOURCES, SETTINGS)
+    log('[bold]4/4[/] the same network without distillation, as many steps')
+    never = train(
+        ASDT, out / 'never', args.shorten, start | without_distillation(), (), SETTINGS
+    )
 
-    summary = summarize(cam, asdt, never)
-    with atomic_write(out / 'summary.json', 'w') as file:
-        json.dump(summary, file, indent=1)
-    draw_panel(out)
+    results = {'cam': cam, 'asdt': asdt, 'no_distillation': never}
+    steps = {name: result['steps'] for name, result in results.items()}
+    finish(out, scores_of(cam, asdt, never), ROWS, results, steps)
+    draw_panel(out, asdt['checkpoint'])
     draw_losses(out)
-    log(table_of(summary))
-    log(f'trained {summary["train_seconds"]} s on {summary["machine"]}')
-    log(f'results: {out}/summary.json')
-    log(f'validation images: {out}/panel.png')
-    log(f'losses and the PWM signal: {out}/losses.png')
+    log(f'validation images: {out}/panel.png', soft_wrap=True)
+    log(f'losses and the PWM signal: {out}/losses.png', soft_wrap=True)
 
 
-def run(
-    config: str,
-    work_dir: Path,
-    sources: tuple[str, ...] | list[str],
-    options: dict | None = None,
-    mode: str = 'pwm',
-) -> dict:
-    """Train and measure a config with a progress bar in place of the log."""
-    hooks = [
-        hook | {'mode': mode} if hook.type == 'PWMDistillationHook' else hook
-        for hook in Config.fromfile(config).custom_hooks
-    ]
-    hooks.append({'type': 'ProgressBarHook'})
-    options = QUIET | {'custom_hooks': hooks} | (options or {})
-    settings = SETTINGS if config == ASDT else None
-    return measure(config, work_dir, sources, settings, options)
+def without_distillation() -> dict:
+    """Return the hooks of ASDT with the teacher's signal switched off."""
+    return {
+        'custom_hooks': [
+            hook | {'mode': 'never'} if hook.type == 'PWMDistillationHook' else hook
+            for hook in Config.fromfile(ASDT).custom_hooks
+        ]
+    }
 
 
-def summarize(cam: dict, asdt: dict, never: dict) -> dict[str, float | str]:
-    """Collect the results of the demo; mIoU in [0, 1]."""
-    percent = {
+def scores_of(cam: dict, asdt: dict, never: dict) -> dict[str, float]:
+    """Collect the mIoU of the demo in per cent."""
+    return {
         'cam_seed_miou': cam['train']['cam/mIoU'],
         'teacher_a_miou': asdt['train']['teacher_a/mIoU'],
         'teacher_a_miou_where_labeled': asdt['train']['teacher_a/mIoU_covered'],
@@ -100,36 +98,14 @@ def summarize(cam: dict, asdt: dict, never: dict) -> dict[str, float | str]:
         'no_distillation_val_miou': never['val'][CRF][CRF_MIOU],
         'no_distillation_val_miou_without_crf': never['val']['single scale']['mIoU'],
     }
-    return {key: round(value / 100, 4) for key, value in percent.items()} | {
-        'train_seconds': round(sum(result['seconds'] for result in (cam, asdt, never))),
-        'machine': asdt['machine'],
-    }
-
-
-def table_of(summary: dict) -> Table:
-    """Build the table of the results."""
-    table = Table('mIoU of', 'on', 'value')
-    for name, split, key in (
-        ('CAM seeds (plain classifier)', 'train', 'cam_seed_miou'),
-        ('pseudo-masks of teacher A, sparse', 'train', 'teacher_a_miou'),
-        ('  ... on labeled pixels', 'train', 'teacher_a_miou_where_labeled'),
-        ('pseudo-masks of teacher B', 'train', 'teacher_b_miou'),
-        ('pseudo-masks of both heads', 'train', 'fused_miou'),
-        ('ASDT, with its CRF', 'val', 'asdt_val_miou'),
-        ('  ... without CRF', 'val', 'asdt_val_miou_without_crf'),
-        ('no distillation, with its CRF', 'val', 'no_distillation_val_miou'),
-        ('  ... without CRF', 'val', 'no_distillation_val_miou_without_crf'),
-    ):
-        table.add_row(name, split, f'{summary[key]:.3f}')
-    return table
 
 
 @torch.no_grad()
-def draw_panel(out: Path) -> None:
+def draw_panel(out: Path, checkpoint: str) -> None:
     """Draw CAM, pseudo-labels, prediction and ground truth of validation images."""
     cfg = Config.fromfile(ASDT)
     init_default_scope(cfg.default_scope)
-    model = build_model(cfg, out / 'asdt' / f'iter_{cfg.train_cfg.max_iters}.pth')
+    model = build_model(cfg, checkpoint)
     loader = Runner.build_dataloader(cfg.val_dataloader)
     meta = loader.dataset.metainfo
     rows, drawn = [], []

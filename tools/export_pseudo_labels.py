@@ -5,18 +5,26 @@ An interrupted export resumes. With several processes:
 """
 
 import argparse
+from contextlib import redirect_stderr, redirect_stdout
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 
-import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.launch import LAUNCHERS
 from mmseg_wsss.pipelines.export import export_from_config
-from mmseg_wsss.utils.launch import init_processes, leave_processes, one_line_errors
+from mmseg_wsss.utils.launch import (
+    ToolParser,
+    init_processes,
+    leave_processes,
+    one_line_errors,
+)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ToolParser(description=__doc__)
     parser.add_argument('config', help='config of the training')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', required=True, help='folder to write to')

@@ -5,16 +5,19 @@ inference_model; the config imports other packages only if the network needs the
 """
 
 import argparse
+from contextlib import redirect_stderr, redirect_stdout
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from mmengine.config import Config
 
-import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.pipelines.export_segmentor import export_segmentor
-from mmseg_wsss.utils.launch import one_line_errors
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ToolParser(description=__doc__)
     parser.add_argument('config', help='config of the training')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(

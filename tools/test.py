@@ -1,21 +1,29 @@
 """Test a model: mmseg's test tool with a CRF, multiple scales and CPU processes."""
 
 import argparse
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
-import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
-from mmseg_wsss.engine.launch import add_arguments, build_runner, load_config
+from mmseg_wsss.engine.launch import (
+    TRAINING_ERRORS,
+    add_arguments,
+    build_runner,
+    load_config,
+)
 from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_gt, record
-from mmseg_wsss.utils.launch import leave_processes, one_line_errors
+from mmseg_wsss.utils.launch import ToolParser, leave_processes, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ToolParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='folder for the predictions as PNG files')
@@ -95,11 +103,11 @@ def configure(args: argparse.Namespace) -> tuple[Config, str]:
     return cfg, apply_setting(cfg, args.tta, args.ms_flip, args.crf, args.scales)
 
 
+@one_line_errors(*TRAINING_ERRORS)
 @safe_checkpoints()
 def main() -> None:
     args = parse_args()
-    with one_line_errors(KeyError):
-        cfg, setting = configure(args)
+    cfg, setting = configure(args)
     runner = build_runner(cfg)
     details = f' {dict(cfg.model.crf)}' if args.crf else ''
     print_log(f'setting: {setting}{details}', logger='current')

@@ -1,21 +1,25 @@
 """Train a model: mmseg's train tool with CPU processes and FlexibleRunner."""
 
 import argparse
+from contextlib import redirect_stderr, redirect_stdout
 
-import mmseg_wsss  # noqa: F401  (registers everything)
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
+
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import (
+    TRAINING_ERRORS,
     add_arguments,
     build_runner,
     enable_amp,
     load_config,
     resume_last,
 )
-from mmseg_wsss.utils.launch import leave_processes, one_line_errors
+from mmseg_wsss.utils.launch import ToolParser, leave_processes, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ToolParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--resume',
@@ -29,13 +33,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@one_line_errors(*TRAINING_ERRORS)
 @safe_checkpoints()
 def main() -> None:
     args = parse_args()
-    with one_line_errors():
-        cfg = load_config(args)
-        if args.amp:
-            enable_amp(cfg)
+    cfg = load_config(args)
+    if args.amp:
+        enable_amp(cfg)
     cfg.resume = False
     if args.resume:
         resume_last(cfg)

@@ -1,19 +1,24 @@
 """Build a Runner from a command line, for the training and testing tools."""
 
 import argparse
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.config.config import ConfigParsingError
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmseg_wsss.registry import RUNNERS
-from mmseg_wsss.utils.configs import walk_dicts
+from mmseg_wsss.utils.configs import config_path, walk_dicts
 from mmseg_wsss.utils.launch import init_processes
 
+# Errors that are known besides those of one_line_errors: torch's and MMEngine's own.
+TRAINING_ERRORS = (torch.cuda.OutOfMemoryError, ConfigParsingError)
+LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 DDP_TYPES = ('MMDistributedDataParallel', 'DistributedDataParallel')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
@@ -32,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=DictAction,
         help='override settings of the config: KEY=VALUE, a list as KEY="[a,b]" or '
         'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without blanks',
+    )
+    parser.add_argument(
+        '--log-level',
+        choices=LOG_LEVELS,
+        help='default: log_level of the config; DEBUG adds the settings of the '
+        'optimizer for each parameter',
     )
     parser.add_argument(
         '--launcher',
@@ -55,6 +66,8 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
+    if args.log_level is not None:
+        cfg.log_level = args.log_level
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -89,9 +102,48 @@ def prepare(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Any:
-    """Build the Runner of a config, or the class of its ``runner_type``."""
+    """Build the Runner of a config, or the class of its ``runner_type``.
+
+    Its log leaves out the settings of the optimizer for each parameter, which are
+    hundreds of lines, unless ``log_level`` is ``'DEBUG'``.
+
+    Raises:
+        FileNotFoundError: If the file of ``load_from`` does not exist; the message has
+            the command that trains it, if it belongs to a config of this package.
+    """
+    require_checkpoint(cfg.get('load_from'))
     prepare(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if cfg.get('log_level') != 'DEBUG':
+        runner.logger.addFilter(_is_no_parameter_setting)
+    return runner
+
+
+def require_checkpoint(path: str | os.PathLike | None) -> None:
+    """Check that the file of a checkpoint exists, unless it is a URL.
+
+    Raises:
+        FileNotFoundError: If it does not; the message has the command that trains it,
+            if its folder is named like a config of this package.
+    """
+    if path is None or '://' in str(path) or Path(path).expanduser().is_file():
+        return
+    stem = Path(path).absolute().parent.name
+    configs = sorted(Path(config_path('.')).rglob(f'{stem}.py'))
+    raise FileNotFoundError(
+        f'{path}: no such checkpoint'
+        + (f'; train it: python tools/train.py {_short(configs[0])}' if configs else '')
+    )
+
+
+def _short(path: Path) -> str:
+    return str(
+        path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    )
+
+
+def _is_no_parameter_setting(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith('paramwise_options')
 
 
 def resume_last(cfg: Config) -> None:

@@ -1,16 +1,17 @@
 """Write the affinity labels of a whole split."""
 
 from collections.abc import Sequence
+from typing import IO
 
 import mmcv
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from rich.progress import track
 
 from mmseg_wsss.datasets.soft_maps import read_soft_map
 from mmseg_wsss.models.pseudo_labels import affinity_labels
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.utils.progress import track
 
 from .export import choose_dataloader, image_paths
 from .export_files import ExportFormat, PathLike, unfinished, write_pseudo_label
@@ -22,6 +23,7 @@ def write_affinity_labels(
     out_dir: PathLike,
     alphas: Sequence[float] = (4.0, 32.0),
     crf: dict | None = None,
+    stream: IO[str] | None = None,
 ) -> None:
     """Write :func:`affinity_labels` of exported CAMs; complete files are kept.
 
@@ -31,6 +33,7 @@ def write_affinity_labels(
         out_dir: Folder of the labels.
         alphas: Exponents of the strong and of the weak background.
         crf: Settings of the CRF.
+        stream: Where the progress is written; standard error by default.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(dict(choose_dataloader(cfg, 'train')['dataset']))
@@ -41,7 +44,7 @@ def write_affinity_labels(
     refine = MODELS.build({'type': 'DenseCRF', **(crf or {})})
     todo = {names[index] for index in unfinished(out_dir, names, soft=False)}
     items = [item for item in paths.items() if item[1] in todo]
-    for path, name in track(items, 'Affinity labels', disable=not items):
+    for path, name in track(items, len(items), 'affinity labels', stream):
         prob = read_soft_map(f'{seed_dir}/{name}.npz', len(options.palette))
         cam = torch.from_numpy(prob)[None, 1:].clamp(0, 1)
         img = mmcv.imread(path, channel_order='rgb')

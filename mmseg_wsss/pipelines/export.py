@@ -13,13 +13,13 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
-from rich.progress import Progress
 from torch import nn
 from torch.utils.data import Dataset
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils import sha256_of
+from mmseg_wsss.utils.progress import ProgressBar
 
 from .export_files import (
     ExportFormat,
@@ -155,6 +155,12 @@ def image_paths(dataset: Dataset) -> dict[str, str]:
     return dict(pairs)
 
 
+def image_names(dataset: Dataset) -> set[str]:
+    """Return the names of all images, also of a data set that repeats them."""
+    count = len(dataset)  # type: ignore[arg-type]
+    return {_path_and_name(dataset, index)[1] for index in range(count)}
+
+
 def _path_and_name(dataset: Any, index: int) -> tuple[str, str]:
     img_path = dataset.get_data_info(index)['img_path']
     path = Path(img_path)
@@ -192,8 +198,7 @@ def export_pseudo_labels(
     title = f'Exporting {options.source}'
     if world_size > 1:
         title += f' (rank 0 of {world_size})'
-    with Progress(disable=not progress or rank > 0) as bar:
-        task = bar.add_task(title, total=total)
+    with ProgressBar(title, total, disable=not progress or rank > 0) as bar:
         for batch in batches:
             with torch.no_grad():
                 data = model.data_preprocessor(batch, False)  # type: ignore[operator]
@@ -204,7 +209,7 @@ def export_pseudo_labels(
                 label, prob = result[options.source]
                 name = paths[sample.metainfo['img_path']]
                 write_pseudo_label(out_dir, name, label, prob, options)
-                bar.advance(task)
+                bar.advance()
 
 
 def verify_export(out_dir: PathLike, names: Sequence[str], soft: bool) -> None:

@@ -1,15 +1,18 @@
 """Write the report of a pipeline: scores of all label maps, and images."""
 
-import base64
-import html
+import datetime
+import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import mmcv
+import mmengine
+import mmseg
+import numpy as np
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmseg_wsss.datasets.label_maps import read_label_map
@@ -21,155 +24,182 @@ from mmseg_wsss.evaluation.confusion import (
     threshold_confusion,
 )
 from mmseg_wsss.evaluation.pseudo_label_metric import DEFAULT_THRESHOLDS
-from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.version import __version__
 from mmseg_wsss.visualization.panels import label_row, legend_of, panel
 
-from .export import choose_dataloader, image_paths
+from .export import image_paths
+from .report_pages import Page, html_page, markdown_page
 
-Scores = Mapping[str, LabelScores]
+Scores = dict[str, LabelScores]
+
+
+@dataclass
+class Images:
+    """Images of a report, with the folders of their label maps.
+
+    Args:
+        title: Name of the split, such as ``'training images'``.
+        dataset: Data set; the ground truth is taken where an image has a mask.
+        folders: Folders of the label maps by title; files of an image may be missing
+            in folders of ``shown_only``.
+        seeds: Folder of the CAMs.
+        threshold: Background threshold of the CAMs where no image has a mask; else
+            they are evaluated at the one with the best mIoU.
+        shown_only: Titles of ``folders`` that are drawn and not evaluated.
+    """
+
+    title: str
+    dataset: Any
+    folders: dict[str, Path]
+    seeds: Path | None = None
+    threshold: float = 0.45
+    shown_only: Sequence[str] = ()
+    files: dict[str, tuple[str, str | None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = image_paths(self.dataset)
+        infos = [self.dataset.get_data_info(i) for i in range(len(names))]
+        masks = [info.get('seg_map_path') for info in infos]
+        self.files = {
+            names[info['img_path']]: (
+                info['img_path'],
+                mask if mask and Path(mask).is_file() else None,
+            )
+            for info, mask in zip(infos, masks)
+        }
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """Paths of the ground truth masks, by name of the image."""
+        return {name: mask for name, (_, mask) in self.files.items() if mask}
+
+    def shown(self, count: int) -> list[str]:
+        """Return names of at most ``count`` images, spread over the list."""
+        names = list(self.masks or self.files)
+        return names[:: max(len(names) // max(count, 1), 1)][:count]
 
 
 def write_report(
-    seeds: Config,
-    network: Config,
-    train_labels: Mapping[str, Path],
-    val_labels: Mapping[str, Path],
-    seed_maps: Path,
+    parts: Sequence[Images],
     out_dir: Path,
-    split: str = 'train',
+    facts: Mapping[str, str],
+    stages: Sequence[Sequence[str]] = (),
     num_images: int = 6,
 ) -> dict[str, float]:
-    """Write ``report.md``, ``report.html`` and ``report.png``.
+    """Write ``report.md``, ``report.html`` and one ``report_*.png`` per split.
+
+    Label maps of images without a mask are shown and not evaluated.
 
     Args:
-        seeds: Config of the CAMs.
-        network: Config of the network; ``test_dataloader`` has the test images.
-        train_labels: Folders of labels of the training images, by title.
-        val_labels: Folders of predictions, by title.
-        seed_maps: Folder of the CAMs; they are evaluated at the background threshold
-            with the best mIoU.
+        parts: Images and label maps, by split.
         out_dir: Folder of the report.
-        split: Split of ``seeds`` that has training images with masks, see
-            :func:`choose_dataloader`.
-        num_images: Number of training images in the panel, spread over the list.
+        facts: What the report has about its making, by name.
+        stages: Rows of the table of stages, the first is its head.
+        num_images: Number of images to show per split.
 
     Returns:
         mIoU in per cent, by title.
     """
-    init_default_scope(seeds.get('default_scope', 'mmseg'))
-    train = DATASETS.build(dict(choose_dataloader(seeds, split)['dataset']))
-    test = DATASETS.build(dict(network.test_dataloader['dataset']))
-    title, best = _best_seeds(train, seed_maps)
-    scores = {title: best}
-    for dataset, folders in ((train, train_labels), (test, val_labels)):
-        gt = _gt_files(dataset)
-        for name, folder in folders.items():
-            scores[name] = _score(gt, folder, len(dataset.metainfo['classes']))
-    image = _panel(train, train_labels, num_images)
+    scores: Scores = {}
+    shown = {}
+    counts = {}
+    for part in parts:
+        scores |= _scores(part)
+        shown[part.title] = _rows(part, part.shown(num_images))
+        counts[part.title] = f'{len(part.files)}, {len(part.masks)} of them with masks'
     out_dir.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out_dir / 'report.png') as stream:
-        Image.fromarray(image).save(stream, format='PNG')
-    classes = train.metainfo['classes']
+    images = {}
+    for title, (rows, legend) in shown.items():
+        images[title] = f'report_{title.partition(" ")[0]}.png'
+        with atomic_write(out_dir / images[title]) as stream:
+            Image.fromarray(panel(rows, legend)).save(stream, format='PNG')
+    page = Page(scores, parts[0].dataset.metainfo['classes'], shown, images)
+    page.stages = list(stages)
+    page.facts = {**counts, **facts, **_versions()}
     with atomic_write(out_dir / 'report.md', 'w') as file:
-        file.write(_markdown(scores, classes))
+        file.write(markdown_page(page))
     with atomic_write(out_dir / 'report.html', 'w') as file:
-        file.write(_html(scores, classes, (out_dir / 'report.png').read_bytes()))
+        file.write(html_page(page))
     return {name: row.summary()['mIoU'] for name, row in scores.items()}
 
 
-def _gt_files(dataset: Any) -> dict[str, tuple[str, str]]:
-    """Return the paths of image and mask by name."""
-    names = image_paths(dataset)
-    infos = [dataset.get_data_info(i) for i in range(len(names))]
-    return {names[i['img_path']]: (i['img_path'], i['seg_map_path']) for i in infos}
+def _versions() -> dict[str, str]:
+    found = {'mmseg_wsss': __version__, 'torch': torch.__version__}
+    for module in (mmengine, mmcv, mmseg):
+        found[module.__name__] = module.__version__
+    for package in ('onedl-mmsegmentation', 'mmsegmentation'):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    return {
+        'date': datetime.datetime.now().astimezone().strftime('%Y-%m-%d %H:%M %Z'),
+        'versions': ', '.join(f'{name} {value}' for name, value in found.items()),
+        'machine': f'{platform.machine()}, {gpu}, Python {platform.python_version()}',
+    }
 
 
-def _score(
-    gt: Mapping[str, tuple[str, str]], folder: Path, num_classes: int
-) -> LabelScores:
-    total = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64)
-    for name, (_, mask) in gt.items():
-        pred = read_label_map(folder / f'{name}.png')
-        total += confusion_matrix(pred, read_label_map(mask), num_classes)
-    return label_scores(total)
+def _scores(part: Images) -> Scores:
+    """Evaluate all label maps of a split, the CAMs at their best threshold."""
+    if not part.masks:
+        return {}
+    num_classes = len(part.dataset.metainfo['classes'])
+    scores: Scores = {}
+    if part.seeds is not None:
+        cut, scores_of_cut = _best_seeds(part, num_classes)
+        part.threshold = cut
+        scores[f'seeds (threshold {cut:.2f}), {part.title}'] = scores_of_cut
+    for title, folder in part.folders.items():
+        if title in part.shown_only:
+            continue
+        total = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64)
+        for name, mask in part.masks.items():
+            pred = read_label_map(_label_file(folder, name))
+            total += confusion_matrix(pred, read_label_map(mask), num_classes)
+        scores[f'{title}, {part.title}'] = label_scores(total)
+    return scores
 
 
-def _best_seeds(dataset: Any, maps: Path) -> tuple[str, LabelScores]:
-    """Return title and scores of the CAMs at the threshold with the best mIoU."""
-    num_classes = len(dataset.metainfo['classes'])
+def _label_file(folder: Path, name: str) -> Path:
+    """Return the label file of an image; mmseg's IoUMetric leaves out sub-folders."""
+    path = folder / f'{name}.png'
+    return path if path.is_file() else folder / f'{Path(name).name}.png'
+
+
+def _best_seeds(part: Images, num_classes: int) -> tuple[float, LabelScores]:
+    """Return the threshold of the CAMs with the best mIoU, and their scores there."""
+    assert part.seeds is not None
     cuts = torch.tensor(DEFAULT_THRESHOLDS)
     total = torch.zeros(len(cuts), num_classes, num_classes + 1, dtype=torch.int64)
-    for name, (_, mask) in _gt_files(dataset).items():
-        cam = torch.from_numpy(read_soft_map(maps / f'{name}.npz', num_classes)[1:])
+    for name, mask in part.masks.items():
+        cam = torch.from_numpy(read_soft_map(part.seeds / f'{name}.npz', num_classes))
         gt = torch.from_numpy(read_label_map(mask).astype('int64'))
-        total += threshold_confusion(cam, gt, cuts, num_classes)
+        total += threshold_confusion(cam[1:], gt, cuts, num_classes)
     rows = [label_scores(matrix) for matrix in total]
     best = max(range(len(rows)), key=lambda i: rows[i].mean_iou)
-    return f'seeds, train (threshold {cuts[best]:.2f})', rows[best]
+    return float(cuts[best]), rows[best]
 
 
-def _panel(dataset: Any, folders: Mapping[str, Path], count: int) -> Any:
-    """Draw images with their labels and the ground truth."""
-    gt = _gt_files(dataset)
-    names = list(gt)[:: max(len(gt) // max(count, 1), 1)][:count]
-    palette, classes = dataset.metainfo['palette'], dataset.metainfo['classes']
+def _rows(part: Images, names: Sequence[str]) -> tuple[list[dict], dict]:
+    """Draw images with their label maps; also return the legend."""
+    meta = part.dataset.metainfo
     rows: list[dict] = []
-    drawn: list[Any] = []
+    drawn: list[np.ndarray] = []
     for name in names:
-        img, mask = gt[name]
-        labels = {t: read_label_map(f / f'{name}.png') for t, f in folders.items()}
-        labels['ground truth'] = read_label_map(mask)
+        img, mask = part.files[name]
+        labels: dict[str, np.ndarray] = {}
+        cam = None
+        if part.seeds is not None:
+            cam = read_soft_map(part.seeds / f'{name}.npz', len(meta['classes']))[1:]
+            seeds = np.where(cam.max(0) > part.threshold, cam.argmax(0) + 1, 0)
+            labels[f'seeds (threshold {part.threshold:.2f})'] = seeds
+        for title, folder in part.folders.items():
+            labels[title] = read_label_map(_label_file(folder, name))
+        if mask:
+            labels['ground truth'] = read_label_map(mask)
         drawn += labels.values()
-        rows.append(label_row(mmcv.imread(img, channel_order='rgb'), labels, palette))
-    return panel(rows, legend_of(drawn, classes, palette))
-
-
-def _tables(scores: Scores, classes: Sequence[str]) -> list[list[list[str]]]:
-    """Return the cells of both tables: all classes together, and each class."""
-    summaries = {name: row.summary() for name, row in scores.items()}
-    keys = list(next(iter(summaries.values())))
-    overall = [['', *keys]]
-    overall += [
-        [name, *(_text(row[key]) for key in keys)] for name, row in summaries.items()
-    ]
-    each = [['IoU', *scores]]
-    columns = [row.per_class()['IoU'] for row in scores.values()]
-    each += [
-        [name, *(_text(column[i]) for column in columns)]
-        for i, name in enumerate(classes)
-    ]
-    return [overall, each]
-
-
-def _markdown(scores: Scores, classes: Sequence[str]) -> str:
-    lines = ['# From seeds to a segmentation network', '', 'Scores in per cent.', '']
-    for head, *rows in _tables(scores, classes):
-        lines += [f'| {" | ".join(head)} |', '| --- ' * len(head) + '|']
-        lines += [f'| {" | ".join(row)} |' for row in rows]
-        lines.append('')
-    return '\n'.join([*lines, '![Images and their labels](report.png)', ''])
-
-
-def _html(scores: Scores, classes: Sequence[str], image: bytes) -> str:
-    parts = []
-    for head, *rows in _tables(scores, classes):
-        cells = ''.join(f'<th>{html.escape(cell)}</th>' for cell in head)
-        body = ''.join(
-            '<tr>' + ''.join(f'<td>{html.escape(cell)}</td>' for cell in row) + '</tr>'
-            for row in rows
-        )
-        parts.append(f'<table><tr>{cells}</tr>{body}</table>')
-    data = base64.b64encode(image).decode()
-    title = 'From seeds to a segmentation network'
-    return (
-        f'<!doctype html><meta charset="utf-8"><title>{title}</title>'
-        '<style>body{font-family:sans-serif}td{text-align:right}'
-        'td:first-child{text-align:left}table{margin:1em 0}</style>'
-        f'<h1>{title}</h1><p>Scores in per cent.</p>{"".join(parts)}'
-        f'<img alt="Images and their labels" src="data:image/png;base64,{data}">\n'
-    )
-
-
-def _text(value: float) -> str:
-    return '-' if value != value else f'{value:.2f}'
+        image = mmcv.imread(img, channel_order='rgb')
+        rows.append(label_row(image, labels, meta['palette'], cam))
+    return rows, legend_of(drawn, meta['classes'], meta['palette'])

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from mmseg_wsss.utils import atomic_write, sha256_of
 from mmseg_wsss.utils.configs import walk, walk_dicts
+from mmseg_wsss.utils.progress import progress_of_log
 
 RECORD = 'stage.json'
 
@@ -82,7 +83,10 @@ def run_stages(
             console.print(f'{title}: done before')
         else:
             begin = time.monotonic()
-            with console.status(title):
+            with (
+                _named_when_stopped(title, console),
+                progress_of_log(title, folder / 'log.txt', console.file, console.quiet),
+            ):
                 stage.run()
             record['seconds'] += time.monotonic() - begin
             record['output'] = digest(stage.output)
@@ -92,6 +96,17 @@ def run_stages(
             console.print(f'{title}: {record["seconds"]:.0f} s')
         records[stage.name] = record
     return records
+
+
+@contextmanager
+def _named_when_stopped(title: str, console: Console) -> Iterator[None]:
+    """Tell in which stage a pipeline was stopped by a signal, and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        text = f'stopped in stage {title}; run the same command again to go on'
+        console.print(text, soft_wrap=True, highlight=False)
+        raise
 
 
 def digest(path: Path) -> str | None:
@@ -125,12 +140,18 @@ def _strings(node: Any) -> Iterator[str]:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Raise ``SystemExit`` on SIGTERM, so that the command of a stage is ended too."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated by SIGTERM'))
+    """Raise ``SystemExit`` on SIGTERM and SIGHUP: the command of a stage ends too."""
+
+    def stop(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, stop) for number in signals]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(signals, before):
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -176,7 +197,9 @@ def call(command: Sequence[str], log: Path, lock: IO) -> None:
             process.terminate()
             raise
     if code:
-        end = '\n'.join(log.read_text(errors='replace').splitlines()[-15:])
+        lines = log.read_text(errors='replace').splitlines()[-15:]
+        known = [line for line in lines if line.startswith('error: ')]
+        end = '\n'.join(known[-1:] or lines)
         raise RuntimeError(
             f'{" ".join(command)} failed with status {code}; {log} ends with:\n{end}'
         )

@@ -1,5 +1,6 @@
 """Stages from CAMs to a segmentation network, each with an ordinary config."""
 
+import copy
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from mmengine.config import Config
 from mmseg_wsss.utils.configs import walk_dicts
 
 from .affinity_files import write_affinity_labels
+from .predict_images import predict_images
 from .stages import Stage, call
 
 KEYS = ('seeds', 'labels', 'affinity', 'network', 'evaluation')
@@ -50,7 +52,8 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     the pseudo-label ``source`` (default ``'cam'``), optionally a trained
     ``checkpoint``, and ``gt_split``, the split of the report. ``labels`` has the
     arguments of :func:`write_affinity_labels`. ``evaluation`` has test settings by
-    name, with the keys ``crf`` and ``ms_flip``.
+    name, with the keys ``crf`` and ``ms_flip``; without a test set in the config of the
+    network they apply to the training images.
 
     Args:
         cfg: Config of the pipeline.
@@ -72,9 +75,8 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     point_to(affinity.export_dataloader, maps, 'LoadPseudoLabel')
     no_crf = Config(affinity.to_dict())
     no_crf.model.crf_iters = 0
-    network = Config.fromfile(cfg.network.config)
-    prefix = network.train_dataloader.dataset.data_prefix
-    prefix.seg_map_path = str(masks)
+    network = network_of(cfg)
+    point_to_masks(network, masks)
 
     if cfg.seeds.get('checkpoint'):
         start = Path(cfg.seeds.checkpoint)
@@ -93,9 +95,11 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     needs = ('seeds', 'affinity_network')
     last = _training('network', network, ('pseudo_masks',), work_dir / 'network', tools)
     source = cfg.seeds.get('source', 'cam')
+    tested = has_test_set(Config.fromfile(cfg.network.config))
 
     def make_labels() -> None:
-        write_affinity_labels(base, maps, labels, **cfg.labels)
+        with (labels.parent / 'log.txt').open('a') as log:
+            write_affinity_labels(base, maps, labels, **cfg.labels, stream=log)
 
     return [
         first,
@@ -110,7 +114,7 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
         ),
         last,
         *(
-            _prediction(name, options, network, last, work_dir, tools)
+            _prediction(name, options, network, last, work_dir, tools, tested)
             for name, options in cfg.evaluation.items()
         ),
     ]
@@ -121,6 +125,49 @@ def point_to(node: Any, folder: Path, kind: str) -> None:
     for part in walk_dicts(node):
         if part.get('type') == kind:
             part['folder'] = str(folder)
+
+
+def point_to_masks(network: Config, masks: Path) -> None:
+    """Set the folder of the training masks of a network, in place.
+
+    Raises:
+        ValueError: If no data set of the config reads masks from a folder.
+    """
+    found = False
+    for part in walk_dicts(network.train_dataloader):
+        if 'seg_map_path' in (part.get('data_prefix') or {}):
+            found = True
+            # MMEngine joins relative paths with data_root.
+            path = masks.absolute() if part.get('data_root') else masks
+            part['data_prefix']['seg_map_path'] = str(path)
+    if not found:
+        raise ValueError(
+            f'{network.filename}: expected a data set with data_prefix.seg_map_path in '
+            'train_dataloader, where the pipeline sets the folder of the pseudo-masks'
+        )
+
+
+def network_of(cfg: Config) -> Config:
+    """Load the config of the network; without a test set it predicts the training set.
+
+    These are the images of the seeds; they pass through the pipeline of the network's
+    ``export_dataloader``, or else of the seeds'.
+    """
+    network = Config.fromfile(cfg.network.config)
+    if not has_test_set(network):
+        seeds = Config.fromfile(cfg.seeds.config)
+        loader = network.get('export_dataloader') or seeds.export_dataloader
+        pipeline = loader.dataset.pipeline
+        network.test_dataloader = dict(copy.deepcopy(seeds.export_dataloader))
+        network.test_dataloader.dataset.pipeline = copy.deepcopy(pipeline)
+        network.test_evaluator = dict(type='IoUMetric', format_only=True)
+        network.test_cfg = dict(type='TestLoop')
+    return network
+
+
+def has_test_set(network: Config) -> bool:
+    """Return whether a config has images to test on."""
+    return bool(network.get('test_dataloader')) and bool(network.get('test_cfg'))
 
 
 def shared_batch(cfg: Config, gpus: int) -> int:
@@ -205,6 +252,7 @@ def _prediction(
     trained: Stage,
     work_dir: Path,
     tools: Tools,
+    tested: bool,
 ) -> Stage:
     unknown = set(options) - set(FLAGS)
     if unknown:
@@ -217,6 +265,10 @@ def _prediction(
     def run() -> None:
         path = out.parent / 'config.py'
         network.dump(path)
+        if not tested:  # names with sub-folders, which IoUMetric does not write
+            with (out.parent / 'log.txt').open('a') as log:
+                predict_images(network, trained.output, out, options, stream=log)
+            return
         words = [path, trained.output, '--out', out, '--work-dir', out.parent, *flags]
         tools('test.py', out.parent / 'log.txt', *words, alone=True)
 

@@ -1,8 +1,12 @@
-"""Join and leave a process group; report errors of a tool's user."""
+"""Join and leave a process group; parse options and report errors of tools."""
 
+import argparse
 import gc
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import init_dist, is_distributed
@@ -46,23 +50,66 @@ def leave_processes() -> None:
         gc.collect()
 
 
+class ToolParser(argparse.ArgumentParser):
+    """Argument parser of a tool, with the option ``--debug``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_argument(
+            '--debug', action='store_true', help='show the traceback of an error'
+        )
+
+
 @contextmanager
 def one_line_errors(*others: type[Exception]) -> Iterator[None]:
-    """Exit with one line in place of a traceback if the input of a tool is wrong.
+    """Exit with one line and status 2 in place of a traceback for known errors.
 
-    It also serves as a decorator. Tools leave the training and testing itself out of
-    it, since a traceback helps there.
+    It also serves as a decorator. Known are errors of files and imports,
+    ``ValueError``, and a ``KeyError`` with a sentence as its message; a ``KeyError``
+    with a bare key is a defect of the code and keeps its traceback. With ``--debug`` on
+    the command line every error keeps it.
 
     Args:
-        *others: Exceptions besides missing and existing files and ``ValueError``.
+        *others: Further known exceptions.
     """
     known: tuple[type[Exception], ...] = (
-        FileNotFoundError,
-        FileExistsError,
+        OSError,
+        ImportError,
         ValueError,
+        KeyError,
+        *others,
     )
     try:
         yield
-    except known + others as error:
-        text = error.args[0] if isinstance(error, KeyError) else error
-        raise SystemExit(f'error: {text}') from error
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        raise SystemExit(130) from None
+    except known as error:
+        bare_key = isinstance(error, KeyError) and ' ' not in error_message(error)
+        if bare_key and KeyError not in others:
+            raise
+        raise SystemExit(report_error(error)) from error
+
+
+def report_error(error: Exception) -> int:
+    """Print the message of an error to standard error and return the exit status 2.
+
+    With ``--debug`` on the command line the error is raised instead.
+    """
+    if '--debug' in sys.argv:
+        raise error
+    print(f'error: {error_message(error)}', file=sys.stderr)
+    return 2
+
+
+def error_message(error: Exception) -> str:
+    """Return the message of an error, of a worker's error without its traceback."""
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    elif isinstance(error, OSError) and error.filename and error.strerror:
+        text = f'{error.filename}: {error.strerror}'
+    else:
+        text = str(error)
+    if 'Original Traceback' in text:  # of a worker process of a data loader
+        text = re.split(r'^[A-Za-z_.]+: ', text, flags=re.M)[-1]
+    return text.strip() or type(error).__name__

@@ -1,4 +1,4 @@
-"""Map a function over many files in several processes, with a progress bar."""
+"""Map a function over many files in several processes and show the progress."""
 
 import multiprocessing
 import signal
@@ -8,14 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from .progress import track
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -42,8 +35,8 @@ def parallel_map(
         function: Function; it must be picklable if ``workers`` is positive.
         items: Arguments of the function.
         workers: Number of processes; 0 uses this process.
-        description: Text of the progress bar.
-        progress: Whether to show a progress bar on standard error.
+        description: Title of the progress.
+        progress: Whether to show the progress on standard error, see :func:`track`.
         chunk_size: Number of items that are sent to a process at once.
 
     Yields:
@@ -71,16 +64,5 @@ def parallel_map(
             # be forked.
             results = pool.map(function, items, chunksize=chunk_size)
         if progress:
-            bar = stack.enter_context(_bar())
-            results = bar.track(results, len(items), description=description)
+            results = track(results, len(items), description)
         yield from results
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(stderr=True),
-    )

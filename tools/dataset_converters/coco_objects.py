@@ -14,15 +14,20 @@ import argparse
 import json
 import sys
 from collections import defaultdict
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 import cv2
 import numpy as np
 
 from mmseg_wsss.datasets.label_maps import write_label_map
 from mmseg_wsss.datasets.splits.split_lists import write_list
+from mmseg_wsss.utils.launch import ToolParser, report_error
 from mmseg_wsss.utils.parallel import parallel_map
 
 PARTS = ('train2017', 'val2017')
@@ -39,7 +44,7 @@ class AnnotatedImage(NamedTuple):
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('coco', type=Path, help='folder with annotations/')
@@ -158,8 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(args)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return report_error(error)
     except KeyboardInterrupt:
         print('interrupted; run the same command again to resume', file=sys.stderr)
         return 130

@@ -14,8 +14,12 @@ import argparse
 import os
 import shutil
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 import numpy as np
 from mmseg.datasets import COCOStuffDataset
@@ -26,6 +30,7 @@ from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
 from mmseg_wsss.datasets.tags import tags_from_masks
 from mmseg_wsss.utils.archives import unpacked
 from mmseg_wsss.utils.files import atomic_write
+from mmseg_wsss.utils.launch import ToolParser, report_error
 from mmseg_wsss.utils.parallel import parallel_map
 
 SPLITS = {'train': 9000, 'test': 1000}
@@ -36,7 +41,7 @@ UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('source', help='folder or archive of COCO-Stuff 10K')
@@ -157,8 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(args)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return report_error(error)
     except KeyboardInterrupt:
         print('interrupted; run the same command again to resume', file=sys.stderr)
         return 130

@@ -13,6 +13,10 @@ All problems of the source are listed, in which case nothing is written.
 import argparse
 import sys
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from rich.console import Console
 from rich.table import Table
@@ -27,10 +31,11 @@ from mmseg_wsss.datasets.tags import (
     tags_from_voc_xml,
 )
 from mmseg_wsss.datasets.tags.class_names import class_names
+from mmseg_wsss.utils.launch import ToolParser, report_error
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', help='file to write: .json, .csv or .txt')
@@ -110,8 +115,7 @@ def main(argv: list[str] | None = None) -> int:
         tags = read(args)
         tags.save(args.out)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return report_error(error)
     except KeyboardInterrupt:
         print('interrupted: nothing was written', file=sys.stderr)
         return 130

@@ -16,7 +16,11 @@ families are not comparable. ``show`` prints the published splits.
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from rich.console import Console
 from rich.table import Table
@@ -29,10 +33,11 @@ from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.datasets.splits.upstream_lists import UPSTREAM
 from mmseg_wsss.datasets.tags import ImageTags, tags_from_masks
 from mmseg_wsss.datasets.tags.class_names import class_names
+from mmseg_wsss.utils.launch import ToolParser, report_error
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest='command', required=True)
@@ -133,8 +138,7 @@ def main(argv: list[str] | None = None) -> int:
                 f'{len(split.unlabeled)} unlabeled'
             )
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return report_error(error)
     return 0
 
 

@@ -15,8 +15,12 @@ interrupted run resumes when started again.
 
 import argparse
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 import numpy as np
 from mmseg.datasets import PascalVOCDataset
@@ -25,6 +29,7 @@ from scipy.io import loadmat
 from mmseg_wsss.datasets.label_maps import LabelRule, read_label_map, write_label_map
 from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
 from mmseg_wsss.utils.archives import unpacked
+from mmseg_wsss.utils.launch import ToolParser, report_error
 from mmseg_wsss.utils.parallel import parallel_map
 
 TRAIN_AUG = 10582
@@ -33,7 +38,7 @@ PALETTE = PascalVOCDataset.METAINFO['palette']
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('voc', type=Path, help='folder VOC2012')
@@ -160,8 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(args)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return report_error(error)
     except KeyboardInterrupt:
         print('interrupted; run the same command again to resume', file=sys.stderr)
         return 130

@@ -8,13 +8,17 @@
 Reports unreadable images, masks of another size, labels outside the range, tags
 without images and images without tags, files missing from a split, images in more
 than one split (also copies under another name), and paths that leave the data root.
-The exit status is 1 if there are problems, else 0.
+The exit status is 1 if there are problems, 2 if the check cannot run, else 0.
 """
 
 import argparse
 import os
 import sys
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
@@ -22,7 +26,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import mmseg_wsss  # noqa: F401  registers the data sets that configs name
 from mmseg_wsss.datasets.checks.check_splits import check_splits
 from mmseg_wsss.datasets.checks.from_config import splits_from_config, tag_findings
 from mmseg_wsss.datasets.checks.from_folder import split_from_folder
@@ -30,10 +33,11 @@ from mmseg_wsss.datasets.checks.split import Finding, Report, Split
 from mmseg_wsss.datasets.label_maps import LabelRule
 from mmseg_wsss.datasets.tags.class_names import class_names
 from mmseg_wsss.datasets.tags.image_tags import ImageTags, TagError
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', nargs='?', help='config to check')
@@ -130,6 +134,7 @@ def _short(path: str) -> str:
     return min(path, relative, key=len)
 
 
+@one_line_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     if args.config:

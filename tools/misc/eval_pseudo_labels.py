@@ -2,17 +2,21 @@
 
 import argparse
 import json
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from mmseg_wsss.evaluation.tables import class_table, summary_table
 from mmseg_wsss.pipelines.label_files import evaluate_label_files
 from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils.files import atomic_write
-from mmseg_wsss.utils.launch import one_line_errors
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ToolParser(description=__doc__)
     parser.add_argument('pred_dir', help='folder of the label files')
     parser.add_argument('gt_dir', help='folder of the ground truth masks')
     parser.add_argument('--list', help='names, one per line; default: all in PRED_DIR')

@@ -1,13 +1,17 @@
 """Train a config, or resume it, and write its scores to measure.json."""
 
-import argparse
 import json
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 from mmengine.config import DictAction
 
-import mmseg_wsss  # noqa: F401  (registers everything)
+from mmseg_wsss.engine.launch import TRAINING_ERRORS
 from mmseg_wsss.pipelines.measure import measure
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 SETTINGS = {
     'single scale': {},
@@ -17,8 +21,9 @@ SETTINGS = {
 }
 
 
+@one_line_errors(*TRAINING_ERRORS)
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ToolParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--work-dir',

@@ -14,7 +14,11 @@ import argparse
 import io
 import sys
 import tarfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 import numpy as np
 from mmseg.datasets import PascalVOCDataset
@@ -23,12 +27,13 @@ from PIL import Image
 from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.utils.launch import ToolParser, report_error
 
 PALETTE = PascalVOCDataset.METAINFO['palette']
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('predictions', type=Path, help='folder of NAME.png')
@@ -90,8 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         names = read_list(args.list)
         write_archive(args.predictions, args.archive, names, args.competition)
     except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+        return report_error(error)
     print(f'{args.archive}: {len(names)} images')
     return 0
 

@@ -10,6 +10,10 @@ Example:
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
 
 import torch
 
@@ -21,10 +25,11 @@ from mmseg_wsss.models.backbones.wide_resnet38_weights import (
 )
 from mmseg_wsss.models.utils import check_state
 from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.utils.launch import ToolParser, report_error
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('src', help='published file, PyTorch or MXNet')
@@ -48,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with atomic_write(args.dst) as file:
             torch.save(checkpoint, file)
     except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+        return report_error(error)
     tensors = checkpoint['state_dict']
     numbers = sum(tensor.numel() for tensor in tensors.values())
     print(f'{args.dst}: {len(tensors)} tensors, {numbers:,} numbers')

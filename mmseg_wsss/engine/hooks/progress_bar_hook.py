@@ -1,47 +1,39 @@
+import sys
 from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from mmseg_wsss.registry import HOOKS
+from mmseg_wsss.utils.progress import ProgressBar
 
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Progress bar of training and testing, in place of log lines.
+    """Progress of training and testing, in place of log lines.
 
-    Use it with ``log_level = 'WARNING'``. Only the main process shows it.
+    It is a bar on a terminal, and a line every 10 seconds elsewhere. Use it with
+    ``log_level = 'WARNING'``. Only the main process shows it.
     """
 
     priority = 'LOW'
 
     def __init__(self) -> None:
-        self._bar: Progress | None = None
+        self._bar: ProgressBar | None = None
 
     def _start(self, text: str, total: int, done: int = 0) -> None:
         if is_main_process():
-            columns = [TextColumn('{task.description}'), BarColumn()]
-            self._bar = Progress(
-                *columns, MofNCompleteColumn(), TimeRemainingColumn(compact=True)
-            )
-            self._bar.add_task(text, total=total, completed=done)
-            self._bar.start()
+            self._bar = ProgressBar(text, total, done, sys.stdout)
+            self._bar.__enter__()
 
-    def _advance(self, text: str | None = None) -> None:
+    def _advance(self, note: str = '') -> None:
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], advance=1, description=text)
+            self._bar.advance(note)
 
     def _stop(self) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            self._bar.__exit__()
             self._bar = None
 
     def before_train(self, runner: Runner) -> None:
@@ -57,7 +49,7 @@ class ProgressBarHook(Hook):
     ) -> None:
         """Show the loss of the iteration."""
         loss = (outputs or {}).get('loss')
-        self._advance(None if loss is None else f'training, loss {loss.item():6.3f}')
+        self._advance('' if loss is None else f'loss {loss.item():.3f}')
 
     def after_train(self, runner: Runner) -> None:
         """Stop the bar."""

@@ -102,7 +102,7 @@ def test_unusable_run_lengths_are_named(converter, coco, capsys, counts, message
     content = json.loads(path.read_text())
     content['annotations'][0]['segmentation'] = {'counts': counts}
     path.write_text(json.dumps(content))
-    assert converter.main(command(coco)) == 1
+    assert converter.main(command(coco)) == 2
     shown = capsys.readouterr().err
     assert '000000000007: expected plain run lengths' in shown
     assert message in shown
@@ -113,5 +113,5 @@ def test_unusable_run_lengths_are_named(converter, coco, capsys, counts, message
 def test_other_files_are_named(converter, coco, capsys, text):
     path = coco / 'annotations/instances_val2017.json'
     path.write_text(text)
-    assert converter.main(command(coco)) == 1
+    assert converter.main(command(coco)) == 2
     assert f'{path}: not a file of COCO instances' in capsys.readouterr().err

@@ -5,8 +5,14 @@ import pytest
 import torch
 from mmengine.dist import is_distributed
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
 
-from mmseg_wsss.utils.launch import init_processes, leave_processes, one_line_errors
+from mmseg_wsss.utils.launch import (
+    error_message,
+    init_processes,
+    leave_processes,
+    one_line_errors,
+)
 
 TASKS = Path('/proc/self/task')
 
@@ -42,13 +48,45 @@ def test_without_a_gpu_only_torchrun_works() -> None:
 
 @pytest.mark.parametrize(
     ('error', 'line'),
-    [(ValueError('lr'), 'error: lr'), (KeyError('a b'), 'error: a b')],
+    [
+        (ValueError('lr'), 'error: lr'),
+        (KeyError('no key a'), 'error: no key a'),
+        (FileNotFoundError('no list'), 'error: no list'),
+        (PermissionError(13, 'Permission denied', 'x'), 'error: x: Permission denied'),
+        (ModuleNotFoundError("No module named 'a'"), "error: No module named 'a'"),
+    ],
 )
-def test_errors_of_the_user_are_one_line(error: Exception, line: str) -> None:
-    with pytest.raises(SystemExit, match=f'^{line}$'), one_line_errors(KeyError):
+def test_known_errors_are_one_line(capsys, error: Exception, line: str) -> None:
+    with pytest.raises(SystemExit) as exit_, one_line_errors():
+        raise error
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == f'{line}\n'
+
+
+def test_debug_keeps_the_traceback(monkeypatch) -> None:
+    monkeypatch.setattr('sys.argv', ['tool.py', '--debug'])
+    with pytest.raises(ValueError, match='lr'), one_line_errors():
+        raise ValueError('lr')
+
+
+@pytest.mark.parametrize('error', [KeyError('seg_map_path'), TypeError('a b')])
+def test_defects_keep_their_traceback(error) -> None:
+    with pytest.raises(type(error)), one_line_errors():
         raise error
 
 
-def test_other_errors_keep_their_traceback() -> None:
-    with pytest.raises(KeyError, match='a'), one_line_errors():
-        raise KeyError('a')
+def test_an_interrupt_is_one_line(capsys) -> None:
+    with pytest.raises(SystemExit) as exit_, one_line_errors():
+        raise KeyboardInterrupt
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'
+
+
+def test_an_error_of_a_data_loader_has_no_traceback_inside() -> None:
+    def fail(_: object) -> None:
+        raise ValueError('mask.png: labels [7]\nnot in [0, 3)')
+
+    loader = DataLoader([0], num_workers=1, collate_fn=fail)
+    with pytest.raises(ValueError, match='Original Traceback') as caught:
+        next(iter(loader))
+    assert error_message(caught.value) == 'mask.png: labels [7]\nnot in [0, 3)'

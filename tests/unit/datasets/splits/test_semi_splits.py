@@ -311,7 +311,7 @@ class TestTool:
             'labeled': 10,
             'unlabeled': 30,
         }
-        assert main([*command, '--sizes', '41']) == 1
+        assert main([*command, '--sizes', '41']) == 2
         assert '41 of 40 images' in capsys.readouterr().err
 
     def test_balances_by_masks(self, main, shared, tmp_path):
@@ -349,7 +349,7 @@ class TestTool:
         # The same again changes nothing; a folder with other images stays.
         assert main(command) == 0
         (tmp_path / 'cityscapes-cps_1_16/labeled.txt').write_text('mine\n')
-        assert main(command) == 1
+        assert main(command) == 2
         assert 'lists other images' in capsys.readouterr().err
         assert read_list(tmp_path / 'cityscapes-cps_1_16/labeled.txt') == ['mine']
 
@@ -366,7 +366,7 @@ class TestTool:
             '--dataset',
             'voc',
         ]
-        assert main(command) == 1
+        assert main(command) == 2
         assert 'name a family' in capsys.readouterr().err
         assert not (lists / 'out').exists()
         assert main([*command, '--family', 'mine']) == 0
@@ -375,10 +375,10 @@ class TestTool:
     def test_missing_lists_are_named(self, main, lists, tmp_path, capsys):
         (lists / 'unlabeled.txt').unlink()
         command = ['import', 'out', '--dataset', 'voc', '--from']
-        assert main([*command, str(lists / 'labeled.txt')]) == 1
+        assert main([*command, str(lists / 'labeled.txt')]) == 2
         assert 'expected a list of the unlabeled images' in capsys.readouterr().err
         (lists / 'labeled.txt').unlink()
-        assert main([*command, str(lists)]) == 1
+        assert main([*command, str(lists)]) == 2
         assert 'no list with "labeled"' in capsys.readouterr().err
 
     def test_show_lists_published_splits(self, main, capsys):

@@ -1,0 +1,188 @@
+"""Check a pipeline before its first stage, and report on it after its last."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmseg_wsss.engine.launch import require_checkpoint
+from mmseg_wsss.registry import DATASETS, MODELS
+
+from .export import choose_dataloader, image_names
+from .predict_images import predict_images
+from .report import Images, write_report
+from .stages import Stage
+from .wsss_stages import has_test_set, network_of, point_to_masks, prediction_folder
+
+NUM_IMAGES = 6
+
+
+def check_pipeline(cfg: Config) -> None:
+    """Check what can be known before the first stage.
+
+    Data sets and models of all stages are built: their images have the same names and
+    the same classes, heads have as many classes as the data, the seeds have their
+    source, and checkpoints exist.
+
+    Args:
+        cfg: Config of a pipeline, see :func:`build_stages`.
+
+    Raises:
+        ValueError: If something is wrong; the message has all of it.
+    """
+    configs = {
+        part: Config.fromfile(cfg[part].config)
+        for part in ('seeds', 'affinity', 'network')
+    }
+    init_default_scope(configs['seeds'].get('default_scope', 'mmseg'))
+    point_to_masks(configs['network'], Path('masks'))
+    wrong: list[str] = []
+    data: dict[str, tuple[str, Any]] = {}
+    loaders = {
+        'seeds': ['train_dataloader', 'export_dataloader'],
+        'affinity': ['train_dataloader', 'export_dataloader'],
+        'network': ['train_dataloader'],
+    }
+    for part, keys in loaders.items():
+        for key in keys:
+            if not configs[part].get(key):
+                wrong.append(f'{part}.config {cfg[part].config} has no {key}')
+                continue
+            dataset = DATASETS.build(copy.deepcopy(configs[part][key].dataset))
+            data[f'{part}, {key}'] = (part, dataset)
+    if 'seeds, export_dataloader' in data:
+        wrong += _differences(data)
+    split = cfg.seeds.get('gt_split', 'train')
+    if split != 'train' and not configs['seeds'].get(f'{split}_dataloader'):
+        wrong.append(f'seeds.gt_split: {cfg.seeds.config} has no {split}_dataloader')
+    for part, stage in configs.items():
+        wrong += _wrong_model(part, stage, cfg, data)
+    if wrong:
+        lines = ''.join(f'\n  {line}' for line in wrong)
+        raise ValueError(f'the pipeline cannot run:{lines}')
+
+
+def _differences(data: Mapping[str, tuple[str, Any]]) -> list[str]:
+    """Compare classes and images of all data sets with the seeds'."""
+    _, seeds = data['seeds, export_dataloader']
+    classes, names = list(seeds.metainfo['classes']), image_names(seeds)
+    wrong = []
+    for title, (_, dataset) in data.items():
+        found = list(dataset.metainfo['classes'])
+        if found != classes:
+            wrong.append(f'{title}: expected the classes {classes}, found {found}')
+        missing = sorted(image_names(dataset) - names)
+        if missing:
+            wrong.append(
+                f'{title}: {len(missing)} images are not among those of the seeds and '
+                f'have no labels; the first is {missing[0]}'
+            )
+    if classes[0] != 'background':
+        wrong.append(f'expected background as the first class, found {classes}')
+    return wrong
+
+
+def _wrong_model(
+    part: str, stage: Config, cfg: Config, data: Mapping[str, tuple[str, Any]]
+) -> list[str]:
+    """Check the model of a stage and its checkpoint."""
+    wrong = []
+    model_cfg = copy.deepcopy(stage.model)
+    if stage.get('data_preprocessor') is not None:
+        model_cfg.setdefault('data_preprocessor', stage.data_preprocessor)
+    model: Any = MODELS.build(model_cfg)
+    start = cfg[part].get('checkpoint') or stage.get('load_from')
+    if part != 'affinity':  # which starts from the seeds' network
+        try:
+            require_checkpoint(start)
+        except FileNotFoundError as error:
+            wrong.append(f'{part}: {error}')
+    source = {'seeds': cfg.seeds.get('source', 'cam'), 'affinity': 'affinity'}.get(part)
+    sources = sorted(getattr(model, 'pseudo_sources', dict)())
+    if source is not None and source not in sources:
+        wrong.append(f'{part}: {type(model).__name__} has no {source!r}, has {sources}')
+    entry = data.get(f'{part}, train_dataloader')
+    if entry is not None:
+        count = len(entry[1].metainfo['classes'])
+        head = getattr(model, 'decode_head', None)
+        found = getattr(head, 'num_classes', count)
+        if part == 'network' and found != count:
+            wrong.append(
+                f'network: decode_head.num_classes is {found}, the data have {count} '
+                'classes'
+            )
+    return wrong
+
+
+def report_pipeline(
+    cfg: Config,
+    stages: list[Stage],
+    records: Mapping[str, Mapping[str, Any]],
+    work_dir: Path,
+) -> dict[str, float]:
+    """Write the report of a finished pipeline, see :func:`write_report`.
+
+    Args:
+        cfg: Config of the pipeline.
+        stages: Its stages.
+        records: Their records, from :func:`run_stages`.
+        work_dir: Folder of the stages and of the report.
+
+    Returns:
+        mIoU in per cent, by title of the label maps.
+    """
+    seeds, network = Config.fromfile(cfg.seeds.config), network_of(cfg)
+    init_default_scope(seeds.get('default_scope', 'mmseg'))
+    loader = choose_dataloader(seeds, cfg.seeds.get('gt_split', 'train'))
+    train = Images(
+        'training images',
+        DATASETS.build(copy.deepcopy(loader['dataset'])),
+        {
+            'refined seeds': work_dir / 'refined_seeds/masks',
+            'pseudo-masks': work_dir / 'pseudo_masks/masks',
+        },
+        work_dir / 'seeds/maps',
+        (seeds.model.get('test_cfg') or {}).get('bg_thr', 0.45),
+    )
+    predictions = {
+        f'network ({name})': prediction_folder(work_dir, name)
+        for name in cfg.evaluation
+    }
+    parts = [train]
+    checkpoint = {stage.name: stage.output for stage in stages}['network']
+    if has_test_set(Config.fromfile(cfg.network.config)):
+        folder = work_dir / 'report_network'
+        network.load_from = None
+        _predict_shown(network, loader, checkpoint, folder, train.shown(NUM_IMAGES))
+        train.folders['network'] = folder
+        train.shown_only = ['network']
+        test = DATASETS.build(copy.deepcopy(network.test_dataloader.dataset))
+        parts.append(Images('test images', test, predictions))
+    else:
+        train.folders |= predictions
+    facts = {
+        'configs': ', '.join(
+            f'{part}: {cfg[part].config}' for part in ('seeds', 'affinity', 'network')
+        )
+    }
+    rows = [['stage', 'seconds', 'output']]
+    for stage in stages:
+        seconds = f'{records[stage.name]["seconds"]:.0f}'
+        rows.append([stage.name, seconds, str(stage.output)])
+    return write_report(parts, work_dir, facts, rows, NUM_IMAGES)
+
+
+def _predict_shown(
+    network: Config, loader: Mapping, checkpoint: Path, out: Path, names: list[str]
+) -> None:
+    """Predict training images by the test pipeline of the network."""
+    for file in out.rglob('*.png'):
+        file.unlink()
+    cfg = copy.deepcopy(network)
+    dataset = copy.deepcopy(dict(loader['dataset']))
+    dataset['pipeline'] = cfg.test_dataloader.dataset.pipeline
+    cfg.test_dataloader.dataset = dataset
+    predict_images(cfg, checkpoint, out, only=names)
