@@ -3,7 +3,7 @@
 _base_ = './cam_tags.py'
 max_iters = 600
 
-load = dict(type='LoadPseudoLabel', folder='', num_classes=_base_.num_classes)
+load = dict(type='LoadPseudoLabel', folder='', num_classes=len(_base_.classes) + 1)
 train_pipeline = list(_base_.train_pipeline)
 train_pipeline.insert(1, load)
 export_pipeline = list(_base_.export_dataloader.dataset.pipeline)

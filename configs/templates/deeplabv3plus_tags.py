@@ -4,7 +4,7 @@ _base_ = './cam_tags.py'
 max_iters = 2000
 
 head = dict(_base_.head)
-head.update(num_classes=_base_.num_classes)
+head.update(num_classes=len(_base_.classes) + 1)
 model = dict(
     _delete_=True,
     type='EncoderDecoder',
@@ -26,6 +26,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
+    sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=True),
     dataset=dict(
         _delete_=True,
         type='ImageFolder',
@@ -33,9 +34,10 @@ train_dataloader = dict(
         classes=_base_.classes,
         data_prefix=dict(img_path='', seg_map_path='masks'),
         pipeline=train_pipeline,
-    )
+    ),
 )
 param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
 ]
 train_cfg = dict(max_iters=max_iters)
+custom_hooks = [dict(type='NonFiniteLossHook')]

@@ -11,13 +11,15 @@ from .image_name import IMAGE_SUFFIXES
 
 @DATASETS.register_module()
 class ImageFolder(BaseSegDataset):
-    """All images below a folder, without a list and without masks.
+    """All images below a folder, without a list.
 
     Suffixes may be in upper case. Links are followed, hidden files and folders are
     skipped.
 
     Args:
-        data_root: Folder of the images; sub-folders are searched too.
+        data_root: Folder of the images; sub-folders are searched too. Masks are read
+            only with ``data_prefix=dict(img_path='', seg_map_path=FOLDER)``: PNG files
+            with the paths of the images below their folder.
         classes: Names of the foreground classes; ``background`` is added before them.
             Not needed for the unlabeled part of a ``SemiDataset``.
         **kwargs: Arguments of mmseg's ``BaseSegDataset``.
@@ -46,12 +48,17 @@ class ImageFolder(BaseSegDataset):
                 f'ImageFolder: expected images ({", ".join(IMAGE_SUFFIXES)}) below '
                 f'{folder}, found none; correct data_root'
             )
-        return [
-            {
+        masks = self.data_prefix.get('seg_map_path')
+        infos: list[dict] = []
+        for path in paths:
+            info: dict = {
                 'img_path': str(path),
                 'label_map': None,
                 'reduce_zero_label': False,
                 'seg_fields': [],
             }
-            for path in paths
-        ]
+            if masks is not None:
+                mask = Path(masks, path.relative_to(folder)).with_suffix('.png')
+                info['seg_map_path'] = str(mask)
+            infos.append(info)
+        return infos

@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mmseg_wsss.engine.launch import require_checkpoint
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.utils.configs import walk_dicts
 
 from .export import choose_dataloader, image_names
 from .predict_images import predict_images
@@ -107,13 +108,22 @@ def _wrong_model(
     entry = data.get(f'{part}, train_dataloader')
     if entry is not None:
         count = len(entry[1].metainfo['classes'])
-        head = getattr(model, 'decode_head', None)
-        found = getattr(head, 'num_classes', count)
-        if part == 'network' and found != count:
-            wrong.append(
-                f'network: decode_head.num_classes is {found}, the data have {count} '
-                'classes'
-            )
+        expected = {'decode_head': count, 'cam_head': count - 1}
+        for head, number in expected.items():
+            found = getattr(getattr(model, head, None), 'num_classes', number)
+            if found != number:
+                wrong.append(
+                    f'{part}: expected {head}.num_classes={number} for {count} classes '
+                    f'with background, found {found}'
+                )
+        for step in walk_dicts(
+            [stage.train_dataloader, stage.get('export_dataloader')]
+        ):
+            if step.get('type') == 'LoadPseudoLabel' and step['num_classes'] != count:
+                wrong.append(
+                    f'{part}: expected LoadPseudoLabel(num_classes={count}), found '
+                    f'{step["num_classes"]}'
+                )
     return wrong
 
 

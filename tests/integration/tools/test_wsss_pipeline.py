@@ -1,7 +1,5 @@
 """The pipeline on eight small images, stopped in each of its stages."""
 
-import runpy
-import sys
 from copy import deepcopy
 from pathlib import Path
 from unittest import mock
@@ -11,6 +9,7 @@ from helpers.methods import FCN_HEAD
 from helpers.tiny import tiny_config, tiny_model, write_tiny_voc
 from mmengine.config import Config
 from rich.console import Console
+from tool_files import run_pipeline, tool_in_process
 
 from mmseg_wsss.pipelines.report_pages import HOW
 from mmseg_wsss.pipelines.stages import run_stages
@@ -33,13 +32,6 @@ STAGES = [
 
 class StoppedError(Exception):
     pass
-
-
-def tool_in_process(command, log, lock):
-    """Run a tool without starting Python anew."""
-    argv = command[command.index(next(w for w in command if w.endswith('.py'))) :]
-    with mock.patch.object(sys, 'argv', argv):
-        runpy.run_path(argv[0], run_name='__main__')
 
 
 def weak_config(method, voc, folder, **settings):
@@ -93,16 +85,6 @@ def pipeline(tmp_path_factory) -> Path:
     return folder / 'pipeline.py'
 
 
-def run(pipeline: Path, work_dir: Path) -> None:
-    """The tool's own main."""
-    argv = ['wsss_pipeline.py', str(pipeline), '--work-dir', str(work_dir)]
-    with (
-        mock.patch(f'{MODULE}.call', tool_in_process),
-        mock.patch.object(sys, 'argv', argv),
-    ):
-        runpy.run_path(str(TOOLS / 'wsss_pipeline.py'), run_name='__main__')
-
-
 def files(work_dir: Path) -> dict[str, bytes]:
     """All files of the result; of reports the part without date and seconds."""
     wanted = [*work_dir.glob('report*.*'), *work_dir.rglob('masks/*.png')]
@@ -113,7 +95,7 @@ def files(work_dir: Path) -> dict[str, bytes]:
 @pytest.fixture(scope='module')
 def whole(pipeline, tmp_path_factory) -> dict[str, bytes]:
     work_dir = tmp_path_factory.mktemp('whole')
-    run(pipeline, work_dir)
+    run_pipeline(pipeline, work_dir)
     return files(work_dir)
 
 
@@ -164,7 +146,7 @@ def test_stopped_in_a_stage_and_started_again(pipeline, whole, tmp_path, stage):
         output.write_bytes(b'half')
     else:
         output.mkdir(parents=True, exist_ok=True)
-    run(pipeline, tmp_path)
+    run_pipeline(pipeline, tmp_path)
     assert files(tmp_path) == whole
 
 
