@@ -31,7 +31,9 @@ class ImageFolder(BaseSegDataset):
     def __init__(
         self, data_root: str, classes: Sequence[str] = (), **kwargs: Any
     ) -> None:
-        kwargs.setdefault('metainfo', {'classes': ('background', *classes)})
+        names = ('background', *classes)
+        meta = {'classes': names, 'palette': [_color(i) for i in range(len(names))]}
+        kwargs.setdefault('metainfo', meta)
         kwargs.setdefault('data_prefix', {'img_path': ''})
         super().__init__(data_root=data_root, **kwargs)
 
@@ -62,3 +64,11 @@ class ImageFolder(BaseSegDataset):
                 info['seg_map_path'] = str(mask)
             infos.append(info)
         return infos
+
+
+def _color(index: int) -> list[int]:
+    """Return the RGB color of a class in the palette of PASCAL VOC: 0 is black."""
+    return [
+        sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(3))
+        for channel in range(3)
+    ]

@@ -16,7 +16,7 @@ from test_docs_tables import PAGE_OF
 from mmseg_wsss.datasets import ImageTags
 from mmseg_wsss.models.segmentors import ASDT
 from mmseg_wsss.pipelines.wsss_stages import KEYS
-from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.registry import DATASETS, METRICS, MODELS
 
 
 def test_tag_files_of_the_data_page_hold_the_same_tags(tmp_path):
@@ -126,3 +126,42 @@ def test_pipeline_of_the_tutorial_names_configs():
     assert set(cfg) == set(KEYS)
     for stage in ('seeds', 'affinity', 'network'):
         assert (ROOT / cfg[stage].config).is_file(), stage
+
+
+def test_validation_on_a_folder_of_your_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
+    child = tmp_path / 'configs/templates/my_images.py'
+    child.write_text(file_block('docs/data.md', 'my_images.py'))
+    write_images(tmp_path / 'data/my_data/images', ('a.jpg', 'b.jpg'))
+    masks = tmp_path / 'data/my_data/masks'
+    masks.mkdir()
+    for name, label in (('a', 0), ('b', 3)):
+        cv2.imwrite(str(masks / f'{name}.png'), np.full((50, 60), label, np.uint8))
+    (tmp_path / 'data/my_data/val.txt').write_text('a\nb\n')
+
+    cfg = Config.fromfile(child)
+    for loop, kind in (('val', 'ValLoop'), ('test', 'TestLoop')):
+        assert cfg[f'{loop}_cfg'] == {'type': kind}
+        dataset = DATASETS.build(cfg[f'{loop}_dataloader'].dataset)
+        gt = [dataset[i]['data_samples'].gt_sem_seg.data for i in range(2)]
+        assert [labels.unique().tolist() for labels in gt] == [[0], [3]]
+        assert dataset.metainfo['classes'] == ('background', 'dog', 'cat', 'person')
+        assert METRICS.build(cfg[f'{loop}_evaluator']).metrics == ['mIoU']
+
+
+def test_a_shorter_schedule_is_shorter_in_every_part(tmp_path):
+    shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
+    child = tmp_path / 'configs/asdt/shorter.py'
+    child.write_text(file_block('docs/configs.md', 'shorter.py'))
+    cfg = Config.fromfile(child)
+    (name,) = re.findall(r"_base_ = '\./(.*)'", child.read_text())
+    base = Config.fromfile(child.with_name(name))
+    steps = cfg.train_cfg.max_iters
+    assert steps < base.train_cfg.max_iters
+    assert [part.end for part in cfg.param_scheduler] == [steps]
+    assert cfg.train_cfg.val_interval <= steps
+    assert cfg.default_hooks.checkpoint.interval <= steps
+    assert [h.type for h in cfg.custom_hooks] == [h.type for h in base.custom_hooks]
+    begins = [hook.get('begin', hook.get('iters', 0)) for hook in cfg.custom_hooks]
+    assert max(begins) < steps

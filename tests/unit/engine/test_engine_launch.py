@@ -1,4 +1,5 @@
 import argparse
+import logging
 import os
 from unittest import mock
 
@@ -149,3 +150,48 @@ class TestAmp:
         cfg = Config(dict(optim_wrapper=dict(type='ApexOptimWrapper')))
         with pytest.raises(ValueError, match="found 'ApexOptimWrapper'"):
             launch.enable_amp(cfg)
+
+
+class TestRequireCheckpoint:
+    def test_urls_existing_files_and_none(self, tmp_path):
+        (tmp_path / 'a.pth').touch()
+        for path in (None, tmp_path / 'a.pth', 'https://a.b/c.pth', 'mmcls://x'):
+            launch.require_checkpoint(path)
+
+    def test_the_command_that_trains_it_is_named(self):
+        path = 'work_dirs/cam_r18_1xb16-400_wsss-toy-voc-128/iter_400.pth'
+        command = r'train.py \S*configs/cam/cam_r18_1xb16-400_wsss-toy-voc-128\.py'
+        with pytest.raises(FileNotFoundError, match=command):
+            launch.require_checkpoint(path)
+
+    def test_unknown_folders(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r'no such checkpoint$'):
+            launch.require_checkpoint(tmp_path / 'own/last.pth')
+
+    def test_a_folder_in_its_place(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r'no such checkpoint$'):
+            launch.require_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(('level', 'count'), [('INFO', 1), ('DEBUG', 2)])
+def test_parameter_settings_are_logged_at_debug_only(monkeypatch, level, count):
+    logger = logging.getLogger(f'build_runner_{level}')
+    logger.setLevel(level)
+    runner = mock.Mock(logger=logger)
+    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: runner)
+    seen = []
+    handler = logging.Handler()
+    handler.emit = seen.append
+    logger.addHandler(handler)
+    launch.build_runner(Config(dict(log_level=level)))
+    logger.info('paramwise_options -- backbone.bias:lr=0.1')
+    logger.info('start')
+    assert len(seen) == count
+
+
+def test_the_log_level_of_the_command_line(tmp_path):
+    path = tmp_path / 'a.py'
+    path.write_text("log_level = 'INFO'\n")
+    assert launch.load_config(parse(str(path))).log_level == 'INFO'
+    args = parse(str(path), '--log-level', 'DEBUG')
+    assert launch.load_config(args).log_level == 'DEBUG'

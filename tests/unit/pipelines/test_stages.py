@@ -1,7 +1,9 @@
 """Stages: what is done is not done again, and nothing half-done is trusted."""
 
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +12,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mmseg_wsss.pipelines.stages import Stage, call, digest, only_one, run_stages
+from mmseg_wsss.pipelines.stages import (
+    Stage,
+    call,
+    digest,
+    exit_on_sigterm,
+    only_one,
+    run_stages,
+)
 
 QUIET = Console(quiet=True)
 
@@ -92,6 +101,36 @@ def test_a_stage_that_was_stopped_is_run_again(kitchen, stage):
     kitchen.stop = ''
     assert kitchen.run() == {'first': ['first', 'second'], 'second': ['second']}[stage]
     assert kitchen.path('second/b.txt').read_text() == 'hot soup'
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, SystemExit])
+def test_a_stop_names_the_stage_and_the_remedy(tmp_path, error):
+    def stop():
+        raise error
+
+    stage = Stage('seeds', {}, (), stop, tmp_path / 'seeds/out')
+    stream = io.StringIO()
+    with pytest.raises(error):
+        run_stages([stage], tmp_path, Console(file=stream))
+    expected = 'stopped in stage 1/1 seeds; run the same command again to go on\n'
+    assert stream.getvalue().endswith(expected)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_with_their_status(number):
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as exit_, exit_on_sigterm():
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+    assert exit_.value.code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+def test_a_known_error_of_a_command_is_enough(tmp_path):
+    code = 'print("noise"); print("error: no tags"); print("end"); raise SystemExit(2)'
+    with only_one(tmp_path) as lock, pytest.raises(RuntimeError) as caught:
+        call([sys.executable, '-c', code], tmp_path / 'log.txt', lock)
+    assert str(caught.value).endswith('ends with:\nerror: no tags')
 
 
 def test_changed_settings_undo_what_depends_on_them(kitchen):
