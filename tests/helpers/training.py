@@ -74,6 +74,7 @@ def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
     )
 
 
+@safe_checkpoints()
 def evaluate(cfg: Config) -> dict[str, float]:
     """Metrics of the test loader of a config."""
     with _plain_text_of_configs():

@@ -17,6 +17,8 @@ from helpers.training import evaluate, train
 from mmengine.hooks import Hook
 from mmengine.runner import load_checkpoint
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
+
 
 class Watch(Hook):
     """Notes the weights after each iteration, and keeps the model."""
@@ -30,6 +32,7 @@ class Watch(Hook):
         self.weights.append(torch.cat(parameters).clone())
 
 
+@safe_checkpoints()
 @pytest.mark.parametrize('method', SEMI)
 def test_a_checkpoint_restores_every_network(method, tiny_voc, tmp_path):
     watch = Watch()
@@ -47,6 +50,7 @@ def test_a_checkpoint_restores_every_network(method, tiny_voc, tmp_path):
             assert torch.equal(first.seg_logits.data, second.seg_logits.data), name
 
 
+@safe_checkpoints()
 @pytest.mark.parametrize('method', WEAK)
 def test_a_checkpoint_restores_every_prediction(method, tiny_voc, tmp_path):
     watch = Watch()

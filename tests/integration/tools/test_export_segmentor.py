@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 from mmseg.datasets import BaseSegDataset
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.pipelines.export_segmentor import (
     averaged_state,
     export_segmentor,
@@ -47,6 +48,7 @@ def trained(tiny_voc, tmp_path_factory) -> tuple[Config, Path]:
     return cfg, folder / 'iter_2.pth'
 
 
+@safe_checkpoints()
 def semi_model(cfg: Config, checkpoint: Path) -> torch.nn.Module:
     model = MODELS.build(cfg.model)
     load_checkpoint(model, str(checkpoint), strict=True)
