@@ -62,7 +62,12 @@ def load_config(args: argparse.Namespace) -> Config:
     """
     if args.launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    try:
+        cfg = Config.fromfile(args.config)
+    except SyntaxError as error:  # names no file
+        raise ValueError(
+            f'{args.config} or one of its bases, line {error.lineno}: {error.msg}'
+        ) from error
     cfg.launcher = args.launcher
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)

@@ -60,14 +60,20 @@ class ToolParser(argparse.ArgumentParser):
         )
 
 
+# A class that a config names does not take the arguments that the config gives it.
+WRONG_ARGUMENTS = re.compile(
+    r'__init__\(\) (got an unexpected keyword|missing \d+ req)'
+)
+
+
 @contextmanager
 def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     """Exit with one line and status 2 in place of a traceback for known errors.
 
     It also serves as a decorator. Known are errors of files and imports,
-    ``ValueError``, and a ``KeyError`` with a sentence as its message; a ``KeyError``
-    with a bare key is a defect of the code and keeps its traceback. With ``--debug`` on
-    the command line every error keeps it.
+    ``ValueError``, a ``KeyError`` with a sentence as its message, and a ``TypeError``
+    of wrong arguments of a class; other ``KeyError`` and ``TypeError`` are defects of
+    the code and keep their traceback. With ``--debug`` every error keeps it.
 
     Args:
         *others: Further known exceptions.
@@ -77,6 +83,7 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
         ImportError,
         ValueError,
         KeyError,
+        TypeError,
         *others,
     )
     try:
@@ -85,8 +92,10 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
         print('interrupted', file=sys.stderr)
         raise SystemExit(130) from None
     except known as error:
-        bare_key = isinstance(error, KeyError) and ' ' not in error_message(error)
-        if bare_key and KeyError not in others:
+        text = error_message(error)
+        bare_key = isinstance(error, KeyError) and ' ' not in text
+        defect = isinstance(error, TypeError) and not WRONG_ARGUMENTS.search(text)
+        if (bare_key or defect) and not isinstance(error, others):
             raise
         raise SystemExit(report_error(error)) from error
 

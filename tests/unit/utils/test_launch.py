@@ -63,6 +63,12 @@ def test_known_errors_are_one_line(capsys, error: Exception, line: str) -> None:
     assert capsys.readouterr().err == f'{line}\n'
 
 
+def test_a_wrong_argument_in_a_config_is_one_line(capsys) -> None:
+    with pytest.raises(SystemExit), one_line_errors():
+        DataLoader([0], batchsize=2)
+    assert "unexpected keyword argument 'batchsize'" in capsys.readouterr().err
+
+
 def test_debug_keeps_the_traceback(monkeypatch) -> None:
     monkeypatch.setattr('sys.argv', ['tool.py', '--debug'])
     with pytest.raises(ValueError, match='lr'), one_line_errors():
