@@ -1,0 +1,3 @@
+from .scene_dataset import SceneDataset
+
+__all__ = ['SceneDataset']
