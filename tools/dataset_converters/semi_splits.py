@@ -4,11 +4,14 @@
         --list ImageSets/Segmentation/train_aug.txt --sizes 1/16 1/8 92 --seed 0
     python tools/dataset_converters/semi_splits.py import ImageSets/Segmentation \
         --from UniMatch/splits/pascal --dataset voc
+    python tools/dataset_converters/semi_splits.py import data/my/splits \
+        --from lists --dataset own
     python tools/dataset_converters/semi_splits.py show
 
 ``draw`` draws at random, balanced by class if there are tags, and several times with
 ``--folds``. ``import`` reads the lists of published repositories in their formats and
-identifies the split by its images. Both write ``FAMILY_SIZE/labeled.txt``,
+identifies the split by its images; ``--dataset own`` reads lists of your own data with
+lines such as ``images/a.jpg masks/a.png``. Both write ``FAMILY_SIZE/labeled.txt``,
 ``unlabeled.txt`` and ``split.json`` below the folder; results on splits of different
 families are not comparable. ``show`` prints the published splits.
 """
@@ -26,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmseg_wsss.datasets.splits.draw_split import draw_split
-from mmseg_wsss.datasets.splits.import_split import import_split
+from mmseg_wsss.datasets.splits.import_split import OWN, import_split
 from mmseg_wsss.datasets.splits.published import PUBLISHED
 from mmseg_wsss.datasets.splits.semi_split import SemiSplit
 from mmseg_wsss.datasets.splits.split_lists import read_list
@@ -65,7 +68,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         required=True,
         help='list of labeled images, or a folder of such lists',
     )
-    load.add_argument('--dataset', choices=UPSTREAM, required=True)
+    load.add_argument('--dataset', choices=(*UPSTREAM, OWN), required=True)
+    load.add_argument(
+        '--img-folder',
+        help='with --dataset own: folder that is removed from names, the img_path of '
+        'the config; by default from the masks in the lines',
+    )
     load.add_argument(
         '--all', help='list of all images, if there is none of the unlabeled ones'
     )
@@ -112,6 +120,7 @@ def import_all(args: argparse.Namespace) -> Iterator[SemiSplit]:
             args.all,
             args.family,
             args.size,
+            args.img_folder,
         )
 
 

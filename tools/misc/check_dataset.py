@@ -5,10 +5,12 @@
         --tags data/my/tags.csv --classes dog,cat \
         --split train=data/my/train.txt val=data/my/val.txt
 
-Reports unreadable images, masks of another size, labels outside the range, tags
-without images and images without tags, files missing from a split, images in more
-than one split (also copies under another name), and paths that leave the data root.
-The exit status is 1 if there are problems, 2 if the check cannot run, else 0.
+Reports unreadable images, masks of another size, labels outside the range, masks of 0
+and 255 only, tags without images and images without tags, images of equal names, files
+missing from a split, images in more than one split (also copies under another name),
+and paths that leave the data root. Classes in no mask or no tag of a split are listed
+as remarks. The exit status is 1 if there are problems, 2 if the check cannot
+run, else 0.
 """
 
 import argparse
@@ -60,7 +62,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='NAME=FILE',
         help='lists of names, e.g. train=train.txt val=val.txt; default: all images',
     )
-    parser.add_argument('--img-suffix', default='.jpg')
+    parser.add_argument(
+        '--img-suffix', help='by default all image files: .jpg, .PNG, ...'
+    )
     parser.add_argument('--mask-suffix', default='.png')
     parser.add_argument('--workers', type=int, default=2, help='processes that read')
     parser.add_argument(
@@ -85,6 +89,7 @@ def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Fin
             tags = ImageTags.load(args.tags, names, allow_empty=args.allow_empty)
         except TagError as error:
             findings = tag_findings(error)
+            tags = error.tags  # to list also what is missing
     lists = [entry.split('=', 1) for entry in args.split] or [['all', None]]
     splits = [
         split_from_folder(
@@ -96,6 +101,7 @@ def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Fin
             args.mask_suffix,
             rule,
             tags,
+            names,
         )
         for name, path in lists
     ]
@@ -109,23 +115,33 @@ def print_report(report: Report, max_rows: int) -> None:
     for name, images in report.images.items():
         table.add_row(name, str(images), str(report.masks[name]))
     console.print(table)
+    if report.remarks:
+        _print_findings(console, 'Remarks (no problems)', report.remarks, max_rows)
     if not report.findings:
         console.print('No problems found.')
         return
-    table = Table(title='Problems')
+    kinds = _print_findings(console, 'Problems', report.findings, max_rows)
+    numbers = ', '.join(f'{count} x {kind}' for kind, count in kinds.items())
+    console.print(f'{len(report.findings)} problem(s): {numbers}')
+
+
+def _print_findings(
+    console: Console, title: str, findings: list[Finding], max_rows: int
+) -> Counter[str]:
+    """Print a table, sorted by kind, and return the number of each kind."""
+    table = Table(title=title)
     table.add_column('kind')
     table.add_column('location', overflow='fold')
     table.add_column('message', overflow='fold')
-    kinds = Counter(finding.kind for finding in report.findings)
+    kinds = Counter(finding.kind for finding in findings)
     for kind, count in kinds.items():
-        found = [finding for finding in report.findings if finding.kind == kind]
+        found = [finding for finding in findings if finding.kind == kind]
         for finding in found[: max_rows or None]:
             table.add_row(kind, Text(_short(finding.location)), Text(finding.message))
         if max_rows and count > max_rows:
             table.add_row(kind, f'... and {count - max_rows} more', '--max-rows 0')
     console.print(table)
-    numbers = ', '.join(f'{count} x {kind}' for kind, count in kinds.items())
-    console.print(f'{len(report.findings)} problem(s): {numbers}')
+    return kinds
 
 
 def _short(path: str) -> str:

@@ -9,6 +9,7 @@ from PIL import ImageFile
 
 from mmseg_wsss.utils.files import inside
 
+from ..image_name import tag_key
 from ..label_maps import IMAGE_ERRORS, open_whole, read_label_map
 from .split import Finding, Split, SplitImage, StrPath
 
@@ -18,7 +19,7 @@ EXIF_ROTATED = (5, 6, 7, 8)  # by 90 or 270 degrees
 
 def check_files(
     image: SplitImage, split: Split
-) -> tuple[str | None, bool, list[Finding]]:
+) -> tuple[str | None, frozenset[int] | None, list[Finding]]:
     """Check the files of one sample.
 
     Args:
@@ -26,41 +27,53 @@ def check_files(
         split: Its split; ``images`` and ``tags`` are not used.
 
     Returns:
-        SHA-256 of the image file, None if it is unusable; whether the mask is readable;
-        and the findings.
+        SHA-256 of the image file, None if it is unusable; the labels of the mask, None
+        if it is not readable; and the findings.
     """
     findings: list[Finding] = []
     if not _is_inside(image.path, split.folder, findings):
-        return None, False, findings
+        return None, None, findings
     digest, size = None, None
     try:
         size = image_size(image.path)
         digest = hashlib.sha256(Path(image.path).read_bytes()).hexdigest()
     except FileNotFoundError:
-        message = f'listed in {split.name}'
+        message = f'listed in {split.name}{_other_form(image.path)}'
         findings.append(Finding('missing image', image.path, message))
     except IMAGE_ERRORS as error:
         message = str(error).replace(f' {image.path!r}', '')
         findings.append(Finding('unreadable image', image.path, message))
-    mask_is_readable = False
+    labels = None
     if image.mask is not None and _is_inside(image.mask, split.mask_folder, findings):
-        mask_is_readable, mask_findings = _check_mask(image.mask, size, split)
+        labels, mask_findings = _check_mask(image.mask, size, split)
         findings += mask_findings
-    return digest, mask_is_readable, findings
+    return digest, labels, findings
+
+
+def _other_form(path: str) -> str:
+    """Name a file that differs in Unicode form or suffix only, if there is one."""
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        return ''
+    key = tag_key(os.path.basename(path))
+    names = sorted(name for name in os.listdir(folder) if tag_key(name) == key)
+    return (
+        f'; there is {names[0]!r}, of another suffix or Unicode form' if names else ''
+    )
 
 
 def _check_mask(
     path: str, size: tuple[int, int] | None, split: Split
-) -> tuple[bool, list[Finding]]:
+) -> tuple[frozenset[int] | None, list[Finding]]:
     """Check a mask; ``size`` is (width, height) of the image, None if unreadable."""
     if not os.path.isfile(path):
         missing = Finding('missing mask', path, f'of an image in {split.name}')
-        return False, [] if split.masks_optional else [missing]
+        return None, [] if split.masks_optional else [missing]
     try:
         labels = read_label_map(path)
     except ValueError as error:
         message = str(error).removeprefix(f'{path}: ')
-        return False, [Finding('unreadable mask', path, message)]
+        return None, [Finding('unreadable mask', path, message)]
     findings = []
     height, width = labels.shape
     if size is not None and (width, height) != size:
@@ -68,10 +81,11 @@ def _check_mask(
         if (height, width) == size:
             message += ' (rotated: check the EXIF orientation of the image)'
         findings.append(Finding('size of the mask', path, message))
-    problem = split.rule.problem(np.unique(labels)) if split.rule else None
+    values = np.unique(labels)
+    problem = split.rule.problem(values) if split.rule else None
     if problem:
         findings.append(Finding('labels of the mask', path, problem))
-    return True, findings
+    return frozenset(values.tolist()), findings
 
 
 def image_size(path: StrPath) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Check of whole splits: their files, their tags and their overlaps."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,8 +10,12 @@ from pathlib import Path
 
 from mmseg_wsss.utils.parallel import parallel_map
 
+from ..folders import walk_files
+from ..image_name import image_name, tag_key
 from .check_files import check_files
 from .split import Finding, Report, Split
+
+IGNORED = 255
 
 
 def check_splits(
@@ -29,6 +34,7 @@ def check_splits(
     """
     report = Report()
     digests: dict[str, dict[str, str]] = {}
+    labels: dict[str, Counter[int]] = {}
     for split in splits:
         if not split.images:
             message = f'no image (*{split.img_suffix}) in {split.name}'
@@ -39,13 +45,20 @@ def check_splits(
         images = list({image.path: image for image in split.images}.values())
         title = f'checking {split.name}'
         results = parallel_map(check, images, workers, title, progress)
-        for (digest, has_mask, findings), image in zip(results, images):
+        found = labels.setdefault(split.name, Counter())
+        for (digest, values, findings), image in zip(results, images):
             report.findings += findings
             _count(report.images, split.name, digest is not None)
-            _count(report.masks, split.name, has_mask)
+            _count(report.masks, split.name, values is not None)
+            found.update(values or ())
             if digest is not None:
                 digests.setdefault(split.name, {})[digest] = image.path
         report.findings += _check_tags(split)
+        report.remarks += _absent_tags(split)
+    for name, found in labels.items():
+        parts = [split for split in splits if split.name == name]
+        report.findings += _check_labels(name, parts, found)
+        report.remarks += _absent_labels(name, parts, found)
     for first, second in combinations(digests, 2):
         report.findings += _find_overlap(first, second, digests[first], digests[second])
     return report
@@ -56,12 +69,54 @@ def _count(counts: dict[str, int], name: str, more: bool) -> None:
 
 
 def _find_repeated(split: Split) -> Iterable[Finding]:
-    seen = set()
+    paths: set[str] = set()
+    seen: dict[str, str] = {}
     for image in split.images:
-        if image.path in seen:
+        first = seen.setdefault(tag_key(image.name), image.path)
+        if image.path in paths:
             message = f'listed more than once in {split.name}'
             yield Finding('repeated image', image.path, message)
-        seen.add(image.path)
+        elif first != image.path:
+            message = f'has the name {image.name!r} of {first} in tag files and exports'
+            yield Finding('repeated name', image.path, message)
+        paths.add(image.path)
+
+
+def _check_labels(
+    name: str, splits: Sequence[Split], found: Counter[int]
+) -> Iterable[Finding]:
+    """Check the labels of all masks of the splits of one name."""
+    if found.keys() == {0, IGNORED}:
+        message = (
+            f'all masks of {name} contain 0 and 255 only, and 255 is ignored: every '
+            'pixel is trained as class 0; store class 1 as 1'
+        )
+        yield Finding('labels of all masks', str(splits[0].mask_folder), message)
+
+
+def _absent_labels(
+    name: str, splits: Sequence[Split], found: Counter[int]
+) -> Iterable[Finding]:
+    classes = {value: text for split in splits for value, text in split.classes.items()}
+    absent = [text for value, text in classes.items() if value not in found]
+    if absent and found:
+        message = f'in no mask of {name}: {", ".join(absent)}'
+        yield Finding('absent class', str(splits[0].mask_folder), message)
+
+
+def _absent_tags(split: Split) -> Iterable[Finding]:
+    if split.tags is None:
+        return
+    present = {
+        label
+        for image in split.images
+        if image.name in split.tags
+        for label in split.tags.labels(image.name)
+    }
+    absent = [name for name in split.tags.classes if name not in present]
+    if absent:
+        message = f'no tag of an image of {split.name}: {", ".join(absent)}'
+        yield Finding('absent class', split.tags.source, message)
 
 
 def _find_overlap(
@@ -84,15 +139,22 @@ def _check_tags(split: Split) -> list[Finding]:
     """
     if split.tags is None:
         return []
-    listed = {image.name for image in split.images}
+    listed = {tag_key(image.name) for image in split.images}
     findings = [
         Finding('image without tags', p.path, f'no entry in {split.tags.source}')
         for p in split.images
         if p.name not in split.tags
     ]
-    for name in split.tags.names:
-        path = Path(split.folder or '.', name + split.img_suffix)
-        if name not in listed and not path.is_file():
+    others = [name for name in split.tags.names if tag_key(name) not in listed]
+    if others:
+        folder = split.folder or '.'
+        listed = {
+            tag_key(image_name(path, folder))
+            for path in (walk_files(folder) if os.path.isdir(folder) else ())
+        }
+    for name in others:
+        if tag_key(name) not in listed:
+            path = Path(split.folder or '.', name + split.img_suffix)
             message = f'{name!r}: neither in {split.name} nor a file {path}'
             location = split.tags.location(name)
             findings.append(Finding('tags without image', location, message))

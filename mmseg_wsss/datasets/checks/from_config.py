@@ -77,6 +77,13 @@ def _collect(
         message = f'{type(error).__name__}: {error}'
         findings.append(Finding('cannot load', f'dataset of {name}', message))
         return
+    try:
+        foreground_classes(dataset.metainfo)
+    except ValueError as error:
+        if weak:
+            location = f'{type(dataset).__name__} of {name}'
+            findings.append(Finding('classes', location, str(error)))
+            return
     split = _split_of(name, dataset)
     if weak:
         from_masks = dict(weak['tags']).get('source') == 'masks'
@@ -101,7 +108,12 @@ def _check_published(labeled: dict, findings: list[Finding]) -> None:
     split = PUBLISHED.get(path.parent.name)
     if split is None or split.digest is None or not path.is_file():
         return
-    if digest(read_list(path)) != split.digest:
+    try:
+        names = read_list(path)
+    except ValueError as error:
+        findings.append(Finding('split list', str(path), str(error)))
+        return
+    if digest(names) != split.digest:
         message = f'these are not the labeled images of {split.name}'
         findings.append(Finding('wrong split', str(path), message))
 
@@ -131,8 +143,17 @@ def _split_of(name: str, dataset: Any) -> Split:
         folder,
         dataset.data_prefix.get('seg_map_path'),
         LabelRule(labels, False, dataset.reduce_zero_label, dataset.ignore_index),
+        classes=_classes_of(dataset),
         img_suffix=dataset.img_suffix,
     )
+
+
+def _classes_of(dataset: Any) -> dict[int, str]:
+    """Return the class of each label in the files of an mmseg dataset."""
+    names = dataset.metainfo['classes']
+    if dataset.label_map is not None:
+        return {old: names[new] for old, new in dataset.label_map.items() if new != 255}
+    return {value + int(dataset.reduce_zero_label): n for value, n in enumerate(names)}
 
 
 def _load_tags(
@@ -142,6 +163,7 @@ def _load_tags(
         return ImageTags.load(classes=classes, **tags)
     except TagError as error:
         findings += tag_findings(error)
+        return error.tags  # to list also what is missing
     except (OSError, ValueError, TypeError) as error:
         findings.append(Finding('tags', str(tags.get('path')), str(error)))
     return None

@@ -1,7 +1,7 @@
 """Inputs and outputs of the data check."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..label_maps import LabelRule
@@ -45,7 +45,8 @@ class Split:
         mask_folder: Folder that must contain the masks; None skips the check.
         rule: Valid labels of the masks; None skips the check.
         tags: Image tags that must cover the images; None skips the check.
-        img_suffix: Suffix of the image files, to find images of tags.
+        classes: Name of the class of each label of the masks.
+        img_suffix: Suffix of the image files, for messages.
         masks_optional: Whether masks may be missing, as in weakly labeled sets.
     """
 
@@ -55,6 +56,7 @@ class Split:
     mask_folder: StrPath | None = None
     rule: LabelRule | None = None
     tags: ImageTags | None = None
+    classes: Mapping[int, str] = field(default_factory=dict)
     img_suffix: str = '.jpg'
     masks_optional: bool = False
 
@@ -65,10 +67,13 @@ class Report:
 
     Args:
         findings: All problems.
+        remarks: Classes that no mask or no tag of a split contains. They are no
+            problem of small splits, but such a class is neither learned nor evaluated.
         images: Number of readable images of each split name.
         masks: Number of readable masks of each split name.
     """
 
     findings: list[Finding] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
     images: dict[str, int] = field(default_factory=dict)
     masks: dict[str, int] = field(default_factory=dict)

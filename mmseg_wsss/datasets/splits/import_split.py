@@ -2,11 +2,14 @@
 
 import os
 
+from .own_lists import read_own_list
 from .published import identify
 from .semi_split import SemiSplit
 from .upstream_lists import read_upstream_list
 
 StrPath = str | os.PathLike[str]
+
+OWN = 'own'  # data of one's own, in place of a published data set
 
 
 def import_split(
@@ -16,42 +19,60 @@ def import_split(
     everything: StrPath | None = None,
     family: str | None = None,
     size: str | None = None,
+    folder: str | None = None,
 ) -> SemiSplit:
     """Import published lists and identify the split by their content.
+
+    Lists of one's own data (``dataset='own'``) are read by
+    :func:`~mmseg_wsss.datasets.splits.own_lists.read_own_list`.
 
     Args:
         labeled: List of the labeled images; see
             :func:`~mmseg_wsss.datasets.splits.upstream_lists.read_upstream_list`.
-        dataset: ``'voc'``, ``'cityscapes'``, ``'coco'`` or ``'ade20k'``.
+        dataset: ``'voc'``, ``'cityscapes'``, ``'coco'``, ``'ade20k'``, or ``'own'``.
         unlabeled: List of the unlabeled images.
         everything: List of all images, in place of ``unlabeled``: the images not in
             ``labeled`` are unlabeled.
         family: Family of a split that is not identified.
         size: Its size; by default the number of labeled images.
+        folder: Folder of one's own images, removed from their names; by default it
+            follows from the masks of the labeled images.
 
     Raises:
         ValueError: If the lists are broken or incomplete, the split is not identified
             and ``family`` is not given, or it is identified as one of another family.
     """
-    names = read_upstream_list(labeled, dataset)
+    if dataset == OWN:
+        names, folder = read_own_list(labeled, folder)
+    else:
+        names = read_upstream_list(labeled, dataset)
+
+    def read(path: StrPath) -> list[str]:
+        if dataset == OWN:
+            return read_own_list(path, folder)[0]
+        return read_upstream_list(path, dataset)
+
     if unlabeled is not None:
-        others = read_upstream_list(unlabeled, dataset)
+        others = read(unlabeled)
     elif everything is not None:
-        pool = read_upstream_list(everything, dataset)
+        pool = read(everything)
         missing = sorted(set(names) - set(pool))
         if missing:
             raise ValueError(f'{missing[0]} of {labeled} is not in {everything}')
-        others = [name for name in pool if name not in set(names)]
+        known = set(names)
+        others = [name for name in pool if name not in known]
     else:
         raise ValueError(
             f'{labeled}: expected a list of the unlabeled images, or of all images'
         )
-    found = identify(names)
+    found = None if dataset == OWN else identify(names)
     # Some lists pair the labeled images of one split with fewer unlabeled ones.
     if found is not None and (family is None or len(others) == found.unlabeled):
         if family not in (None, found.family):
             raise ValueError(f'{labeled} is {found.name}, not of the family {family}')
         return SemiSplit(found.family, found.size, names, others)
+    if family is None and dataset == OWN:
+        family = OWN
     if family is None:
         raise ValueError(
             f'{labeled}: the {len(names)} labeled images are not those of a published '

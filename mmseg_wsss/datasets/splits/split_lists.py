@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmseg_wsss.utils.files import atomic_write, inside
 
+from ..image_name import IMAGE_SUFFIXES
+
 StrPath = str | os.PathLike[str]
 
 
@@ -13,17 +15,42 @@ def read_list(path: StrPath) -> list[str]:
     """Read the names of a split list; empty lines are skipped.
 
     Raises:
-        ValueError: If a name leaves its folder; names file and line.
+        ValueError: If a name leaves its folder or is no name of an image, e.g. has a
+            suffix, or the list is not UTF-8; names file and line.
         FileNotFoundError: If the file does not exist.
     """
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    try:
+        lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: expected UTF-8 text: {error}') from error
     names = [line.strip() for line in lines]
     for number, name in enumerate(names, 1):
+        problem = problem_of_name(name)
+        if problem:
+            raise ValueError(f'{path}:{number}: {problem}')
         try:
             inside('.', name)
         except ValueError as error:
             raise ValueError(f'{path}:{number}: {error}') from error
     return [name for name in names if name]
+
+
+def problem_of_name(line: str) -> str | None:
+    """Return what is wrong with a line that should be the name of an image.
+
+    Names may contain spaces and dots, but neither a second column nor the suffix of an
+    image file.
+    """
+    columns = line.split()
+    suffixes = [column.lower().endswith(IMAGE_SUFFIXES) for column in columns]
+    if '\t' in line or sum(suffixes) > 1:
+        return (
+            f'expected the name of one image, found several columns: {line!r}; import '
+            'such lists with tools/dataset_converters/semi_splits.py'
+        )
+    if any(suffixes):
+        return f'expected a name without suffix, found {line!r}; remove the suffix'
+    return None
 
 
 def write_list(path: StrPath, names: Sequence[str]) -> None:

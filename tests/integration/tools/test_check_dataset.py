@@ -34,7 +34,9 @@ def test_empty_split_is_reported(tool, tmp_path, capsys):
     (tmp_path / 'images').mkdir()
     Image.new('RGB', (8, 8)).save(tmp_path / 'images/a.png')
     main = tool('misc/check_dataset').main
-    assert main(words('--images', tmp_path / 'images')) == 1
+    command = words('--images', tmp_path / 'images')
+    assert main(command) == 0
+    assert main([*command, '--img-suffix', '.jpg']) == 1
     shown = ' '.join(capsys.readouterr().out.split())
     assert 'no image (*.jpg) in all' in shown
     command = words('--images', tmp_path / 'images', '--img-suffix', '.png')

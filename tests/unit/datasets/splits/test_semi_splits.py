@@ -294,6 +294,98 @@ def main():
     return module.main
 
 
+class TestOwnLists:
+    """Lists of one's own data, as of UniMatch: image and mask with suffixes."""
+
+    def write(self, folder: Path, labeled: str, unlabeled: str) -> list[str]:
+        (folder / 'labeled.txt').write_text(labeled, encoding='utf-8')
+        (folder / 'unlabeled.txt').write_text(unlabeled, encoding='utf-8')
+        source = str(folder / 'labeled.txt')
+        out = str(folder / 'out')
+        return ['import', out, '--from', source, '--dataset', 'own']
+
+    @pytest.mark.parametrize(
+        ('labeled', 'unlabeled'),
+        [
+            (
+                'images/x/a.jpg masks/x/a.png\nimages/b.JPG masks/b.png\n',
+                'images/y/c.jpg masks/y/c.png\n',
+            ),
+            (
+                '\ufeffimages/x/a.jpg\tmasks/x/a.png\nimages/b.jpg\tmasks/b.png\n',
+                'images/y/c.jpg None\n\n',
+            ),
+            (
+                'images\\x\\a.jpg masks\\x\\a.png\nimages/b.jpg masks/b.png\n',
+                'images/y/c.jpg\n',
+            ),
+        ],
+    )
+    def test_names_are_those_of_the_config(self, main, tmp_path, labeled, unlabeled):
+        # The first line fixes the folder of the images.
+        assert main(self.write(tmp_path, labeled, unlabeled)) == 0
+        folder = tmp_path / 'out/own_2'
+        assert read_list(folder / 'labeled.txt') == ['x/a', 'b']
+        assert read_list(folder / 'unlabeled.txt') == ['y/c']
+
+    def test_images_alone_need_their_folder(self, main, tmp_path):
+        command = self.write(tmp_path, 'images/a.jpg\n', 'images/b.jpg\n')
+        assert main([*command, '--img-folder', 'images', '--family', 'mine']) == 0
+        assert read_list(tmp_path / 'out/mine_1/labeled.txt') == ['a']
+        assert main(command) == 0
+        assert read_list(tmp_path / 'out/own_1/labeled.txt') == ['images/a']
+
+    @pytest.mark.parametrize(
+        ('labeled', 'message'),
+        [
+            (
+                'images/a_img.jpg masks/a_lbl.png',
+                'txt:1: image and mask have',
+            ),
+            ('images/a.jpg masks/a.png\nother/b.jpg masks/b.png', 'txt:2: .*in images'),
+            ('images/a.jpg masks/a.png\nimages/a.jpg', 'txt:2: a is already listed'),
+            ('images/a.jpg masks/a.png\nimages/b.jpg masks/c.png', 'not the mask of b'),
+            ('/data/a.jpg /data/a.png', 'below data_root'),
+            ('a.jpg b.png c.png', 'expected an image and its mask'),
+            ('', 'lists no image'),
+        ],
+    )
+    def test_wrong_lines_are_named(self, main, tmp_path, capsys, labeled, message):
+        assert main(self.write(tmp_path, labeled, 'images/z.jpg\n')) == 1
+        assert re.search(message, capsys.readouterr().err)
+        assert not (tmp_path / 'out').exists()
+
+
+class TestReadList:
+    def test_byte_order_mark_and_spaces(self, tmp_path):
+        path = tmp_path / 'list.txt'
+        path.write_text('\ufeffa b\r\n\nx/c.v1\n', encoding='utf-8')
+        assert read_list(path) == ['a b', 'x/c.v1']
+
+    @pytest.mark.parametrize(
+        ('text', 'message'),
+        [
+            ('a\nb.JPG\n', r"txt:2: .*without suffix, found 'b\.JPG'"),
+            ('a.jpg a.png\n', 'txt:1: .*several columns'),
+            ('a\tb\n', 'txt:1: .*several columns'),
+        ],
+    )
+    def test_lines_that_are_no_names(self, main, tmp_path, capsys, text, message):
+        path = tmp_path / 'list.txt'
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_list(path)
+        out = str(tmp_path / 'out')
+        assert main(['draw', out, '--list', str(path), '--sizes', '1']) == 1
+        assert str(path) in capsys.readouterr().err
+
+    def test_another_encoding(self, tmp_path):
+        path = tmp_path / 'list.txt'
+        path.write_bytes('a\n'.encode('utf-16'))
+        with pytest.raises(ValueError, match=r'list\.txt: expected UTF-8'):
+            read_list(path)
+
+
 class TestTool:
     def test_draws_sizes_and_folds(self, main, tmp_path, capsys):
         (tmp_path / 'all.txt').write_text('\n'.join(NAMES))
