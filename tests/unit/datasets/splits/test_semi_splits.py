@@ -351,7 +351,7 @@ class TestOwnLists:
         ],
     )
     def test_wrong_lines_are_named(self, main, tmp_path, capsys, labeled, message):
-        assert main(self.write(tmp_path, labeled, 'images/z.jpg\n')) == 1
+        assert main(self.write(tmp_path, labeled, 'images/z.jpg\n')) == 2
         assert re.search(message, capsys.readouterr().err)
         assert not (tmp_path / 'out').exists()
 
@@ -376,7 +376,7 @@ class TestReadList:
         with pytest.raises(ValueError, match=message):
             read_list(path)
         out = str(tmp_path / 'out')
-        assert main(['draw', out, '--list', str(path), '--sizes', '1']) == 1
+        assert main(['draw', out, '--list', str(path), '--sizes', '1']) == 2
         assert str(path) in capsys.readouterr().err
 
     def test_another_encoding(self, tmp_path):
