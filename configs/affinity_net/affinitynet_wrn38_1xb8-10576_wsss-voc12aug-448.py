@@ -12,6 +12,7 @@ max_iters = 8 * _base_.epoch
 pipeline_dir = 'work_dirs/rcmmam_voc12'
 model = dict(
     type='AffinityNet',
+    decode_head=dict(type='CAMHead'),  # only read by mmseg's get_flops.py
     backbone=dict(
         out_indices=(2, 3, 5),
         dropout=(0.0, 0.0),

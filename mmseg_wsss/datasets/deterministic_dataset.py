@@ -95,6 +95,8 @@ class DeterministicDataset(Dataset):
         return info if key is None else {**info, 'sample_key': key}
 
     def __getitem__(self, idx: int) -> Any:
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f'index {idx} is outside [0, {len(self)})')
         key = (idx.seed, idx.number) if isinstance(idx, SampleKey) else ()
         with seeded(*key) if key else nullcontext():
             return self._sample(int(idx), key)

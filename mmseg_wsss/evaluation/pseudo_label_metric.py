@@ -155,7 +155,10 @@ class PseudoLabelMetric(BaseMetric):
 def _field(sample: dict, name: str) -> Tensor:
     if name not in sample:
         found = sorted(key for key, value in sample.items() if isinstance(value, dict))
-        raise ValueError(f'expected the field {name} in the data sample, found {found}')
+        raise ValueError(
+            f'expected the field {name} in the data sample, found {found}; it needs '
+            'its source in test_cfg.pseudo_sources, and tags: a WeakDataset'
+        )
     return sample[name]['data']
 
 

@@ -14,6 +14,7 @@ data_preprocessor = dict(
 _cam = dict(type='PairedCAM', scales=(1.0, 0.5, 1.5), merge='sum')
 model = dict(
     type='CAM',
+    decode_head=dict(type='CAMHead'),  # only read by mmseg's get_flops.py
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='AttentionMiT',

@@ -20,6 +20,7 @@ head = dict(
 )
 model = dict(
     type='CAM',
+    decode_head=dict(type='CAMHead'),  # only read by mmseg's get_flops.py
     data_preprocessor=dict(
         type='SegDataPreProcessor',
         mean=[123.675, 116.28, 103.53],

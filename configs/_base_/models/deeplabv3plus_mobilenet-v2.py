@@ -1,6 +1,8 @@
 # A light network for CPUs: MobileNetV2 at output stride 16, batch norm frozen, nothing
 # of the stem and the first two stages trained; the decoder adds the map of stride 8.
 num_classes = 21
+# Only read by mmseg's get_flops.py.
+model = dict(decode_head=dict(type='DepthwiseSeparableASPPHead'))
 segmentor = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(

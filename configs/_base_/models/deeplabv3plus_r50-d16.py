@@ -3,6 +3,8 @@
 # `model = _base_.segmentor`.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 num_classes = 21
+# Only read by mmseg's get_flops.py.
+model = dict(decode_head=dict(type='DepthwiseSeparableASPPHead'))
 segmentor = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(

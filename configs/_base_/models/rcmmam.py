@@ -12,6 +12,7 @@ data_preprocessor = dict(
 )
 model = dict(
     type='RCMMAM',
+    decode_head=dict(type='CAMHead'),  # only read by mmseg's get_flops.py
     data_preprocessor=data_preprocessor,
     cam_head=dict(
         type='CAMHead',

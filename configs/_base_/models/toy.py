@@ -21,6 +21,7 @@ head = dict(
 )
 model = dict(
     type='CAM',
+    decode_head=dict(type='CAMHead'),  # only read by mmseg's get_flops.py
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ResNetV1c',

@@ -1,6 +1,8 @@
 # Three stages of a narrow ResNet-18 from scratch, output stride 8, with an FCN head.
 norm_cfg = dict(type='BN', requires_grad=True)
 num_classes = 7
+# Only read by mmseg's get_flops.py.
+model = dict(decode_head=dict(type='FCNHead'))
 segmentor = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(

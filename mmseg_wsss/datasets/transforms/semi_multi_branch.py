@@ -10,6 +10,31 @@ from mmseg_wsss.registry import TRANSFORMS
 BRANCHES = ('sup', 'unsup_weak', 'unsup_strong', 'unsup_strong_0', 'unsup_strong_1')
 
 
+class Views(dict):
+    """Images, or data samples, of the branches of one image.
+
+    mmseg's ``browse_dataset.py``, which knows no branches, shows the first view.
+    """
+
+    @property
+    def first(self) -> Any:
+        """The first view."""
+        return next(view for view in self.values() if view is not None)
+
+    def permute(self, *dims: int) -> Any:
+        """Permute the dimensions of the first image."""
+        return self.first.permute(*dims)
+
+    def numpy(self) -> Any:
+        """Convert the first data sample to arrays."""
+        return self.first.numpy()
+
+    @property
+    def img_path(self) -> str:
+        """Path of the image."""
+        return self.first.img_path
+
+
 @TRANSFORMS.register_module()
 class SemiMultiBranch(BaseTransform):
     """Create one or several views of an image, with one pipeline per view.
@@ -64,7 +89,7 @@ class SemiMultiBranch(BaseTransform):
             turns into dicts of lists. None if a branch rejects the image.
         """
         packed: dict = {
-            key: dict.fromkeys(self.branch_field) for key in ('inputs', 'data_samples')
+            key: Views.fromkeys(self.branch_field) for key in ('inputs', 'data_samples')
         }
         for name, pipeline in self.branches.items():
             view = pipeline(deepcopy(results))

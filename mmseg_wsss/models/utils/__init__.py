@@ -26,6 +26,7 @@ from .resized_features import (
     resized_squares,
 )
 from .state_files import check_state, read_state_dict
+from .unused_settings import check_unused
 from .unwrap import unwrap
 from .valid_map import valid_maps
 
@@ -37,6 +38,7 @@ __all__ = [
     'at_least_float32',
     'boundary_affinity',
     'check_state',
+    'check_unused',
     'cutmix_masks',
     'draw_masks',
     'eval_mode',

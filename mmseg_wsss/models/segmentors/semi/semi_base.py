@@ -13,7 +13,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import read_settings, setting
 
-from ...utils import Phase, require_ops, resize, update_ema
+from ...utils import Phase, check_unused, require_ops, resize, update_ema
 from .checkpoint_filling import fill_networks
 from .ensemble import networks_of, predict_mean
 from .seg_output import SegOutput, decode, decode_heads_of, refuse_point_heads
@@ -73,6 +73,10 @@ class SemiBaseSegmentor(BaseSegmentor):
         init_cfg: As in MMEngine. ``dict(type='Pretrained', checkpoint=A,
             override=dict(name='student2', type='Pretrained', checkpoint=B))`` loads
             another checkpoint for the second student and its teacher.
+        train_cfg: None; mmseg's ``init_model`` sets it, as ``pretrained``.
+        pretrained: None.
+        decode_head: The type of the decode head in configs, which mmseg's
+            ``get_flops.py`` reads; not used.
 
     Attributes:
         students: Names of the networks that are trained.
@@ -103,7 +107,16 @@ class SemiBaseSegmentor(BaseSegmentor):
         semi_test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
+        train_cfg: None = None,
+        pretrained: None = None,
+        decode_head: dict | None = None,
     ) -> None:
+        if train_cfg:
+            raise ValueError(
+                f'train_cfg={train_cfg} has no effect; set semi_train_cfg, or '
+                'segmentor.train_cfg'
+            )
+        check_unused(pretrained, decode_head, 'segmentor.decode_head')
         segmentor = deepcopy(segmentor)
         inner = segmentor.pop('data_preprocessor', None)
         data_preprocessor = data_preprocessor or inner
@@ -270,6 +283,11 @@ class SemiBaseSegmentor(BaseSegmentor):
     def predict_on(self, value: str) -> None:
         self._predicting = networks_of(value, self.students, self.networks)
         self._predict_on = value
+
+    @property
+    def decode_head(self) -> Any:
+        """Decode head of the (first) network that predicts."""
+        return self.networks[self._predicting[0]].decode_head
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict as mmseg's segmentors do, by the networks of ``predict_on``."""

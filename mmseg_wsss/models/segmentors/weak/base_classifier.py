@@ -12,7 +12,7 @@ from mmseg_wsss.utils.settings import read_settings
 
 from ...cam import Feats, MultiScaleCAM, build_cam
 from ...pseudo_labels import normalize_cam
-from ...utils import require_ops
+from ...utils import check_unused, require_ops
 from .inference_context import InferenceContext
 from .pseudo_label_export import (
     PseudoLabel,
@@ -47,6 +47,9 @@ class WeakClassifier(BaseSegmentor):
         test_cfg: See :class:`.TestCfg`.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialization.
+        pretrained: None; mmseg's ``init_model`` sets it.
+        decode_head: ``dict(type='CAMHead')`` in configs, which mmseg's
+            ``get_flops.py`` reads; not used.
 
     Raises:
         KeyError: If ``train_cfg`` or ``test_cfg`` has an unknown key at any depth, or
@@ -68,7 +71,10 @@ class WeakClassifier(BaseSegmentor):
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
+        pretrained: None = None,
+        decode_head: dict | None = None,
     ) -> None:
+        check_unused(pretrained, decode_head, 'cam_head')
         require_ops([backbone, neck])
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
@@ -88,6 +94,11 @@ class WeakClassifier(BaseSegmentor):
         self.test_cam = build_cam(test.cam, MultiScaleCAM(), 'test_cfg.cam')
         self.cam_normalization = test.cam_normalization or 'max'
         check_sources(test.pseudo_sources, self.pseudo_sources(), self)
+
+    @property
+    def decode_head(self) -> 'WeakClassifier':
+        """Itself: mmseg's ``init_model`` reads ``decode_head.num_classes``."""
+        return self
 
     whole_inference = EncoderDecoder.whole_inference
     slide_inference = EncoderDecoder.slide_inference
@@ -182,8 +193,9 @@ class WeakClassifier(BaseSegmentor):
         logits = self.inference(inputs, metas)
         results = self.postprocess_result(logits, data_samples)
         names = self.test_settings.pseudo_sources
-        labels = self.pseudo_labels(inputs, results, names)
-        attach_pseudo_labels(results, labels, self.has_background)
+        if all('gt_tags' in sample for sample in results):
+            labels = self.pseudo_labels(inputs, results, names)
+            attach_pseudo_labels(results, labels, self.has_background)
         if self.test_settings.predict_tags:
             attach_tags(results, self(inputs).float().sigmoid())
         return results

@@ -200,8 +200,9 @@ class WeakSegmentor(EncoderDecoder):
         if data_samples is None:
             return results
         names = self.test_settings.pseudo_sources
-        labels = self.pseudo_labels(inputs, results, names)
-        attach_pseudo_labels(results, labels, self.has_background)
+        if all('gt_tags' in sample for sample in results):
+            labels = self.pseudo_labels(inputs, results, names)
+            attach_pseudo_labels(results, labels, self.has_background)
         if self.test_settings.predict_tags:
             logits = self.cam_head(self.extract_feat(inputs))
             attach_tags(results, logits.float().sigmoid())

@@ -32,7 +32,7 @@ class TestCfg:
             effect without a background class.
         cam_normalization: ``'max'`` or ``'minmax'``, see :func:`.normalize_cam`; the
             method's choice by default.
-        pseudo_sources: Pseudo-labels to attach to each prediction.
+        pseudo_sources: Pseudo-labels to attach to each prediction of images with tags.
         predict_tags: Whether ``pred_tags`` are attached to each prediction.
     """
 

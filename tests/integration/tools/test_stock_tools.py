@@ -1,0 +1,131 @@
+"""mmseg's own entry points with a config of every method."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import mmseg
+import numpy as np
+import pytest
+import torch
+from helpers.methods import METHODS, TAG_NAMES
+from helpers.tiny import COLORS, SIZE, tiny_config, tiny_network, write_tiny_voc
+from mmengine.config import Config
+from mmseg.apis import MMSegInferencer, inference_model, init_model
+
+ROOT = Path(__file__).resolve().parents[3]
+STOCK = Path(mmseg.__file__).parent / '.mim/tools'
+# The smallest config of each method that loads no file but its own.
+REAL = sorted(ROOT.glob('configs/*/*_wsss-voc-mini-225.py')) + sorted(
+    ROOT.glob('configs/*/*_semi-1-4-voc-mini-225.py')
+)
+REAL = list({Config.fromfile(path).model.type: path for path in REAL}.values())
+EVERY = [
+    path for path in sorted(ROOT.glob('configs/**/*.py')) if '_base_' not in path.parts
+]
+META = {
+    'classes': ('background', *TAG_NAMES),
+    'palette': COLORS.tolist(),
+}
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    return write_tiny_voc(tmp_path_factory.mktemp('voc'))
+
+
+@pytest.fixture(params=METHODS)
+def files(request, data_root, tmp_path):
+    """Config and checkpoint of a method."""
+    cfg = tiny_config(request.param, data_root, tmp_path / 'run')
+    steps = cfg.test_dataloader.dataset.pipeline
+    steps[:2] = [{'type': 'LoadImageFromFile'}, {'type': 'LoadAnnotations'}]
+    cfg.test_pipeline = steps
+    cfg.custom_imports = {'imports': ['mmseg_wsss']}
+    cfg.visualizer = {
+        'type': 'SegLocalVisualizer',
+        'vis_backends': [{'type': 'LocalVisBackend'}],
+        'name': 'visualizer',
+    }
+    cfg.default_hooks.visualization = {'type': 'SegVisualizationHook'}
+    if 'decode_head' not in cfg.model:
+        cfg.model.decode_head = {'type': 'FCNHead'}
+    cfg.dump(tmp_path / 'config.py')
+    state = tiny_network(request.param).state_dict()
+    checkpoint = tmp_path / 'weights.pth'
+    torch.save({'state_dict': state, 'meta': {'dataset_meta': META}}, checkpoint)
+    return tmp_path / 'config.py', checkpoint
+
+
+def run_stock(monkeypatch, tool, *args):
+    path = STOCK / tool
+    if not path.is_file():
+        pytest.skip(f'this mmseg has no {path}')
+    monkeypatch.setattr(sys, 'argv', [str(path), *map(str, args)])
+    runpy.run_path(str(path), run_name='__main__')
+
+
+def test_model_api(files, data_root, tmp_path):
+    config, checkpoint = files
+    path = str(data_root / 'JPEGImages/0.png')
+    model = init_model(str(config), str(checkpoint), device='cpu')
+    assert model.dataset_meta['classes'] == META['classes']
+    (labels,) = inference_model(model, path).pred_sem_seg.data
+    assert labels.shape == SIZE
+    assert labels.max() <= len(TAG_NAMES)
+    two = inference_model(model, [np.zeros((20, 30, 3), np.uint8)] * 2)
+    assert [sample.pred_sem_seg.data.shape[1:] for sample in two] == [(20, 30)] * 2
+    bare = torch.load(checkpoint, weights_only=False) | {'meta': {}}
+    torch.save(bare, tmp_path / 'bare.pth')
+    init_model(str(config), str(tmp_path / 'bare.pth'), device='cpu')
+
+
+def test_inferencer(files, data_root, tmp_path):
+    config, checkpoint = files
+    inferencer = MMSegInferencer(
+        str(config), weights=str(checkpoint), device='cpu', show_progress=False
+    )
+    inferencer([str(data_root / 'JPEGImages/0.png')], out_dir=str(tmp_path / 'out'))
+    assert len([*tmp_path.glob('out/*/*')]) == 2
+    result = inferencer(np.zeros((20, 30, 3), np.uint8))
+    assert result['predictions'].shape == (20, 30)
+
+
+def test_test_tool(files, tmp_path, monkeypatch):
+    args = ('--work-dir', tmp_path / 'test', '--show-dir', tmp_path / 'show')
+    run_stock(monkeypatch, 'test.py', *files, *args)
+    assert len([*tmp_path.glob('test/*/*.json')]) == 1
+    assert any(tmp_path.rglob('*.png'))
+
+
+def test_flops(files, monkeypatch, capsys):
+    tool = 'analysis_tools/get_flops.py'
+    run_stock(monkeypatch, tool, files[0], '--shape', 32)
+    assert 'Flops: ' in capsys.readouterr().out
+
+
+def test_browse_dataset(files, tmp_path, monkeypatch):
+    args = ('--not-show', '--output-dir', tmp_path / 'browse')
+    run_stock(monkeypatch, 'analysis_tools/browse_dataset.py', files[0], *args)
+    assert len([*tmp_path.glob('browse/*.png')]) == 8
+
+
+@pytest.mark.parametrize('path', REAL, ids=lambda path: path.stem)
+def test_real_config(path):
+    model = init_model(str(path), device='cpu')
+    sample = inference_model(model, np.zeros((40, 60, 3), np.uint8))
+    assert sample.pred_sem_seg.data.shape == (1, 40, 60)
+
+
+@pytest.mark.parametrize('path', EVERY, ids=lambda path: path.stem)
+def test_every_config_has_what_mmseg_reads_by_name(path):
+    cfg = Config.fromfile(path)
+    if 'model' not in cfg:
+        pytest.skip('a pipeline of several configs')
+    steps = cfg.test_dataloader.dataset.pipeline
+    for pipeline in (cfg.test_pipeline, steps):
+        assert pipeline[0]['type'] == 'LoadImageFromFile'
+        kinds = [step['type'] for step in pipeline]
+        assert 'LoadAnnotationsStrict' not in kinds
+    assert isinstance(cfg.model.decode_head.type, str)
+    assert cfg.visualizer.type == 'SegLocalVisualizer'
