@@ -47,9 +47,6 @@ export_dataloader = dict(dataset=dict(pipeline=export_pipeline))
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
-test_dataloader = None
-test_evaluator = None
-test_cfg = None
 optim_wrapper = dict(
     optimizer=dict(lr=0.1),
     paramwise_cfg=dict(custom_keys={'affinity_head': dict(lr_mult=10.0)}),

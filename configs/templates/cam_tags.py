@@ -26,7 +26,9 @@ images = dict(
 train_dataloader = dict(batch_size=batch_size, dataset=images)
 export_dataloader = dict(dataset=images)
 if val_images is None:
-    val_cfg = test_cfg = None
+    val_cfg = None
+    test_dataloader = dict(dataset=dict(data_root=data_root, classes=classes))
+    test_evaluator = []
 else:
     val_dataloader = _base_.validation
     val_dataloader.dataset.update(

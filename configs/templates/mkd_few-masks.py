@@ -37,7 +37,11 @@ train_dataloader = dict(
     )
 )
 if val_images is None:
-    val_cfg = test_cfg = None
+    val_cfg = None
+    test_dataloader = dict(
+        dataset=dict(data_root=unlabeled_images, metainfo=dict(classes=classes))
+    )
+    test_evaluator = []
 else:
     val_dataloader = _base_.validation
     val_dataloader.dataset.update(

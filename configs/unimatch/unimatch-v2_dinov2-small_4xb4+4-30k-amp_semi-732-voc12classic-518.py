@@ -51,6 +51,7 @@ test_dataloader = val_dataloader
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='UniMatchV2',
+    decode_head=dict(type='UPerHead'),  # only read by mmseg's get_flops.py
     segmentor=dict(
         type='EncoderDecoder',
         data_preprocessor=dict(

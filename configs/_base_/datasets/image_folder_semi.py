@@ -53,3 +53,17 @@ validation = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='BaseSegDataset', pipeline=test_pipeline),
 )
+# Without a validation set: loader of the images alone, for tools that predict.
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='ImageFolder',
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(500, 500), keep_ratio=True),
+            dict(type='PackWeakInputs'),
+        ],
+    ),
+)
