@@ -59,10 +59,11 @@ def unchanged_process(initial_process: dict[str, object]) -> Iterator[None]:
     torch.set_rng_state(seeds[2])
     found = process_state()
     changed = [
-        f'{key} was {value}, is {found[key]}'
+        f'{key} was {value}, is {found.get(key)}'
         for key, value in initial_process.items()
-        if found[key] != value
+        if found.get(key) != value
     ]
+    changed += [f'{key} is new' for key in found.keys() - initial_process.keys()]
     if changed:
         restore_process(initial_process)
         pytest.fail('the test left the process changed: ' + '; '.join(changed))
@@ -76,33 +77,41 @@ def initial_process() -> dict[str, object]:
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 # pytest and the compilers of torch keep notes of their own in the environment.
-OTHERS_VARIABLES = ('PYTEST_', 'TORCHINDUCTOR_', 'TRITON_')
+OTHERS_VARIABLES = ('PYTEST_', 'TORCHINDUCTOR_', '_TORCHINDUCTOR_', 'TRITON_')
 
 
 def process_state() -> dict[str, object]:
     """Return what a test must leave as it found it."""
     handlers = {f'handler of {s.name}': signal.getsignal(s) for s in SIGNALS}
     variables = {
-        key: value
+        f'variable {key}': value
         for key, value in os.environ.items()
         if not key.startswith(OTHERS_VARIABLES)
     }
-    return handlers | {
-        'variables': variables,
-        'working directory': os.getcwd(),
-        'threads of torch': torch.get_num_threads(),
-        'default dtype': torch.get_default_dtype(),
-    }
+    return (
+        handlers
+        | variables
+        | {
+            'working directory': os.getcwd(),
+            'threads of torch': torch.get_num_threads(),
+            'default dtype': torch.get_default_dtype(),
+        }
+    )
 
 
 def restore_process(state: dict) -> None:
     """Put back what :func:`process_state` returned."""
     for number in SIGNALS:
         signal.signal(number, state[f'handler of {number.name}'])
-    for key in os.environ.keys() - state['variables'].keys():
+    variables = {
+        key.removeprefix('variable '): value
+        for key, value in state.items()
+        if key.startswith('variable ')
+    }
+    for key in os.environ.keys() - variables.keys():
         if not key.startswith(OTHERS_VARIABLES):
             del os.environ[key]
-    os.environ.update(state['variables'])
+    os.environ.update(variables)
     os.chdir(state['working directory'])
     torch.set_num_threads(state['threads of torch'])
     torch.set_default_dtype(state['default dtype'])

@@ -2,12 +2,14 @@
 
 import ast
 import contextlib
+import copy
 import functools
 import importlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -84,8 +86,23 @@ def _built(model: str) -> nn.Module:
     init_default_scope('mmseg')
     # These read numbers off a tensor while they are built.
     needs_memory = any(name in model for name in ('AttentionMiT', 'Res2Net'))
-    with torch.device('cpu' if needs_memory else 'meta'):
-        return revert_sync_batchnorm(MODELS.build(json.loads(model))).to('meta')
+    build = MODELS.build
+    with (
+        torch.device('cpu' if needs_memory else 'meta'),
+        mock.patch.object(MODELS, 'build', _built_part),
+    ):
+        return build(json.loads(model)).to('meta')
+
+
+def _built_part(cfg: dict) -> nn.Module:
+    """Return a copy of a part, built once for all models and places."""
+    key = json.dumps(cfg, sort_keys=True)
+    if key not in _PARTS:
+        _PARTS[key] = revert_sync_batchnorm(MODELS.build_func(cfg, registry=MODELS))
+    return copy.deepcopy(_PARTS[key])
+
+
+_PARTS: dict[str, nn.Module] = {}
 
 
 def build(cfg: Config) -> nn.Module:

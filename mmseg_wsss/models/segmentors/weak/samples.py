@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...utils import at_least_float32
+
 
 def stack_tags(data_samples: Sequence[Any]) -> Tensor:
     """Stack the tags (N, K) float32 in {0, 1} of data samples.
@@ -40,8 +42,12 @@ def denormalize(inputs: Tensor, data_preprocessor: Any) -> Tensor:
 
 
 def zero_loss(tensors: Iterable[Tensor]) -> Tensor:
-    """Return 0 with a gradient of 0 in every tensor that requires one."""
-    return sum(t.sum() for t in tensors if t.requires_grad) * 0.0  # type: ignore
+    """Return 0 with a gradient of 0 in every tensor that requires one.
+
+    Sums are computed in float32 or wider: in half precision they may overflow.
+    """
+    found = [at_least_float32(t).sum() for t in tensors if t.requires_grad]
+    return sum(found) * 0.0  # type: ignore[return-value]
 
 
 def label_ratios(label: Tensor, valid: Tensor) -> dict[str, Tensor]:
