@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -94,15 +95,17 @@ def _built(model: str) -> nn.Module:
         return build(json.loads(model)).to('meta')
 
 
-def _built_part(cfg: dict) -> nn.Module:
+def _built_part(cfg: dict) -> Any:
     """Return a copy of a part, built once for all models and places."""
     key = json.dumps(cfg, sort_keys=True)
     if key not in _PARTS:
-        _PARTS[key] = revert_sync_batchnorm(MODELS.build_func(cfg, registry=MODELS))
+        part = MODELS.build_func(cfg, registry=MODELS)
+        module = isinstance(part, nn.Module)  # a refiner is none
+        _PARTS[key] = revert_sync_batchnorm(part) if module else part
     return copy.deepcopy(_PARTS[key])
 
 
-_PARTS: dict[str, nn.Module] = {}
+_PARTS: dict[str, Any] = {}
 
 
 def build(cfg: Config) -> nn.Module:

@@ -179,6 +179,7 @@ def test_digests_see_names_and_contents_but_nothing_hidden(tmp_path):
     assert digest(tmp_path) != one
 
 
+@pytest.mark.integration  # starts processes
 def test_a_folder_has_one_pipeline(tmp_path):
     code = (
         'from pathlib import Path; from mmseg_wsss.pipelines.stages import only_one\n'
@@ -203,6 +204,7 @@ def test_a_failing_command_shows_how_it_ended(tmp_path):
             )
 
 
+@pytest.mark.integration  # starts processes
 def test_a_command_ends_with_the_pipeline(tmp_path):
     log = tmp_path / 'log.txt'
     command = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'
