@@ -240,18 +240,14 @@ def check_hooks(path: Path, cfg: Config) -> Iterator[str]:
     pairs = getattr(MODELS.get(cfg.model.type), 'pairs', ())
     if bool(pairs) != ('MeanTeacherHook' in kinds):
         yield f'MeanTeacherHook and the teachers {sorted(pairs)}: one without the other'
-    phases = phases_of(build(cfg))
+    model = build(cfg)
+    phases = phases_of(model)
     found = [p for k in kinds if (p := getattr(HOOKS.get(k), 'phase', None))]
-    weights = [
-        (cfg.model.get(key) or {}).get('loss_weight')
-        for key in ('loss_rcm', 'loss_mam')
-    ]
-    # RCM + MAM reads use_mam if both modules are on.
-    optional = {'progress', *(('use_mam',) if 0 in weights else ())}
-    for phase in set(phases) - set(found) - optional:
+    for phase in set(phases) - set(found) - {'progress'}:
         yield f'no hook sets {phase}; add {phases[phase].hook}'
-    for phase in set(found) - set(phases):
-        yield f'a hook sets {phase}, which {cfg.model.type} does not have'
+    for phase in found:
+        if not hasattr(type(model), phase):
+            yield f'a hook sets {phase}, which {cfg.model.type} does not have'
 
 
 def check_validation(path: Path, cfg: Config) -> Iterator[str]:
