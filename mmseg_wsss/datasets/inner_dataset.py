@@ -60,7 +60,7 @@ class InnerDataset:
             methods get a label map of ignored pixels, which is removed afterwards.
 
     Attributes:
-        parts: The datasets inside the wrappers.
+        parts: The datasets inside the wrappers, without paths of hidden masks.
         pipelines: The pipeline of each of them.
         owner: Name of a class that overrides methods, empty if there is none.
 
@@ -75,14 +75,15 @@ class InnerDataset:
         complete: Callable[[dict, int, tuple[int, ...]], dict],
         hide_masks: bool,
     ) -> None:
-        self.parts = inner_datasets(dataset)
-        self.pipelines = [pipeline or part.pipeline for part in self.parts]
+        parts = inner_datasets(dataset)
+        self.pipelines = [pipeline or part.pipeline for part in parts]
         self.owner = next(_classes_with_own_methods(dataset), '')
         self.complete = complete
         self.hide_masks = hide_masks
         self.access = _Access(0, ())
         dataset.full_init()
         self.dataset = self._copy(dataset, iter(self.pipelines))
+        self.parts = inner_datasets(self.dataset)
 
     def _copy(self, dataset: Any, pipelines: Iterator[Any]) -> Any:
         clone = copy(dataset)
@@ -95,7 +96,7 @@ class InnerDataset:
             if self.hide_masks:
                 clone.data_prefix = dict(dataset.data_prefix)
                 clone.data_prefix.pop('seg_map_path', None)
-                clone.get_data_info = partial(_info_without_mask, dataset)
+                clone.get_data_info = partial(_info_without_mask, _stripped(dataset))
         return clone
 
     def __len__(self) -> int:
@@ -271,7 +272,30 @@ def refuse_mask(data_sample: Any, path: str) -> None:
         )
 
 
+def _stripped(dataset: Any) -> Any:
+    """Return a dataset whose own ``get_data_info`` finds no path of a mask."""
+    if type(dataset).get_data_info is BaseDataset.get_data_info:
+        return dataset
+    clone = copy(dataset)
+    clone.serialize_data = False
+    clone.data_list = []
+    for index in range(len(dataset)):
+        info = BaseDataset.get_data_info(dataset, index)
+        info.pop('sample_idx', None)
+        info.pop('seg_map_path', None)
+        clone.data_list.append(info)
+    return clone
+
+
 def _info_without_mask(dataset: Any, index: int) -> dict:
-    info = dataset.get_data_info(index)
+    try:
+        info = dataset.get_data_info(index)
+    except KeyError as error:
+        if error.args != ('seg_map_path',):
+            raise
+        raise RuntimeError(
+            f'{type(dataset).__name__}.get_data_info needs seg_map_path, which is '
+            'hidden in weak supervision and from unlabeled images; use info.get(...)'
+        ) from error
     info.pop('seg_map_path', None)
     return info

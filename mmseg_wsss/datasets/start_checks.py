@@ -67,6 +67,11 @@ def _check_name(path: str, dataset: Any) -> None:
     suffix = getattr(dataset, 'img_suffix', '') or ''
     folder = os.path.join(dataset.data_prefix.get('img_path') or '', '')
     name = path.removeprefix(folder).removesuffix(suffix)
+    if not name:
+        raise ValueError(
+            f'{dataset.ann_file or "data set"}: an empty line, which mmseg reads as '
+            f'the image {path}; remove it'
+        )
     has_suffix = bool(suffix) and name.lower().endswith(IMAGE_SUFFIXES)
     if not (has_suffix or '\ufeff' in path or len(name.split()) > 1):
         return
@@ -100,13 +105,18 @@ def check_labels(sample: Any, path: str, dataset: Any) -> None:
     if 'gt_sem_seg' not in sample:
         return
     labels = sample.gt_sem_seg.data
+    mask = getattr(sample, 'seg_map_path', None) or f'mask of {path}'
+    if labels.ndim != 3 or len(labels) != 1:
+        raise ValueError(
+            f'{mask}: expected one label per pixel, found the shape '
+            f'{tuple(labels.shape)}; save class indices, not colors'
+        )
     count = len(dataset.metainfo.get('classes') or ())
     invalid = (labels < 0) | (labels >= count)
     invalid &= (labels != IGNORED) & (labels != dataset.ignore_index)
     if count and bool(invalid.any()):
-        mask = getattr(sample, 'seg_map_path', None)
         raise ValueError(
-            f'{mask or f"mask of {path}"}: labels {labels[invalid].unique().tolist()} '
+            f'{mask}: labels {labels[invalid].unique().tolist()} '
             f'outside [0, {count - 1}] and not {dataset.ignore_index} (ignored); the '
             f'dataset {type(dataset).__name__} has {count} classes: correct the mask, '
             'the classes or reduce_zero_label'
@@ -159,7 +169,9 @@ def _mask_values(dataset: Any) -> Iterator[set[int]]:
     for index in _spread(len(dataset), NUM_MORE):
         path = dataset.dataset.get_data_info(index).get('seg_map_path')
         try:
-            yield set(np.unique(read_label_map(path)).tolist()) if path else {1}
+            # mmseg reads 8 bits: 65535 becomes 255.
+            values = np.unique(read_label_map(path)) if path else [1]
+            yield {min(int(value), IGNORED) for value in values}
         except ValueError:  # reported where the mask is loaded
             yield {1}
 

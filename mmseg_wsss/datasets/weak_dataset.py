@@ -8,7 +8,7 @@ from mmseg_wsss.registry import DATASETS
 
 from .deterministic_dataset import DeterministicDataset
 from .image_name import foreground_classes, image_name, tag_key
-from .inner_dataset import InnerDataset
+from .inner_dataset import InnerDataset, inner_datasets
 from .label_maps import LabelRule
 from .start_checks import refuse_binary_masks
 from .tags import ImageTags, TagError, tags_from_masks
@@ -98,7 +98,7 @@ class WeakDataset(DeterministicDataset):
             len(classes), background, part.reduce_zero_label, part.ignore_index
         )
         masks = {}
-        for part in self.parts:
+        for part in inner_datasets(self.dataset):  # with the paths of the masks
             for index in range(len(part)):
                 info = part.get_data_info(index)
                 masks[self._name_of(info['img_path'])] = info.get('seg_map_path')

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmseg_wsss.utils.files import atomic_write
 
+from ..image_name import IMAGE_SUFFIXES
 from .records import TagRecord, TagRecords
 from .text_input import parse_json, read_utf8
 
@@ -21,6 +22,7 @@ StrPath = str | os.PathLike[str]
 
 HEADER_IMAGE = ('image', 'picture', 'img', 'file', 'filename', 'file_name', 'name')
 HEADER_TAGS = ('tag', 'tags', 'label', 'labels', 'class', 'classes')
+SUFFIX = f'(?:{"|".join(map(re.escape, IMAGE_SUFFIXES))})'
 CONVERTER = 'tools/dataset_converters/image_tags.py'
 
 
@@ -160,6 +162,10 @@ def _read_csv(path: StrPath, text: str) -> TagRecords:
 
 
 def _separator(text: str, candidates: str) -> str | None:
+    """Return the separator in a cell that should hold the name of an image only."""
+    after = re.search(SUFFIX + r'([\s,;|:=])', text, re.IGNORECASE)
+    if after:
+        return after[1]
     return next((char for char in candidates if char in text), None)
 
 
@@ -179,8 +185,11 @@ def _read_text(path: StrPath, text: str) -> TagRecords:
         cells = [cell.strip() for cell in cells]
         if not any(cells):
             continue
-        end = _separator(cells[0][-1:], ',;|:')
-        if end or (len(cells) == 1 and (end := _separator(cells[0], ',;|'))):
+        alone = len(cells) == 1
+        end = _separator(
+            cells[0] if alone else cells[0][-1:], ',;|:'[: 3 + (not alone)]
+        )
+        if end:
             found.problems.append(
                 f'{path}:{number}: expected "image tag tag", found {end!r}; separate '
                 'image and tags by tabs or spaces, or name the file .csv'

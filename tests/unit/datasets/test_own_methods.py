@@ -100,7 +100,36 @@ class OpensMasks(BaseSegDataset):
         return sample
 
 
+class LooksAtMasks(BaseSegDataset):
+    METAINFO = {'classes': CLASSES}
+
+    def get_data_info(self, idx):
+        info = super().get_data_info(idx)
+        info['labels'] = np.unique(Image.open(info['seg_map_path'])).tolist()
+        return info
+
+
+class LooksPolitely(BaseSegDataset):
+    METAINFO = {'classes': CLASSES}
+
+    def get_data_info(self, idx):
+        info = super().get_data_info(idx)
+        info['has_mask'] = 'seg_map_path' in info
+        return info
+
+
+class ReturnsTuple(BaseSegDataset):
+    METAINFO = {'classes': CLASSES}
+
+    def __getitem__(self, idx):
+        sample = super().__getitem__(idx)
+        return sample['inputs'], sample['data_samples']
+
+
 CUSTOM = (
+    LooksAtMasks,
+    LooksPolitely,
+    ReturnsTuple,
     Remapping,
     Preparing,
     Redirecting,
@@ -231,6 +260,24 @@ def test_a_dataset_that_opens_masks_is_refused_by_name(folder):
         RuntimeError, match=r"0\.png: OpensMasks.*hidden mask.*'seg_map_path'"
     ):
         dataset[4]
+
+
+def test_information_of_hidden_masks_is_not_read(folder):
+    for path in (folder / 'masks').iterdir():
+        path.write_bytes(b'')
+    with pytest.raises(RuntimeError, match=r'LooksAtMasks\.get_data_info needs seg'):
+        WeakDataset(config(folder, LooksAtMasks, []), WEAK, {'path': 'none.csv'})
+    for serialize in (False, True):
+        inner = config(folder, LooksPolitely, [], serialize_data=serialize)
+        tags = ImageTags({str(i): [0] for i in range(4)}, CLASSES)
+        dataset = WeakDataset(inner, WEAK, tags)
+        assert dataset.get_data_info(3)['has_mask'] is False
+        assert dataset[3]['data_samples'].img_path.endswith('3.png')
+
+
+def test_a_sample_of_another_type_is_named(folder):
+    with pytest.raises(TypeError, match=r'ReturnsTuple.* expected a dict .*got tuple'):
+        semi(folder, ReturnsTuple)[0]
 
 
 def test_weak_dataset_respects_methods_and_derives_tags_from_samples(folder):

@@ -64,6 +64,14 @@ class TestBinaryMasks:
         ):
             semi(tmp_path)
 
+    def test_masks_of_16_bits(self, tmp_path):
+        """Values of 65535 become 255 in mmseg's loader."""
+        write(tmp_path, binary(3))
+        for path in (tmp_path / 'ann').iterdir():
+            Image.fromarray(np.eye(6, dtype=np.uint16) * 65535).save(path)
+        with pytest.raises(ValueError, match='0 and 255 only'):
+            semi(tmp_path)
+
     def test_a_pipeline_that_maps_255_is_accepted(self, tmp_path):
         write(tmp_path, binary(12))
         dataset = semi(tmp_path, [*LABELED[:2], To255(), PACK])
@@ -108,6 +116,12 @@ class TestLabels:
         with pytest.raises(ValueError, match=message):
             dataset[1]
 
+    def test_a_mask_in_color_names_the_file(self, tmp_path):
+        dataset = semi(write(tmp_path, [np.eye(6)]))
+        Image.new('RGB', (6, 6)).save(tmp_path / 'ann/0.png')
+        with pytest.raises(ValueError, match=r'0\.png: expected one label per pixel'):
+            dataset[0]
+
     def test_branches_are_checked(self, tmp_path):
         pipeline = [*LABELED[:2], {'type': 'SemiMultiBranch', 'sup': [PACK]}]
         dataset = semi(write(tmp_path, [np.eye(6) * 2]), pipeline)
@@ -137,6 +151,8 @@ class TestNames:
             ('img/0.png ann/0.png\n', 'several columns'),
             ('0\t0.png\n', 'several columns'),
             ('0 1\n', 'several columns'),
+            ('# comment\n0\n', 'several columns'),
+            ('0\n\n1\n', 'an empty line'),
         ],
     )
     def test_lines_that_are_no_names(self, tmp_path, text, message):
