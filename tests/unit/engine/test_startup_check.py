@@ -7,6 +7,7 @@ import torch
 from helpers.tiny import CROP, tiny_config
 from mmengine.runner import Runner
 
+from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.startup_check import StartupError, check_checkpoint
 
 CHECK = {'type': 'StartupCheckHook'}
@@ -151,6 +152,7 @@ def test_a_warmup_and_a_decay_that_ends_with_the_training(config):
     Runner.from_cfg(cfg).train()
 
 
+@safe_checkpoints()
 def test_a_resumed_training_with_more_iterations(config):
     cfg = config('CPS')
     cfg.param_scheduler = [{'type': 'PolyLR', 'end': 3, 'by_epoch': False}]
