@@ -7,7 +7,7 @@ from weakref import WeakSet
 from mmseg_wsss.models.utils import unwrap
 
 from .classes import check_classes, check_ignore_index
-from .inputs import check_branches, check_padding, check_preprocessor
+from .inputs import check_branches, check_padding, check_pooling, check_preprocessor
 from .loops import (
     check_batch,
     check_loop,
@@ -60,4 +60,5 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     yield from check_save_best(runner)
     yield from check_padding(model, dataset)
     yield from check_branches(model, dataset)
+    yield from check_pooling(model, loop.dataloader.sampler)
     yield from check_preprocessor(runner.cfg)

@@ -7,6 +7,7 @@ from mmcv.transforms import BaseTransform
 from torch import nn
 
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
+from mmseg_wsss.models.utils import has_pooled_batch_norm
 
 from .classes import transforms_of
 from .problem import Problem
@@ -48,6 +49,24 @@ def check_branches(model: nn.Module, dataset: Any) -> Iterator[Problem]:
         yield Problem(
             f'{type(model).__name__} needs crops of one size, found {found}',
             'set one crop_size in all training pipelines',
+        )
+
+
+def check_pooling(model: nn.Module, sampler: Any) -> Iterator[Problem]:
+    """Find parts of one image for heads with batch norm after a global pooling.
+
+    Args:
+        model: Unwrapped segmentor.
+        sampler: Sampler of the training data, with ``counts`` of each part if it has
+            several.
+    """
+    counts = getattr(sampler, 'counts', None) or []
+    joint = getattr(getattr(model, 'train_cfg', None), 'concat_forward', True)
+    if 1 in counts and not joint and has_pooled_batch_norm(model):
+        yield Problem(
+            f'a batch has {counts} images of the parts, and a head of the network '
+            'pools a whole image before batch norm, which needs two',
+            'set semi_train_cfg.concat_forward=True, or batches of 4',
         )
 
 

@@ -1,11 +1,14 @@
 """Labeled and unlabeled images in one batch, for every semi-supervised method."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from helpers.methods import FCN_HEAD, METHODS, SEMI
 from helpers.tiny import batch_of, set_phase, tiny_network
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmseg_wsss.engine.startup_check.inputs import check_pooling
 from mmseg_wsss.models.utils import has_pooled_batch_norm
 
 PSP_HEAD = {
@@ -90,3 +93,14 @@ def test_pooled_batch_norm_is_found():
     model = network('FixMatch', decode_head=PSP_HEAD)
     model.requires_grad_(False)
     assert not has_pooled_batch_norm(model)
+
+
+def test_start_up_check_names_the_setting():
+    one, two = SimpleNamespace(counts=[1, 1]), SimpleNamespace(counts=[2, 2])
+    model = network('FixMatch', decode_head=PSP_HEAD)
+    (problem,) = check_pooling(model, one)
+    assert 'concat_forward=True' in problem.change
+    joint = network('FixMatch', decode_head=PSP_HEAD, semi_train_cfg=CONCAT)
+    for args in ((model, two), (joint, one), (network('FixMatch'), one)):
+        assert not [*check_pooling(*args)]
+    assert not [*check_pooling(model, SimpleNamespace())]
