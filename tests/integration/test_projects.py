@@ -44,7 +44,7 @@ test_dataloader = test_evaluator = test_cfg = None
 train_cfg = dict(max_iters=2)
 default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
 custom_hooks = [
-    *_base_.custom_hooks[:2],
+    *_base_.weak_hooks,
     dict(type='PWMDistillationHook', mode='always', begin=0),
 ]
 """
