@@ -138,7 +138,7 @@ def parts(model: ASDT, repeats: int) -> dict[str, float]:
         'features at scale 1, both ways': features,
         'decoders of two heads, both ways': decoders,
         'sparse label (CRF and selection)': lambda: model.labeler(cam, tags, img),
-        'dense label (CRF)': lambda: model.refine_teacher_b(prob, tags, img),
+        'dense label (CRF)': lambda: model.refine_by_crf(prob, tags, img),
         'losses of two heads, both ways': losses,
     }
     return fastest(variants, repeats)

@@ -36,6 +36,7 @@ class SemiDataset(Dataset):
         cumulative_sizes: Number of labeled images, and of all images.
 
     Raises:
+        FileNotFoundError: If a list of ``split`` does not exist.
         ValueError: If a part is empty, a file lies outside its data root, the pipeline
             of ``unlabeled`` loads annotations, a part has a list beside ``split``, or
             the masks contain no values but 0 and 255.
@@ -50,6 +51,7 @@ class SemiDataset(Dataset):
         if split is not None:
             labeled = with_split_list('labeled', labeled, split)
             unlabeled = with_split_list('unlabeled', unlabeled, split)
+            _require_lists(labeled, unlabeled)
         _refuse_empty_list('labeled', labeled)
         _refuse_empty_list('unlabeled', unlabeled)
         self.labeled = DeterministicDataset(labeled)
@@ -121,6 +123,18 @@ def with_split_list(
             f'split={split!r}; remove one of them'
         )
     return {**dataset, 'ann_file': os.path.join(split, f'{part}.txt')}
+
+
+def _require_lists(*parts: dict) -> None:
+    """Report a missing list of a split, for which mmseg has a bare assertion."""
+    for part in parts:
+        root = part.get('data_root') or ''  # empty: the class may have a default
+        path = os.path.join(root, part['ann_file'])
+        if root and '://' not in path and not os.path.exists(path):
+            raise FileNotFoundError(
+                f'SemiDataset: {path} does not exist; draw or import the split with '
+                'tools/dataset_converters/semi_splits.py, or correct split'
+            )
 
 
 def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:

@@ -80,7 +80,7 @@ def check_phases(
     for name, phase in phases.items():
         if name not in {hook.phase for hook in phase_hooks}:
             yield Problem(
-                f'{type(model).__name__} has the phase {name}, which no hook sets',
+                f'no hook sets {type(model).__name__}.{name}',
                 f'add {phase.hook} to custom_hooks',
             )
     for hook in phase_hooks:

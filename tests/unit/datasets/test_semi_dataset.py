@@ -212,6 +212,13 @@ class TestSemiDataset:
         with pytest.raises(ValueError, match='plain dataset as labeled'):
             SemiDataset(repeated, without_list, split='splits/a')
 
+    def test_missing_split_names_the_tool_that_makes_it(self, folder):
+        parts = [part(folder, 'x', pipeline) for pipeline in (LABELED, UNLABELED)]
+        for one in parts:
+            del one['ann_file']
+        with pytest.raises(FileNotFoundError, match=r'none/labeled\.txt.*semi_splits'):
+            SemiDataset(*parts, split='splits/none')
+
     def test_sample_depends_only_on_its_key(self, folder):
         dataset = semi(folder)
         first = dataset[draw(3, 9)]['inputs']['unsup_strong']

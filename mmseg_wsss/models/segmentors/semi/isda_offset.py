@@ -71,7 +71,7 @@ class ISDAOffset(nn.ModuleDict):
         rise = ramp(progress, self.settings.schedule)
         self.ratio.fill_(self.settings.end_ratio * rise)
 
-    def add(
+    def update_and_add(
         self,
         name: str,
         net: Any,

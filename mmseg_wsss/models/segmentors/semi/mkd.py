@@ -34,16 +34,16 @@ class MKDSettings(SemiSettings):
     Args:
         sup_weight: Weight of the supervised loss of each student.
         teacher_mode: See :class:`SemiSettings`.
-        teacher_weight: Weight lambda_t of L_st.
-        student_weight: Weight lambda_s of L_ss.
-        pseudo_thr_teacher: Smallest confidence (without offset) of a teacher's label:
-            0.95 in the paper, 0 in the released code.
+        teacher_weight: Weight lambda_st of L_st.
+        student_weight: Weight lambda_ss of L_ss.
+        pseudo_thr_teacher: Smallest confidence (without offset) of a teacher's label.
+            0, as in the released config, accepts all; readers of the paper report 0.95.
         pseudo_thr_student: The same of a student's label.
         loss_scale_factor: Size of the maps in L_st and L_ss, relative to the logits.
         semi_on_labeled: Whether labeled images are part of L_st, L_ss and the
             statistics of the offset.
-        mask_padding: Whether padding, and labeled pixels without ground truth, are
-            left out of them (not in the released code).
+        mask_padding: Whether padding, and labeled pixels marked 255, are left out of
+            them (not in the released code).
         targets_from: Logits that the labels are taken from: ``'shifted'``, with the
             offset, or ``'raw'``.
         isda: Settings of the offset; None switches it off.
@@ -67,12 +67,12 @@ class MKDSettings(SemiSettings):
 class MKD(SemiBaseSegmentor):
     """Two students, each supervised by the other student and by the other's teacher.
 
-    ``L = L_sup + lambda_t * L_st + lambda_s * L_ss``. Students process strong views
+    ``L = L_sup + lambda_st * L_st + lambda_ss * L_ss``. Students process strong views
     mixed by CutMix; the outputs of the teachers for the weak views are mixed by the
     same masks. The logits of all networks get the offset of
     :class:`ImplicitSemanticAugmentation`. Source: Yuan et al. (Semi-supervised Semantic
     Segmentation with Mutual Knowledge Distillation), https://arxiv.org/abs/2208.11499;
-    docs/methods: MKD.
+    the page of MKD in docs/methods.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.
@@ -92,6 +92,7 @@ class MKD(SemiBaseSegmentor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # If isda is None, no network has an offset.
         isda = self.train_cfg.isda or ISDASettings(on=(), end_ratio=0)
         # Without labels from shifted logits, a teacher's offset has no effect.
         shifted = self.train_cfg.targets_from == 'shifted'
@@ -99,7 +100,10 @@ class MKD(SemiBaseSegmentor):
         self.isda = ISDAOffset({name: self.networks[name] for name in names}, isda)
 
     def on_progress(self, progress: float) -> None:
-        """Set the strength of the offset."""
+        """Set the strength of the offset.
+
+        Called by :class:`.Phase` when ``MeanTeacherHook`` sets ``progress``.
+        """
         self.isda.set_progress(progress)
 
     def loss(
@@ -130,25 +134,29 @@ class MKD(SemiBaseSegmentor):
         gt, valid = self.valid_pixels(weak, data_samples, mask, raw['student1'])
         logits, pseudo = {}, {}
         for name in self.networks:
-            logits[name] = self.isda.add(
+            logits[name] = self.isda.update_and_add(
                 name, self.networks[name], raw[name], feats[name], gt, valid
             )
             pseudo[name] = self.pseudo_labels(name, raw[name], logits[name], valid)
 
-        ce = valid_cross_entropy
         s1, s2 = logits['student1'], logits['student2']
-        loss_st = ce(s1, pseudo['teacher2']) + ce(s2, pseudo['teacher1'])
-        loss_ss = ce(s1, pseudo['student2']) + ce(s2, pseudo['student1'])
+        loss_st = valid_cross_entropy(s1, pseudo['teacher2']) + valid_cross_entropy(
+            s2, pseudo['teacher1']
+        )
+        loss_ss = valid_cross_entropy(s1, pseudo['student2']) + valid_cross_entropy(
+            s2, pseudo['student1']
+        )
 
-        of_teachers = torch.stack([pseudo['teacher1'], pseudo['teacher2']])
-        confident = (of_teachers != IGNORED).sum((1, 2, 3)) / valid.sum().clamp(min=1)
+        teacher_labels = torch.stack([pseudo['teacher1'], pseudo['teacher2']])
+        num_confident = (teacher_labels != IGNORED).sum((1, 2, 3))
+        confident = num_confident / valid.sum().clamp(min=1)
         return losses | {
             'loss_st': cfg.teacher_weight * loss_st,
             'loss_ss': cfg.student_weight * loss_ss,
             'ratio_confident': confident.mean(),
             'ratio_mixed': 1 - mask.mean(),
             'num_effective_classes': num_effective_classes(
-                of_teachers, self.num_classes
+                teacher_labels, self.num_classes
             ),
             'isda_ratio': self.isda.ratio,
         }
@@ -170,7 +178,8 @@ class MKD(SemiBaseSegmentor):
         if name not in self.pairs or self.train_cfg.semi_on_labeled:
             return outputs
         if self.train_cfg.concat_forward and self.networks[name].training:
-            return islice(outputs, 1, None)  # for common statistics
+            # Labeled images share the batch-norm batch; their outputs are dropped.
+            return islice(outputs, 1, None)
         return super().forward_views(name, *views[1:])
 
     def resize_to_loss(

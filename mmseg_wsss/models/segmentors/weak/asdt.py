@@ -133,7 +133,8 @@ class ASDT(WeakSegmentor):
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
         losses = {'loss_cls': self.loss_cls(self.cam_head(feats), tags)}
-        high = self.pwm_high  # read in the warm-up too: its hook must not be missing
+        # Read before the return, so a missing PWMDistillationHook fails at step 1.
+        high = self.pwm_high
         if self.warmup:
             return losses | self.idle_loss()
 
@@ -151,9 +152,9 @@ class ASDT(WeakSegmentor):
             dense_b, dense_s = self.dense_energy(heads, img, valid, label_a)
         if high:
             guide = self.crf_guide_of(img, data_samples)
-            # Probabilities that are not finite show in a loss.
+            # Non-finite logits surface in loss_teacher_ce.
             prob = teacher.detach().softmax(1).nan_to_num(0.0)
-            prob_b = self.refine_teacher_b(prob, tags, guide)
+            prob_b = self.refine_by_crf(prob, tags, guide)
             label = self.label_b(prob_b, tags).masked_fill(~valid, 255)
             ce_student = self.distill_weight * self.distill(student, prob_b, label)
             dense_s = dense_s * float(self.distill_keep_dense)
@@ -186,12 +187,11 @@ class ASDT(WeakSegmentor):
 
     @torch.no_grad()
     @torch.compiler.disable
-    def refine_teacher_b(
-        self, prob: Tensor, tags: Tensor | None, img: Tensor
-    ) -> Tensor:
-        """Refine teacher B's probabilities (N, C, H, W) by the CRF, without gradient.
+    def refine_by_crf(self, prob: Tensor, tags: Tensor | None, img: Tensor) -> Tensor:
+        """Refine probabilities (N, C, H, W) by the CRF ``crf_b``, without gradient.
 
-        Tags (N, K) are used with ``tag_filter`` only.
+        They are those of teacher B, or of both heads fused. Tags (N, K) are used with
+        ``tag_filter`` only.
         """
         present = None
         if self.tag_filter and tags is not None:
@@ -250,8 +250,8 @@ class ASDT(WeakSegmentor):
 
     def label_from_cam_crf(self, context: InferenceContext) -> PseudoLabel:
         """Take the strongest class of the CRF-refined CAM with the weak background."""
-        _, low = self.labeler(context.cam, context.tags, context.img)
-        return hard_label(low, context.tags), low
+        _, weak_bg = self.labeler(context.cam, context.tags, context.img)
+        return hard_label(weak_bg, context.tags), weak_bg
 
     def label_from_teacher_a(self, context: InferenceContext) -> PseudoLabel:
         """Compute the sparse label, as in training."""
@@ -268,5 +268,5 @@ class ASDT(WeakSegmentor):
 
     def _refined(self, context: InferenceContext, prob: Tensor) -> PseudoLabel:
         tags = context.tags if self.tag_filter else None
-        prob = self.refine_teacher_b(prob, tags, context.img)
+        prob = self.refine_by_crf(prob, tags, context.img)
         return self.label_b(prob, tags), prob

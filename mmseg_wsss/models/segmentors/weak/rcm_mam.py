@@ -39,7 +39,7 @@ class RCMMAM(WeakClassifier):
     MainNet's CAMs at several scales are pulled to a mean of SupportNet's. The results
     are MainNet's CAMs. Source: Yoon et al., "Exploring Pixel-level Self-supervision for
     Weakly Supervised Semantic Segmentation", https://arxiv.org/abs/2112.05351; what it
-    leaves open is chosen here, see docs/methods: RCM + MAM.
+    leaves open is chosen here, see the page of RCM + MAM in docs/methods.
 
     ``MeanTeacherHook`` updates SupportNet (``decay=0.996``, ``schedule='constant'``);
     a checkpoint without it, such as a classifier's, fills both networks.
@@ -54,8 +54,8 @@ class RCMMAM(WeakClassifier):
         loss_mam: Config of the loss between CAMs of both networks; a ``loss_weight`` of
             0 leaves MAM out.
         region_thr: TH, the CAM below which a region is background.
-        memory_size: MEM, prototypes that are kept of each class; with 0 only those of
-            the other images of the batch are used.
+        memory_size: MEM, leave-one-out prototypes kept of each class; all images share
+            their mean. With 0 each image has those of the other images of the batch.
         main_scales: S, scales of MainNet in MAM.
         support_scales: R, scales of SupportNet, 1 among them.
         mam_ratio: Ratio of the batch, from its beginning, on which MAM is computed.
@@ -162,6 +162,8 @@ class RCMMAM(WeakClassifier):
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
         losses = self.classification_losses(feats, tags)
+        # Reading a phase requires its hook: MAM alone does not read use_mam. The value
+        # of progress is not used, but without its hook SupportNet is never updated.
         use_mam = self.use_mam if self.with_rcm and self.with_mam else self.with_mam
         if self.with_rcm or self.with_mam:
             type(self).progress.require(self)
@@ -177,8 +179,8 @@ class RCMMAM(WeakClassifier):
         if self.with_rcm:
             region = self.region(_sum(support_cams), tags, used)
             label = self.without_background(region) if self.ignore_bg else region
-            near = self.region(support_cams[1.0], tags, used)
-            prototypes = self.prototypes(support_embedding, near)
+            region_scale1 = self.region(support_cams[1.0], tags, used)
+            prototypes = self.prototypes(support_embedding, region_scale1)
             losses['loss_rcm'] = self.loss_rcm(embedding, prototypes, label)
             losses |= label_ratios(self.background_first(label), valid)
         if use_mam:

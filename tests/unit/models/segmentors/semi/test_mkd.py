@@ -236,7 +236,7 @@ def test_no_gradient_reaches_teachers_or_the_offset():
     feat = torch.randn(2, 8, 4, 4, dtype=torch.float64)
     logits = torch.zeros(2, 7, 4, 4, dtype=torch.float64)
     valid = torch.ones(2, 4, 4, dtype=torch.bool)
-    shifted = model.isda.add(
+    shifted = model.isda.update_and_add(
         'student1', model.student1, logits, feat, valid[:1].long(), valid
     )
     assert weight.requires_grad

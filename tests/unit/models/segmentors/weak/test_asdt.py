@@ -65,13 +65,13 @@ def test_high_phase_changes_the_students_cross_entropy_alone():
 def test_dense_label_is_made_in_high_phases_only_and_without_gradient(monkeypatch):
     model = build()
     calls = []
-    make = model.refine_teacher_b
+    make = model.refine_by_crf
 
     def spy(*args):
         calls.append(make(*args))
         return calls[-1]
 
-    monkeypatch.setattr(model, 'refine_teacher_b', spy)
+    monkeypatch.setattr(model, 'refine_by_crf', spy)
     losses_of(model, high=False)
     assert calls == []
     losses = losses_of(model, high=True)
@@ -136,9 +136,9 @@ def test_tag_filter_keeps_absent_classes_out_of_the_dense_label():
     model = build(tag_filter=True)
     tags, img = stack_tags(samples), denormalize(inputs, model.data_preprocessor)
     prob = torch.rand(2, NUM_TAGS + 1, 33, 33)
-    dense = model.refine_teacher_b(prob, tags, img)
+    dense = model.refine_by_crf(prob, tags, img)
     assert (dense[:, 1:][tags == 0] == 0).all()
-    free = build().refine_teacher_b(prob, tags, img)
+    free = build().refine_by_crf(prob, tags, img)
     assert (free[:, 1:][tags == 0] > 0).any()
 
 
