@@ -74,3 +74,19 @@ class MultiBranchDataPreprocessor(BaseDataPreprocessor):
         """Move to the CPU."""
         self.data_preprocessor.cpu(*args, **kwargs)
         return super().cpu(*args, **kwargs)
+
+
+def with_branches(preprocessor: Any) -> Any:
+    """Wrap the config of a preprocessor of single images for batches with branches.
+
+    Args:
+        preprocessor: Config of any preprocessor, or the preprocessor, which is returned
+            as it is, like None and a config of ``MultiBranchDataPreprocessor``.
+    """
+    wrapped = not isinstance(preprocessor, dict) or 'data_preprocessor' in preprocessor
+    if wrapped or not preprocessor:
+        return preprocessor
+    return {
+        'type': 'MultiBranchDataPreprocessor',
+        'data_preprocessor': preprocessor,
+    }

@@ -30,7 +30,8 @@ CONFIGS = sorted(
     for top in ('configs', 'projects')
     for path in ROOT.glob(f'{top}/**/*.py')
     if not {'_base_', 'own_network', 'pipelines', 'templates'} & {path.parent.name}
-    and '_base_' not in path.parts
+    # A project names its configs as it likes.
+    and not {'_base_', 'own_dataset'} & set(path.parts)
 )
 TEMPLATES = sorted(ROOT.glob('configs/templates/*.py'))
 BASES = sorted(ROOT.glob('configs/_base_/**/*.py'))

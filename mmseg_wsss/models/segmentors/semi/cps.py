@@ -11,7 +11,8 @@ from mmseg_wsss.utils.settings import setting
 from ...losses import valid_cross_entropy
 from ...utils import CutMixSettings, draw_masks, eval_mode, mix
 from .pseudo_labels import IGNORED, ignore_padding, num_effective_classes
-from .semi_base import SemiBaseSegmentor, SemiSettings
+from .semi_base import SemiBaseSegmentor
+from .settings import SemiSettings
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from mmseg_wsss.utils.settings import setting
 
 from ...utils import CutMixSettings, draw_masks, eval_mode, mix
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
-from .semi_base import SemiBaseSegmentor, SemiSettings
-from .student_forward import StudentForward
+from .semi_base import SemiBaseSegmentor
+from .settings import SemiSettings
+from .training_forward import StudentForward
 
 UNIMATCH_CUTMIX = CutMixSettings(
     num_boxes=1, prop_range=(0.02, 0.4), prob=0.5, box_of='partner'

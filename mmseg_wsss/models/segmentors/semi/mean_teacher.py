@@ -10,8 +10,9 @@ from mmseg_wsss.utils.settings import setting
 
 from ...utils import CutMixSettings, draw_masks, mix
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
-from .semi_base import SemiBaseSegmentor, SemiSettings
-from .student_forward import StudentForward
+from .semi_base import SemiBaseSegmentor
+from .settings import SemiSettings
+from .training_forward import StudentForward, teacher_logits
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class MeanTeacherSegmentor(SemiBaseSegmentor):
         student = StudentForward(self, 'student', sup, data_samples['sup'])
 
         with torch.no_grad():
-            pseudo = PseudoLabels.of_logits(self.forward_teacher('teacher', sup, weak))
+            pseudo = PseudoLabels.of_logits(teacher_logits(self, 'teacher', sup, weak))
         if cfg.mask_padding:
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
 

@@ -24,7 +24,8 @@ from ...utils import (
 from .isda_offset import ISDAOffset, ISDASettings
 from .pseudo_labels import IGNORED, num_effective_classes
 from .seg_output import SegOutput
-from .semi_base import SemiBaseSegmentor, SemiSettings
+from .semi_base import SemiBaseSegmentor
+from .settings import SemiSettings
 
 
 @dataclass(frozen=True)

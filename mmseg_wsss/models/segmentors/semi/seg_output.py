@@ -5,6 +5,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from mmseg.models.decode_heads import PIDHead, PointHead
+from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
@@ -138,3 +139,21 @@ def refuse_point_heads(segmentor: dict) -> None:
                 f'{cls.__name__} predicts points instead of a map of logits, which '
                 'semi-supervised training needs; leave it out of the cascade'
             )
+
+
+def head_losses(net: Any, output: SegOutput, data_samples: list) -> dict[str, Tensor]:
+    """Compute the losses of a network's own heads on the ground truth.
+
+    Args:
+        net: An mmseg segmentor.
+        output: Its output for N images.
+        data_samples: Their data samples, with ``gt_sem_seg``.
+    """
+    heads = decode_heads_of(net)
+    losses: dict[str, Tensor] = {}
+    for i, (head, out) in enumerate(zip(heads, output.outs)):
+        prefix = 'decode' if len(heads) == 1 else f'decode_{i}'
+        losses |= add_prefix(head.loss_by_feat(out, data_samples), prefix)
+    if net.with_auxiliary_head:
+        losses |= net._auxiliary_head_forward_train(output.feats, data_samples)
+    return losses

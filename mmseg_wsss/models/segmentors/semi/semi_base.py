@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -11,45 +10,14 @@ from mmseg.utils import add_prefix
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.utils.settings import read_settings, setting
+from mmseg_wsss.utils.settings import read_settings
 
+from ...data_preprocessor import with_branches
 from ...utils import Phase, check_unused, require_ops, resize, update_ema
 from .checkpoint_filling import fill_networks
 from .ensemble import networks_of, predict_mean
-from .seg_output import SegOutput, decode, decode_heads_of, refuse_point_heads
-
-
-@dataclass(frozen=True)
-class SemiSettings:
-    """Settings ``semi_train_cfg`` of all semi-supervised segmentors.
-
-    Args:
-        sup_weight: Weight of the supervised loss of every student.
-        teacher_mode: Mode of the teachers during training: ``'eval'``, or ``'train'``
-            as in MKD's released code, with statistics of the batch in batch norm and
-            buffers that are not averaged.
-        concat_forward: Whether a student, and a teacher in train mode, processes
-            labeled and unlabeled images in one batch: faster, with common statistics
-            in batch norm. One image per part is enough then for a head that pools the
-            whole image before batch norm. Crops of all branches need one size.
-    """
-
-    sup_weight: float = setting(1.0, at_least=0)
-    teacher_mode: str = setting('eval', choices=('eval', 'train'))
-    concat_forward: bool = setting(False)
-
-
-@dataclass(frozen=True)
-class SemiTestSettings:
-    """Settings ``semi_test_cfg``.
-
-    Args:
-        predict_on: Network that predicts: a student, a teacher, several joined by
-            ``+``, the probabilities of which are averaged, or ``'ensemble'`` for all
-            students. None for the first student.
-    """
-
-    predict_on: str | None = setting(None)
+from .seg_output import SegOutput, decode, head_losses, refuse_point_heads
+from .settings import SemiSettings, SemiTestSettings
 
 
 class SemiBaseSegmentor(BaseSegmentor):
@@ -73,10 +41,8 @@ class SemiBaseSegmentor(BaseSegmentor):
         init_cfg: As in MMEngine. ``dict(type='Pretrained', checkpoint=A,
             override=dict(name='student2', type='Pretrained', checkpoint=B))`` loads
             another checkpoint for the second student and its teacher.
-        train_cfg: None; mmseg's ``init_model`` sets it, as ``pretrained``.
-        pretrained: None.
-        decode_head: The type of the decode head in configs, which mmseg's
-            ``get_flops.py`` reads; not used.
+        train_cfg, pretrained: None; mmseg's ``init_model`` sets them.
+        decode_head: Type of the decode head, which mmseg's ``get_flops.py`` reads.
 
     Attributes:
         students: Names of the networks that are trained.
@@ -119,13 +85,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         check_unused(pretrained, decode_head, 'segmentor.decode_head')
         segmentor = deepcopy(segmentor)
         inner = segmentor.pop('data_preprocessor', None)
-        data_preprocessor = data_preprocessor or inner
-        given = data_preprocessor if isinstance(data_preprocessor, dict) else {}
-        if given and 'data_preprocessor' not in given:
-            data_preprocessor = {
-                'type': 'MultiBranchDataPreprocessor',
-                'data_preprocessor': given,
-            }
+        data_preprocessor = with_branches(data_preprocessor or inner)
         refuse_point_heads(segmentor)
         require_ops(segmentor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -228,22 +188,6 @@ class SemiBaseSegmentor(BaseSegmentor):
             for view in views:
                 yield self.forward_network(name, view)
 
-    def forward_teacher(self, name: str, sup: Tensor, weak: Tensor) -> Tensor:
-        """Compute logits (N, C, H, W) of a teacher for unlabeled images.
-
-        With ``concat_forward``, labeled images share the batch of a teacher in train
-        mode, as in :meth:`forward_views`.
-
-        Args:
-            name: Name of the teacher.
-            sup: Labeled images.
-            weak: Unlabeled images (N, 3, H, W).
-        """
-        if self.train_cfg.concat_forward and self.networks[name].training:
-            _, output = self.forward_views(name, sup, weak)
-            return self.resize_to(weak, output.logits)
-        return self.forward_logits(name, weak)
-
     def resize_to(self, inputs: Tensor, logits: Tensor) -> Tensor:
         """Resize logits to the size of images (N, 3, H, W), in float32."""
         return resize(logits, inputs.shape[2:], self.align_corners)
@@ -258,14 +202,7 @@ class SemiBaseSegmentor(BaseSegmentor):
             output: Its output for the labeled images.
             data_samples: Their data samples, with ``gt_sem_seg``.
         """
-        net = self.networks[name]
-        heads = decode_heads_of(net)
-        losses: dict[str, Tensor] = {}
-        for i, (head, out) in enumerate(zip(heads, output.outs)):
-            prefix = 'decode' if len(heads) == 1 else f'decode_{i}'
-            losses |= add_prefix(head.loss_by_feat(out, data_samples), prefix)
-        if net.with_auxiliary_head:
-            losses |= net._auxiliary_head_forward_train(output.feats, data_samples)
+        losses = head_losses(self.networks[name], output, data_samples)
         weight = self.train_cfg.sup_weight
         losses = {k: v * weight if 'loss' in k else v for k, v in losses.items()}
         return add_prefix(losses, f'sup_{name}')

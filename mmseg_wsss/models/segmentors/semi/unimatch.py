@@ -14,7 +14,7 @@ from ...utils import draw_masks, eval_mode, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor
-from .student_forward import StudentForward
+from .training_forward import StudentForward
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ...utils import draw_masks, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor
-from .student_forward import StudentForward
+from .training_forward import StudentForward, teacher_logits
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class UniMatchV2(SemiBaseSegmentor):
         student = StudentForward(self, 'student', sup, data_samples['sup'])
 
         with torch.no_grad():
-            pseudo = PseudoLabels.of_logits(self.forward_teacher('teacher', sup, weak))
+            pseudo = PseudoLabels.of_logits(teacher_logits(self, 'teacher', sup, weak))
         if cfg.mask_padding:
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
 

@@ -436,7 +436,7 @@ class TestErrors:
 
 def test_an_output_is_split_into_images():
     maps = torch.arange(3.0).view(3, 1, 1, 1)
-    first, rest = SegOutput([maps], [maps], maps, None).split(1)
+    first, rest = SegOutput([maps], [maps], maps, None).split(1, 2)
     assert first.logits.flatten().tolist() == [0]
     assert rest.feats[0].flatten().tolist() == [1, 2]
     assert rest.feat is None

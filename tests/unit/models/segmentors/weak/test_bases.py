@@ -162,8 +162,8 @@ def test_a_classifier_predicts_by_its_cam(background):
 def test_no_classifier_has_a_decode_head():
     for name in ('CAM', 'RCMMAM', 'AffinityNet', 'IRNet'):
         assert not any('decode_head' in key for key in build(name).state_dict())
-        with pytest.raises(TypeError, match='decode_head'):
-            build(name, decode_head={'type': 'FCNHead'})
+        with pytest.raises(ValueError, match='decode_head'):
+            build(name, decode_head={'type': 'FCNHead', 'channels': 8})
 
 
 def test_a_classifier_checkpoint_starts_a_segmentor():
@@ -196,6 +196,7 @@ def test_a_step_without_its_hook_shows_the_hook(name):
         'pwm_high': 'PWMDistillationHook',
         'use_affinity': 'AffinityLabelHook',
         'use_mam': 'MultiScaleAttentionHook',
+        'progress': 'MeanTeacherHook',
     }
     phases = list(phases_of(model))
     for missing in phases:

@@ -1,4 +1,4 @@
-"""Forwards of a student for the labeled and unlabeled images of a training step."""
+"""Forwards of students and teachers in a training step."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -69,3 +69,20 @@ class StudentForward:
 
     def _supervise(self, output: SegOutput) -> None:
         self.losses = self.model.supervised_losses(self.name, output, self.data_samples)
+
+
+def teacher_logits(model: Any, name: str, sup: Tensor, weak: Tensor) -> Tensor:
+    """Compute logits (N, C, H, W) of a teacher for unlabeled images.
+
+    With ``concat_forward``, labeled images share the batch of a teacher in train mode.
+
+    Args:
+        model: Semi-supervised segmentor.
+        name: Name of the teacher.
+        sup: Labeled images.
+        weak: Unlabeled images (N, 3, H, W).
+    """
+    if model.train_cfg.concat_forward and model.networks[name].training:
+        _, output = model.forward_views(name, sup, weak)
+        return model.resize_to(weak, output.logits)
+    return model.forward_logits(name, weak)
