@@ -1,0 +1,152 @@
+"""tools/predict.py: a folder of new images without tags."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+import torch
+from helpers.methods import NUM_TAGS, TAG_NAMES
+from helpers.tiny import COLORS, SIZE, tiny_config, tiny_network, write_tiny_voc
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from PIL import Image
+
+PALETTE = [[0, 0, 0], *COLORS[1:].tolist()]
+META = {'classes': ('background', *TAG_NAMES), 'palette': PALETTE}
+KINDS = ('CAM', 'ASDT', 'MKD', 'EncoderDecoder')
+
+
+def write_run(name, folder):
+    """Write the config and checkpoint of a method, or of plain mmseg."""
+    cfg = tiny_config('CPS' if name == 'EncoderDecoder' else name, folder, folder)
+    if name == 'EncoderDecoder':
+        cfg.model = cfg.model.segmentor
+        model = MODELS.build(cfg.model)
+        cfg.pop('test_dataloader')
+        cfg.pop('val_dataloader')
+        cfg.test_pipeline = [
+            {'type': 'LoadImageFromFile'},
+            {'type': 'LoadAnnotations'},
+            {'type': 'PackSegInputs'},
+        ]
+    else:
+        model = tiny_network(name)
+    cfg.dump(folder / 'config.py')
+    checkpoint = folder / 'weights.pth'
+    meta = {'dataset_meta': META}
+    torch.save({'state_dict': model.state_dict(), 'meta': meta}, checkpoint)
+    return folder / 'config.py', checkpoint
+
+
+@pytest.fixture
+def images(tmp_path):
+    source = write_tiny_voc(tmp_path / 'voc') / 'JPEGImages'
+    folder = tmp_path / 'images'
+    (folder / 'sub').mkdir(parents=True)
+    (folder / '.hidden').mkdir()
+    for path, name in zip(sorted(source.iterdir()), ('a.png', 'sub/b.JPG', 'c.png')):
+        Image.open(path).convert('RGB').save(folder / name)
+        Image.open(path).save(folder / '.hidden' / path.name)
+    return folder
+
+
+@pytest.fixture
+def predict(tool, monkeypatch):
+    main = tool('predict').main
+
+    def run(*args):
+        monkeypatch.setattr(sys, 'argv', ['predict.py', *map(str, args)])
+        main()
+
+    return run
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_folder_of_every_kind_of_model(name, predict, images, tmp_path, capsys):
+    run, out = write_run(name, tmp_path), tmp_path / 'out'
+    predict(*run, images, '--out', out)
+    assert '3 images' in capsys.readouterr().out
+    masks = sorted(out.glob('masks/**/*.png'))
+    assert [path.stem for path in masks] == ['a', 'c', 'b']
+    mask = Image.open(masks[0])
+    labels = np.asarray(mask)
+    assert mask.mode == 'P'
+    assert mask.getpalette()[3:6] == PALETTE[1]
+    assert labels.shape == SIZE
+    assert labels.max() <= NUM_TAGS
+    overlay = np.asarray(Image.open(out / 'overlays/a.jpg'))
+    assert overlay.shape == (*SIZE, 3)
+    if (labels == 0).mean() > 0.9:
+        assert np.median(overlay) < 10
+    assert Image.open(out / 'contact_sheet.jpg').width > 200
+
+
+def test_resumes(predict, images, tmp_path):
+    run, out = write_run('CAM', tmp_path), tmp_path / 'out'
+    predict(*run, images, '--out', out)
+    files = {path: path.stat().st_mtime_ns for path in out.rglob('*.*')}
+    (out / 'masks/a.png').write_bytes(b'half')
+    (out / 'overlays/c.jpg').unlink()
+    predict(*run, images, '--out', out)
+    later = {path: path.stat().st_mtime_ns for path in out.rglob('*.*')}
+    assert later.keys() == files.keys()
+    changed = {p.name for p in files if later[p] != files[p] and 'sheet' not in p.name}
+    assert changed == {'a.png', 'a.jpg', 'c.png', 'c.jpg'}
+    assert json.loads((out / 'masks/manifest.json').read_text())
+
+
+def other_weights(run, images):
+    torch.save({'state_dict': {'other': torch.zeros(1)}}, run[1])
+
+
+FAULTS = {
+    'no folder': (lambda run, images: images.rename(images / '../x'), 'no folder'),
+    'no image': (
+        lambda run, images: [p.unlink() for p in images.rglob('*.*') if p.is_file()],
+        'expected images',
+    ),
+    'other weights': (other_weights, 'does not fit the config: it lacks'),
+    'no weights': (lambda run, images: run[1].unlink(), 'found no file'),
+    'broken image': (
+        lambda run, images: (images / 'a.png').write_bytes(b'x'),
+        r'a\.png is no readable image',
+    ),
+    'one name': (
+        lambda run, images: (images / 'a.png').with_suffix('.jpg').write_bytes(b'x'),
+        'the same results',
+    ),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_one_line_for_bad_input(fault, predict, images, tmp_path, capsys):
+    edit, message = FAULTS[fault]
+    run = write_run('CAM', tmp_path)
+    edit(run, images)
+    with pytest.raises(SystemExit):
+        predict(*run, images, '--out', tmp_path / 'out')
+    errors = capsys.readouterr().err.strip().splitlines()
+    lines = [line for line in errors if 'error: ' in line]
+    assert len(lines) == 1
+    assert re.search(message, lines[0])
+
+
+def test_another_model_needs_overwrite(predict, images, tmp_path, capsys):
+    run, out = write_run('CAM', tmp_path), tmp_path / 'out'
+    predict(*run, images, '--out', out)
+    config = Config.fromfile(run[0])
+    config.model.test_cfg.bg_thr = 0.1
+    config.dump(run[0])
+    with pytest.raises(SystemExit):
+        predict(*run, images, '--out', out)
+    assert 'files of another export' in capsys.readouterr().err
+    predict(*run, images, '--out', out, '--overwrite')
+
+
+def test_results_inside_the_folder_of_images(predict, images, tmp_path):
+    run = write_run('CAM', tmp_path)
+    for _ in range(2):
+        predict(*run, images, '--out', images / 'results')
+    assert len([*images.glob('results/masks/**/*.png')]) == 3
