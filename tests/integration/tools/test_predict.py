@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.methods import NUM_TAGS, TAG_NAMES
-from helpers.tiny import COLORS, SIZE, tiny_config, tiny_network, write_tiny_voc
+from helpers.tiny import COLORS, SIZE, tiny_config, write_tiny_voc
 from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
@@ -23,7 +23,6 @@ def write_run(name, folder):
     cfg = tiny_config('CPS' if name == 'EncoderDecoder' else name, folder, folder)
     if name == 'EncoderDecoder':
         cfg.model = cfg.model.segmentor
-        model = MODELS.build(cfg.model)
         cfg.pop('test_dataloader')
         cfg.pop('val_dataloader')
         cfg.test_pipeline = [
@@ -31,8 +30,7 @@ def write_run(name, folder):
             {'type': 'LoadAnnotations'},
             {'type': 'PackSegInputs'},
         ]
-    else:
-        model = tiny_network(name)
+    model = MODELS.build(cfg.model)  # init_weights would log at length
     cfg.dump(folder / 'config.py')
     checkpoint = folder / 'weights.pth'
     meta = {'dataset_meta': META}
