@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.methods import BACKBONE, FCN_HEAD, HEAD
+from helpers.methods import BACKBONE, FCN_HEAD, HEAD, NUM_TAGS
 from helpers.tiny import CROP, batch_of, tiny_network
 
 from mmseg_wsss.models.segmentors.semi import mkd
@@ -164,6 +164,17 @@ def test_threshold_of_teachers_applies_to_raw_confidence():
     model = network(pseudo_thr_teacher=0.6)
     losses = assert_matches(model, batch(), thr=0.6)
     assert 0 < losses['ratio_confident'] < 1
+
+
+@pytest.mark.parametrize('name', ['student1', 'teacher2'])
+@pytest.mark.parametrize(('thr', 'kept'), [(0.5, True), (0.50001, False)])
+def test_a_confidence_equal_to_the_threshold_is_enough(name, thr, kept):
+    model = network(pseudo_thr_teacher=thr, pseudo_thr_student=thr)
+    logits = torch.full((1, NUM_TAGS + 1, 1, 1), -1e9)
+    logits[:, :2] = 0  # both have a probability of exactly 0.5
+    valid = torch.ones(1, 1, 1, dtype=torch.bool)
+    label = model.pseudo_labels(name, logits, logits, valid)
+    assert (label.item() != 255) == kept
 
 
 def test_no_offset_without_isda():
