@@ -76,7 +76,10 @@ def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
 def write_predictions_to(cfg: Config, folder: str) -> None:
     """Let the IoU metrics of a config write the predictions to a folder."""
     metrics = cfg.test_evaluator
-    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    metrics = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+    if not metrics:  # a config without masks for testing
+        cfg.test_evaluator = [dict(type='IoUMetric', format_only=True)]
+        metrics = cfg.test_evaluator
     writers = [metric for metric in metrics if metric.type == 'IoUMetric']
     if not writers:
         raise ValueError(
