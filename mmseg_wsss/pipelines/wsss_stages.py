@@ -166,8 +166,9 @@ def network_of(cfg: Config) -> Config:
 
 
 def has_test_set(network: Config) -> bool:
-    """Return whether a config has images to test on."""
-    return bool(network.get('test_dataloader')) and bool(network.get('test_cfg'))
+    """Return whether a config has images to test on, and a metric."""
+    keys = ('test_dataloader', 'test_cfg', 'test_evaluator')
+    return all(network.get(key) for key in keys)
 
 
 def shared_batch(cfg: Config, gpus: int) -> int:
