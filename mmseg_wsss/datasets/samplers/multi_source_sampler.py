@@ -27,7 +27,7 @@ class MultiSourceSampler(Sampler):
     Args:
         dataset: Dataset with ``cumulative_sizes``: ``SemiDataset``, or MMEngine's
             ``ConcatDataset``, which however does not seed its augmentation.
-        batch_size: Batch size of one rank, equal to that of the data loader.
+        batch_size: Batch size of one rank, equal to the one of the data loader.
         source_ratio: Ratio of the sources in a batch; numbers of images are rounded
             down, and the first source takes the remainder.
         shuffle: Whether the order of each pass is random.

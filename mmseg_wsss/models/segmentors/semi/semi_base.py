@@ -37,7 +37,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         semi_train_cfg: Settings of the class ``train_settings``.
         semi_test_cfg: See :class:`SemiTestSettings`.
         data_preprocessor: Config of a ``MultiBranchDataPreprocessor``, or of the
-            preprocessor inside it; by default that of ``segmentor``.
+            preprocessor inside it; by default the one of ``segmentor``.
         init_cfg: As in MMEngine. ``dict(type='Pretrained', checkpoint=A,
             override=dict(name='student2', type='Pretrained', checkpoint=B))`` loads
             another checkpoint for the second student and its teacher.
