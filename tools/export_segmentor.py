@@ -1,7 +1,8 @@
-"""Export a student, a teacher or the average of several as an mmseg checkpoint.
+"""Export the network of a training as an mmseg checkpoint, with a config beside it.
 
-A config is written beside it. Both work with mmseg's tools/test.py, init_model and
-inference_model; the config imports other packages only if the network needs them.
+Weakly supervised methods have one network; of a semi-supervised one, name a student, a
+teacher or several to average. Both files work with mmseg's tools/test.py, init_model
+and inference_model; the config imports other packages only if the network needs them.
 """
 
 import argparse
@@ -13,6 +14,7 @@ with redirect_stdout(None), redirect_stderr(None):  # reports of optional import
 from mmengine.config import Config
 
 from mmseg_wsss.pipelines.export_segmentor import export_segmentor
+from mmseg_wsss.pipelines.plain_network import HEADS
 from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
@@ -23,8 +25,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--network',
         nargs='+',
-        required=True,
-        help='names such as student1; the weights of several are averaged',
+        default=[],
+        help='semi-supervised methods: names such as student1; the weights of several '
+        'are averaged',
+    )
+    parser.add_argument(
+        '--head',
+        choices=HEADS,
+        help='ASDT: the head to export, fused for both in one FusedHead of this '
+        'package; default: as the config predicts (model.test_cfg.fuse)',
     )
     parser.add_argument(
         '--out',
@@ -38,7 +47,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
-    for path in export_segmentor(cfg, args.checkpoint, args.network, args.out):
+    paths = export_segmentor(cfg, args.checkpoint, args.network, args.out, args.head)
+    for path in paths:
         print(path)
 
 

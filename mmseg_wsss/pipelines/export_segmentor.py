@@ -1,4 +1,4 @@
-"""Export one network of a semi-supervised segmentor for plain mmseg."""
+"""Export the network of a training for plain mmseg."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -9,12 +9,15 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader
-from torch import Tensor
+from mmseg.datasets import BaseSegDataset
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
-from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.engine.startup_check import check_checkpoint
+from mmseg_wsss.registry import DATASETS, METRICS, MODELS
 from mmseg_wsss.utils.configs import walk_dicts
 from mmseg_wsss.utils.files import StrPath, atomic_write
+
+from .plain_network import averaged_state, renamed_state, semi_model, weak_model
 
 KEPT = (
     'default_scope',
@@ -23,8 +26,6 @@ KEPT = (
     'visualizer',
     'log_processor',
     'log_level',
-    'val_evaluator',
-    'test_evaluator',
     'test_cfg',
 )
 PACKAGE = 'mmseg_wsss'
@@ -39,35 +40,49 @@ CHECKS = ('num_classes', 'ignore_index')  # arguments that mmseg's steps lack
 
 
 def export_segmentor(
-    cfg: Config, checkpoint: StrPath, networks: Sequence[str], out: StrPath
+    cfg: Config,
+    checkpoint: StrPath,
+    networks: Sequence[str],
+    out: StrPath,
+    head: str | None = None,
 ) -> tuple[Path, Path]:
     """Write a checkpoint and a config for plain mmseg.
 
     Args:
-        cfg: Config of the semi-supervised training.
+        cfg: Config of a weakly or semi-supervised training.
         checkpoint: Checkpoint of this training.
-        networks: Names of students or teachers; the weights of several are averaged.
+        networks: Names of students or teachers of a semi-supervised training; the
+            weights of several are averaged.
         out: Path of the checkpoint; the config has the same path with suffix ``.py``.
+        head: Head of ASDT, see :func:`.weak_model`.
 
     Returns:
         Paths of the checkpoint and of the config.
 
     Raises:
         KeyError: If the checkpoint lacks one of the networks.
-        ValueError: If the config is not one of a semi-supervised training, or ``out``
-            ends with ``.py``.
+        ValueError: If the config has no network to export, the checkpoint does not fit
+            it, or ``out`` ends with ``.py``.
     """
     out = Path(out)
     if out.suffix == '.py':
         raise ValueError(f'expected a checkpoint path such as NAME.pth, got {out}')
-    plain = plain_config(cfg)
+    model, prefixes = _plain_model(cfg, networks, head)
+    plain = plain_config(cfg, model)
     with safe_checkpoints():
         loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
     meta = {'source': str(checkpoint), 'networks': list(networks)}
     dataset_meta = loaded.get('meta', {}).get('dataset_meta')
     if dataset_meta is not None:
         meta['dataset_meta'] = dataset_meta
-    state = averaged_state(loaded['state_dict'], networks)
+    if prefixes is None:
+        state = averaged_state(loaded['state_dict'], networks)
+    else:
+        state = renamed_state(loaded['state_dict'], prefixes)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
+        network = MODELS.build(deepcopy(plain.model))
+    for problem in check_checkpoint(network, state, training=False):
+        raise ValueError(f'{checkpoint}: {problem.found}; name its own config')
     with atomic_write(out) as file:
         torch.save({'state_dict': state, 'meta': meta}, file)
     path = out.with_suffix('.py')
@@ -76,85 +91,71 @@ def export_segmentor(
     return out, path
 
 
-def averaged_state(
-    state: Mapping[str, Tensor], networks: Sequence[str]
-) -> dict[str, Tensor]:
-    """Return the weights of a network, or the average of several networks.
-
-    Args:
-        state: State of a semi-supervised segmentor.
-        networks: Names of its networks, at least one.
-
-    Returns:
-        State of a plain segmentor: the mean of floating tensors, other tensors of the
-        first network.
-
-    Raises:
-        KeyError: If a network is missing.
-    """
-    parts = []
-    for name in networks:
-        prefix = f'{name}.'
-        part = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        if not part:
-            found = sorted({key.split('.')[0] for key in state})
-            raise KeyError(f'the checkpoint has no network {name!r}; it has {found}')
-        parts.append(part)
-    return {key: _mean([part[key] for part in parts]) for key in parts[0]}
+def _plain_model(
+    cfg: Config, networks: Sequence[str], head: str | None
+) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """Return the config of the network, and prefixes unless networks are averaged."""
+    model = cfg.model.to_dict()
+    if model.get('data_preprocessor') is None and cfg.get('data_preprocessor'):
+        model['data_preprocessor'] = cfg.data_preprocessor.to_dict()
+    if 'segmentor' not in model:
+        if networks:
+            raise ValueError(
+                f'--network {" ".join(networks)}: {model.get("type")} has one network; '
+                'leave the option out'
+            )
+        return weak_model(model, head)
+    if head is not None:
+        raise ValueError(
+            f'--head {head} is an option of ASDT; {model["type"]} takes --network'
+        )
+    return semi_model(model, networks), None
 
 
-def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    first = tensors[0]
-    if not first.is_floating_point():
-        return first
-    return torch.stack([tensor.double() for tensor in tensors]).mean(0).to(first.dtype)
-
-
-def plain_config(cfg: Config) -> Config:
-    """Return the config of the model and the test of one network, for plain mmseg.
+def plain_config(cfg: Config, model: Mapping[str, Any]) -> Config:
+    """Return the config of a network and of its test, for plain mmseg.
 
     ``custom_imports`` keeps other packages, and includes this one only if a part of the
-    network, such as its backbone, comes from here.
+    network, such as its backbone, comes from here. Losses and metrics of this package
+    are replaced by mmseg's cross entropy and ``IoUMetric``.
 
     Args:
-        cfg: Config of a semi-supervised training.
-
-    Raises:
-        ValueError: If the model has no ``segmentor``.
+        cfg: Config of a training.
+        model: Config of the network.
     """
-    if 'segmentor' not in cfg.model:
-        raise ValueError(
-            'expected the config of a semi-supervised training, with model.segmentor; '
-            f'found model.type = {cfg.model.get("type")!r}'
-        )
     source = cfg.to_dict()
-    model = deepcopy(source['model']['segmentor'])
-    for key in ('decode_head', 'auxiliary_head'):
-        for head in _listed(model.get(key)):
-            if 'loss_decode' in head:
-                head['loss_decode'] = _plain_loss(head['loss_decode'])
-    outer = source['model'].get('data_preprocessor')
-    if outer is not None:
-        model['data_preprocessor'] = outer.get('data_preprocessor', outer)
+    model = deepcopy(dict(model))
+    for part in walk_dicts([model.get('decode_head'), model.get('auxiliary_head')]):
+        if 'loss_decode' in part:
+            part['loss_decode'] = _plain_loss(part['loss_decode'])
     plain: dict[str, Any] = {key: source[key] for key in KEPT if key in source}
+    for key in ('val_evaluator', 'test_evaluator'):
+        if key in source:
+            plain[key] = _plain_metrics(source[key])
     plain |= {'model': model, 'load_from': None, 'resume': False}
-    plain |= _imports(source.get('custom_imports') or {}, model)
     loader = source.get('test_dataloader')
     if loader is not None:
-        steps = [_plain_step(step) for step in loader['dataset']['pipeline']]
+        dataset = loader['dataset']
+        steps = [_plain_step(step) for step in _pipeline(dataset)]
         plain['test_pipeline'] = steps
-        dataset = _plain_dataset(loader['dataset'], source.get('default_scope'))
-        loader = {**loader, 'dataset': {**dataset, 'pipeline': steps}}
+        dataset = _plain_dataset(dataset, steps, source.get('default_scope'))
+        loader = {**loader, 'dataset': dataset}
         plain |= {'test_dataloader': loader, 'val_dataloader': loader}
         plain['val_cfg'] = {'type': 'ValLoop'}
+    plain |= _imports(source.get('custom_imports') or {}, plain)
     return Config(deepcopy(plain))
 
 
-def _imports(given: Mapping[str, Any], model: dict) -> dict[str, Any]:
-    """Return ``custom_imports`` if the network needs any."""
+def _imports(given: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``custom_imports`` if the network or the data set needs any."""
     names = [name for name in _listed(given.get('imports')) if name != PACKAGE]
-    kinds = {str(part.get('type')) for part in walk_dicts(model)}
-    if any(_is_ours(MODELS.module_dict.get(kind)) for kind in kinds):
+    parts = {MODELS: plain['model'], DATASETS: plain.get('test_dataloader')}
+    kinds = [
+        registry.module_dict.get(str(part.get('type')))
+        for registry, node in parts.items()
+        for part in walk_dicts(node)
+    ]
+    if any(_is_ours(kind) for kind in kinds):
         names.append(PACKAGE)
     return {'custom_imports': {**given, 'imports': names}} if names else {}
 
@@ -185,14 +186,35 @@ def _plain_step(step: dict) -> dict:
     return {**kept, 'type': MMSEG_STEPS[step['type']]}
 
 
-def _plain_dataset(dataset: dict, scope: str | None) -> dict:
+def _plain_metrics(metrics: Any) -> Any:
+    """Leave out the metrics of this package; mmseg's IoU if no other is left."""
+    listed = _listed(metrics)
+    kept = [item for item in listed if not _is_ours(METRICS.get(item['type']))]
+    if listed and not kept:
+        kept = [{'type': 'IoUMetric', 'iou_metrics': ['mIoU']}]
+    return kept if isinstance(metrics, list) else kept[0]
+
+
+def _pipeline(dataset: Mapping[str, Any]) -> list[dict]:
+    """Return the pipeline of a data set, of the first one inside wrappers."""
+    while 'pipeline' not in dataset:
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    return dataset['pipeline']
+
+
+def _plain_dataset(dataset: dict, steps: list[dict], scope: str | None) -> dict:
     """Convert a data set of this package to mmseg's ``BaseSegDataset``."""
-    if 'dataset' in dataset:  # a test needs no tags
+    if 'tags' in dataset:  # a test needs no tags
         dataset = dataset['dataset']
+    for key in ('dataset', 'datasets'):  # RepeatDataset, ConcatDataset
+        if key in dataset:
+            parts = [_plain_dataset(d, steps, scope) for d in _listed(dataset[key])]
+            return {**dataset, key: parts if key == 'datasets' else parts[0]}
     with DefaultScope.overwrite_default_scope(scope or 'mmseg'):
         kind = DATASETS.get(dataset['type'])
-        if not _is_ours(kind):
-            return dataset
+        listed = BaseSegDataset.load_data_list
+        if not _is_ours(kind) or kind.load_data_list is not listed:  # ImageFolder
+            return {**dataset, 'pipeline': steps}
         built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True})
     return {
         'type': 'BaseSegDataset',
@@ -204,4 +226,5 @@ def _plain_dataset(dataset: dict, scope: str | None) -> dict:
         'reduce_zero_label': built.reduce_zero_label,
         'test_mode': True,
         **{key: dataset[key] for key in KEPT_OF_DATASETS if key in dataset},
+        'pipeline': steps,
     }

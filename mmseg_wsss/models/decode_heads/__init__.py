@@ -2,6 +2,7 @@
 
 from .attention_affinity_head import AttentionAffinityHead
 from .cam_head import CAMHead
+from .fused_head import FusedHead, fuse_probabilities, log_probability
 from .inter_pixel_head import InterPixelHead
 from .large_fov_head import LargeFOVHead
 from .pixel_affinity_head import PixelAffinityHead
@@ -10,8 +11,11 @@ from .segformer_mlp_head import SegFormerMLPHead
 __all__ = [
     'AttentionAffinityHead',
     'CAMHead',
+    'FusedHead',
     'InterPixelHead',
     'LargeFOVHead',
     'PixelAffinityHead',
     'SegFormerMLPHead',
+    'fuse_probabilities',
+    'log_probability',
 ]

@@ -15,11 +15,8 @@ from mmengine.runner import load_checkpoint
 from mmseg.datasets import BaseSegDataset
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
-from mmseg_wsss.pipelines.export_segmentor import (
-    averaged_state,
-    export_segmentor,
-    plain_config,
-)
+from mmseg_wsss.pipelines.export_segmentor import export_segmentor, plain_config
+from mmseg_wsss.pipelines.plain_network import averaged_state, semi_model
 from mmseg_wsss.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,8 +45,12 @@ def trained(tiny_voc, tmp_path_factory) -> tuple[Config, Path]:
     return cfg, folder / 'iter_2.pth'
 
 
+def plain_of(cfg: Config) -> Config:
+    return plain_config(cfg, semi_model(cfg.model, ['student1']))
+
+
 @safe_checkpoints()
-def semi_model(cfg: Config, checkpoint: Path) -> torch.nn.Module:
+def trained_model(cfg: Config, checkpoint: Path) -> torch.nn.Module:
     model = MODELS.build(cfg.model)
     load_checkpoint(model, str(checkpoint), strict=True)
     return model.eval()
@@ -64,7 +65,7 @@ def test_exported_network_predicts_alike(trained, tmp_path, names):
     plain = MODELS.build(Config.fromfile(path).model).eval()
     assert type(plain).__name__ == 'EncoderDecoder'
     load_checkpoint(plain, str(out), strict=True)
-    model = semi_model(cfg, checkpoint)
+    model = trained_model(cfg, checkpoint)
     expected = model.networks[names[0]]
     if len(names) > 1:
         other = model.networks[names[1]]
@@ -106,7 +107,7 @@ def test_mmseg_alone_takes_what_the_tool_writes(trained, tiny_voc, tmp_path):
 
 def test_config_is_that_of_the_network_and_of_its_test(trained):
     cfg, _ = trained
-    plain = plain_config(cfg)
+    plain = plain_of(cfg)
     kinds = [step.type for step in plain.test_pipeline]
     assert kinds == ['LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs']
     assert plain.test_dataloader.dataset.pipeline == plain.test_pipeline
@@ -118,8 +119,10 @@ def test_config_is_that_of_the_network_and_of_its_test(trained):
         'type': 'MultiBranchDataPreprocessor',
         'data_preprocessor': {'type': 'SegDataPreProcessor', 'mean': [1, 2, 3]},
     }
-    cfg = Config({'model': {'segmentor': {}, 'data_preprocessor': outer}})
-    assert plain_config(cfg).model.data_preprocessor.mean == [1, 2, 3]
+    cfg = Config(
+        {'model': {'type': 'MKD', 'segmentor': {}, 'data_preprocessor': outer}}
+    )
+    assert plain_of(cfg).model.data_preprocessor.mean == [1, 2, 3]
 
 
 def test_average_by_hand():
@@ -141,8 +144,10 @@ def test_errors(trained, tmp_path):
         export_segmentor(cfg, checkpoint, ['student3'], tmp_path / 'net.pth')
     with pytest.raises(ValueError, match=r'such as NAME\.pth'):
         export_segmentor(cfg, checkpoint, ['student1'], tmp_path / 'net.py')
-    with pytest.raises(ValueError, match=r"model.segmentor; found .*'CAM'"):
-        plain_config(Config({'model': {'type': 'CAM'}}))
+    with pytest.raises(ValueError, match='MKD has several networks; name those'):
+        export_segmentor(cfg, checkpoint, [], tmp_path / 'net.pth')
+    with pytest.raises(ValueError, match='MKD takes --network'):
+        export_segmentor(cfg, checkpoint, [], tmp_path / 'net.pth', 'student')
     assert not list(tmp_path.iterdir())
 
 
@@ -158,7 +163,7 @@ def test_imports_that_the_network_needs_stay(trained, backbone, given, expected)
     cfg = deepcopy(trained[0])
     cfg.custom_imports = {'imports': given, 'allow_failed_imports': False}
     cfg.model.segmentor.backbone.type = backbone
-    found = plain_config(cfg).get('custom_imports')
+    found = plain_of(cfg).get('custom_imports')
     assert (found and found['imports']) == expected
 
 
@@ -170,7 +175,7 @@ def test_data_sets_of_this_package_are_written_out(name):
         ours = cfg.test_dataloader.dataset
         ours.indices = 3
         expected = DATASETS.build({**ours, 'pipeline': [], 'lazy_init': True})
-        plain = plain_config(cfg).test_dataloader.dataset
+        plain = plain_of(cfg).test_dataloader.dataset
         assert (plain.type, plain.indices) == ('BaseSegDataset', 3)
         types = [step.type for step in plain.pipeline]
         assert types[0] == 'LoadImageFromFile' and types[-1] == 'PackSegInputs'

@@ -11,6 +11,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value, setting
 
 from ...cam import MultiScaleCAM
+from ...decode_heads import fuse_probabilities, log_probability
 from ...losses import soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
 from ...utils import Phase, valid_maps
@@ -227,13 +228,11 @@ class ASDT(WeakSegmentor):
             )
         if self.fuse != 'teacher':
             logits.append(self.decode(feats, batch_img_metas))
-        probs = torch.stack([logit.float().softmax(1) for logit in logits])
-        return probs.mean(0) if self.fuse == 'mean' else probs.amax(0)
+        return fuse_probabilities(logits, self.fuse)
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Compute the logarithm of the fused probabilities, mmseg's logits."""
-        tiny = torch.finfo(torch.float32).tiny
-        return self.encode_prob(inputs, batch_img_metas).clamp(min=tiny).log()
+        return log_probability(self.encode_prob(inputs, batch_img_metas))
 
     def logits_to_prob(self, logits: Tensor) -> Tensor:
         """Convert the logarithm of fused probabilities back."""
