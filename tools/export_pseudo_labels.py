@@ -10,10 +10,9 @@ from contextlib import redirect_stderr, redirect_stdout
 with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
     import mmseg_wsss  # noqa: F401  (registers everything)
 
-from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 
-from mmseg_wsss.engine.launch import LAUNCHERS
+from mmseg_wsss.engine.launch import add_config_arguments, read_config
 from mmseg_wsss.pipelines.export import export_from_config
 from mmseg_wsss.utils.launch import (
     ToolParser,
@@ -51,28 +50,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace files of another export'
     )
-    parser.add_argument(
-        '--launcher',
-        choices=LAUNCHERS,
-        default='none',
-        help='launcher of the processes',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='overrides: KEY=VALUE',
-    )
+    add_config_arguments(parser)
     return parser.parse_args()
 
 
 @one_line_errors(KeyError, TypeError)
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     init_processes(args.launcher)
     count = export_from_config(
         cfg,

@@ -6,18 +6,25 @@ command resumes an interrupted prediction. With several GPUs or processes:
 """
 
 import argparse
+from contextlib import redirect_stderr, redirect_stdout
 
-from mmengine.config import Config, DictAction
+with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
+    import mmseg_wsss  # noqa: F401  (registers everything)
+
 from mmengine.dist import is_main_process
 
-import mmseg_wsss  # noqa: F401  (registers everything)
-from mmseg_wsss.engine.launch import LAUNCHERS
+from mmseg_wsss.engine.launch import add_config_arguments, read_config
 from mmseg_wsss.pipelines.predict import predict_folder
-from mmseg_wsss.utils.launch import init_processes, leave_processes, one_line_errors
+from mmseg_wsss.utils.launch import (
+    ToolParser,
+    init_processes,
+    leave_processes,
+    one_line_errors,
+)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ToolParser(description=__doc__)
     parser.add_argument('config', help='config of the training')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('images', help='folder of images, sub-folders included')
@@ -28,28 +35,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace predictions of another model'
     )
-    parser.add_argument(
-        '--launcher',
-        choices=LAUNCHERS,
-        default='none',
-        help='launcher of the processes',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='overrides: KEY=VALUE',
-    )
+    add_config_arguments(parser)
     return parser.parse_args()
 
 
 @one_line_errors(KeyError, TypeError)
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args)
     init_processes(args.launcher)
     count = predict_folder(
         cfg,

@@ -24,25 +24,14 @@ DDP_TYPES = ('MMDistributedDataParallel', 'DistributedDataParallel')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that mmseg's own train and test tools have in common."""
-    parser.add_argument(
-        '--work-dir',
-        help='folder of logs, checkpoints and results; '
-        'default: work_dir of the config, else work_dirs/NAME_OF_CONFIG',
-    )
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of :func:`read_config`."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         help='override settings of the config: KEY=VALUE, a list as KEY="[a,b]" or '
         'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without blanks',
-    )
-    parser.add_argument(
-        '--log-level',
-        choices=LOG_LEVELS,
-        help='default: log_level of the config; DEBUG adds the settings of the '
-        'optimizer for each parameter',
     )
     parser.add_argument(
         '--launcher',
@@ -54,11 +43,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Load the config of a command line and apply the options of `add_arguments`.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that mmseg's own train and test tools have in common."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        '--work-dir',
+        help='folder of logs, checkpoints and results; '
+        'default: work_dir of the config, else work_dirs/NAME_OF_CONFIG',
+    )
+    parser.add_argument(
+        '--log-level',
+        choices=LOG_LEVELS,
+        help='default: log_level of the config; DEBUG adds the settings of the '
+        'optimizer for each parameter',
+    )
 
-    The work folder is taken from the command line, else from the config, else it is
-    ``work_dirs/NAME_OF_CONFIG``.
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config of a command line and apply ``--cfg-options``.
+
+    Raises:
+        ValueError: If the config or one of its bases is not valid Python.
     """
     if args.launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -68,9 +73,19 @@ def load_config(args: argparse.Namespace) -> Config:
         raise ValueError(
             f'{args.config} or one of its bases, line {error.lineno}: {error.msg}'
         ) from error
-    cfg.launcher = args.launcher
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config of a command line and apply the options of `add_arguments`.
+
+    The work folder is taken from the command line, else from the config, else it is
+    ``work_dirs/NAME_OF_CONFIG``.
+    """
+    cfg = read_config(args)
+    cfg.launcher = args.launcher
     if args.log_level is not None:
         cfg.log_level = args.log_level
     if args.work_dir is not None:
