@@ -1,24 +1,13 @@
 from collections.abc import Iterator, Sized
 
-import numpy as np
-import torch
-from mmengine.dist import get_dist_info, sync_random_seed
-from torch.utils.data import Sampler
-
 from mmseg_wsss.registry import DATA_SAMPLERS
 
 from ..sample_key import SampleKey
-
-
-def permutation(size: int, *key: int) -> list[int]:
-    """Return a random order of ``range(size)`` that depends only on ``key``."""
-    generator = torch.Generator()
-    generator.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
-    return torch.randperm(size, generator=generator).tolist()
+from .stream_sampler import StreamSampler, permutation
 
 
 @DATA_SAMPLERS.register_module()
-class EndlessSampler(Sampler):
+class EndlessSampler(StreamSampler):
     """Infinite sampler with draws that are functions of (seed, number of the draw).
 
     Draw ``n`` of the whole training belongs to pass ``n // len(dataset)``; each pass
@@ -41,11 +30,8 @@ class EndlessSampler(Sampler):
     ) -> None:
         if len(dataset) == 0:
             raise ValueError('EndlessSampler needs a dataset with images, got none')
-        self.rank, self.world_size = get_dist_info()
+        super().__init__(shuffle, seed)
         self.size = len(dataset)
-        self.shuffle = shuffle
-        self.seed = sync_random_seed() if seed is None else seed
-        self.start = 0
 
     def __iter__(self) -> Iterator[SampleKey]:
         number = self.rank + self.start * self.world_size
@@ -58,23 +44,6 @@ class EndlessSampler(Sampler):
             yield SampleKey(order[position], self.seed, number)
             number += self.world_size
 
-    def skip(self, num_samples: int) -> None:
-        """Start after ``num_samples`` draws of this rank, in constant time.
-
-        Args:
-            num_samples: Number of draws that this rank has consumed since the start of
-                the training, as in MMEngine's ``InfiniteSampler.skip``.
-
-        Raises:
-            ValueError: If it is negative.
-        """
-        if num_samples < 0:
-            raise ValueError(f'num_samples must not be negative, got {num_samples}')
-        self.start = num_samples
-
     def __len__(self) -> int:
         """Return the number of images of a pass."""
         return self.size
-
-    def set_epoch(self, epoch: int) -> None:
-        """Do nothing: the stream has no epochs."""

@@ -3,17 +3,14 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from mmengine.dist import get_dist_info, sync_random_seed
-from torch.utils.data import Sampler
-
 from mmseg_wsss.registry import DATA_SAMPLERS
 
 from ..sample_key import SampleKey
-from .endless_sampler import permutation
+from .stream_sampler import StreamSampler, permutation
 
 
 @DATA_SAMPLERS.register_module()
-class MultiSourceSampler(Sampler):
+class MultiSourceSampler(StreamSampler):
     """Infinite sampler with a fixed number of images of each source per batch.
 
     Each source has its own passes, and each pass its own order. In a batch the images
@@ -69,10 +66,7 @@ class MultiSourceSampler(Sampler):
             raise ValueError(f'every source needs images, got the sizes {self.sizes}')
         self.batch_size = batch_size
         self.counts = self._split_batch(source_ratio)
-        self.rank, self.world_size = get_dist_info()
-        self.shuffle = shuffle
-        self.seed = sync_random_seed() if seed is None else seed
-        self.start = 0
+        super().__init__(shuffle, seed)
 
     def _split_batch(self, ratio: Sequence[float]) -> list[int]:
         """Return the number of images of each source in a batch of one rank."""
@@ -115,23 +109,6 @@ class MultiSourceSampler(Sampler):
             yield SampleKey(index, self.seed, number)
             taken += 1
 
-    def skip(self, num_samples: int) -> None:
-        """Start after ``num_samples`` draws of this rank, in constant time.
-
-        Args:
-            num_samples: Number of draws that this rank has consumed since the start of
-                the training, as in MMEngine's ``InfiniteSampler.skip``.
-
-        Raises:
-            ValueError: If it is negative.
-        """
-        if num_samples < 0:
-            raise ValueError(f'num_samples must not be negative, got {num_samples}')
-        self.start = num_samples
-
     def __len__(self) -> int:
         """Return the number of images of all sources."""
         return sum(self.sizes)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Do nothing: the stream has no epochs."""
