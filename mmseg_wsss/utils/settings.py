@@ -4,41 +4,41 @@ import math
 import operator
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
+from dataclasses import field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar('T')
+Rules = Mapping[str, tuple[str, Callable[[Any, Any], bool]]]
 
-# Wording of each rule, and its test of a value against the rule's argument.
-RULES: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    'choices': ('one of', lambda value, choices: value in choices),
-    'at_least': ('at least', operator.ge),
-    'above': ('above', operator.gt),
-    'at_most': ('at most', operator.le),
-    'below': ('below', operator.lt),
+# Wording of each rule, and its test of a value against the argument of the rule.
+ITEM_RULES: Rules = {
+    'choices': ('be one of {}', lambda value, choices: value in choices),
+    'at_least': ('be at least {}', operator.ge),
+    'above': ('be above {}', operator.gt),
+    'at_most': ('be at most {}', operator.le),
 }
-# Rules of a sequence as a whole.
-SEQUENCE_RULES = ('length', 'min_length', 'ascending')
+SEQUENCE_RULES: Rules = {
+    'length': ('have {} items', lambda value, length: len(value) == length),
+    'min_length': ('have at least {} items', lambda value, least: len(value) >= least),
+    'ascending': ('ascend', lambda value, _: list(value) == sorted(value)),
+}
 
 
-def setting(default: Any = MISSING, **rules: Any) -> Any:
+def setting(default: Any, **rules: Any) -> Any:
     """Declare a field of a settings dataclass and the values that it allows.
 
     Args:
-        default: Default value; a mutable one is copied. A field without a default is
-            required.
-        **rules: ``at_least``, ``above``, ``at_most`` and ``below`` limit a number,
-            ``choices`` lists the allowed values; a sequence is checked item by item.
-            ``length`` and ``min_length`` limit the length of a sequence, and
-            ``ascending=True`` requires one that does not descend.
+        default: Default value.
+        **rules: ``at_least``, ``above`` and ``at_most`` limit a number, ``choices``
+            lists the allowed values; a sequence is checked item by item. ``length`` and
+            ``min_length`` limit the length of a sequence, and ``ascending=True``
+            requires one that does not descend.
 
     Raises:
         TypeError: If a rule is unknown.
     """
     _check_names(rules)
-    if isinstance(default, list | dict):
-        return field(default_factory=default.copy, metadata=rules)
     return field(default=default, metadata=rules)
 
 
@@ -52,15 +52,14 @@ def read_settings(
     dataclasses, given as a dict that is merged over the field's default.
 
     Args:
-        cls: Dataclass with fields made by :func:`setting`. A ``__post_init__`` may
-            check fields against each other and raise ValueError.
+        cls: Dataclass with a default for every field, see :func:`setting`. A
+            ``__post_init__`` may check fields against each other and raise ValueError.
         given: The dict of the config; None for the defaults.
         path: Key of the dict in the config, for messages: ``'semi_train_cfg'``.
-        default: Settings that ``given`` is merged over, in place of the defaults of
-            the fields.
+        default: Settings that ``given`` is merged over; by default ``cls()``.
 
     Raises:
-        KeyError: If a key is unknown, at any depth, or a required one is missing.
+        KeyError: If a key is unknown, at any depth.
         TypeError: If a value has another type than its field.
         ValueError: If a value is outside the limits or choices of its field, or is not
             finite.
@@ -78,25 +77,21 @@ def read_settings(
     """
     if not isinstance(given, Mapping | None):
         raise TypeError(f'{path} must be a dict, got {given!r}')
-    given = dict(given or {})
-    known: dict[str, Field] = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
-    for key in given:
-        if key not in known:
-            close = get_close_matches(str(key), known, 1)
+    rules = {item.name: item.metadata for item in fields(cls)}  # type: ignore[arg-type]
+    for key in given or {}:
+        if key not in rules:
+            close = get_close_matches(str(key), rules, 1)
             hint = f'; did you mean {close[0]!r}?' if close else ''
-            raise KeyError(f'{path} has no key {key!r}{hint} (known: {sorted(known)})')
+            raise KeyError(f'{path} has no key {key!r}{hint} (known: {sorted(rules)})')
     hints = get_type_hints(cls)
+    base: Any = cls() if default is None else default
     values = {}
-    for name, item in known.items():
-        if name in given:
-            where = f'{path}.{name}'
-            base = item.default if default is None else getattr(default, name)
-            values[name] = _convert(hints[name], given[name], where, base)
-            _check_rules(item.metadata, values[name], where)
-        elif default is None and item.default is item.default_factory is MISSING:
-            raise KeyError(f'{path} needs the key {name!r}')
+    for key, value in (given or {}).items():
+        where = f'{path}.{key}'
+        values[key] = _convert(hints[key], value, where, getattr(base, key))
+        _check_rules(rules[key], values[key], where)
     try:
-        return cls(**values) if default is None else replace(default, **values)  # type: ignore[type-var]
+        return replace(base, **values)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
 
@@ -123,7 +118,7 @@ def check_value(name: str, value: Any, **rules: Any) -> None:
 
 
 def _check_names(rules: Mapping[str, Any]) -> None:
-    unknown = set(rules) - set(RULES) - set(SEQUENCE_RULES)
+    unknown = set(rules) - set(ITEM_RULES) - set(SEQUENCE_RULES)
     if unknown:
         raise TypeError(f'there is no rule {sorted(unknown)}')
 
@@ -131,35 +126,28 @@ def _check_names(rules: Mapping[str, Any]) -> None:
 def _check_rules(rules: Mapping[str, Any], value: Any, where: str) -> None:
     if value is None:
         return
-    if not isinstance(value, list | tuple):
-        if set(rules) & set(SEQUENCE_RULES):
-            raise TypeError(f'{where} must be a sequence, got {value!r}')
-        for name, limit in rules.items():
-            if name in RULES and not RULES[name][1](value, limit):
-                shown = ', '.join(map(repr, limit)) if name == 'choices' else limit
-                raise ValueError(
-                    f'{where} must be {RULES[name][0]} {shown}, got {value!r}'
-                )
-        return
-    of_items = {name: limit for name, limit in rules.items() if name in RULES}
-    for i, item in enumerate(value):
-        _check_rules(of_items, item, f'{where}[{i}]')
-    if len(value) != rules.get('length', len(value)):
-        raise ValueError(f'{where} must have {rules["length"]} items, got {value!r}')
-    if len(value) < rules.get('min_length', 0):
-        raise ValueError(
-            f'{where} must have at least {rules["min_length"]} items, got {value!r}'
-        )
-    if rules.get('ascending') and list(value) != sorted(value):
-        raise ValueError(f'{where} must ascend, got {value!r}')
+    sequence = isinstance(value, list | tuple)
+    if not sequence and not rules.keys().isdisjoint(SEQUENCE_RULES):
+        raise TypeError(f'{where} must be a sequence, got {value!r}')
+    if sequence:
+        of_items = {name: limit for name, limit in rules.items() if name in ITEM_RULES}
+        for i, item in enumerate(value):
+            _check_rules(of_items, item, f'{where}[{i}]')
+    for name, (wording, holds) in (SEQUENCE_RULES if sequence else ITEM_RULES).items():
+        if name in rules and not holds(value, rules[name]):
+            limit = rules[name]
+            shown = ', '.join(map(repr, limit)) if name == 'choices' else limit
+            raise ValueError(f'{where} must {wording.format(shown)}, got {value!r}')
 
 
 def _convert(hint: Any, value: Any, where: str, default: Any = None) -> Any:
     """Return the value in the type of its field; raise TypeError if it does not fit."""
+    if isinstance(hint, types.UnionType):  # X | None
+        if value is None:
+            return None
+        (hint,) = set(get_args(hint)) - {type(None)}
     if hint is Any:
         return value
-    if get_origin(hint) in (Union, types.UnionType):
-        return _convert_union(hint, value, where, default)
     if isinstance(hint, type) and is_dataclass(hint):
         if isinstance(value, hint):
             return value
@@ -177,19 +165,6 @@ def _convert(hint: Any, value: Any, where: str, default: Any = None) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f'{where} must be finite, got {value!r}')
     return value
-
-
-def _convert_union(hint: Any, value: Any, where: str, default: Any) -> Any:
-    options = [option for option in get_args(hint) if option is not type(None)]
-    if value is None and len(options) < len(get_args(hint)):
-        return None
-    errors: list[Exception] = []
-    for option in options:
-        try:
-            return _convert(option, value, where, default)
-        except (TypeError, KeyError) as error:
-            errors.append(error)
-    raise errors[-1]
 
 
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple:

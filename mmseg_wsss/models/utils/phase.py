@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from inspect import getmembers
 from typing import Any
 
 from torch import nn
@@ -68,7 +69,5 @@ iters=...) to custom_hooks
 
 def phases_of(model: nn.Module) -> dict[str, Phase]:
     """Return the phases that a segmentor needs, by their names."""
-    names = {name for cls in type(model).__mro__ for name in vars(cls)}
-    found = {name: getattr(type(model), name) for name in sorted(names)}
-    phases = {name: item for name, item in found.items() if isinstance(item, Phase)}
-    return {name: phase for name, phase in phases.items() if phase.when(model)}
+    found = getmembers(type(model), lambda item: isinstance(item, Phase))
+    return {name: phase for name, phase in found if phase.when(model)}
