@@ -12,14 +12,14 @@ from ...cam import Feats, PairedCAM, reusable_feats
 from ...utils import Phase, eval_mode, rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
-from .inference_context import InferenceContext
 from .local_label import (
-    Affinity,
     BackgroundPairLabeler,
     affinity_grid,
+    affinity_of,
     build_affinity_head,
+    local_sources,
 )
-from .pseudo_label_export import PseudoLabel, Sources
+from .pseudo_label_export import Sources
 from .samples import check_background, denormalize, label_ratios, stack_tags
 
 
@@ -121,7 +121,7 @@ class AFA(WeakSegmentor):
         small = resize_labels(label, affinity_grid(self.affinity_head, feats))
         losses['loss_affinity'] = self.loss_affinity(affinity, small)
         if use_affinity:
-            walk = self.affinity(known[self.walk_scale])
+            walk = affinity_of(self.affinity_head, known[self.walk_scale])
             label = self.labeler(cam, tags, img, valid, walk)
 
         losses['loss_ce'] = self.loss_seg(logits, label)
@@ -138,32 +138,6 @@ class AFA(WeakSegmentor):
         with eval_mode(self):
             return self.extract_feat(rescale(inputs, scale))
 
-    @torch.no_grad()
-    def affinity(self, feats: Feats) -> Affinity:
-        """Compute the affinity of features, without gradient."""
-        return Affinity(
-            self.affinity_head(feats), affinity_grid(self.affinity_head, feats)
-        )
-
     def pseudo_sources(self) -> Sources:
         """Return ``cam``, ``prediction``, ``merged``, ``cam_refined``, ``affinity``."""
-        return super().pseudo_sources() | {
-            'merged': self.label_from_merged_cam,
-            'cam_refined': self.label_from_refined_cam,
-            'affinity': self.label_from_affinity,
-        }
-
-    def label_from_merged_cam(self, context: InferenceContext) -> PseudoLabel:
-        """Compute the sparse label ``Y``, as in training, and the maps of the CAM."""
-        label = self.labeler(context.cam, context.tags, context.img)
-        return label, self.label_from_cam(context)[1]
-
-    def label_from_refined_cam(self, context: InferenceContext) -> PseudoLabel:
-        """Refine the CAM with the background score ``test_cfg.bg_thr``."""
-        bg_thr = self.test_settings.bg_thr
-        return self.labeler.refined_cam(context, bg_thr, self.num_classes)
-
-    def label_from_affinity(self, context: InferenceContext) -> PseudoLabel:
-        """Spread the CAM by a random walk along the affinity, without refinement."""
-        affinity = self.affinity(context.feats)
-        return self.labeler.walked_cam(context, affinity, self.num_classes)
+        return super().pseudo_sources() | local_sources()

@@ -15,14 +15,8 @@ from ...utils import Phase, pair_affinity, resize_labels, valid_maps
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
-from .samples import (
-    check_background,
-    denormalize,
-    label_ratios,
-    stack_tags,
-    zero_loss,
-)
-from .sure_regions import SureRegions, label_of_files, own_cam, seed_of
+from .samples import check_background, label_ratios, stack_tags, zero_loss
+from .sure_regions import SureRegions, seed_of
 
 
 @MODELS.register_module()
@@ -85,19 +79,14 @@ class AffinityNet(WeakClassifier):
             data_samples: N data samples with ``gt_tags``, and perhaps
                 ``pseudo_label``.
         """
-        tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
-        losses = self.classification_losses(feats, tags)
+        losses = self.classification_losses(feats, stack_tags(data_samples))
         if self.warmup:
             return losses | {'loss_idle': zero_loss(self.parameters())}
 
         valid = valid_maps(data_samples, inputs)
-        label = label_of_files(data_samples)
-        if label is None:
-            cam = own_cam(self, self.train_cam, inputs, feats)
-            img = denormalize(inputs, self.data_preprocessor)
-            label = self.regions.label(cam, tags, img, valid)
-        label = label.masked_fill(~valid, 255)
+        regions = self.regions
+        label = regions.training_label(self, inputs, data_samples, feats, valid)
         affinity = self.affinity(feats)
         small = resize_labels(label, affinity.shape[2:])
         losses['loss_affinity'] = self.loss_affinity(affinity, small, self.walk.radius)

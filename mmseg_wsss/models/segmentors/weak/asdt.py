@@ -19,7 +19,7 @@ from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
-from .reliable_label import ReliableLabeler
+from .reliable_label import ReliableLabeler, reliable_sources
 from .samples import denormalize, label_ratios, stack_tags
 from .settings import SegmentorTestCfg
 
@@ -240,21 +240,8 @@ class ASDT(WeakSegmentor):
 
     def pseudo_sources(self) -> Sources:
         """Return the sources of both teachers and of the fused prediction."""
-        return super().pseudo_sources() | {
-            'cam_crf': self.label_from_cam_crf,
-            'teacher_a': self.label_from_teacher_a,
-            'teacher_b': self.label_from_teacher_b,
-            'fused': self.label_from_fusion,
-        }
-
-    def label_from_cam_crf(self, context: InferenceContext) -> PseudoLabel:
-        """Take the strongest class of the CRF-refined CAM with the weak background."""
-        _, weak_bg = self.labeler(context.cam, context.tags, context.img)
-        return hard_label(weak_bg, context.tags), weak_bg
-
-    def label_from_teacher_a(self, context: InferenceContext) -> PseudoLabel:
-        """Compute the sparse label, as in training."""
-        return self.labeler(context.cam, context.tags, context.img)
+        own = {'teacher_b': self.label_from_teacher_b, 'fused': self.label_from_fusion}
+        return super().pseudo_sources() | reliable_sources() | own
 
     def label_from_teacher_b(self, context: InferenceContext) -> PseudoLabel:
         """Refine the output of teacher B by the CRF."""

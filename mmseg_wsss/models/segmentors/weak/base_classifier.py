@@ -17,8 +17,7 @@ from .inference_context import InferenceContext
 from .pseudo_label_export import (
     PseudoLabel,
     Sources,
-    attach_pseudo_labels,
-    attach_tags,
+    attach_outputs,
     check_sources,
     export_pseudo_labels,
     label_from_cam,
@@ -192,12 +191,7 @@ class WeakClassifier(BaseSegmentor):
         ]
         logits = self.inference(inputs, metas)
         results = self.postprocess_result(logits, data_samples)
-        names = self.test_settings.pseudo_sources
-        if all('gt_tags' in sample for sample in results):
-            labels = self.pseudo_labels(inputs, results, names)
-            attach_pseudo_labels(results, labels, self.has_background)
-        if self.test_settings.predict_tags:
-            attach_tags(results, self(inputs).float().sigmoid())
+        attach_outputs(self, inputs, results)
         return results
 
     def pseudo_sources(self) -> Sources:

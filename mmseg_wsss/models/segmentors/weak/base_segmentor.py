@@ -22,8 +22,7 @@ from .inference_context import InferenceContext
 from .pseudo_label_export import (
     PseudoLabel,
     Sources,
-    attach_pseudo_labels,
-    attach_tags,
+    attach_outputs,
     check_sources,
     export_pseudo_labels,
     label_from_cam,
@@ -197,15 +196,8 @@ class WeakSegmentor(EncoderDecoder):
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict as mmseg, and attach what ``test_cfg`` asks for."""
         results = super().predict(inputs, data_samples)
-        if data_samples is None:
-            return results
-        names = self.test_settings.pseudo_sources
-        if all('gt_tags' in sample for sample in results):
-            labels = self.pseudo_labels(inputs, results, names)
-            attach_pseudo_labels(results, labels, self.has_background)
-        if self.test_settings.predict_tags:
-            logits = self.cam_head(self.extract_feat(inputs))
-            attach_tags(results, logits.float().sigmoid())
+        if data_samples is not None:
+            attach_outputs(self, inputs, results)
         return results
 
     def pseudo_sources(self) -> Sources:

@@ -21,7 +21,7 @@ from ...pseudo_labels import (
 )
 from ...utils import scaled_size
 from .inference_context import InferenceContext
-from .pseudo_label_export import PseudoLabel
+from .pseudo_label_export import PseudoLabel, Sources
 
 
 class Affinity(NamedTuple):
@@ -64,6 +64,12 @@ def build_affinity_head(cfg: Mapping[str, Any], network: CAMNetwork) -> Any:
 def affinity_grid(head: Any, feats: Feats) -> tuple[int, ...]:
     """Return the height and width of the grid of an affinity head."""
     return tuple(feats[head.in_index].shape[2:])
+
+
+@torch.no_grad()
+def affinity_of(head: Any, feats: Feats) -> Affinity:
+    """Compute the affinity of features by an affinity head, without gradient."""
+    return Affinity(head(feats), affinity_grid(head, feats))
 
 
 class BackgroundPairLabeler:
@@ -190,21 +196,45 @@ class BackgroundPairLabeler:
         prob, labels = tagged_probs(small, tags, backgrounds)
         return random_walk(prob, affinity.values, self.radius), labels
 
-    def refined_cam(
-        self, context: InferenceContext, bg_thr: float, num_classes: int
-    ) -> PseudoLabel:
-        """Compute the label and the maps of the CAM refined under one background."""
-        maps, labels = self.refine(context.cam, context.tags, context.img, [bg_thr])
-        return _label_of(maps, labels, num_classes)
 
-    def walked_cam(
-        self, context: InferenceContext, affinity: Affinity, num_classes: int
-    ) -> PseudoLabel:
-        """Compute the label and the maps of the CAM after a random walk alone."""
-        maps, labels = self.walk(context.cam, context.tags, [self.low_thr], affinity)
-        return _label_of(context.resize(maps[:, 0])[:, None], labels, num_classes)
+def local_sources() -> Sources:
+    """Return the pseudo-labels of AFA and TSCD, of their ``labeler``.
+
+    They read the attributes ``labeler`` and ``affinity_head`` of the segmentor.
+    """
+    return {
+        'merged': label_from_merged_cam,
+        'cam_refined': label_from_refined_cam,
+        'affinity': label_from_affinity,
+    }
 
 
-def _label_of(maps: Tensor, labels: Tensor, num_classes: int) -> PseudoLabel:
+def label_from_merged_cam(context: InferenceContext) -> PseudoLabel:
+    """Compute the sparse label ``Y``, as in training, and the maps of the CAM."""
+    model: Any = context.model
+    label = model.labeler(context.cam, context.tags, context.img)
+    return label, model.label_from_cam(context)[1]
+
+
+def label_from_refined_cam(context: InferenceContext) -> PseudoLabel:
+    """Refine the CAM with the background score ``test_cfg.bg_thr``."""
+    model: Any = context.model
+    bg_thr = model.test_settings.bg_thr
+    refine = model.labeler.refine
+    maps, labels = refine(context.cam, context.tags, context.img, [bg_thr])
+    return _strongest(maps, labels, model.num_classes)
+
+
+def label_from_affinity(context: InferenceContext) -> PseudoLabel:
+    """Spread the CAM by a random walk along the affinity, without refinement."""
+    model: Any = context.model
+    affinity = affinity_of(model.affinity_head, context.feats)
+    bg_thr = model.labeler.low_thr
+    maps, labels = model.labeler.walk(context.cam, context.tags, [bg_thr], affinity)
+    maps = context.resize(maps[:, 0])[:, None]
+    return _strongest(maps, labels, model.num_classes)
+
+
+def _strongest(maps: Tensor, labels: Tensor, num_classes: int) -> PseudoLabel:
     label = strongest_labels(maps, labels)[:, 0]
     return label, all_channels(maps[:, 0], labels, num_classes)

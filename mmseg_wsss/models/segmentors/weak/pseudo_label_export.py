@@ -1,6 +1,7 @@
 """Pseudo-labels of test images, by the names of their sources."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from mmengine.structures import LabelData, PixelData
@@ -56,6 +57,24 @@ def export_pseudo_labels(
     return results
 
 
+def attach_outputs(model: Any, inputs: Tensor, data_samples: list) -> None:
+    """Attach the outputs that ``test_cfg`` of a segmentor selects.
+
+    Args:
+        model: Segmentor.
+        inputs: Normalized images (N, 3, H, W).
+        data_samples: N data samples; pseudo-labels need ``gt_tags`` in all of them.
+    """
+    settings = model.test_settings
+    if all('gt_tags' in sample for sample in data_samples):
+        labels = model.pseudo_labels(inputs, data_samples, settings.pseudo_sources)
+        attach_pseudo_labels(data_samples, labels, model.has_background)
+    if settings.predict_tags:
+        logits = model.cam_head(model.extract_feat(inputs))
+        for sample, score in zip(data_samples, logits.float().sigmoid()):
+            sample.pred_tags = LabelData(score=score)
+
+
 def attach_pseudo_labels(
     data_samples: list, labels: list[dict[str, PseudoLabel]], background: bool
 ) -> None:
@@ -74,12 +93,6 @@ def attach_pseudo_labels(
             if name == 'cam':
                 cam = prob[1:] if background else prob
                 sample.set_data({'cam': PixelData(data=cam)})
-
-
-def attach_tags(data_samples: list, scores: Tensor) -> None:
-    """Attach tag scores (N, K) in [0, 1] to N data samples as ``pred_tags``."""
-    for sample, score in zip(data_samples, scores):
-        sample.pred_tags = LabelData(score=score)
 
 
 def label_from_cam(

@@ -10,11 +10,14 @@ from mmseg_wsss.utils.settings import check_value, read_settings, setting
 
 from ...pseudo_labels import (
     background_score,
+    hard_label,
     merge_cams,
     normalize_cam,
     present_classes,
     reliable_labels,
 )
+from .inference_context import InferenceContext
+from .pseudo_label_export import PseudoLabel, Sources
 
 
 @dataclass(frozen=True)
@@ -112,3 +115,20 @@ class ReliableLabeler:
             **asdict(self.thresholds),
         )
         return label, low
+
+
+def reliable_sources() -> Sources:
+    """Return the pseudo-labels of RRM and ASDT, of their ``labeler``."""
+    return {'cam_crf': label_from_cam_crf, 'teacher_a': label_from_teacher_a}
+
+
+def label_from_cam_crf(context: InferenceContext) -> PseudoLabel:
+    """Take the strongest class of the CRF-refined CAM with the weak background."""
+    _, weak_bg = label_from_teacher_a(context)
+    return hard_label(weak_bg, context.tags), weak_bg
+
+
+def label_from_teacher_a(context: InferenceContext) -> PseudoLabel:
+    """Compute the sparse label, as in training."""
+    model: Any = context.model
+    return model.labeler(context.cam, context.tags, context.img)

@@ -9,13 +9,11 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import MultiScaleCAM
-from ...pseudo_labels import hard_label
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
-from .inference_context import InferenceContext
-from .pseudo_label_export import PseudoLabel, Sources
-from .reliable_label import ReliableLabeler
+from .pseudo_label_export import Sources
+from .reliable_label import ReliableLabeler, reliable_sources
 from .samples import denormalize, label_ratios, stack_tags
 
 
@@ -91,16 +89,4 @@ class RRM(WeakSegmentor):
 
     def pseudo_sources(self) -> Sources:
         """Return ``cam``, ``prediction``, ``cam_crf`` and ``teacher_a``."""
-        return super().pseudo_sources() | {
-            'cam_crf': self.label_from_cam_crf,
-            'teacher_a': self.label_from_teacher_a,
-        }
-
-    def label_from_cam_crf(self, context: InferenceContext) -> PseudoLabel:
-        """Take the strongest class of the CRF-refined CAM with the weak background."""
-        _, low = self.labeler(context.cam, context.tags, context.img)
-        return hard_label(low, context.tags), low
-
-    def label_from_teacher_a(self, context: InferenceContext) -> PseudoLabel:
-        """Compute the sparse label, as in training."""
-        return self.labeler(context.cam, context.tags, context.img)
+        return super().pseudo_sources() | reliable_sources()

@@ -9,9 +9,10 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
-from ...cam import CAMExtractor, CAMNetwork, Feats
+from ...cam import Feats
 from ...pseudo_labels import affinity_labels, normalize_cam
 from .inference_context import InferenceContext
+from .samples import denormalize, stack_tags
 
 
 class SureRegions:
@@ -33,6 +34,35 @@ class SureRegions:
         self.last_crf = MODELS.build({**cfg, 'num_iters': crf_iters})
         self.alphas = tuple(alphas)
 
+    def training_label(
+        self,
+        model: Any,
+        inputs: Tensor,
+        data_samples: Sequence[Any],
+        feats: Feats,
+        valid: Tensor,
+    ) -> Tensor:
+        """Return ``pseudo_label`` of the data samples, or label the model's CAM.
+
+        Args:
+            model: AffinityNet or IRNet.
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples with ``gt_tags``; with ``pseudo_label`` if
+                ``LoadPseudoLabel`` loads one.
+            feats: Features of ``inputs``.
+            valid: Pixels (N, H, W) bool of the image, not padding.
+
+        Returns:
+            Label (N, H, W) int64, 255 for unlabeled pixels and padding.
+        """
+        if 'pseudo_label' in data_samples[0]:
+            label = torch.cat([sample.pseudo_label.data for sample in data_samples])
+            return label.masked_fill(~valid, 255)
+        detached = [feat.detach() for feat in feats]
+        cam = model.train_cam(model, inputs, size=inputs.shape[2:], feats=detached)
+        img = denormalize(inputs, model.data_preprocessor)
+        return self.label(cam, stack_tags(data_samples), img, valid)
+
     @torch.no_grad()
     @torch.compiler.disable
     def label(self, cam: Tensor, tags: Tensor, img: Tensor, valid: Tensor) -> Tensor:
@@ -53,21 +83,6 @@ class SureRegions:
             normalize_cam(cam, tags), tags, img, self.crf, self.alphas
         )
         return label.masked_fill(~valid, 255)
-
-
-def own_cam(
-    network: CAMNetwork, extract: CAMExtractor, inputs: Tensor, feats: Feats
-) -> Tensor:
-    """Extract the CAM of a training step at the size of ``inputs``."""
-    detached = [feat.detach() for feat in feats]
-    return extract(network, inputs, size=inputs.shape[2:], feats=detached)
-
-
-def label_of_files(data_samples: Sequence[Any]) -> Tensor | None:
-    """Stack ``pseudo_label`` (N, H, W) of data samples; None if there is none."""
-    if 'pseudo_label' not in data_samples[0]:
-        return None
-    return torch.cat([sample.pseudo_label.data for sample in data_samples])
 
 
 def seed_of(context: InferenceContext) -> Tensor:

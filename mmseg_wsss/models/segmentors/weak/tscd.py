@@ -14,14 +14,13 @@ from ...losses import equivariant_loss
 from ...utils import resize_labels, scaled_size, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
-from .inference_context import InferenceContext
 from .local_label import (
-    Affinity,
     BackgroundPairLabeler,
     affinity_grid,
     build_affinity_head,
+    local_sources,
 )
-from .pseudo_label_export import PseudoLabel, Sources
+from .pseudo_label_export import Sources
 from .samples import check_background, denormalize, label_ratios, stack_tags
 
 LOSS_SCD = {'type': 'SelfCorrespondenceLoss', 'loss_weight': 0.1}
@@ -190,27 +189,7 @@ class TSCD(WeakSegmentor):
 
     def pseudo_sources(self) -> Sources:
         """Return ``cam``, ``prediction``, ``merged``, ``cam_refined``, ``affinity``."""
-        return super().pseudo_sources() | {
-            'merged': self.label_from_merged_cam,
-            'cam_refined': self.label_from_refined_cam,
-            'affinity': self.label_from_affinity,
-        }
-
-    def label_from_merged_cam(self, context: InferenceContext) -> PseudoLabel:
-        """Compute the sparse label ``Y``, as in training, and the maps of the CAM."""
-        label = self.labeler(context.cam, context.tags, context.img)
-        return label, self.label_from_cam(context)[1]
-
-    def label_from_refined_cam(self, context: InferenceContext) -> PseudoLabel:
-        """Refine the CAM with the background score ``test_cfg.bg_thr``."""
-        bg_thr = self.test_settings.bg_thr
-        return self.labeler.refined_cam(context, bg_thr, self.num_classes)
-
-    def label_from_affinity(self, context: InferenceContext) -> PseudoLabel:
-        """Spread the CAM by a random walk along the affinity, without refinement."""
-        values = self.affinity_head(context.feats)
-        affinity = Affinity(values, affinity_grid(self.affinity_head, context.feats))
-        return self.labeler.walked_cam(context, affinity, self.num_classes)
+        return super().pseudo_sources() | local_sources()
 
 
 def _extent(inside: Tensor) -> tuple[Tensor, Tensor]:
