@@ -10,8 +10,8 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import Feats
-from ...pseudo_labels import background_score, merge_cams, present_classes
-from ...utils import Phase, pair_affinity, resize_labels, valid_maps
+from ...pseudo_labels import background_score, present_classes
+from ...utils import Phase, pair_affinity, resize, resize_labels, valid_maps
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
@@ -104,7 +104,7 @@ class AffinityNet(WeakClassifier):
     def label_from_walk(self, context: InferenceContext) -> PseudoLabel:
         """Spread the seed by the random walk, and refine the result by the CRF."""
         affinity = self.affinity(context.feats)
-        small = merge_cams([seed_of(context)], affinity.shape[2:])
+        small = resize(seed_of(context), affinity.shape[2:])
         scores = torch.cat([background_score(small, self.walk_alpha), small], 1)
         present = present_classes(context.tags)[0]
         walked = torch.zeros_like(scores)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
@@ -17,7 +16,7 @@ from mmseg_wsss.utils.settings import read_settings
 
 from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
 from ...pseudo_labels import normalize_cam
-from ...utils import Phase, require_ops
+from ...utils import Phase, require_ops, resize
 from .inference_context import InferenceContext
 from .pseudo_label_export import (
     PseudoLabel,
@@ -119,12 +118,7 @@ class WeakSegmentor(EncoderDecoder):
 
     def upsample(self, logits: Tensor, inputs: Tensor) -> Tensor:
         """Resize logits to the size of ``inputs`` in float32 (bilinear)."""
-        return F.interpolate(
-            logits.float(),
-            size=inputs.shape[2:],
-            mode='bilinear',
-            align_corners=self.align_corners,
-        )
+        return resize(logits.float(), inputs.shape[2:], self.align_corners)
 
     @torch.no_grad()
     def normalized_train_cam(

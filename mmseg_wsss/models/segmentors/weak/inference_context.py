@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...pseudo_labels import normalize_cam
+from ...utils import resize
 from .samples import denormalize, stack_tags
 
 
@@ -55,11 +55,7 @@ class InferenceContext:
 
     def resize(self, maps: Tensor) -> Tensor:
         """Resize maps (1, C, ...) to the original size (1, C, H, W)."""
-        if tuple(maps.shape[2:]) == self.size:
-            return maps.float()
-        return F.interpolate(
-            maps.float(), size=self.size, mode='bilinear', align_corners=False
-        )
+        return resize(maps, self.size)
 
     @cached_property
     def img(self) -> Tensor:

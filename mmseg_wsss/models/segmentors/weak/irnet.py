@@ -9,8 +9,8 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
-from ...pseudo_labels import cam_to_label, merge_cams, present_classes
-from ...utils import Phase, boundary_affinity, resize_labels, valid_maps
+from ...pseudo_labels import cam_to_label, present_classes
+from ...utils import Phase, boundary_affinity, resize, resize_labels, valid_maps
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
@@ -108,7 +108,7 @@ class IRNet(WeakClassifier):
     def label_from_walk(self, context: InferenceContext) -> PseudoLabel:
         """Spread the seed by the random walk, and cut the result at ``bg_thr``."""
         boundary, _ = self.affinity_head(context.feats)
-        seed = merge_cams([seed_of(context)], boundary.shape[1:])
+        seed = resize(seed_of(context), boundary.shape[1:])
         seed = seed * (1 - boundary.float())[:, None]
         present = context.tags[0] > 0
         walked = torch.zeros_like(seed)

@@ -13,13 +13,12 @@ from ...cam import CAMNetwork, Feats
 from ...pseudo_labels import (
     all_channels,
     merge_backgrounds,
-    merge_cams,
     random_walk,
     refine_probs,
     strongest_labels,
     tagged_probs,
 )
-from ...utils import scaled_size
+from ...utils import resize, scaled_size
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
 
@@ -154,11 +153,11 @@ class BackgroundPairLabeler:
             :func:`.tagged_probs`.
         """
         if affinity is None:
-            small = merge_cams([cam], scaled_size(img.shape[2:], self.refine_scale))
+            small = resize(cam, scaled_size(img.shape[2:], self.refine_scale))
             prob, labels = tagged_probs(small, tags, backgrounds)
         else:
             prob, labels = self.walk(cam, tags, backgrounds, affinity)
-            flat = merge_cams([prob.flatten(1, 2)], img.shape[2:])
+            flat = resize(prob.flatten(1, 2), img.shape[2:])
             prob = flat.unflatten(1, prob.shape[1:3])
             if valid is not None and not bool(valid.all()):
                 return self._refine_inside(prob, img, valid), labels
@@ -192,7 +191,7 @@ class BackgroundPairLabeler:
         Returns:
             Maps (N, T, M, h, w), and the label of each channel (N, M).
         """
-        small = merge_cams([cam], affinity.size)
+        small = resize(cam, affinity.size)
         prob, labels = tagged_probs(small, tags, backgrounds)
         return random_walk(prob, affinity.values, self.radius), labels
 

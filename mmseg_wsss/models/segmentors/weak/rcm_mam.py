@@ -6,7 +6,6 @@ from functools import reduce
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank
 from torch import Tensor, nn
 
@@ -17,12 +16,11 @@ from ...cam import Feats, forward_in_parts
 from ...pseudo_labels import (
     background_score,
     leave_one_out,
-    merge_cams,
     normalize_cam,
     region_labels,
     regional_prototypes,
 )
-from ...utils import Phase, PrototypeMemory, rescale, update_ema, valid_maps
+from ...utils import Phase, PrototypeMemory, rescale, resize, update_ema, valid_maps
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
@@ -215,7 +213,7 @@ class RCMMAM(WeakClassifier):
             maps = forward_in_parts(
                 lambda part: head.embed(self.support_feats(part)), img
             )
-            cam = merge_cams([head.classifier(maps)], size or inputs.shape[2:])
+            cam = resize(head.classifier(maps), size or inputs.shape[2:])
             cams[float(scale)] = cam.relu() * tags[:, :, None, None]
             if scale == 1:
                 embedding = maps
@@ -245,10 +243,7 @@ class RCMMAM(WeakClassifier):
                 img = rescale(inputs, scale, align_corners=True)
                 maps = self.cam_head.embed(self.extract_feat(img))
             cam = self.cam_head.classifier(maps).relu()
-            cam = F.interpolate(
-                cam.float(), inputs.shape[2:], mode='bilinear', align_corners=False
-            )
-            cams.append(cam * tags[:, :, None, None])
+            cams.append(resize(cam, inputs.shape[2:]) * tags[:, :, None, None])
         return cams
 
     @torch.no_grad()

@@ -11,11 +11,11 @@ from mmseg_wsss.utils.settings import check_value, read_settings, setting
 from ...pseudo_labels import (
     background_score,
     hard_label,
-    merge_cams,
     normalize_cam,
     present_classes,
     reliable_labels,
 )
+from ...utils import resize
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
 
@@ -78,7 +78,7 @@ class ReliableLabeler:
             Label (N, H, W) int64, 255 for pixels that are not reliable.
         """
         # Weights that are not finite must show in a loss, not inside the CRF.
-        cam = merge_cams([cam], img.shape[2:]).nan_to_num(0.0, 0.0, 0.0)
+        cam = resize(cam, img.shape[2:]).nan_to_num(0.0, 0.0, 0.0)
         cam = cam * valid[:, None]
         label, _ = self(normalize_cam(cam, tags), tags, img)
         return label.masked_fill(~valid, 255)

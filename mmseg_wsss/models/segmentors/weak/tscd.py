@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
@@ -11,7 +10,7 @@ from mmseg_wsss.utils.settings import check_value
 
 from ...cam import PairedCAM, reusable_feats
 from ...losses import equivariant_loss
-from ...utils import resize_labels, scaled_size, valid_maps
+from ...utils import rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .local_label import (
@@ -155,8 +154,7 @@ class TSCD(WeakSegmentor):
 
         if self.loss_scd is None and self.er_mode == 'off':
             return losses
-        size = scaled_size(inputs.shape[2:], self.view_scale)
-        view = F.interpolate(inputs, size, mode='bilinear', align_corners=True)
+        view = rescale(inputs, self.view_scale, align_corners=True)
         view_feats = self.extract_feat(view)
         if self.loss_scd is not None:
             view_cam = self.normalized_train_cam(view, reusable_feats(self, view_feats))
