@@ -6,4 +6,4 @@ _base_ = [
     '../_base_/schedules/afa_20k.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(test_cfg=dict(cam_normalization='minmax'))
+model = dict(cam_normalization='minmax')

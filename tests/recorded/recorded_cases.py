@@ -160,8 +160,7 @@ def cases() -> dict[str, Case]:
     plain = {'type': 'MultiScaleCAM', 'flip': True}
     paired = {'cam': {**plain, 'merge': 'max', 'scales': (0.5, 1.0)}}
     add('CAMSeg', 'not paired', train_cfg=paired)
-    normalized = _test_cfg(cam_normalization='max')
-    add('CAMSeg', 'normalized by the maximum', test_cfg=normalized)
+    add('CAMSeg', 'normalized by the maximum', cam_normalization='max')
 
     walk = ({'type': 'AffinityLabelHook', 'begin': 1},)
     never = ({'type': 'AffinityLabelHook', 'begin': 100},)

@@ -9,6 +9,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import Feats, PairedCAM, reusable_feats
+from ...pseudo_labels import NORMALIZATIONS
 from ...utils import Phase, eval_mode, rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
@@ -46,6 +47,8 @@ class AFA(WeakSegmentor):
         refine_scale: Size of the image that guides the refiner, relative to the crop.
         walk_scale: Size of the image from which the random walk's affinity is taken.
         radius: Largest step of the random walk, in grid cells.
+        cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
+            :func:`.normalize_cam`.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
             :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
@@ -56,7 +59,6 @@ class AFA(WeakSegmentor):
 
     use_affinity = Phase("dict(type='AffinityLabelHook', begin=...)")
     default_train_cam = PairedCAM()
-    default_cam_normalization = 'minmax'
 
     def __init__(
         self,
@@ -71,10 +73,13 @@ class AFA(WeakSegmentor):
         refine_scale: float = 0.5,
         walk_scale: float = 1.5,
         radius: int = 8,
+        cam_normalization: str = 'minmax',
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         check_background(self)
+        check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
+        self.cam_normalization = cam_normalization
         check_value('walk_scale', walk_scale, above=0)
         self.loss_seg = MODELS.build(
             loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.1}

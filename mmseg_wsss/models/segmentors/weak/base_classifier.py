@@ -8,10 +8,10 @@ from mmseg.models.segmentors import BaseSegmentor, EncoderDecoder
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.utils.settings import read_settings
+from mmseg_wsss.utils.settings import check_value, read_settings
 
 from ...cam import Feats, MultiScaleCAM, build_cam
-from ...pseudo_labels import normalize_cam
+from ...pseudo_labels import NORMALIZATIONS, normalize_cam
 from ...utils import check_unused, require_ops
 from .inference_context import InferenceContext
 from .pseudo_label_export import (
@@ -41,6 +41,8 @@ class WeakClassifier(BaseSegmentor):
         neck: Config of a neck.
         loss_cls: Config of the classification loss, called with (logits, tags).
         background: Whether labels have a background class 0 beside the K classes.
+        cam_normalization: ``'max'`` or ``'minmax'`` of the predicted and exported CAM,
+            see :func:`.normalize_cam`.
         train_cfg: ``cam`` is the CAM extractor of pseudo-labels, see
             :func:`.build_cam`.
         test_cfg: See :class:`.TestCfg`.
@@ -66,6 +68,7 @@ class WeakClassifier(BaseSegmentor):
         neck: dict | None = None,
         loss_cls: dict | None = None,
         background: bool = True,
+        cam_normalization: str = 'max',
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
@@ -75,6 +78,7 @@ class WeakClassifier(BaseSegmentor):
     ) -> None:
         check_unused(pretrained, decode_head, 'cam_head')
         require_ops([backbone, neck])
+        check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         if neck is not None:
@@ -91,7 +95,7 @@ class WeakClassifier(BaseSegmentor):
         self.test_settings = test
         self.train_cam = build_cam(train.cam, MultiScaleCAM(), 'train_cfg.cam')
         self.test_cam = build_cam(test.cam, MultiScaleCAM(), 'test_cfg.cam')
-        self.cam_normalization = test.cam_normalization or 'max'
+        self.cam_normalization = cam_normalization
         check_sources(test.pseudo_sources, self.pseudo_sources(), self)
 
     @property

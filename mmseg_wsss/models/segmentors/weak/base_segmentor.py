@@ -59,7 +59,7 @@ class WeakSegmentor(EncoderDecoder):
 
     warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
     default_train_cam: ClassVar[CAMExtractor] = MultiScaleCAM()
-    default_cam_normalization: ClassVar[str] = 'max'
+    cam_normalization = 'max'
     test_cfg_class: ClassVar[type[SegmentorTestCfg]] = SegmentorTestCfg
 
     def __init__(
@@ -88,9 +88,6 @@ class WeakSegmentor(EncoderDecoder):
         self.test_settings = test
         self.train_cam = build_cam(train.cam, self.default_train_cam, 'train_cfg.cam')
         self.test_cam = build_cam(test.cam, MultiScaleCAM(), 'test_cfg.cam')
-        self.cam_normalization = (
-            test.cam_normalization or self.default_cam_normalization
-        )
         check_sources(test.pseudo_sources, self.pseudo_sources(), self)
 
     def _init_decode_head(self, decode_head: dict | list[dict]) -> None:

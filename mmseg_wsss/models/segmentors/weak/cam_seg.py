@@ -5,9 +5,10 @@ from typing import Any
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import check_value
 
 from ...cam import PairedCAM, reusable_feats
-from ...pseudo_labels import cam_to_label
+from ...pseudo_labels import NORMALIZATIONS, cam_to_label
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
@@ -29,16 +30,17 @@ class CAMSeg(WeakSegmentor):
         dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         high_thr: CAM above which a pixel is labeled as an object.
         low_thr: CAM up to which a pixel is labeled as background.
+        cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
+            :func:`.normalize_cam`.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5 in
             AFA's order, :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
 
     Raises:
-        ValueError: If there is no background class, or the thresholds are swapped.
+        ValueError: If there is no background class, or a setting is out of range.
     """
 
     default_train_cam = PairedCAM()
-    default_cam_normalization = 'minmax'
 
     def __init__(
         self,
@@ -47,10 +49,13 @@ class CAMSeg(WeakSegmentor):
         dense_energy: dict | None = None,
         high_thr: float = 0.55,
         low_thr: float = 0.35,
+        cam_normalization: str = 'minmax',
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         check_background(self)
+        check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
+        self.cam_normalization = cam_normalization
         check_thresholds(high_thr, low_thr)
         self.loss_seg = MODELS.build(
             loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.1}

@@ -5,8 +5,6 @@ from typing import Any
 
 from mmseg_wsss.utils.settings import setting
 
-from ...pseudo_labels import NORMALIZATIONS
-
 
 @dataclass(frozen=True)
 class TrainCfg:
@@ -30,8 +28,6 @@ class TestCfg:
         cam: Extractor of the exported CAM, see :func:`.build_cam`.
         bg_thr: Background threshold of the pseudo-label ``cam``, in [0, 1]; of no
             effect without a background class.
-        cam_normalization: ``'max'`` or ``'minmax'``, see :func:`.normalize_cam`; the
-            method's choice by default.
         pseudo_sources: Pseudo-labels to attach to each prediction of images with tags.
         predict_tags: Whether ``pred_tags`` are attached to each prediction.
     """
@@ -41,7 +37,6 @@ class TestCfg:
     stride: tuple[int, int] | None = setting(None, above=0)
     cam: Any = None
     bg_thr: float = setting(0.45, at_least=0, at_most=1)
-    cam_normalization: str | None = setting(None, choices=NORMALIZATIONS)
     pseudo_sources: tuple[str, ...] = ()
     predict_tags: bool = False
 

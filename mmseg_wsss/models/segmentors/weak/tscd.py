@@ -10,6 +10,7 @@ from mmseg_wsss.utils.settings import check_value
 
 from ...cam import PairedCAM, reusable_feats
 from ...losses import equivariant_loss
+from ...pseudo_labels import NORMALIZATIONS
 from ...utils import rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
@@ -60,6 +61,8 @@ class TSCD(WeakSegmentor):
             where it has no gradient; ``'grad'``: mean difference of the single-scale
             CAMs of both views with a gradient in both.
         er_weight: Its weight.
+        cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
+            :func:`.normalize_cam`.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
             :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
@@ -69,7 +72,6 @@ class TSCD(WeakSegmentor):
     """
 
     default_train_cam = PairedCAM()
-    default_cam_normalization = 'minmax'
 
     def __init__(
         self,
@@ -90,10 +92,13 @@ class TSCD(WeakSegmentor):
         valid_only: bool = False,
         er_mode: str = 'off',
         er_weight: float = 0.1,
+        cam_normalization: str = 'minmax',
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         check_background(self)
+        check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
+        self.cam_normalization = cam_normalization
         check_value('view_scale', view_scale, above=0)
         check_value('n_points', n_points, at_least=1)
         check_value('er_mode', er_mode, choices=('off', 'grad'))
