@@ -3,6 +3,7 @@
 Source: Kraehenbuehl and Koltun, NIPS 2011, https://arxiv.org/abs/1210.5644.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,16 +34,12 @@ class PairwiseKernel:
     """Sum of weighted kernels, each normalized to ``D^-1/2 K D^-1/2``.
 
     Attributes:
-        filter: The sum as one linear filter over the pixels; None for the zero kernel.
+        filter: Linear map from label probabilities (n, C) to messages (n, C).
         bound: Largest row sum, hence the largest message that a label can receive.
     """
 
-    filter: LatticeFilter | None
+    filter: Callable[[Tensor], Tensor]
     bound: float
-
-    def __call__(self, prob: Tensor) -> Tensor:
-        """Return messages (n, C) for label probabilities (n, C)."""
-        return torch.zeros_like(prob) if self.filter is None else self.filter(prob)
 
 
 class CRFGuide:
@@ -108,19 +105,15 @@ class CRFGuide:
     def _build_kernel(
         self, terms: tuple[PairwiseTerm, ...], size: tuple[int, int], chunk: slice
     ) -> PairwiseKernel:
-        filters = []
-        for term in terms:
-            if term.compat == 0:
-                continue
-            lattice = self._lattice(term.sxy, term.srgb, size, chunk)
-            # D is K applied to ones; diag(norm) K diag(norm) is D^-1/2 K D^-1/2.
-            ones = self.img.new_ones(len(lattice.slice.start), 1)
-            norm = (lattice(ones).squeeze(1) + 1e-20).rsqrt()
-            filters.append(lattice.scaled(norm, norm * term.compat))
+        filters = [
+            self._lattice(term.sxy, term.srgb, size, chunk).normalized(term.compat)
+            for term in terms
+            if term.compat > 0
+        ]
         if not filters:
-            return PairwiseKernel(None, 0.0)
+            return PairwiseKernel(torch.zeros_like, 0.0)
         stacked = stack_filters(filters)
-        return PairwiseKernel(stacked, stacked(ones).max().item())
+        return PairwiseKernel(stacked, stacked.row_sums().max().item())
 
     def _lattice(
         self, sxy: float, srgb: float | None, size: tuple[int, int], chunk: slice

@@ -244,7 +244,7 @@ def _infer_chunk(
     absent = None if absent is None else absent[:, None, :, None]
     score = _scores(score, absent, NO_CHANCE - kernel.bound)
     points = score.permute(0, 3, 1, 2).flatten(0, 1).contiguous()
-    points = mean_field(points, kernel, num_iters, kernel.bound)
+    points = mean_field(points, kernel.filter, num_iters, kernel.bound)
     part = points.unflatten(0, (num, -1)).permute(0, 2, 3, 1).flatten(0, 2)
     out.view(num * groups * classes, -1).index_copy_(0, rows, part)
 

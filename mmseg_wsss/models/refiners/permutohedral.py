@@ -78,6 +78,15 @@ class LatticeFilter:
             values = step(values)
         return values
 
+    def row_sums(self) -> Tensor:
+        """Compute the sum of every row of the filter: (n, 1)."""
+        return self(self.splat.weight.new_ones(len(self.slice.start), 1))
+
+    def normalized(self, weight: float) -> 'LatticeFilter':
+        """Return ``weight * D^-1/2 @ self @ D^-1/2``, where D has the row sums."""
+        norm = (self.row_sums().squeeze(1) + 1e-20).rsqrt()
+        return self.scaled(norm, norm * weight)
+
     def scaled(self, before: Tensor, after: Tensor) -> 'LatticeFilter':
         """Return ``diag(after) @ self @ diag(before)``; both factors are (n,)."""
         splat, back = self.splat, self.slice

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from .precision import at_least_float32
 
 
 def resize(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
@@ -27,7 +26,7 @@ def resize(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> Te
         >>> resize(torch.tensor([[[[0.0, 1.0]]]]), (1, 3), align_corners=True)
         tensor([[[[0.0000, 0.5000, 1.0000]]]])
     """
-    maps = at_least_float32(maps)
+    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
     return F.interpolate(
@@ -52,9 +51,7 @@ def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
     """
     if tuple(labels.shape[1:]) == tuple(size):
         return labels
-    resized = F.interpolate(
-        at_least_float32(labels[:, None]), tuple(size), mode='nearest'
-    )
+    resized = F.interpolate(labels[:, None].float(), tuple(size), mode='nearest')
     return resized[:, 0].to(labels.dtype)
 
 
