@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.tiny import write_tiny_voc
+from helpers.training import unformatted_configs
 from mmengine.registry import init_default_scope
 
 import mmseg_wsss  # noqa: F401  (registers everything)
@@ -37,6 +38,13 @@ def shared() -> Path:
 def tiny_voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight small images; nobody writes to them."""
     return write_tiny_voc(tmp_path_factory.mktemp('tiny_voc'))
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_configs() -> Iterator[None]:
+    """Configs are written without a formatter in this process."""
+    with unformatted_configs():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -53,11 +53,10 @@ def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
         until: Iterations after which the training is broken off.
     """
     record = _Record(until)
-    with _plain_text_of_configs():
-        runner = (FlexibleRunner if 'strategy' in cfg else Runner).from_cfg(cfg)
-        for hook in (record, *hooks):
-            runner.register_hook(hook)
-        runner.train()
+    runner = (FlexibleRunner if 'strategy' in cfg else Runner).from_cfg(cfg)
+    for hook in (record, *hooks):
+        runner.register_hook(hook)
+    runner.train()
     schedules = runner.param_schedulers or []
     parts = {
         'model': unwrap(runner.model).state_dict(),
@@ -77,13 +76,13 @@ def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
 @safe_checkpoints()
 def evaluate(cfg: Config) -> dict[str, float]:
     """Metrics of the test loader of a config."""
-    with _plain_text_of_configs():
-        return Runner.from_cfg(cfg).test()
+    return Runner.from_cfg(cfg).test()
 
 
-def _plain_text_of_configs() -> AbstractContextManager:
-    """MMEngine formats a config six times a run, which takes most of a tiny one."""
-    return mock.patch.object(Config, 'pretty_text', property(repr))
+def unformatted_configs() -> AbstractContextManager:
+    """Skip the formatter of configs: six calls a run take most of a tiny one."""
+    name = 'yapf.yapflib.yapf_api.FormatCode'
+    return mock.patch(name, lambda text, **_: (text, False))
 
 
 class _Record(Hook):

@@ -12,7 +12,7 @@ from helpers import run_processes
 from helpers.family import needs_onedl
 from helpers.methods import METHODS
 from helpers.tiny import tiny_config
-from helpers.training import Run, train
+from helpers.training import Run, train, unformatted_configs
 from mmengine.config import Config
 from mmengine.fileio import LocalBackend
 from torch.multiprocessing.spawn import ProcessExitedException
@@ -147,6 +147,7 @@ def train_until_killed(
     replace = die_before(os.replace, 'before it is noted', 6)
     remove = die_before(os.remove, 'before the last is removed', 2)
     with (
+        unformatted_configs(),
         mock.patch.object(LocalBackend, 'put', die_in_half),
         mock.patch('os.replace', replace),
         mock.patch('os.remove', remove),
