@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 import random
 import signal
@@ -23,6 +24,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(ROOT / 'tests' / 'integration'):
             item.add_marker('integration')
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is imported from garbage collection.
+
+    Each data set of MMEngine that is built collects all garbage, which takes longer
+    than a tiny training where everything imported is looked at.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')
