@@ -22,16 +22,15 @@ from typing import NamedTuple
 with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
     import mmseg_wsss  # noqa: F401  (registers everything)
 
-import cv2
 import numpy as np
 
+from mmseg_wsss.datasets.coco_masks import decode_mask
 from mmseg_wsss.datasets.label_maps import write_label_map
 from mmseg_wsss.datasets.splits.split_lists import write_list
 from mmseg_wsss.utils.launch import ToolParser, report_error
 from mmseg_wsss.utils.parallel import parallel_map
 
 PARTS = ('train2017', 'val2017')
-SUBPIXELS = 4  # resolution at which polygons are filled, per pixel
 
 
 class AnnotatedImage(NamedTuple):
@@ -81,42 +80,6 @@ def read_instances(path: Path) -> list[AnnotatedImage]:
         ]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f'{path}: not a file of COCO instances: {error!r}') from error
-
-
-def decode_mask(segmentation: list | dict, height: int, width: int) -> np.ndarray:
-    """Decode polygons or run lengths to a mask (H, W) uint8, 0 or 1.
-
-    Raises:
-        ValueError: If run lengths are compressed or do not fill the image.
-    """
-    mask = np.zeros((height, width), np.uint8)
-    if isinstance(segmentation, list):
-        for polygon in segmentation:
-            fill_polygon(mask, np.reshape(polygon, (-1, 2)))
-        return mask
-    counts = segmentation['counts']
-    if isinstance(counts, str) or sum(counts) != height * width:
-        raise ValueError(
-            f'expected plain run lengths of {height}x{width} pixels, found '
-            f'{"compressed ones" if isinstance(counts, str) else sum(counts)}'
-        )
-    values = np.arange(len(counts)) % 2  # columns, starting outside the object
-    return np.repeat(values, counts).reshape(width, height).T.astype(np.uint8)
-
-
-def fill_polygon(mask: np.ndarray, outline: np.ndarray) -> None:
-    """Set the pixels with centers inside a polygon (N, 2) of x and y."""
-    # OpenCV fills the boundary too, half a pixel wide: fill at a higher resolution.
-    left, top = np.maximum(np.floor(outline.min(0)), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(outline.max(0)), mask.shape[::-1]).astype(int)
-    if left >= right or top >= bottom:
-        return
-    fine = np.zeros(((bottom - top) * SUBPIXELS, (right - left) * SUBPIXELS), np.uint8)
-    points = (outline - (left, top)) * SUBPIXELS - 0.5
-    cv2.fillPoly(fine, [points.round().astype(np.int32)], 1)
-    mask[top:bottom, left:right] |= fine[
-        SUBPIXELS // 2 :: SUBPIXELS, SUBPIXELS // 2 :: SUBPIXELS
-    ]
 
 
 def convert(sample: AnnotatedImage, out: Path, overwrite: bool) -> str | None:
