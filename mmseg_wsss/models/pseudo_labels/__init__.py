@@ -20,7 +20,8 @@ from .tagged import (
     strongest_labels,
     tagged_probs,
 )
-from .tags import hard_label, present_classes, tag_filter
+from .tags import hard_label, keep_tagged, present_classes, tag_filter
+from .votes import vote_regions
 
 __all__ = [
     'MERGES',
@@ -31,6 +32,7 @@ __all__ = [
     'box_mask',
     'cam_to_label',
     'hard_label',
+    'keep_tagged',
     'leave_one_out',
     'merge_backgrounds',
     'merge_cams',
@@ -44,4 +46,5 @@ __all__ = [
     'strongest_labels',
     'tag_filter',
     'tagged_probs',
+    'vote_regions',
 ]

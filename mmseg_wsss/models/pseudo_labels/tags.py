@@ -65,3 +65,26 @@ def hard_label(prob: Tensor, tags: Tensor) -> Tensor:
     """
     present = present_classes(tags, background=prob.shape[1] > tags.shape[1])
     return prob.argmax(1).masked_fill(~present.any(1)[:, None, None], 255)
+
+
+def keep_tagged(label: Tensor, tags: Tensor, background: bool = True) -> Tensor:
+    """Ignore the pixels of classes that an image lacks.
+
+    Args:
+        label: Label (H, W) int64 in [0, C), or 255.
+        tags: Image tags (K,) in {0, 1}.
+        background: Whether class 0 is the background (C = K + 1), which is kept.
+
+    Returns:
+        Label (H, W) int64, 255 in place of absent classes.
+
+    Example:
+        >>> keep_tagged(torch.tensor([[0, 1, 2, 255]]), torch.tensor([0, 1]))
+        tensor([[  0, 255,   2, 255]])
+    """
+    present = present_classes(tags[None], background)[0].to(label.device)
+    table = torch.full((256,), 255, dtype=label.dtype, device=label.device)
+    table[: len(present)] = torch.arange(len(present), device=label.device).where(
+        present, 255
+    )
+    return table[label]

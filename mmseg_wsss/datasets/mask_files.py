@@ -1,0 +1,95 @@
+"""Find the mask files of images, under the names that other tools give them."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .folders import walk_files
+from .image_name import tag_key
+
+StrPath = str | os.PathLike[str]
+
+# What annotation tools append to the name of an image.
+ENDINGS = (
+    '',
+    '_mask',
+    '_masks',
+    '_seg',
+    '_label',
+    '_labels',
+    '_labelIds',
+    '_labelTrainIds',
+    '_instanceIds',
+)
+METADATA = 'metadata.csv'  # of the automatic generator of SAM, also without any mask
+
+
+def find_masks(
+    folder: StrPath,
+    images: Mapping[str, StrPath],
+    suffixes: Iterable[str],
+    endings: Iterable[str] = ENDINGS,
+    folders: bool = False,
+) -> dict[str, Path]:
+    """Find the masks of images.
+
+    The masks of the image ``a`` lie in a file ``a.png``, or ``a.jpg.png``, with one of
+    the endings behind the ``a`` or ``a.jpg``; or in a folder ``a`` of PNG files.
+
+    Args:
+        folder: Folder of the masks, sub-folders included.
+        images: Image files by their name: the path below the image folder, without
+            suffix. They are no masks, should they lie in ``folder`` too.
+        suffixes: Suffixes of mask files, in lower case.
+        endings: What may stand between name and suffix.
+        folders: Whether a folder of PNG files with the name of an image has its masks.
+
+    Returns:
+        File or folder by name of the image, for images that have one.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If no file belongs to an image, or several do.
+    """
+    suffixes, endings = tuple(suffixes), tuple(endings)
+    keys = {tag_key(name): name for name in images}
+    found: dict[str, Path] = {}
+    others = []
+    own = {os.path.realpath(path) for path in images.values()}
+    for path in walk_files(folder):
+        relative = path.relative_to(folder)
+        stem, suffix = os.path.splitext(relative.as_posix())
+        name = _owner(stem, keys, endings) if suffix.lower() in suffixes else None
+        if os.path.realpath(path) in own:
+            continue
+        parts = folders and (suffix.lower() == '.png' or path.name == METADATA)
+        if name is None and parts:
+            name = _owner(relative.parent.as_posix(), keys, endings)
+            path = path.parent
+        if name is None:
+            others.append(path)
+        elif found.setdefault(name, path) != path:
+            raise ValueError(
+                f'{found[name]} and {path} are both masks of the image {name!r}; '
+                'remove one, or name what follows the name of the image (--mask-suffix)'
+            )
+    if not found:
+        example = next(iter(images), 'IMAGE')
+        raise ValueError(
+            f'{folder}: expected masks named as the images are ({example}'
+            f'{"|".join(suffixes)}), found '
+            f'{f"others, such as {others[0]}" if others else "no file"}; rename them, '
+            'or name what follows the name of the image (--mask-suffix)'
+        )
+    return found
+
+
+def _owner(stem: str, keys: Mapping[str, str], endings: Iterable[str]) -> str | None:
+    """Return the image that a path without suffix belongs to."""
+    stem = tag_key(stem)
+    for ending in endings:
+        if stem.endswith(ending):
+            key = tag_key(stem[: len(stem) - len(ending)])
+            if key in keys:
+                return keys[key]
+    return None

@@ -1,0 +1,87 @@
+"""Agreement of the mask of an image with its tags, and with another mask."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .confusion import confusion_matrix, label_scores
+
+
+@dataclass(frozen=True)
+class TagCoverage:
+    """Tags that a mask shows, and classes that it shows without a tag.
+
+    Args:
+        shown: Tags in [0, K) that the mask shows.
+        missing: Tags that it does not show.
+        untagged: Number of pixels by class in [0, K) that it shows without a tag.
+    """
+
+    shown: tuple[int, ...]
+    missing: tuple[int, ...]
+    untagged: dict[int, int]
+
+    @property
+    def ratio(self) -> float:
+        """Ratio of the tags that the mask shows, in [0, 1]; 1 without tags."""
+        count = len(self.shown) + len(self.missing)
+        return len(self.shown) / count if count else 1.0
+
+
+def tag_coverage(
+    labels: np.ndarray, tags: np.ndarray, background: bool = True, min_pixels: int = 1
+) -> TagCoverage:
+    """Compare the classes of a mask with the tags of its image.
+
+    Args:
+        labels: Labels (H, W), integers in ``[0, C)``, or 255.
+        tags: Tags (K,) in {0, 1}.
+        background: Whether class 0 is the background (C = K + 1).
+        min_pixels: Number of pixels from which on a class is shown, at least 1.
+
+    Returns:
+        The tags that the mask shows and does not show, and the classes without a tag.
+
+    Example:
+        >>> mask = np.array([[0, 1, 1, 3]])
+        >>> found = tag_coverage(mask, np.array([1, 1, 0]))
+        >>> found.shown, found.missing, found.untagged, found.ratio
+        ((0,), (1,), {2: 1}, 0.5)
+    """
+    first = int(background)
+    counts = np.bincount(labels.ravel(), minlength=256)[first : first + len(tags)]
+    is_shown = counts >= max(min_pixels, 1)
+    return TagCoverage(
+        tuple(np.flatnonzero(is_shown & (tags > 0)).tolist()),
+        tuple(np.flatnonzero(~is_shown & (tags > 0)).tolist()),
+        {int(k): int(counts[k]) for k in np.flatnonzero(is_shown & (tags == 0))},
+    )
+
+
+def disagreement(
+    first: np.ndarray, second: np.ndarray, num_classes: int
+) -> tuple[float, float]:
+    """Compute how far two masks of an image differ, on the pixels that both label.
+
+    Args:
+        first: Labels (H, W), integers in ``[0, C)``, or 255.
+        second: Labels (H, W) of the same range.
+        num_classes: Number C of classes, background included.
+
+    Returns:
+        1 minus the mean IoU over the classes that either has, and the ratio of the
+        pixels with other labels; both in [0, 1], and 1 if no pixel has two labels.
+
+    Raises:
+        ValueError: If the sizes differ or a label lies outside its range.
+
+    Example:
+        >>> disagreement(np.array([[0, 0, 1, 255]]), np.array([[0, 1, 1, 1]]), 2)
+        (0.5, 0.3333333333333333)
+    """
+    counts = confusion_matrix(first, second, num_classes)
+    labeled = int(counts[:, :-1].sum())
+    if not labeled:
+        return 1.0, 1.0
+    mean_iou = float(label_scores(counts).iou_covered.nanmean())
+    return 1 - mean_iou, 1 - float(counts.diagonal().sum()) / labeled
