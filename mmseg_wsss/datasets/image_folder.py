@@ -8,6 +8,7 @@ from mmseg_wsss.registry import DATASETS
 
 from .folders import walk_files
 from .image_name import IMAGE_SUFFIXES
+from .label_maps import voc_palette
 
 
 @DATASETS.register_module()
@@ -33,7 +34,7 @@ class ImageFolder(BaseSegDataset):
         self, data_root: str, classes: Sequence[str] = (), **kwargs: Any
     ) -> None:
         names = ('background', *classes)
-        meta = {'classes': names, 'palette': [_color(i) for i in range(len(names))]}
+        meta = {'classes': names, 'palette': voc_palette(len(names))}
         kwargs.setdefault('metainfo', meta)
         kwargs.setdefault('data_prefix', {'img_path': ''})
         super().__init__(data_root=data_root, **kwargs)
@@ -65,11 +66,3 @@ class ImageFolder(BaseSegDataset):
                 info['seg_map_path'] = str(mask)
             infos.append(info)
         return infos
-
-
-def _color(index: int) -> list[int]:
-    """Return the RGB color of a class in the palette of PASCAL VOC: 0 is black."""
-    return [
-        sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(3))
-        for channel in range(3)
-    ]

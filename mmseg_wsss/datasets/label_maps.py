@@ -97,6 +97,22 @@ def write_label_map(
         image.save(file, format='PNG')
 
 
+def voc_palette(num_classes: int) -> list[list[int]]:
+    """Return the RGB colors of the first labels in the palette of PASCAL VOC.
+
+    Example:
+        >>> voc_palette(3)
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    """
+    return [
+        [
+            sum((label >> 3 * bit + channel & 1) << 7 - bit for bit in range(3))
+            for channel in range(3)
+        ]
+        for label in range(num_classes)
+    ]
+
+
 @dataclass(frozen=True)
 class LabelRule:
     """Valid values of a label map and the tags they stand for.

@@ -1,7 +1,7 @@
 """Find the mask files of images, under the names that other tools give them."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .folders import walk_files
@@ -27,8 +27,8 @@ METADATA = 'metadata.csv'  # of the automatic generator of SAM, also without any
 def find_masks(
     folder: StrPath,
     images: Mapping[str, StrPath],
-    suffixes: Iterable[str],
-    endings: Iterable[str] = ENDINGS,
+    suffixes: Sequence[str],
+    mask_suffix: str | None = None,
     folders: bool = False,
 ) -> dict[str, Path]:
     """Find the masks of images.
@@ -41,7 +41,8 @@ def find_masks(
         images: Image files by their name: the path below the image folder, without
             suffix. They are no masks, should they lie in ``folder`` too.
         suffixes: Suffixes of mask files, in lower case.
-        endings: What may stand between name and suffix.
+        mask_suffix: What follows the name of the image, such as ``_manual.png``, in
+            place of the known endings.
         folders: Whether a folder of PNG files with the name of an image has its masks.
 
     Returns:
@@ -49,9 +50,18 @@ def find_masks(
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If no file belongs to an image, or several do.
+        ValueError: If no file belongs to an image, several belong to one, or
+            ``mask_suffix`` has another suffix.
     """
-    suffixes, endings = tuple(suffixes), tuple(endings)
+    endings: Sequence[str] = ENDINGS
+    if mask_suffix is not None:
+        ending, suffix = os.path.splitext('a' + mask_suffix)  # of a hidden file: ''
+        if suffix.lower() not in suffixes:
+            raise ValueError(
+                f'the mask suffix must end with {" or ".join(suffixes)}, got '
+                f'{mask_suffix!r}'
+            )
+        suffixes, endings = (suffix.lower(),), (ending[1:],)
     keys = {tag_key(name): name for name in images}
     found: dict[str, Path] = {}
     others = []
@@ -64,7 +74,7 @@ def find_masks(
             continue
         parts = folders and (suffix.lower() == '.png' or path.name == METADATA)
         if name is None and parts:
-            name = _owner(relative.parent.as_posix(), keys, endings)
+            name = _owner(relative.parent.as_posix(), keys, ('',))
             path = path.parent
         if name is None:
             others.append(path)
@@ -84,7 +94,7 @@ def find_masks(
     return found
 
 
-def _owner(stem: str, keys: Mapping[str, str], endings: Iterable[str]) -> str | None:
+def _owner(stem: str, keys: Mapping[str, str], endings: Sequence[str]) -> str | None:
     """Return the image that a path without suffix belongs to."""
     stem = tag_key(stem)
     for ending in endings:

@@ -1,13 +1,11 @@
 """Evaluate label files, such as exported pseudo-labels."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.evaluation.confusion import (
@@ -19,7 +17,7 @@ from mmseg_wsss.evaluation.confusion import (
     sum_counts,
 )
 from mmseg_wsss.utils.files import inside
-from mmseg_wsss.utils.parallel import parallel_map
+from mmseg_wsss.utils.parallel import parallel_map, single_thread
 
 PathLike = str | os.PathLike[str]
 
@@ -86,18 +84,7 @@ def _count_files(
     if reduce_zero_label:
         gt = np.where((gt == 0) | (gt == ignore_index), ignore_index, gt - 1)
     try:
-        with _single_thread():
+        with single_thread():
             return pack_counts(confusion_matrix(pred, gt, num_classes, ignore_index))
     except ValueError as error:
         raise ValueError(f'{pair[0]} against {pair[1]}: {error}') from error
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    """Limit torch to one thread: OpenMP does not survive a fork."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -5,8 +5,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
+
+import torch
 
 from .progress import track
 
@@ -66,3 +68,14 @@ def parallel_map(
         if progress:
             results = track(results, len(items), description)
         yield from results
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Limit torch to one thread: OpenMP does not survive a fork."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

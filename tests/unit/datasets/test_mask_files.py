@@ -65,8 +65,12 @@ def test_images_beside_their_masks_are_no_masks(tmp_path):
 
 def test_own_ending(tmp_path):
     touch(tmp_path, 'a_manual.png', 'a.png')
-    found = find_masks(tmp_path, images('a'), ('.png',), endings=('_manual',))
+    found = find_masks(tmp_path, images('a'), ('.png', '.json'), '_manual.png')
     assert found == {'a': tmp_path / 'a_manual.png'}
+    found = find_masks(tmp_path, images('a'), ('.png',), '.PNG')
+    assert found == {'a': tmp_path / 'a.png'}
+    with pytest.raises(ValueError, match=r"must end with \.png, got '_manual'"):
+        find_masks(tmp_path, images('a'), ('.png',), '_manual')
 
 
 def test_two_masks_of_an_image_are_refused(tmp_path):

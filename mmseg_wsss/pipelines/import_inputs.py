@@ -1,0 +1,153 @@
+"""Settings, files and tags of an import of masks."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmseg_wsss.datasets.folders import walk_files
+from mmseg_wsss.datasets.label_maps import read_label_map
+from mmseg_wsss.datasets.mask_files import find_masks
+from mmseg_wsss.datasets.region_files import REGION_SUFFIXES
+from mmseg_wsss.datasets.tags import ImageTags
+from mmseg_wsss.utils.files import StrPath, inside
+
+from .predict import find_images
+
+NUM_CHECKED = 100  # masks that are looked at for values beside 0 and 255
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """What decides the imported masks.
+
+    Args:
+        classes: Names of the K foreground classes.
+        class_free: Whether the masks have no class and take it from pseudo-masks by
+            :func:`~mmseg_wsss.models.pseudo_labels.vote_regions`.
+        keep_uncovered: Whether pixels without a label of the masks get that of the
+            pseudo-mask, in place of 255.
+        min_coverage: Smallest ratio of the tags of an image that its masks show, in
+            [0, 1]; images below it are rejected.
+        min_pixels: Number of pixels from which on a class is shown, at least 1.
+        background: Whether class 0 is the background.
+        zero_is_region: Whether the pixels of number 0 are a class-free mask, see
+            :func:`~mmseg_wsss.datasets.region_files.read_regions`.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    classes: tuple[str, ...]
+    class_free: bool = False
+    keep_uncovered: bool = False
+    min_coverage: float = 0.5
+    min_pixels: int = 1
+    background: bool = True
+    zero_is_region: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_coverage <= 1:
+            raise ValueError(
+                f'min_coverage must be in [0, 1], got {self.min_coverage}; it is the '
+                'ratio of the tags that a mask must show'
+            )
+        if self.min_pixels < 1:
+            raise ValueError(f'min_pixels must be at least 1, got {self.min_pixels}')
+
+    @property
+    def num_classes(self) -> int:
+        """Number C of classes, background included."""
+        return len(self.classes) + self.background
+
+    def plain(self) -> dict[str, Any]:
+        """Return the settings as JSON stores them."""
+        return {**asdict(self), 'classes': list(self.classes)}
+
+
+class Sample(NamedTuple):
+    """Files and tags of an image; None where it has none."""
+
+    name: str
+    image: Path
+    tags: np.ndarray | None
+    mask: Path | None
+    pseudo: Path | None
+
+
+def find_samples(
+    masks: StrPath,
+    images: StrPath,
+    tags: ImageTags,
+    out: StrPath,
+    settings: ImportSettings,
+    pseudo: StrPath | None,
+    names: Sequence[str] | None,
+    mask_suffix: str | None,
+) -> list[Sample]:
+    """Find the files of all images; see :func:`import_masks` for the arguments.
+
+    Raises:
+        FileNotFoundError: If a folder or a pseudo-mask is missing.
+        ValueError: If an image of the list is missing, or the masks have other names,
+            or 0 and 255 for labels only.
+    """
+    paths: dict[str, Path] = find_images(images, out)
+    if names is not None:
+        missing = [name for name in names if name not in paths]
+        if missing:
+            raise ValueError(
+                f'{images}: expected an image {missing[0]!r}, which the list names, '
+                f'found none ({len(missing)} of {len(names)} are missing); correct '
+                'the list or the folder'
+            )
+        paths = {name: paths[name] for name in names}
+    suffixes = REGION_SUFFIXES if settings.class_free else ('.png',)
+    found = find_masks(masks, paths, suffixes, mask_suffix, settings.class_free)
+    samples = []
+    for name, path in paths.items():
+        labels = None if pseudo is None else inside(pseudo, f'{name}.png')
+        vector = tags.vector(name) if name in tags else None
+        sample = Sample(name, path, vector, found.get(name), labels)
+        if labels and sample.mask and vector is not None and not labels.is_file():
+            raise FileNotFoundError(
+                f'{labels}: expected the pseudo-mask of the image, found no file; '
+                'export those of all images (tools/export_pseudo_labels.py) or list '
+                'the images that have one (--list)'
+            )
+        samples.append(sample)
+    if not settings.class_free:
+        _refuse_binary_masks([s.mask for s in samples if s.mask is not None])
+    return samples
+
+
+def _refuse_binary_masks(paths: Sequence[Path]) -> None:
+    """Refuse label maps of which the first have 0 and 255 only; 255 is ignored."""
+    values: set[int] = set()
+    for path in paths[:NUM_CHECKED]:
+        values |= set(np.unique(read_label_map(path)).tolist())
+        if values - {0, 255}:
+            return
+    if 255 in values:
+        raise ValueError(
+            f'{paths[0]} and the other masks contain the values 0 and 255 only, and '
+            '255 is ignored; store class 1 as 1, e.g. np.where(mask == 255, 1, mask), or '
+            'import them as class-free masks (--class-free)'
+        )
+
+
+def digest_of(sample: Sample, settings: ImportSettings) -> str:
+    """Hash everything that decides the mask of an image."""
+    tags = None if sample.tags is None else sample.tags.tolist()
+    plain = json.dumps([settings.plain(), tags])
+    digest = hashlib.sha256(plain.encode())
+    if tags is not None and sample.mask is not None:
+        mask = sample.mask
+        files = list(walk_files(mask)) if mask.is_dir() else [mask]
+        for path in [sample.image, *files, *([sample.pseudo] if sample.pseudo else [])]:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
