@@ -135,7 +135,7 @@ def _refuse_binary_masks(paths: Sequence[Path]) -> None:
     if 255 in values:
         raise ValueError(
             f'{paths[0]} and the other masks contain the values 0 and 255 only, and '
-            '255 is ignored; store class 1 as 1, e.g. np.where(mask == 255, 1, mask), or '
+            '255 is ignored; store class 1 as 1, np.where(mask == 255, 1, mask), or '
             'import them as class-free masks (--class-free)'
         )
 

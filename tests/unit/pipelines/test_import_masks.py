@@ -223,7 +223,7 @@ def test_an_import_resumes_and_follows_changed_files(data, monkeypatch):
 
 def test_masks_of_other_settings_are_kept_unless_overwritten(data):
     run(data)
-    with pytest.raises(FileExistsError, match='min_coverage: expected 0, found 0.5'):
+    with pytest.raises(FileExistsError, match=r'min_coverage: expected 0, found 0\.5'):
         run(data, settings=dict(min_coverage=0))
     run(data, settings=dict(min_coverage=0), overwrite=True)
     assert list(written(data)) == ['a', 'b', 'empty', 'sub/c']
