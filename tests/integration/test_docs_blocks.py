@@ -1,6 +1,8 @@
 """The files that tutorials and method pages show do what the pages say."""
 
+import importlib.util
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -10,10 +12,11 @@ import pytest
 import torch
 from helpers.tiny import tiny_batch
 from mmengine.config import Config
-from test_docs import PAGES, ROOT, file_block
+from test_docs import PAGES, ROOT, blocks, file_block
 from test_docs_tables import PAGE_OF
 
 from mmseg_wsss.datasets import ImageTags
+from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.models.segmentors import ASDT
 from mmseg_wsss.pipelines.wsss_stages import KEYS
 from mmseg_wsss.registry import DATASETS, METRICS, MODELS
@@ -165,3 +168,67 @@ def test_a_shorter_schedule_is_shorter_in_every_part(tmp_path):
     assert [h.type for h in cfg.custom_hooks] == [h.type for h in base.custom_hooks]
     begins = [hook.get('begin', hook.get('iters', 0)) for hook in cfg.custom_hooks]
     assert max(begins) < steps
+
+
+def run_tool(command: str) -> None:
+    """Run a command of a page in this process."""
+    _, name, *arguments = shlex.split(command)
+    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.main(arguments) == 0
+
+
+def test_tutorial_of_masks_from_elsewhere(tmp_path, monkeypatch, capsys):
+    """The commands of the page run, and its configs read what they write."""
+    monkeypatch.chdir(tmp_path)
+    page = 'docs/tutorials/foreign_masks.md'
+    names = ('holiday/a', 'b', 'c')
+    write_images(tmp_path / 'data/images', ('holiday/a.jpg', 'b.jpg', 'c.jpg', 'd.jpg'))
+    (tmp_path / 'data/images/tags.csv').write_text('holiday/a,dog\nb,cat\nc,person\n')
+    for label, name in zip((2, 1, 0), names):  # c does not show its tag
+        labels, mask = np.zeros((2, 50, 60), np.uint8)
+        labels[:20], mask[:30] = label, 255
+        for folder, content in (
+            (f'downloads/masks/{name}', labels),
+            (f'data/pseudo_masks/{name}', labels),
+            (f'downloads/sam/{name}/0', mask),
+        ):
+            path = tmp_path / f'{folder}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), content)
+    for command in blocks(PAGES[page], 'bash'):
+        run_tool(command.replace('\\\n', ' '))
+        counts = '2 accepted, 1 rejected, 0 without masks, 1 without tags'
+        assert f'4 images: {counts}' in capsys.readouterr().out
+    voted = read_label_map('data/voted/masks/b.png')
+    assert voted[:, 0].tolist() == [1] * 30 + [0] * 20
+
+    shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
+    folder = tmp_path / 'configs/templates'
+    edits = {
+        'cam_tags.py': {"'cat', 'dog'": "'cat', 'dog', 'person'"},
+        'mkd_few-masks.py': {
+            "'cat', 'dog'": "'cat', 'dog', 'person'",
+            'data/labeled/images': 'data/images',
+            'data/labeled/masks': 'data/imported/masks',
+            'data/unlabeled': 'data/images',
+        },
+    }
+    for name, changes in edits.items():
+        text = (folder / name).read_text()
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    datasets = []
+    for name in ('imported_masks.py', 'imported_few_masks.py'):
+        (folder / name).write_text(file_block(page, name))
+        cfg = Config.fromfile(folder / name)
+        datasets.append(DATASETS.build(cfg.train_dataloader.dataset))
+    plain, semi = datasets
+    masks = [plain[i]['data_samples'].gt_sem_seg.data for i in range(len(plain))]
+    assert len(masks) == 2
+    assert all(mask[mask != 255].max() in (1, 2) for mask in masks)
+    assert (len(semi.labeled), len(semi.unlabeled)) == (2, 4)
+    assert semi[0]['data_samples']['sup'].gt_sem_seg.data.unique().numel() > 1
