@@ -1,4 +1,4 @@
-"""The registries of this package, which are those of mmseg.
+"""Registries of this package: mmseg's own.
 
 The package has no scope, so that its names resolve in the configs of any mmseg project
 with ``default_scope = 'mmseg'``.

@@ -8,7 +8,7 @@ max_iters = 2000
 batch_size = 8
 # Optional validation set: images and masks with the same names. The masks are PNG files
 # with the number of the class in each pixel: 0 for the background, 1 for the
-# first of `classes`, and so on, 255 where there is no label.
+# first of `classes`, and so on, 255 for pixels without a label.
 val_images = None  # e.g. 'data/val/images'
 val_masks = None  # e.g. 'data/val/masks'
 img_suffix = '.jpg'  # of the validation images

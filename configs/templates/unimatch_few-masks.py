@@ -7,7 +7,7 @@ unlabeled_images = 'data/unlabeled'  # folder of the images, sub-folders include
 max_iters = 30000
 # Optional validation set: images and masks with the same names. The masks are PNG files
 # with the number of the class in each pixel: 0 for the first of `classes`, and so
-# on, 255 where there is no label.
+# on, 255 for pixels without a label.
 val_images = None  # e.g. 'data/val/images'
 val_masks = None  # e.g. 'data/val/masks'
 

@@ -20,7 +20,7 @@ CLASSES = (
 class COCOObjectsDataset(BaseSegDataset):
     """COCO with its 80 object classes and the background, in the order of the ids.
 
-    Arguments are those of mmseg's ``BaseSegDataset``.
+    Arguments are the same as in mmseg's ``BaseSegDataset``.
     ``tools/dataset_converters/coco_objects.py`` writes the masks and lists,
     ``tools/dataset_converters/image_tags.py`` the tags.
     """

@@ -273,7 +273,7 @@ def refuse_mask(data_sample: Any, path: str) -> None:
 
 
 def _stripped(dataset: Any) -> Any:
-    """Return a dataset whose own ``get_data_info`` finds no path of a mask."""
+    """Return a dataset with a ``get_data_info`` that finds no mask path."""
     if type(dataset).get_data_info is BaseDataset.get_data_info:
         return dataset
     clone = copy(dataset)

@@ -34,7 +34,7 @@ def origin(module: str) -> Path | None:
     """
     try:
         spec = find_spec(module)
-    except Exception:  # a broken parent raises what it likes
+    except Exception:  # a broken parent may raise anything
         return None
     if spec is None:
         return None

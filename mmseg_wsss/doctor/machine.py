@@ -96,7 +96,7 @@ def nvidia_driver() -> str:
 
 
 def check_triton() -> Finding:
-    """Check the compiler of the GPU kernels; called where there is a GPU."""
+    """Check the compiler of the GPU kernels; called if a GPU is available."""
     triton = 'it is not installed' if origin('triton') is None else try_import('triton')
     if isinstance(triton, str):
         text = f'no Triton ({triton}); LocalAffinityRefiner and torch.compile need it'

@@ -99,7 +99,7 @@ def prepare(cfg: Config) -> None:
     """Prepare a config for several processes on a machine without a GPU.
 
     With one process or a GPU it does nothing. Otherwise it starts a gloo process group,
-    since MMEngine would ask CUDA for a device, and changes ``cfg``: the model wrapper
+    since MMEngine would request a CUDA device, and changes ``cfg``: the model wrapper
     gets no device ids, and SyncBN, which needs GPUs, becomes BN.
 
     Raises:

@@ -29,7 +29,7 @@ train_dataloader = dict(
             data_prefix=dict(img_path='train2014'),
             ann_file='train2014_objects.txt',
         ),
-        # The file also knows the 702 images that show no object and are not listed.
+        # The file also has the 702 images without an object, which are not listed.
         tags=dict(path=f'{data_root}/tags_train2014.json', allow_empty=True),
         pipeline=train_pipeline,
     ),

@@ -7,7 +7,7 @@ crop_size = (225, 225)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    # Few masks, or masks with errors, want wide augmentation. The images' own longer
+    # Few masks, or masks with errors, need wide augmentation. The images' own longer
     # side is 500.
     dict(
         type='RandomResize', scale=(500, 500), ratio_range=(0.4, 1.1), keep_ratio=True

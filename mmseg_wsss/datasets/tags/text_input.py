@@ -15,7 +15,7 @@ def refuse_pickles(path: StrPath) -> None:
     """Refuse files that only unpickling can read, by suffix and by content.
 
     Raises:
-        ValueError: If the file is a NumPy or pickle file; the message tells how to
+        ValueError: If the file is a NumPy or pickle file; the message explains how to
             convert it.
     """
     path = Path(path)

@@ -11,7 +11,7 @@ from .color_transform import ColorTransform
 class SemiColorJitter(ColorTransform):
     """Change brightness, contrast, saturation and hue, in random order.
 
-    The defaults are those of MKD (https://arxiv.org/abs/2208.11499, released code) and
+    Defaults are as in MKD (https://arxiv.org/abs/2208.11499, released code) and
     UniMatch (https://arxiv.org/abs/2208.09910).
 
     Args:

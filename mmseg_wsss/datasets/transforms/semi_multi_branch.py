@@ -13,7 +13,7 @@ BRANCHES = ('sup', 'unsup_weak', 'unsup_strong', 'unsup_strong_0', 'unsup_strong
 class Views(dict):
     """Images, or data samples, of the branches of one image.
 
-    mmseg's ``browse_dataset.py``, which knows no branches, shows the first view.
+    mmseg's ``browse_dataset.py`` does not support branches: it shows the first view.
     """
 
     @property

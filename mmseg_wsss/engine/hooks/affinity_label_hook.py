@@ -8,7 +8,7 @@ from .phase_hook import PhaseHook
 
 @HOOKS.register_module()
 class AffinityLabelHook(PhaseHook):
-    """Spread AFA's pseudo-labels along the learnt affinity from some iteration on.
+    """Spread AFA's pseudo-labels along the learned affinity from some iteration on.
 
     Sets ``segmentor.use_affinity``. Source: Ru et al., "Learning Affinity from
     Attention", released code; https://arxiv.org/abs/2203.02664.

@@ -30,7 +30,7 @@ _checked: WeakSet = WeakSet()
 
 
 def check_once(runner: Any) -> None:
-    """Raise StartupError if the run has problems; look at a run once.
+    """Raise a StartupError if a run has problems; check each run once.
 
     Args:
         runner: Runner of a training, its loops built.

@@ -1,4 +1,4 @@
-"""Reader of MXNet's ``.params`` files that needs no MXNet.
+"""Reader of MXNet's ``.params`` files, without MXNet.
 
 A file is a list of arrays followed by a list of names, all little-endian::
 

@@ -94,7 +94,7 @@ def read_weights(
     Args:
         path: PyTorch file (``res38_cls.pth``, or a checkpoint of an mmseg model), or
             MXNet file (``ilsvrc-cls_rna-a1_cls1000_ep-0001.params``,
-            ``resnet_38d.params``); the content decides.
+            ``resnet_38d.params``); recognized by its content.
         prefix: Prefix of the keys of the backbone; by default it is detected, if the
             file holds one backbone.
 

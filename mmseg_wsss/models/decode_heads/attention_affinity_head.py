@@ -69,7 +69,7 @@ class AttentionAffinityHead(BaseModule):
             )
         if embed_channels is not None and num_blocks != 1:
             raise ValueError(
-                'AttentionAffinityHead: learnt queries and keys are of one block, '
+                'AttentionAffinityHead: learned queries and keys are of one block, '
                 f'got num_blocks={num_blocks}'
             )
         self.in_channels = in_channels

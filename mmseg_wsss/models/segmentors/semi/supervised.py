@@ -11,7 +11,7 @@ from .semi_base import SemiBaseSegmentor
 class SupervisedSegmentor(SemiBaseSegmentor):
     """Supervised baseline of the semi-supervised methods: ``L = L_sup``.
 
-    Its data, loops and checkpoints are those of the other methods.
+    Data, loops and checkpoints are the same as for the other methods.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.

@@ -31,7 +31,7 @@ class AFA(WeakSegmentor):
     ``L = L_cls + 0.1 L_seg(S, Y') + 0.1 L_aff(A, Y) [+ 0.01 L_reg(S, Y')]``: the label
     ``Y`` is the CAM refined by PAR under a high and a low background score, see
     :class:`.BackgroundPairLabeler`. ``Y'`` is ``Y`` at first, and with ``use_affinity``
-    (``AffinityLabelHook``) the CAM after a random walk along the learnt affinity ``A``,
+    (``AffinityLabelHook``) the CAM after a random walk along the affinity ``A``,
     refined in the same way. Source: Ru et al., "Learning Affinity from Attention:
     End-to-End Weakly-Supervised Semantic Segmentation with Transformers",
     https://arxiv.org/abs/2203.02664.

@@ -1,4 +1,4 @@
-"""AffinityNet (PSA): seeds spread along learnt affinities of pixels."""
+"""AffinityNet (PSA): seeds spread along learned affinities of pixels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from .sure_regions import SureRegions, seed_of
 
 @MODELS.register_module()
 class AffinityNet(WeakClassifier):
-    """Affinities of near pixels, learnt from the sure regions of seeds (PSA).
+    """Affinities of near pixels, learned from the sure regions of seeds (PSA).
 
     ``L = L_cls + L_aff``. The label of ``L_aff`` is ``pseudo_label`` of the data
     samples, if ``LoadPseudoLabel`` loads one, as in the pipeline of several stages

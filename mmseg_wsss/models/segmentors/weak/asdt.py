@@ -191,7 +191,7 @@ class ASDT(WeakSegmentor):
     def refine_by_crf(self, prob: Tensor, tags: Tensor | None, img: Tensor) -> Tensor:
         """Refine probabilities (N, C, H, W) by the CRF ``crf_b``, without gradient.
 
-        They are those of teacher B, or of both heads fused. Tags (N, K) are used with
+        The input is teacher B, or both heads fused. Tags (N, K) are used with
         ``tag_filter`` only.
         """
         present = None

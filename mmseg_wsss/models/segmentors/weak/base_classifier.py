@@ -174,7 +174,7 @@ class WeakClassifier(BaseSegmentor):
         return prob.clamp(min=torch.finfo(torch.float32).tiny).log()
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
-        """Predict label maps, and attach what ``test_cfg`` asks for.
+        """Predict label maps, and attach the outputs that ``test_cfg`` selects.
 
         Args:
             inputs: Normalized images (N, 3, H, W).

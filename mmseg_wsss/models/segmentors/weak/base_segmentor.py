@@ -185,7 +185,7 @@ class WeakSegmentor(EncoderDecoder):
         return self.test_cam(self, inputs, size=size)
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
-        """Predict as mmseg, and attach what ``test_cfg`` asks for."""
+        """Predict as mmseg, and attach the outputs that ``test_cfg`` selects."""
         results = super().predict(inputs, data_samples)
         if data_samples is not None:
             attach_outputs(self, inputs, results)

@@ -15,7 +15,7 @@ class CAM(WeakClassifier):
     ``L = L_cls``. Source: Zhou et al., "Learning Deep Features for Discriminative
     Localization", https://arxiv.org/abs/1512.04150.
 
-    Arguments are those of :class:`WeakClassifier`.
+    Arguments are the same as in :class:`WeakClassifier`.
     """
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:

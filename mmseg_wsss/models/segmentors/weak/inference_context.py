@@ -24,7 +24,7 @@ class InferenceNetwork(Protocol):
         """Extract the CAM (N, K, *size) by the settings of ``test_cfg``."""
 
     def predict_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Predict probabilities (N, C, H, W), sliding if ``test_cfg`` says so."""
+        """Predict probabilities (N, C, H, W), in windows if ``test_cfg`` has them."""
 
 
 class InferenceContext:

@@ -20,10 +20,10 @@ from .sure_regions import SureRegions, seed_of
 
 @MODELS.register_module()
 class IRNet(WeakClassifier):
-    """Boundaries and displacements, learnt from the sure regions of seeds (IRN).
+    """Boundaries and displacements, learned from the sure regions of seeds (IRN).
 
     ``L = L_cls + L_aff + L_dp``: the affinity of two pixels is 1 - the strongest
-    boundary between them; labels and seeds are those of :class:`.AffinityNet`. The
+    boundary between them; labels and seeds are made as in :class:`.AffinityNet`. The
     displacements shape the features. For masks of classes the seeds, weakened on
     boundaries, walk along the affinities; a class holds where its map, divided by the
     maximum of the image, is above ``bg_thr``. Source: Ahn, Cho and Kwak, "Weakly

@@ -145,8 +145,8 @@ class BackgroundPairLabeler:
     ) -> tuple[Tensor, Tensor]:
         """Refine the CAM under T background scores.
 
-        Arguments are those of :meth:`__call__`. After a random walk the refiner does
-        not see padding.
+        Arguments are the same as in :meth:`__call__`. After a random walk padding is
+        left out of the refinement.
 
         Returns:
             Maps (N, T, M, H, W), and the label of each channel (N, M), see

@@ -53,7 +53,7 @@ class RCMMAM(WeakClassifier):
             0 leaves MAM out.
         region_thr: TH, the CAM below which a region is background.
         memory_size: MEM, leave-one-out prototypes kept of each class; all images share
-            their mean. With 0 each image has those of the other images of the batch.
+            their mean. With 0 each image uses the other images of the batch.
         main_scales: S, scales of MainNet in MAM.
         support_scales: R, scales of SupportNet, 1 among them.
         mam_ratio: Ratio of the batch, from its beginning, on which MAM is computed.
@@ -261,7 +261,7 @@ class RCMMAM(WeakClassifier):
         """
         with torch.autocast(embedding.device.type, enabled=False):
             own = regional_prototypes(embedding, region, self.num_classes)
-            # Every rank has as many images; their order is that of one process.
+            # Every rank has as many images, in the same order as in one process.
             everyone = torch.cat(all_gather(own))
             others = leave_one_out(everyone)
         if self.memory is None:
