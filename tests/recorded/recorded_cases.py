@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from helpers.methods import HEAD, METHODS, NUM_TAGS
-from helpers.tiny import tiny_model
+from helpers.tiny import COLORS, tiny_model
 from mmengine.config import ConfigDict
 from mmengine.structures import LabelData, PixelData
 from mmseg.structures import SegDataSample
@@ -22,17 +22,6 @@ TAGS = (
     ((5, 2, 1), (), (3,)),
     ((0, 3), (2, 4), ()),
     ((4,), (0, 5), ()),
-)
-COLORS = np.array(
-    [
-        [90, 90, 90],
-        [220, 40, 40],
-        [40, 200, 60],
-        [220, 210, 40],
-        [50, 70, 220],
-        [200, 60, 200],
-        [60, 210, 210],
-    ]
 )
 PADDING = (104, 116, 124)  # BGR
 STRONG_VIEWS = ('unsup_strong', 'unsup_strong_0', 'unsup_strong_1')
