@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 from mmseg.datasets import BaseSegDataset
+from tool_files import tool_in_process, words
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.pipelines.export_segmentor import export_segmentor, plain_config
@@ -82,18 +83,15 @@ def test_exported_network_predicts_alike(trained, tmp_path, names):
         torch.testing.assert_close(first.seg_logits.data, second.seg_logits.data)
 
 
-def test_mmseg_alone_takes_what_the_tool_writes(trained, tiny_voc, tmp_path):
+def test_mmseg_alone_takes_what_the_tool_writes(trained, tiny_voc, tmp_path, capsys):
     cfg, checkpoint = trained
     source, out = tmp_path / 'semi.py', tmp_path / 'plain.pth'
     cfg.dump(source)
-    tool = [ROOT / 'tools/export_segmentor.py', source, checkpoint]
-    options = ['--network', 'student2', '--out', out]
-    done = subprocess.run(
-        [sys.executable, *tool, *options], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    tool = words(ROOT / 'tools/export_segmentor.py', source, checkpoint)
+    options = words('--network', 'student2', '--out', out)
+    tool_in_process([*tool, *options], None, None)
     config = out.with_suffix('.py')
-    assert done.stdout.split()[-2:] == [str(out), str(config)]
+    assert capsys.readouterr().out.split()[-2:] == [str(out), str(config)]
     image = tiny_voc / 'JPEGImages/1.png'
     done = subprocess.run(
         [sys.executable, '-c', WITHOUT_OURS, config, out, image],
