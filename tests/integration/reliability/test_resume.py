@@ -18,6 +18,7 @@ from mmengine.config import Config
 from mmengine.fileio import LocalBackend
 
 HALF, END = 2, 4
+ONE_DEVICE = {'strategy': {'type': 'SingleDeviceStrategy'}}
 
 
 @pytest.fixture(scope='module', params=METHODS)
@@ -29,6 +30,13 @@ def method(request) -> str:
 def whole(method, tiny_voc, tmp_path_factory) -> Run:
     """The uninterrupted training, in one process."""
     return train(tiny_config(method, tiny_voc, tmp_path_factory.mktemp('whole'), END))
+
+
+@pytest.fixture(scope='module')
+def flexible(method, tiny_voc, tmp_path_factory) -> Run:
+    """The uninterrupted training by MMEngine's FlexibleRunner."""
+    folder = tmp_path_factory.mktemp('flexible')
+    return train(tiny_config(method, tiny_voc, folder, END, **ONE_DEVICE))
 
 
 def assert_same(run: Run, whole: Run, begin: int) -> None:
@@ -77,20 +85,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert_same(train(cfg), whole, HALF)
 
 
-def test_flexible_runner_resumes_alike(method, tiny_voc, tmp_path):
-    one_device = {'strategy': {'type': 'SingleDeviceStrategy'}}
-    cfg = tiny_config(method, tiny_voc, tmp_path / 'whole', END, **one_device)
-    whole = train(cfg)
-    train(tiny_config(method, tiny_voc, tmp_path, END, **one_device), until=HALF)
-    cfg = tiny_config(method, tiny_voc, tmp_path, END, resume=True, **one_device)
-    assert_same(train(cfg), whole, HALF)
+def test_flexible_runner_resumes_alike(method, flexible, tiny_voc, tmp_path):
+    train(tiny_config(method, tiny_voc, tmp_path, END, **ONE_DEVICE), until=HALF)
+    cfg = tiny_config(method, tiny_voc, tmp_path, END, resume=True, **ONE_DEVICE)
+    assert_same(train(cfg), flexible, HALF)
 
 
 @needs_onedl('FlexibleRunner draws other initial weights than Runner from a seed')
-def test_flexible_runner_trains_like_runner(method, whole, tiny_voc, tmp_path):
-    one_device = {'type': 'SingleDeviceStrategy'}
-    cfg = tiny_config(method, tiny_voc, tmp_path, END, strategy=one_device)
-    assert_same(train(cfg), whole, 0)
+def test_flexible_runner_trains_like_runner(whole, flexible):
+    assert_same(flexible, whole, 0)
 
 
 def resume_after_kill(method, whole, tiny_voc, work_dir, moment, begin) -> None:
