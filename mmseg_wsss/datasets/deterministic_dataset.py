@@ -8,7 +8,13 @@ from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
 
-from .inner_dataset import InnerDataset, RejectedImageError, refuse_mask, views_of
+from .inner_dataset import (
+    InnerDataset,
+    RejectedImageError,
+    images_of,
+    refuse_mask,
+    views_of,
+)
 from .sample_key import SampleKey, seeded
 from .start_checks import check_labels, check_paths
 
@@ -108,12 +114,12 @@ class DeterministicDataset(Dataset):
                 sample = self.inner.read(index, key)
             except RejectedImageError:
                 continue
-            for view in views_of(sample):
+            for view, img in zip(views_of(sample), images_of(sample)):
                 path = getattr(view, 'img_path', None) or self._path(index)
                 if self.hide_masks:
                     refuse_mask(view, path)
                 else:
-                    check_labels(view, path, self.parts[0])
+                    check_labels(view, path, self.parts[0], img)
             return sample
         raise RuntimeError(
             f'the pipeline rejected {self._path(idx)} and the {self.attempts - 1} '

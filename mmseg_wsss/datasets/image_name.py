@@ -43,9 +43,15 @@ def foreground_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the class names without a leading ``background``.
 
     Raises:
-        ValueError: If the background is spelled in another way or not the first class.
+        ValueError: If there are no classes, or the background is spelled in another way
+            or not the first class.
     """
-    classes = tuple(metainfo['classes'])
+    classes = tuple(metainfo.get('classes') or ())
+    if not classes:
+        raise ValueError(
+            "the data set names no classes; set metainfo=dict(classes=('background', "
+            '...)) in its config'
+        )
     wrong = [name for name in classes[1:] if is_background(name)]
     if not wrong and is_background(classes[0]) and classes[0] != 'background':
         wrong = [classes[0]]

@@ -263,6 +263,14 @@ def views_of(sample: dict) -> list[Any]:
     return [found]
 
 
+def images_of(sample: dict) -> list[Any]:
+    """Return the images of a sample in the order of :func:`views_of`."""
+    found = sample.get('inputs')
+    if isinstance(found, dict):
+        return [part for part in found.values() if part is not None]
+    return [found]
+
+
 def refuse_mask(data_sample: Any, path: str) -> None:
     """Check that a data sample has no mask."""
     if 'gt_sem_seg' in data_sample:

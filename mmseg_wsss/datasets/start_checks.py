@@ -91,16 +91,17 @@ def _check_name(path: str, dataset: Any) -> None:
     )
 
 
-def check_labels(sample: Any, path: str, dataset: Any) -> None:
+def check_labels(sample: Any, path: str, dataset: Any, img: Any = None) -> None:
     """Check that the mask of a data sample contains classes of the dataset only.
 
     Args:
         sample: Data sample, with or without a mask.
         path: The image, for the message.
         dataset: The mmseg dataset.
+        img: Image (..., H, W) of the sample.
 
     Raises:
-        ValueError: If a label is invalid; names the file.
+        ValueError: If a label is invalid, or the mask has another size; names the file.
     """
     if 'gt_sem_seg' not in sample:
         return
@@ -110,6 +111,14 @@ def check_labels(sample: Any, path: str, dataset: Any) -> None:
         raise ValueError(
             f'{mask}: expected one label per pixel, found the shape '
             f'{tuple(labels.shape)}; save class indices, not colors'
+        )
+    size = tuple(labels.shape[-2:])
+    sizes = [tuple(img.shape[-2:]), sample.get('ori_shape')] if img is not None else []
+    if sizes and size not in sizes:
+        raise ValueError(
+            f'{mask}: its part of a crop is {size}, that of the image {path} is '
+            f'{sizes[0]} (height, width): the files differ in size, or a transform '
+            'changes one of them'
         )
     count = len(dataset.metainfo.get('classes') or ())
     invalid = (labels < 0) | (labels >= count)

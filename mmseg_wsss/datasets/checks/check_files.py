@@ -9,12 +9,10 @@ from PIL import ImageFile
 
 from mmseg_wsss.utils.files import inside
 
+from ..image_headers import is_rotated, read_header
 from ..image_name import tag_key
 from ..label_maps import IMAGE_ERRORS, open_whole, read_label_map
 from .split import Finding, Split, SplitImage, StrPath
-
-EXIF_ORIENTATION = 0x0112
-EXIF_ROTATED = (5, 6, 7, 8)  # by 90 or 270 degrees
 
 
 def check_files(
@@ -43,6 +41,13 @@ def check_files(
     except IMAGE_ERRORS as error:
         message = str(error).replace(f' {image.path!r}', '')
         findings.append(Finding('unreadable image', image.path, message))
+    header = read_header(image.path) if digest and split.cut_to_8_bits else None
+    if header is not None and header[1] > 8:
+        message = (
+            f'{header[1]} bits per channel, of which LoadImageFromFile keeps the upper '
+            "8: LoadImageStrict(color_type='unchanged') keeps all"
+        )
+        findings.append(Finding('depth of the image', image.path, message))
     labels = None
     if image.mask is not None and _is_inside(image.mask, split.mask_folder, findings):
         labels, mask_findings = _check_mask(image.mask, size, split)
@@ -103,7 +108,7 @@ def image_size(path: StrPath) -> tuple[int, int]:
     with open_whole(path) as image:
         image.load()
         width, height = image.size
-        rotated = image.getexif().get(EXIF_ORIENTATION) in EXIF_ROTATED
+        rotated = is_rotated(image)
     return (height, width) if rotated else (width, height)
 
 

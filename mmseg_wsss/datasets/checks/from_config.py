@@ -80,11 +80,17 @@ def _collect(
     try:
         foreground_classes(dataset.metainfo)
     except ValueError as error:
-        if weak:
+        masks = dataset.data_prefix.get('seg_map_path')
+        if weak or (masks and not dataset.metainfo.get('classes')):
             location = f'{type(dataset).__name__} of {name}'
             findings.append(Finding('classes', location, str(error)))
             return
     split = _split_of(name, dataset)
+    split.cut_to_8_bits = any(
+        step.get('type') == 'LoadImageFromFile'
+        and step.get('color_type') != 'unchanged'
+        for step in (weak or cfg).get('pipeline', ())
+    )
     if weak:
         from_masks = dict(weak['tags']).get('source') == 'masks'
         split.masks_optional = not (from_masks or weak.get('test_mode', False))
@@ -136,13 +142,14 @@ def _split_of(name: str, dataset: Any) -> Split:
         path, mask = info['img_path'], info.get('seg_map_path') or None
         images.append(SplitImage(image_name(path, folder), path, mask))
     # With a label map the files hold the labels of the original classes.
-    labels = len(dataset.label_map or dataset.metainfo['classes'])
+    labels = len(dataset.label_map or dataset.metainfo.get('classes') or ())
+    rule = LabelRule(labels, False, dataset.reduce_zero_label, dataset.ignore_index)
     return Split(
         name,
         images,
         folder,
         dataset.data_prefix.get('seg_map_path'),
-        LabelRule(labels, False, dataset.reduce_zero_label, dataset.ignore_index),
+        rule if labels else None,
         classes=_classes_of(dataset),
         img_suffix=dataset.img_suffix,
     )
@@ -150,7 +157,7 @@ def _split_of(name: str, dataset: Any) -> Split:
 
 def _classes_of(dataset: Any) -> dict[int, str]:
     """Return the class of each label in the files of an mmseg dataset."""
-    names = dataset.metainfo['classes']
+    names = dataset.metainfo.get('classes') or ()
     if dataset.label_map is not None:
         return {old: names[new] for old, new in dataset.label_map.items() if new != 255}
     return {value + int(dataset.reduce_zero_label): n for value, n in enumerate(names)}

@@ -48,6 +48,7 @@ class Split:
         classes: Name of the class of each label of the masks.
         img_suffix: Suffix of the image files, for messages.
         masks_optional: Whether masks may be missing, as in weakly labeled sets.
+        cut_to_8_bits: Whether images are loaded as 8 bits, whatever they have.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Split:
     classes: Mapping[int, str] = field(default_factory=dict)
     img_suffix: str = '.jpg'
     masks_optional: bool = False
+    cut_to_8_bits: bool = False
 
 
 @dataclass

@@ -8,6 +8,7 @@ from PIL import Image
 
 from mmseg_wsss.registry import TRANSFORMS
 
+from ..image_headers import bits_per_channel
 from .valid_area import add_valid_map
 
 END_OF_JPEG = b'\xff\xd9'
@@ -31,23 +32,6 @@ def require_complete(data: bytes) -> None:
             image.verify()
         elif image.format != 'JPEG' or not data.endswith(END_OF_JPEG):
             image.load()
-
-
-def bits_per_channel(data: bytes) -> int:
-    """Return the bits per channel of an image file, from its header.
-
-    Args:
-        data: Content of a file that Pillow can open.
-    """
-    if data.startswith(b'\xff\xd8'):  # JPEG
-        return 8
-    with Image.open(io.BytesIO(data)) as image:
-        if image.format == 'PNG':
-            return data[24]  # Pillow reports 8 for RGB of 16 bits
-        if image.format == 'TIFF':
-            tags = getattr(image, 'tag_v2', {})
-            return max(tags.get(258, (1,)))  # BitsPerSample
-        return {'I': 32, 'F': 32}.get(image.mode[:1], 8)
 
 
 @TRANSFORMS.register_module()

@@ -6,7 +6,8 @@ from weakref import WeakSet
 
 from mmseg_wsss.models.utils import unwrap
 
-from .classes import check_classes, check_ignore_index
+from .classes import check_classes, check_ignore_index, check_validation_classes
+from .files import check_files
 from .inputs import check_branches, check_padding, check_pooling, check_preprocessor
 from .loops import (
     check_batch,
@@ -51,7 +52,8 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     """
     model, loop = unwrap(runner.model), runner.train_loop
     dataset = loop.dataloader.dataset
-    yield from check_classes(model, getattr(dataset, 'metainfo', {}))
+    metainfo = getattr(dataset, 'metainfo', {})
+    yield from check_classes(model, metainfo)
     yield from check_ignore_index(model, dataset)
     yield from check_loop(loop, runner.hooks)
     yield from check_batch(loop)
@@ -62,3 +64,10 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     yield from check_branches(model, dataset)
     yield from check_pooling(model, loop.dataloader.sampler)
     yield from check_preprocessor(runner.cfg)
+    yield from check_files(dataset, 'training')
+    if runner.val_loop is not None:
+        validation = runner.val_loop.dataloader.dataset
+        yield from check_validation_classes(
+            metainfo, getattr(validation, 'metainfo', metainfo)
+        )
+        yield from check_files(validation, 'validation')

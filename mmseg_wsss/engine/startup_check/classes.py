@@ -30,6 +30,10 @@ def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Pro
     """
     classes = metainfo.get('classes')
     if not classes:
+        yield Problem(
+            'the training data names no classes',
+            "set metainfo=dict(classes=('background', ...)) of its data set",
+        )
         return
     if len(classes) > IGNORE_INDEX:
         yield Problem(
@@ -51,6 +55,29 @@ def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Pro
             f'{_listed(names)} has num_classes={found}, the training data has '
             f'{len(classes)} classes ({_listed(list(classes))})',
             f'set num_classes={number}',
+        )
+
+
+def check_validation_classes(
+    metainfo: Mapping[str, Any], validation: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Compare the classes of the validation with those of the training data.
+
+    Other spellings are accepted, another number or order of the classes is not.
+
+    Args:
+        metainfo: Meta information of the training data.
+        validation: Meta information of the validation data.
+    """
+    wanted, found = (list(meta.get('classes') or ()) for meta in (metainfo, validation))
+    if wanted and (
+        len(found) != len(wanted)
+        or (found != wanted and sorted(found) == sorted(wanted))
+    ):
+        yield Problem(
+            f'the validation data has the classes {_listed(found) or "none"} '
+            f'({len(found)}), the training data {_listed(wanted)} ({len(wanted)})',
+            'give both the same metainfo.classes',
         )
 
 

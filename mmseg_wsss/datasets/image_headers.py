@@ -1,0 +1,63 @@
+"""Size and depth of image files, from their headers."""
+
+import io
+import os
+
+from PIL import Image
+
+from .label_maps import IMAGE_ERRORS
+
+StrPath = str | os.PathLike[str]
+EXIF_ORIENTATION = 0x0112
+EXIF_ROTATED = (5, 6, 7, 8)  # by 90 or 270 degrees
+HEADER_OF_PNG = 26  # bytes up to the color type
+
+
+def bits_per_channel(data: bytes) -> int:
+    """Return the bits per channel of an image file, from its header.
+
+    Args:
+        data: Content of a file that Pillow can open.
+    """
+    if data.startswith(b'\xff\xd8'):  # JPEG
+        return 8
+    with Image.open(io.BytesIO(data)) as image:
+        return _bits(image, data)
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    if image.format == 'PNG':
+        return data[24]  # Pillow reports 8 for RGB of 16 bits
+    if image.format == 'TIFF':
+        tags = getattr(image, 'tag_v2', {})
+        return max(tags.get(258, (1,)))  # BitsPerSample
+    return {'I': 32, 'F': 32}.get(image.mode[:1], 8)
+
+
+def read_header(
+    path: StrPath, rotate: bool = True
+) -> tuple[tuple[int, int], int] | None:
+    """Return height and width of an image file, and bits per channel.
+
+    Args:
+        path: The file; pixels are not decoded.
+        rotate: Whether the EXIF orientation of a JPEG file counts, as it does for mmcv.
+
+    Returns:
+        None if the file is missing or no image.
+    """
+    try:
+        with open(path, 'rb') as file, Image.open(file) as image:
+            width, height = image.size
+            # Pillow decodes files of other formats to find the orientation.
+            rotated = rotate and image.format == 'JPEG' and is_rotated(image)
+            file.seek(0)
+            bits = _bits(image, file.read(HEADER_OF_PNG))
+    except IMAGE_ERRORS:
+        return None
+    return ((width, height) if rotated else (height, width)), bits
+
+
+def is_rotated(image: Image.Image) -> bool:
+    """Return whether the EXIF data rotate an image by 90 or 270 degrees."""
+    return image.getexif().get(EXIF_ORIENTATION) in EXIF_ROTATED

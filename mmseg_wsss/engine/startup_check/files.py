@@ -1,0 +1,69 @@
+"""Headers of image files against the transforms that load them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+
+from mmseg_wsss.datasets.image_headers import read_header
+
+from .classes import transforms_of
+from .problem import Problem
+
+NUM_FILES = 32  # of each part; further ones are checked where they are loaded
+ROTATED = ('color', 'grayscale')  # color types with the EXIF orientation
+
+
+def check_files(dataset: Any, name: str) -> Iterator[Problem]:
+    """Look at the headers of some files of a data set, spread over its list.
+
+    Args:
+        dataset: Data of training or validation.
+        name: What the data set is for, for messages.
+    """
+    parts = [getattr(dataset, part, None) for part in ('labeled', 'unlabeled')]
+    for part in [item for item in parts if item is not None] or [dataset]:
+        if not hasattr(part, 'get_data_info') or not len(part):
+            continue
+        steps = list(transforms_of(part))
+        few = np.linspace(0, len(part) - 1, min(len(part), NUM_FILES)).astype(int)
+        infos = [part.get_data_info(int(index)) for index in few]
+        yield from _check_depth(infos, steps, name)
+        if any(isinstance(step, LoadAnnotations) for step in steps):
+            loaders = [step for step in steps if isinstance(step, LoadImageFromFile)]
+            rotate = all(step.color_type in ROTATED for step in loaders)
+            yield from _check_sizes(infos, name, rotate)
+
+
+def cuts_to_8_bits(step: Any) -> bool:
+    """Return whether a transform is mmcv's loader that keeps 8 bits without a word."""
+    return type(step) is LoadImageFromFile and step.color_type != 'unchanged'
+
+
+def _check_depth(infos: list[dict], steps: list, name: str) -> Iterator[Problem]:
+    if not any(cuts_to_8_bits(step) for step in steps):
+        return
+    for info in infos:
+        header = read_header(info.get('img_path') or '')
+        if header is not None and header[1] > 8:
+            yield Problem(
+                f'{info["img_path"]} ({name}) has {header[1]} bits per channel, of '
+                'which LoadImageFromFile keeps the upper 8',
+                "set LoadImageStrict(color_type='unchanged'), and mean and std in the "
+                'range of the files, or convert the files to 8 bits',
+            )
+            return
+
+
+def _check_sizes(infos: list[dict], name: str, rotate: bool) -> Iterator[Problem]:
+    for info in infos:
+        path, mask = info.get('img_path') or '', info.get('seg_map_path') or ''
+        image, label = read_header(path, rotate), read_header(mask, rotate=False)
+        if image and label and image[0] != label[0]:
+            yield Problem(
+                f'{mask} ({name}) is a mask of {label[0]}, its image {path} has '
+                f'{image[0]} (height, width)',
+                'replace the mask or the image; tools/misc/check_dataset.py lists all',
+            )
+            return
