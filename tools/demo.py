@@ -1,11 +1,11 @@
 """Train ASDT from image tags on the toy data set and visualize the results."""
 
+import runpy
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).with_name('start.py')))
 
 import torch
 from mmengine.config import Config

@@ -3,10 +3,11 @@
 Both networks start from the same training on the 10 images and take as many steps.
 """
 
-from contextlib import redirect_stderr, redirect_stdout
+import runpy
+from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).with_name('start.py')))
 
 import warnings
 

@@ -68,6 +68,15 @@ def safe_checkpoints() -> Iterator[None]:
         CheckpointLoader._schemes = schemes
 
 
+def read_checkpoint(path: str | os.PathLike) -> Any:
+    """Load a checkpoint to the CPU by :func:`load_from_local_safely`.
+
+    MMEngine's line about the loader is left out.
+    """
+    with safe_checkpoints():
+        return CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
+
+
 def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
     """Load a local checkpoint by torch's restricted unpickler.
 

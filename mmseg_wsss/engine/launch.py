@@ -20,6 +20,7 @@ from mmseg_wsss.utils.launch import init_processes
 TRAINING_ERRORS = (torch.cuda.OutOfMemoryError, ConfigParsingError)
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+NOISE = ('paramwise_options', 'Loads checkpoint by ')
 DDP_TYPES = ('MMDistributedDataParallel', 'DistributedDataParallel')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
 
@@ -125,7 +126,8 @@ def build_runner(cfg: Config) -> Any:
     """Build the Runner of a config, or the class of its ``runner_type``.
 
     Its log leaves out the settings of the optimizer for each parameter, which are
-    hundreds of lines, unless ``log_level`` is ``'DEBUG'``.
+    hundreds of lines, and the name of the loader of a checkpoint, unless ``log_level``
+    is ``'DEBUG'``.
 
     Raises:
         FileNotFoundError: If the file of ``load_from`` does not exist; the message has
@@ -135,7 +137,7 @@ def build_runner(cfg: Config) -> Any:
     prepare(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if cfg.get('log_level') != 'DEBUG':
-        runner.logger.addFilter(_is_no_parameter_setting)
+        runner.logger.addFilter(_is_no_noise)
     return runner
 
 
@@ -162,8 +164,8 @@ def _short(path: Path) -> str:
     )
 
 
-def _is_no_parameter_setting(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith('paramwise_options')
+def _is_no_noise(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(NOISE)
 
 
 def resume_last(cfg: Config) -> None:

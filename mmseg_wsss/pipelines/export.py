@@ -131,7 +131,7 @@ def build_model(cfg: Config, checkpoint: PathLike) -> nn.Module:
             'supervised method'
         )
     with safe_checkpoints():
-        load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
+        load_checkpoint(model, str(checkpoint), 'cpu', strict=True, logger='silent')
     return model.to(get_device()).eval()
 
 

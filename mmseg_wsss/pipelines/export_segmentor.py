@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmseg.datasets import BaseSegDataset
 
-from mmseg_wsss.engine.checkpoints import safe_checkpoints
+from mmseg_wsss.engine.checkpoints import read_checkpoint
 from mmseg_wsss.engine.startup_check import check_checkpoint
 from mmseg_wsss.registry import DATASETS, METRICS, MODELS
 from mmseg_wsss.utils.configs import walk_dicts
@@ -69,8 +68,7 @@ def export_segmentor(
         raise ValueError(f'expected a checkpoint path such as NAME.pth, got {out}')
     model, prefixes = _plain_model(cfg, networks, head)
     plain = plain_config(cfg, model)
-    with safe_checkpoints():
-        loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    loaded = read_checkpoint(checkpoint)
     meta = {'source': str(checkpoint), 'networks': list(networks)}
     dataset_meta = loaded.get('meta', {}).get('dataset_meta')
     if dataset_meta is not None:

@@ -13,7 +13,6 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader
 from PIL import Image
 from rich.progress import Progress
 from torch import nn
@@ -21,7 +20,7 @@ from torch import nn
 from mmseg_wsss.datasets.folders import walk_files
 from mmseg_wsss.datasets.image_name import IMAGE_SUFFIXES
 from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, open_whole
-from mmseg_wsss.engine.checkpoints import safe_checkpoints
+from mmseg_wsss.engine.checkpoints import read_checkpoint
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils import sha256_of
 from mmseg_wsss.utils.files import StrPath, atomic_write, inside
@@ -159,8 +158,7 @@ def load_model(cfg: Config, checkpoint: StrPath) -> tuple[nn.Module, dict[str, A
     if cfg.get('data_preprocessor') is not None:
         model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
     model = MODELS.build(model_cfg)
-    with safe_checkpoints():
-        loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    loaded = read_checkpoint(checkpoint)
     state = loaded.get('state_dict', loaded)
     try:
         wrong = model.load_state_dict(state, strict=False)

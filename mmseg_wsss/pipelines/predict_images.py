@@ -57,7 +57,7 @@ def predict_images(
     model = MODELS.build(cfg.model)
     with safe_checkpoints():
         network = getattr(model, 'module', model)  # inside of WSSSTTAModel
-        load_checkpoint(network, str(checkpoint), map_location='cpu', strict=True)
+        load_checkpoint(network, str(checkpoint), 'cpu', strict=True, logger='silent')
     model = model.to(get_device()).eval()
     loader = Runner.build_dataloader({**cfg.test_dataloader, 'sampler': todo})
     form = ExportFormat('prediction', dataset.metainfo['palette'])

@@ -143,6 +143,18 @@ def test_a_schedule_that_ends_before_the_training(config):
     assert 'the schedule of lr ends at iteration 2' in message(cfg)
 
 
+def test_a_schedule_that_ends_after_the_training_is_a_remark(config, tmp_path):
+    cfg = config('CAM')
+    cfg.param_scheduler = [{'type': 'PolyLR', 'end': 50, 'by_epoch': False}]
+    cfg.log_level = 'WARNING'
+    Runner.from_cfg(cfg).train()
+    (log,) = tmp_path.glob('*/*.log')
+    lines = [x for x in log.read_text().splitlines() if 'the schedule' in x]
+    assert len(lines) == 1
+    assert 'the schedule of lr ends at iteration 50, after the training' in lines[0]
+    assert 'end=3 in param_scheduler' in lines[0]
+
+
 def test_a_warmup_and_a_decay_that_ends_with_the_training(config):
     cfg = config('CPS')
     cfg.param_scheduler = [

@@ -12,15 +12,15 @@ label of their class. An interrupted run resumes when started again.
 
 import argparse
 import json
+import runpy
 import sys
 from collections import defaultdict
-from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 import numpy as np
 

@@ -12,14 +12,14 @@ invalid labels, and writes ``train.txt``, ``test.txt``, ``tags_train.json`` and
 
 import argparse
 import os
+import runpy
 import shutil
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 import numpy as np
 from mmseg.datasets import COCOStuffDataset

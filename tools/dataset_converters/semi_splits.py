@@ -17,13 +17,13 @@ families are not comparable. ``show`` prints the published splits.
 """
 
 import argparse
+import runpy
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 from rich.console import Console
 from rich.table import Table

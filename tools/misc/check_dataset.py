@@ -15,12 +15,13 @@ run, else 0.
 
 import argparse
 import os
+import runpy
 import sys
 from collections import Counter
-from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope

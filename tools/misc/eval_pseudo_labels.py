@@ -2,11 +2,11 @@
 
 import argparse
 import json
-from contextlib import redirect_stderr, redirect_stdout
+import runpy
 from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 from mmseg_wsss.evaluation.tables import class_table, summary_table
 from mmseg_wsss.pipelines.label_files import evaluate_label_files

@@ -1,11 +1,11 @@
 """Train a config, or resume it, and write its scores to measure.json."""
 
 import json
-from contextlib import redirect_stderr, redirect_stdout
+import runpy
 from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 from mmengine.config import DictAction
 

@@ -12,13 +12,13 @@ contains another label.
 
 import argparse
 import io
+import runpy
 import sys
 import tarfile
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 import numpy as np
 from mmseg.datasets import PascalVOCDataset

@@ -8,12 +8,13 @@ Example:
 """
 
 import argparse
+import runpy
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 import torch
 

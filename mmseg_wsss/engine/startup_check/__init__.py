@@ -1,8 +1,11 @@
 """What can be known to be wrong before the first step, said at once."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 from weakref import WeakSet
+
+from mmengine.logging import print_log
 
 from mmseg_wsss.models.utils import unwrap
 
@@ -15,6 +18,7 @@ from .loops import (
     check_phases,
     check_save_best,
     check_schedules,
+    late_schedules,
 )
 from .problem import Problem, StartupError
 from .weights import check_checkpoint
@@ -31,7 +35,7 @@ _checked: WeakSet = WeakSet()
 
 
 def check_once(runner: Any) -> None:
-    """Raise a StartupError if a run has problems; check each run once.
+    """Raise a StartupError if a run has problems, log remarks; check each run once.
 
     Args:
         runner: Runner of a training, its loops built.
@@ -39,6 +43,8 @@ def check_once(runner: Any) -> None:
     if runner in _checked:
         return
     _checked.add(runner)
+    for remark in late_schedules(runner.param_schedulers, runner.train_loop):
+        print_log(remark, 'current', logging.WARNING)
     problems = list(find_problems(runner))
     if problems:
         raise StartupError(problems)

@@ -110,19 +110,45 @@ def check_schedules(schedulers: Any, loop: Any) -> Iterator[Problem]:
                 'iteration-based loop: it never steps before the end',
                 'set by_epoch=False in param_scheduler',
             )
+    for name, end in _ends_of_schedules(schedulers):
+        if end < loop.max_iters:
+            yield Problem(
+                f'the schedule of {name} ends at iteration {end}, the training at '
+                f'max_iters={loop.max_iters}: its last value holds from there on',
+                f'set end={loop.max_iters} in param_scheduler (a resumed run '
+                'restores the end that was saved: start anew with load_from)',
+            )
+
+
+def late_schedules(schedulers: Any, loop: Any) -> Iterator[str]:
+    """Yield a remark for each schedule that the training does not run to its end.
+
+    It is no problem in itself: a training may stop early.
+
+    Args:
+        schedulers: Built schedulers of the runner: a list, or a dict of lists.
+        loop: Training loop.
+    """
+    for name, end in _ends_of_schedules(schedulers):
+        if end > loop.max_iters:
+            yield (
+                f'the schedule of {name} ends at iteration {end}, after the training '
+                f'(max_iters={loop.max_iters}), which stops within it; '
+                f'end={loop.max_iters} in param_scheduler would run it to its end'
+            )
+
+
+def _ends_of_schedules(schedulers: Any) -> Iterator[tuple[str, int]]:
+    """Yield the last iteration of the schedules of each value, such as ``lr``."""
+    groups = schedulers if isinstance(schedulers, dict) else {'': schedulers or []}
+    for group in groups.values():
         by_param: dict[str, list[int]] = {}
         for item in group:
             if not item.by_epoch:
                 by_param.setdefault(item.param_name, []).append(item.end)
         for name, ends in by_param.items():
-            end = max(ends)
-            if end < INF and end < loop.max_iters:
-                yield Problem(
-                    f'the schedule of {name} ends at iteration {end}, the training at '
-                    f'max_iters={loop.max_iters}: its last value holds from there on',
-                    f'set end={loop.max_iters} in param_scheduler (a resumed run '
-                    'restores the end that was saved: start anew with load_from)',
-                )
+            if max(ends) < INF:
+                yield name, max(ends)
 
 
 def check_save_best(runner: Any) -> Iterator[Problem]:

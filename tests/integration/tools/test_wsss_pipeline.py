@@ -25,8 +25,8 @@ STAGES = [
     'refined_seeds',
     'pseudo_masks',
     'network',
-    'predictions_crf',  # in the alphabetical order that dumping a config gives
-    'predictions_plain',
+    'predictions_plain',  # in the order of the config
+    'predictions_crf',
 ]
 
 
@@ -73,15 +73,15 @@ def pipeline(tmp_path_factory) -> Path:
     network.train_dataloader.dataset.pipeline = steps
     network.train_dataloader.sampler = dict(type='InfiniteSampler')
     network.dump(folder / 'network.py')
-    Config(
-        dict(
-            seeds=dict(config=str(folder / 'seeds.py')),
-            labels=dict(alphas=(1.0, 8.0), crf=dict(num_iters=1)),
-            affinity=dict(config=str(folder / 'affinity.py')),
-            network=dict(config=str(folder / 'network.py')),
-            evaluation=dict(plain={}, crf=dict(crf=True)),
-        )
-    ).dump(folder / 'pipeline.py')
+    parts = dict(
+        seeds=dict(config=str(folder / 'seeds.py')),
+        labels=dict(alphas=(1.0, 8.0), crf=dict(num_iters=1)),
+        affinity=dict(config=str(folder / 'affinity.py')),
+        network=dict(config=str(folder / 'network.py')),
+        evaluation=dict(plain={}, crf=dict(crf=True)),
+    )
+    lines = [f'{key} = {value!r}\n' for key, value in parts.items()]
+    (folder / 'pipeline.py').write_text(''.join(lines))  # dumping sorts the keys
     return folder / 'pipeline.py'
 
 
@@ -110,6 +110,7 @@ def test_a_report_of_all_stages(whole):
         'network (crf), test images',
     ):
         assert f'| {title}' in text
+    assert text.index('network (plain), test') < text.index('network (crf), test')
     assert '| pink |' in text
     for folder in ('affinity_labels', 'refined_seeds', 'pseudo_masks'):
         assert len([name for name in whole if name.startswith(folder)]) == 8

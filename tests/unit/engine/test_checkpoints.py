@@ -10,7 +10,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmseg_wsss.engine.checkpoints import safe_checkpoints
+from mmseg_wsss.engine.checkpoints import read_checkpoint, safe_checkpoints
 
 
 @pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
@@ -61,3 +61,9 @@ def test_mmengine_loads_as_before_outside_of_the_context(tmp_path, monkeypatch):
     with safe_checkpoints(), safe_checkpoints(), pytest.raises(ValueError, match='run'):
         loads()
     assert list(CheckpointLoader._schemes.items()) == schemes
+
+
+def test_reading_says_nothing(tmp_path, capfd):
+    torch.save({'state_dict': {'a': torch.ones(1)}}, tmp_path / 'a.pth')
+    assert read_checkpoint(tmp_path / 'a.pth')['state_dict']['a'] == 1
+    assert capfd.readouterr() == ('', '')

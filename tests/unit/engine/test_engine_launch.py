@@ -179,9 +179,16 @@ class TestRequireCheckpoint:
             launch.require_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize(
+    'noise',
+    [
+        'paramwise_options -- backbone.bias:lr=0.1',
+        'Loads checkpoint by local_safely backend from path: a.pth',
+    ],
+)
 @pytest.mark.parametrize(('level', 'count'), [('INFO', 1), ('DEBUG', 2)])
-def test_parameter_settings_are_logged_at_debug_only(monkeypatch, level, count):
-    logger = logging.getLogger(f'build_runner_{level}')
+def test_noise_is_logged_at_debug_only(monkeypatch, noise, level, count):
+    logger = logging.getLogger(f'build_runner_{level}_{noise[:5]}')
     logger.setLevel(level)
     runner = mock.Mock(logger=logger)
     monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: runner)
@@ -190,7 +197,7 @@ def test_parameter_settings_are_logged_at_debug_only(monkeypatch, level, count):
     handler.emit = seen.append
     logger.addHandler(handler)
     launch.build_runner(Config(dict(log_level=level)))
-    logger.info('paramwise_options -- backbone.bias:lr=0.1')
+    logger.info(noise)
     logger.info('start')
     assert len(seen) == count
 

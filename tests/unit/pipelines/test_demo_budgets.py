@@ -1,0 +1,61 @@
+"""The demos compare trainings of equal budgets."""
+
+import importlib.util
+import sys
+import warnings
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+TOOLS = Path(__file__).resolve().parents[3] / 'tools'
+# Compared with each other: the same start, as many steps, batches of one size.
+COMPARED = {'demo': ('asdt', 'never'), 'demo_mkd': ('masks', 'mkd')}
+
+
+class Results(dict):
+    """Any result of a training."""
+
+    def __missing__(self, key):
+        return 0.0 if '/' in str(key) or key == 'mIoU' else Results()
+
+
+@pytest.fixture
+def trainings(request, monkeypatch, tmp_path):
+    """Configs that a demo trains, by the name of their folder."""
+    path = TOOLS / f'{request.param}.py'
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    seen = {}
+
+    def train(config, work_dir, divisor=1, options=None, *args, **kwargs):
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict(deepcopy(dict(options or {})))
+        seen[work_dir.name] = cfg
+        steps = cfg.train_cfg.max_iters
+        return Results(steps=steps, checkpoint=str(work_dir / f'iter_{steps}.pth'))
+
+    for name in ('generate', 'finish', 'draw_panel', 'draw_losses'):
+        if hasattr(demo, name):
+            monkeypatch.setattr(demo, name, lambda *args, **kwargs: None)
+    monkeypatch.setattr(demo, 'train', train)
+    monkeypatch.setattr(sys, 'argv', ['demo.py', '--out', str(tmp_path)])
+    with warnings.catch_warnings():
+        demo.main()
+    return seen, COMPARED[request.param]
+
+
+@pytest.mark.parametrize('trainings', COMPARED, indirect=True)
+def test_equal_budgets(trainings):
+    configs, names = trainings
+    first, second = (configs[name] for name in names)
+    assert first.train_cfg.max_iters == second.train_cfg.max_iters
+    assert first.param_scheduler == second.param_scheduler
+    assert first.optim_wrapper == second.optim_wrapper
+    assert first.load_from == second.load_from
+    assert first.load_from is not None
+    loaders = [cfg.train_dataloader for cfg in (first, second)]
+    assert loaders[0].batch_size == loaders[1].batch_size
+    assert loaders[0].get('sampler') == loaders[1].get('sampler')
