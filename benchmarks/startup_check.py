@@ -115,7 +115,7 @@ def check_seconds(cfg: Config, work_dir: str) -> float:
     """Return the seconds of the start-up check of a training."""
     cfg = deepcopy(cfg)
     cfg.work_dir, cfg.load_from, cfg.log_level = work_dir, None, 'ERROR'
-    cfg.experiment_name = f'check_{time.time_ns()}'  # the name of visualizers
+    cfg.visualizer.name = f'check_{time.time_ns()}'  # else it is that of the run before
     runner = Runner.from_cfg(cfg)
     runner.register_hook(TimedCheck())
     try:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from helpers.methods import NUM_TAGS, TAG_NAMES
+from helpers.processes import run_processes
 from helpers.tiny import COLORS, SIZE, tiny_config, write_tiny_voc
 from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
+
+from mmseg_wsss.pipelines.predict import predict_folder
 
 PALETTE = [[0, 0, 0], *COLORS[1:].tolist()]
 META = {'classes': ('background', *TAG_NAMES), 'palette': PALETTE}
@@ -148,3 +151,46 @@ def test_results_inside_the_folder_of_images(predict, images, tmp_path):
     for _ in range(2):
         predict(*run, images, '--out', images / 'results')
     assert len([*images.glob('results/masks/**/*.png')]) == 3
+
+
+def predict_on_rank(rank, config, checkpoint, images, out, overwrite):
+    """Predict in one of several processes; return the number of images."""
+    cfg, options = Config.fromfile(config), {'progress': False}
+    return predict_folder(cfg, checkpoint, images, out, overwrite=overwrite, **options)
+
+
+def contents(out):
+    """Times and bytes of all masks and overlays."""
+    files = [*out.glob('masks/**/*.png'), *out.glob('overlays/**/*.jpg')]
+    return {
+        str(path.relative_to(out)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in files
+    }
+
+
+def test_two_processes_share_resume_and_overwrite(predict, images, tmp_path):
+    run, out = write_run('ASDT', tmp_path), tmp_path / 'out'
+    predict(*run, images, '--out', tmp_path / 'alone')
+    jobs = (*run, images, out)
+    assert run_processes(predict_on_rank, 2, (*jobs, False)) == [3, 3]
+    first = contents(out)
+    alone = contents(tmp_path / 'alone')
+    assert {k: v for k, (_, v) in first.items()} == {
+        k: v for k, (_, v) in alone.items()
+    }
+    assert (out / 'contact_sheet.jpg').is_file()
+
+    (out / 'masks/sub/b.png').unlink()
+    assert run_processes(predict_on_rank, 2, (*jobs, False)) == [3, 3]
+    again = contents(out)
+    assert {name for name in first if first[name] != again[name]} == {
+        'masks/sub/b.png',
+        'overlays/sub/b.jpg',
+    }
+
+    config = Config.fromfile(run[0])
+    config.model.test_cfg.fuse = 'teacher'
+    config.dump(run[0])
+    assert run_processes(predict_on_rank, 2, (*jobs, True)) == [3, 3]
+    later = contents(out)
+    assert all(later[name][0] > again[name][0] for name in again)
