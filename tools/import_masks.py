@@ -14,11 +14,12 @@ import.
 """
 
 import argparse
+import runpy
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
-with redirect_stdout(None), redirect_stderr(None):  # reports of optional imports
-    import mmseg_wsss  # noqa: F401  (registers everything)
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).with_name('start.py')))
 
 from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.datasets.tags import ImageTags
