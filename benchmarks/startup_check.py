@@ -1,4 +1,4 @@
-"""CPU seconds before the first step: data sets with their checks, and the start-up check.
+"""CPU seconds before the first step: data sets and the start-up check.
 
     python benchmarks/startup_check.py
 
