@@ -9,8 +9,9 @@ structure can be told from a change of numbers::
     python tests/recorded/record_steps.py --check    # largest deviation of each case
 
 Do not write the files anew to make a test pass. Where a name changed, note it in
-``RENAMED``; where something was removed on purpose, in ``MAY_VANISH``; where an
-argument of a config changed its name, in ``recorded_cases.py``.
+``RENAMED`` of ``recorded_names.py``; where something was removed on purpose, in its
+``MAY_VANISH``; where an argument of a config changed its name, in
+``recorded_cases.py``.
 """
 
 import argparse
@@ -23,61 +24,34 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from deviations import differences
 from helpers.methods import METHODS
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from recorded_cases import PREDICT_ON, Case, batch, build, cases
+from recorded_names import (
+    STEPS,
+    file_of,
+    may_vanish,
+    present_name,
+    read,
+    recorded_name,
+)
 from torch.utils.data import DataLoader
 
 import mmseg_wsss  # noqa: F401  (registers everything)
-
-STEPS = Path(__file__).parent / 'steps'
-
-# Recorded names and what they are called now: keys of the log, names of pseudo-labels
-# and of networks, and names of parameters and buffers. A key that ends with '.' stands
-# for all names that begin with it.
-RENAMED: dict[str, str] = {
-    'ratio_labelled': 'ratio_labeled',
-    'classes': 'num_effective_classes',
-    'isda': 'isda_ratio',
-}
-
-# Methods that are recorded under another name, and cases that were recorded and are not
-# offered any more.
-RECORDED_METHODS = {'CAM': 'WSSSBase', 'SupervisedSegmentor': 'SemiBaseSegmentor'}
-DROPPED_CASES = {'TSCD: walk'}  # TSCD's labels never use the affinity
-
-# Recorded names that need not exist any more, of a method or of all ('*'). As above, a
-# name that ends with '.' stands for all that begin with it.
-MAY_VANISH: dict[str, tuple[str, ...]] = {
-    '*': ('loss_idle',),  # always 0
-    'CAM': ('decode_head.', 'prediction'),
-    'RCMMAM': ('decode_head.', 'prediction'),
-    'AffinityNet': ('decode_head.', 'prediction'),
-    'IRNet': ('decode_head.', 'prediction'),
-    'TSCD': ('use_affinity',),  # always 0
-}
-
-# Largest relative deviation. On one machine, with one number of threads, everything
-# agrees to the bit. Other kernels (two threads, AVX2 in place of AVX-512, MKL's of
-# SSE4.2) add up in another order: what is float64 throughout then differs by 1e-14 at
-# most. Weakly supervised methods keep some maps in float32 whatever the type of the
-# model (logits of the decode head at the size of the image, CAM, CRF), and their values
-# differ by up to 3e-7; so do diagnostics that are shares of counts.
-RTOL = {'float64': 1e-9, 'float32': 1e-6}
 
 _runs = itertools.count()
 
@@ -252,34 +226,6 @@ def _rounded(node: Any) -> Any:
     return float(f'{node:.11e}')
 
 
-def recorded_name(name: str) -> str:
-    """Recorded name of what is called ``name`` now."""
-    return _translated(name, {new: old for old, new in RENAMED.items()})
-
-
-def present_name(name: str) -> str:
-    """Present name of what is recorded as ``name``."""
-    return _translated(name, RENAMED)
-
-
-def _translated(name: str, table: Mapping[str, str]) -> str:
-    if name in table:
-        return table[name]
-    for old, new in table.items():
-        if old.endswith('.') and name.startswith(old):
-            return new + name.removeprefix(old)
-    return name
-
-
-def may_vanish(method: str, name: str) -> bool:
-    """Whether ``MAY_VANISH`` lists a recorded name."""
-    listed = MAY_VANISH['*'] + MAY_VANISH.get(method, ())
-    return any(
-        name == item or (item.endswith('.') and name.startswith(item))
-        for item in listed
-    )
-
-
 @contextmanager
 def plain_kernels() -> Iterator[None]:
     """Leave oneDNN out, and put every setting and generator back afterwards."""
@@ -349,92 +295,6 @@ def run_case(case: Case) -> dict:
         with mock.patch('mmseg_wsss.engine.hooks.phase_hook.check_once'):
             runner.train()
         return recorder.result(runner.model)
-
-
-def file_of(method: str) -> Path:
-    """File of the cases of a method."""
-    return STEPS / f'{RECORDED_METHODS.get(method, method)}.json'
-
-
-def read(method: str) -> dict:
-    """Recorded cases of a method by their names."""
-    recorded = RECORDED_METHODS.get(method, method)
-    found = json.loads(file_of(method).read_text())
-    return {
-        method + name.removeprefix(recorded): case
-        for name, case in found.items()
-        if name not in DROPPED_CASES
-    }
-
-
-def differences(method: str, old: dict, new: dict) -> Iterator[tuple[str, float]]:
-    """Relative deviation of every recorded value from the one found now.
-
-    It is infinite where a value is missing, and where labels differ in any pixel. What
-    is close to 0 counts relative to the values beside it: the sum of a tensor relative
-    to its norm, the norm of a gradient relative to the largest one of the step.
-
-    Args:
-        method: Key of ``METHODS``.
-        old: Recorded case.
-        new: The same, recomputed.
-
-    Yields:
-        Place and deviation of each value.
-    """
-
-    def names(part: str, old: dict, new: dict) -> Iterator[str]:
-        for name in sorted(old.keys() | new.keys()):
-            place = f'{part}/{name}'
-            if name in old and name in new:
-                yield name
-            elif name not in old:
-                yield from ()
-                missing.append((f'{place}: not recorded', math.inf))
-            elif not may_vanish(method, name):
-                missing.append((f'{place}: missing', math.inf))
-
-    missing: list[tuple[str, float]] = []
-    if len(old['steps']) != len(new['steps']):
-        missing.append(('number of steps', math.inf))
-    for i, (first, second) in enumerate(zip(old['steps'], new['steps'])):
-        for name in names(f'step {i}', first, second):
-            place = f'step {i}/{name}'
-            yield place, _deviation(first[name], second[name])
-    largest = [max(column) for column in zip(*old['gradients'].values())]
-    for name in names('gradients', old['gradients'], new['gradients']):
-        pairs = zip(old['gradients'][name], new['gradients'][name], largest)
-        for i, (first, second, scale) in enumerate(pairs):
-            yield f'gradients/{name}/step {i}', _deviation(first, second, scale)
-    for name in names('state', old['state'], new['state']):
-        (total, norm), (new_total, new_norm) = old['state'][name], new['state'][name]
-        yield f'state/{name}/sum', _deviation(total, new_total, norm)
-        yield f'state/{name}/norm', _deviation(norm, new_norm)
-    for when in names('labels', old['labels'], new['labels']):
-        first, second = old['labels'][when], new['labels'][when]
-        for name in names(f'labels/{when}', first, second):
-            place = f'labels/{when}/{name}'
-            for key in ('histogram', 'crc32'):
-                same = first[name][key] == second[name][key]
-                yield f'{place}/{key}', 0.0 if same else math.inf
-            for i, values in enumerate(zip(first[name]['soft'], second[name]['soft'])):
-                yield f'{place}/soft {("sum", "norm")[i]}', _deviation(*values)
-    yield from missing
-
-
-def _deviation(old: float, new: float, scale: float = 0.0) -> float:
-    if old == new:
-        return 0.0
-    if not (math.isfinite(old) and math.isfinite(new)):
-        return math.inf
-    return abs(old - new) / max(abs(old), abs(new), abs(scale), 1e-12)
-
-
-def rtol(case: Case, place: str) -> float:
-    """Largest relative deviation of a value, see :func:`differences`."""
-    semi = METHODS[case.method].semi
-    diagnostic = place.startswith('step ') and 'loss' not in place
-    return RTOL['float64' if semi and not diagnostic else 'float32']
 
 
 def _text(found: dict) -> str:

@@ -1,21 +1,18 @@
 """Every method trains as it did when its steps were recorded."""
 
 import pytest
-import record_steps
-from record_steps import (
+import recorded_names
+from deviations import differences, rtol
+from record_steps import draws, recorded_draws, run_case
+from recorded_cases import cases
+from recorded_names import (
     STEPS,
-    differences,
-    draws,
     file_of,
     may_vanish,
     present_name,
     read,
-    recorded_draws,
     recorded_name,
-    rtol,
-    run_case,
 )
-from recorded_cases import cases
 
 CASES = cases()
 
@@ -73,7 +70,7 @@ def test_only_what_is_listed_may_vanish():
 
 def test_renamed_values_are_found(monkeypatch):
     renamed = {'isda': 'ratio_isda', 'support.': 'teacher.'}
-    monkeypatch.setattr(record_steps, 'RENAMED', renamed)
+    monkeypatch.setattr(recorded_names, 'RENAMED', renamed)
     for old, new in (
         ('isda', 'ratio_isda'),
         ('support.backbone.conv1.weight', 'teacher.backbone.conv1.weight'),
