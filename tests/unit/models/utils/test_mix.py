@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmseg_wsss.models.utils import cutmix_masks, mix
+from mmseg_wsss.models.utils import CutMixSettings, cutmix_masks, draw_masks, mix
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -157,3 +157,32 @@ class TestMix:
     def test_bad_shapes(self, maps, mask):
         with pytest.raises(ValueError, match='expected maps'):
             mix(maps, mask)
+
+
+class TestDrawMasks:
+    def test_probability_of_mixing(self):
+        inputs = torch.zeros(400, 3, 8, 8)
+        torch.manual_seed(0)
+        masks = draw_masks(inputs, CutMixSettings(num_boxes=1, prob=0.25))
+        mixed = (masks == 0).flatten(1).any(1).float().mean()
+        assert 0.2 < mixed < 0.3
+        assert draw_masks(inputs, CutMixSettings(prob=0.0)).all()
+        assert draw_masks(inputs, None).all()
+
+    def test_boxes_of_the_partner(self):
+        inputs = torch.zeros(4, 3, 20, 20)
+        ratios = {}
+        for owner in ('own', 'partner'):
+            torch.manual_seed(3)
+            cutmix = CutMixSettings(1, (0.1, 0.2), box_of=owner)
+            ratios[owner] = draw_masks(inputs, cutmix).mean((1, 2, 3))
+        torch.testing.assert_close(ratios['own'], 1 - ratios['partner'])
+        assert (ratios['own'] < 0.3).all()
+
+    def test_depend_on_the_seed_of_the_iteration(self):
+        drawn = []
+        for seed in (1, 1, 2):
+            torch.manual_seed(seed)
+            drawn.append(draw_masks(torch.zeros(3, 3, 16, 16), CutMixSettings()))
+        assert torch.equal(drawn[0], drawn[1])
+        assert not torch.equal(drawn[0], drawn[2])
