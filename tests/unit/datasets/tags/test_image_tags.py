@@ -1,35 +1,17 @@
-"""Image tags: all sources and all kinds of problems."""
+"""Tag files: formats, round trips, and all kinds of problems."""
 
 import json
 import os
 import pickle
-from functools import partial
 
 import numpy as np
 import pytest
-from PIL import Image
-from tag_files import CLASSES, VOC, WANTED, as_dict, coco, problems, voc_xml, write
+from tag_files import CLASSES, WANTED, as_dict, coco, problems, write
 
-from mmseg_wsss.datasets.label_maps import LabelRule
 from mmseg_wsss.datasets.tags import (
     ImageTags,
     TagError,
-    tags_from_coco,
-    tags_from_masks,
-    tags_from_voc_xml,
 )
-
-
-def save_mask(path, labels, mode='L'):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(np.asarray(labels, dtype=np.uint8))
-    if mode == 'P':
-        image.putpalette([value % 256 for value in range(768)])
-    image.save(path)
-    return path
-
-
-# Valid files
 
 
 @pytest.mark.parametrize(
@@ -56,158 +38,6 @@ def test_text_formats(tmp_path, name, text):
     assert tags.counts() == {'dog': 1, 'person': 1, 'traffic light': 1}
 
 
-def test_coco_with_ids_in_any_order(tmp_path):
-    path = coco(tmp_path / 'instances.json')
-    assert as_dict(tags_from_coco(path, CLASSES)) == WANTED
-    assert tags_from_coco(path).classes == ('dog', 'person', 'traffic light')
-    only_b = tags_from_coco(path, CLASSES, images=['b'])
-    assert as_dict(only_b) == {'b': ['traffic light']}
-
-
-def test_coco_categories_outside_the_classes(tmp_path):
-    path = coco(tmp_path / 'c.json')
-    found = problems(tags_from_coco, path, ['dog', 'traffic light'])
-    assert len(found) == 1 and "unknown tag 'person'" in found[0]
-    assert 'image 7' in found[0]
-    tags = tags_from_coco(path, ['dog', 'traffic light'], skip_unknown=True)
-    assert as_dict(tags) == {'a': ['dog'], 'b': ['traffic light']}
-
-
-def test_coco_with_dangling_references(tmp_path):
-    annotations = [
-        {'id': 4, 'image_id': 7, 'category_id': 1},
-        {'id': 5, 'image_id': 9, 'category_id': 1},
-        {'id': 6, 'image_id': 8, 'category_id': 99},
-        {'id': 7, 'image_id': 8, 'category_id': 10},
-    ]
-    path = coco(tmp_path / 'c.json', annotations=annotations)
-    found = problems(tags_from_coco, path, CLASSES)
-    assert len(found) == 2
-    assert 'annotation 5: unknown image_id 9' in found[0]
-    assert 'annotation 6: unknown category_id 99' in found[1]
-
-
-@pytest.mark.parametrize('images', [[{'id': 7}], [7], [{'file_name': 'a.jpg'}]])
-def test_coco_with_broken_entries_is_named(tmp_path, images):
-    path = coco(tmp_path / 'c.json', images=images)
-    with pytest.raises(ValueError, match=r'c\.json: not a COCO file'):
-        tags_from_coco(path, CLASSES)
-
-
-def test_voc_xml(tmp_path):
-    voc_xml(tmp_path, 'a', [('person', 0), ('dog', 1), ('person', 0)])
-    voc_xml(tmp_path, 'b', [('traffic light', 0)])
-    assert as_dict(tags_from_voc_xml(tmp_path, CLASSES)) == WANTED
-    easy = tags_from_voc_xml(tmp_path, CLASSES, skip_difficult=True)
-    assert as_dict(easy) == {'a': ['person'], 'b': ['traffic light']}
-    some = tags_from_voc_xml(tmp_path, CLASSES, images=['b'])
-    assert some.names == ('b',)
-    found = problems(tags_from_voc_xml, tmp_path, CLASSES, images=['b', 'z'])
-    assert found == [f"{tmp_path}: no entry for image 'z'"]
-
-
-def test_voc_xml_with_utf16_and_nameless_object(tmp_path):
-    text = '<?xml version="1.0" encoding="utf-16"?><annotation><object><name>dog</name>'
-    (tmp_path / 'a.xml').write_bytes((text + '</object></annotation>').encode('utf-16'))
-    assert as_dict(tags_from_voc_xml(tmp_path, CLASSES)) == {'a': ['dog']}
-    write(tmp_path / 'b.xml', '<annotation><object/></annotation>')
-    found = problems(tags_from_voc_xml, tmp_path, CLASSES)
-    assert any('b.xml: object 1 has no name' in text for text in found)
-
-
-@pytest.mark.parametrize('kind', ['xml', 'coco'])
-def test_images_of_other_splits_may_lack_tags(tmp_path, kind):
-    """Images 0 to 2 contain a cat, image 3 only one that is marked difficult."""
-    if kind == 'coco':
-        images = [{'id': i, 'file_name': f'{i}.jpg'} for i in range(4)]
-        annotations = [{'image_id': i, 'category_id': 8} for i in range(3)]
-        categories = [{'id': 8, 'name': 'cat'}]
-        path = coco(
-            tmp_path / 'c.json',
-            images=images,
-            annotations=annotations,
-            categories=categories,
-        )
-        load = partial(tags_from_coco, path, ['cat'])
-    else:
-        for i in range(4):
-            voc_xml(tmp_path, str(i), [('cat', i // 3)])
-        load = partial(tags_from_voc_xml, tmp_path, ['cat'], skip_difficult=True)
-    tags = load(images=['0', '1', '2'])
-    assert as_dict(tags) == {'0': ['cat'], '1': ['cat'], '2': ['cat']}
-    assert "image '3': no tag" in problems(load, images=['0', '3'])[0]
-
-
-@pytest.mark.parametrize('mode', ['L', 'P'])
-@pytest.mark.parametrize('workers', [0, 2])
-def test_masks(tmp_path, mode, workers):
-    save_mask(tmp_path / 'a.png', [[0, 1], [2, 255]], mode)
-    save_mask(tmp_path / 'sub' / 'b.png', [[3, 3], [3, 3]], mode)
-    tags = tags_from_masks(tmp_path, CLASSES, workers=workers)
-    assert as_dict(tags) == {'a': WANTED['a'], 'sub/b': WANTED['b']}
-
-
-@pytest.mark.parametrize(
-    ('background', 'reduce_zero_label', 'labels', 'wanted'),
-    [
-        (True, False, [0, 1, 3, 255], [0, 2]),
-        (False, False, [0, 1, 2, 255], [0, 1, 2]),
-        (False, True, [0, 1, 3, 255], [0, 2]),
-        (True, True, [0, 1, 2, 4, 255], [0, 2]),
-    ],
-)
-def test_label_rule_by_hand(tmp_path, background, reduce_zero_label, labels, wanted):
-    mask = save_mask(tmp_path / 'm.png', [labels])
-    rule = LabelRule(3, background, reduce_zero_label)
-    tags = tags_from_masks({'x': mask}, CLASSES, rule)
-    assert np.flatnonzero(tags.vector('x')).tolist() == wanted
-
-
-@pytest.mark.parametrize('background', [True, False])
-@pytest.mark.parametrize('reduce_zero_label', [True, False])
-@pytest.mark.parametrize('ignore_index', [255, 254, 0])
-def test_label_rule_against_a_loop(background, reduce_zero_label, ignore_index):
-    rule = LabelRule(5, background, reduce_zero_label, ignore_index)
-    tags, outside = [], []
-    for value in range(256):
-        if value == ignore_index:
-            continue
-        label = value - 1 if reduce_zero_label else value
-        if label == -1:
-            continue
-        tag = label - 1 if background else label
-        if tag >= 5:
-            outside.append(value)
-        elif tag >= 0:
-            tags.append(tag)
-    values = np.arange(256, dtype=np.uint8)
-    assert rule.tags(values) == tags
-    assert rule.problem(np.array(sorted({*range(256)} - {*outside}))) is None
-    assert rule.problem(values).startswith(f'labels {outside} outside [0, ')
-    assert 'labels [-3]' in rule.problem(np.array([-3], dtype=np.int32))
-
-
-def test_masks_min_pixels_counts_pixels(tmp_path):
-    mask = save_mask(tmp_path / 'm.png', [[1, 1, 2], [0, 0, 0]])
-    tags = tags_from_masks({'x': mask}, CLASSES, min_pixels=2)
-    assert tags.labels('x') == ['dog']
-
-
-def test_bad_masks_are_all_named(tmp_path):
-    save_mask(tmp_path / 'good.png', [[1]])
-    save_mask(tmp_path / 'label.png', [[1, 4, 99]])
-    Image.new('RGB', (4, 4)).save(tmp_path / 'color.png')
-    whole = save_mask(tmp_path / 'cut.png', np.arange(64).reshape(8, 8) % 3)
-    whole.write_bytes(whole.read_bytes()[:-20])
-    (tmp_path / 'text.png').write_text('no image')
-    found = '\n'.join(problems(tags_from_masks, tmp_path, CLASSES, workers=2))
-    assert 'label.png: labels [4, 99] outside [0, 3] and not 255' in found
-    assert 'color.png: expected a palette or gray label map' in found
-    assert 'cut.png: unreadable label map' in found
-    assert 'text.png: unreadable label map' in found
-    assert 'good.png' not in found
-
-
 def test_annotations_are_converted_first(tmp_path):
     with pytest.raises(ValueError, match=r'is a folder.*image_tags\.py --voc-xml'):
         ImageTags.load(tmp_path, CLASSES)
@@ -215,32 +45,9 @@ def test_annotations_are_converted_first(tmp_path):
         ImageTags.load(coco(tmp_path / 'instances.json'), CLASSES)
 
 
-def test_missing_sources_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere'):
-        tags_from_masks(tmp_path / 'nowhere', CLASSES)
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere'):
         ImageTags.load(tmp_path / 'nowhere.json', CLASSES)
-
-
-# Real images
-
-
-def test_real_masks(shared):
-    root = shared / 'data/voc-mini/VOC2012'
-    names = (root / 'ImageSets/Segmentation/train.txt').read_text().split()
-    tags = tags_from_masks(root / 'SegmentationClass', VOC, images=names)
-    assert tags.names == tuple(names) and len(names) == 205
-    tags.check(names)
-    loop = {}
-    for name in names[:40]:
-        labels = np.array(Image.open(root / f'SegmentationClass/{name}.png'))
-        loop[name] = [VOC[k - 1] for k in range(1, 21) if (labels == k).any()]
-        assert tags.labels(name) == loop[name]
-    assert loop['2007_000032'] == ['aeroplane', 'person']
-    assert min(tags.counts().values()) > 0
-
-
-# Round trips
 
 
 @pytest.mark.parametrize('name', ['t.json', 't.csv', 't.txt', 't.lst'])
@@ -262,9 +69,6 @@ def test_save_refuses_names_with_separators(tmp_path):
     with pytest.raises(ValueError, match=r'\.npy'):
         tags.save(tmp_path / 't.npy')
     assert os.listdir(tmp_path) == []
-
-
-# Problems
 
 
 @pytest.mark.parametrize(
