@@ -17,12 +17,19 @@ from mmengine.registry import init_default_scope
 import mmseg_wsss  # noqa: F401  (registers everything)
 
 ROOT = Path(__file__).resolve().parents[1]
+INTEGRATION = ROOT / 'tests/integration'
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import none of the tests that ``-m 'not integration'`` skips."""
+    skipped = config.option.markexpr == 'not integration'
+    return True if skipped and collection_path == INTEGRATION else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of tests/integration: ``-m 'not integration'`` skips them."""
     for item in items:
-        if item.path.is_relative_to(ROOT / 'tests' / 'integration'):
+        if item.path.is_relative_to(INTEGRATION):
             item.add_marker('integration')
 
 
