@@ -45,8 +45,23 @@ NAME = re.compile(
 
 @functools.cache
 def load(path: Path) -> Config:
-    # Not to import mmpretrain, which some machines lack, nor the projects.
-    return Config.fromfile(path, import_custom_modules=False)
+    """Load a config; each file that several configs inherit from is read once."""
+    with mock.patch.object(Config, '_file2dict', _read):
+        # Not to import mmpretrain, which some machines lack, nor the projects.
+        return Config.fromfile(path, import_custom_modules=False)
+
+
+_read_file = Config._file2dict
+
+
+def _read(filename: str, *args: Any, **options: Any) -> tuple[dict, str, dict]:
+    path = Path(filename).resolve()
+    if path not in _FILES:
+        _FILES[path] = _read_file(filename, *args, **options)
+    return copy.deepcopy(_FILES[path])
+
+
+_FILES: dict[Path, tuple[dict, str, dict]] = {}
 
 
 def find(name: str) -> Config:
@@ -83,7 +98,7 @@ def importable() -> Iterator[None]:
         yield
 
 
-@functools.cache
+@functools.lru_cache(4)  # many modules, which garbage collection would look at
 def _built(model: str) -> nn.Module:
     init_default_scope('mmseg')
     # These read numbers off a tensor while they are built.
@@ -93,7 +108,8 @@ def _built(model: str) -> nn.Module:
         torch.device('cpu' if needs_memory else 'meta'),
         mock.patch.object(MODELS, 'build', _built_part),
     ):
-        return build(json.loads(model)).to('meta')
+        built = build(json.loads(model))
+    return built.to('meta') if needs_memory else built
 
 
 def _built_part(cfg: dict) -> Any:
@@ -103,10 +119,34 @@ def _built_part(cfg: dict) -> Any:
         part = MODELS.build_func(cfg, registry=MODELS)
         module = isinstance(part, nn.Module)  # a refiner is none
         _PARTS[key] = revert_sync_batchnorm(part) if module else part
-    return copy.deepcopy(_PARTS[key])
+    return _copied(_PARTS[key])
 
 
 _PARTS: dict[str, Any] = {}
+
+
+def _copied(part: Any) -> Any:
+    """Copy a part with what a model may change: modules, parameters, their containers.
+
+    A deep copy takes longer than building the part.
+    """
+    if not isinstance(part, nn.Module):
+        return copy.copy(part)
+    copies = {id(None): None}
+    for module in part.modules():
+        new = copies[id(module)] = copy.copy(module)
+        for key, value in vars(module).items():
+            if isinstance(value, (dict, list)):
+                new.__dict__[key] = value.copy()
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                new._parameters[name] = nn.Parameter(parameter, parameter.requires_grad)
+        for name, buffer in module._buffers.items():
+            new._buffers[name] = None if buffer is None else buffer.detach()
+    for module in part.modules():
+        for name, child in module._modules.items():
+            copies[id(module)]._modules[name] = copies[id(child)]
+    return copies[id(part)]
 
 
 def build(cfg: Config) -> nn.Module:
