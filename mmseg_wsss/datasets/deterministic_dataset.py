@@ -16,7 +16,7 @@ from .inner_dataset import (
     views_of,
 )
 from .sample_key import SampleKey, seeded
-from .start_checks import check_labels, check_paths
+from .start_checks import check_labels, check_list, check_paths
 
 MAX_REFETCH = 100  # images tried after one that the pipeline rejects
 
@@ -39,9 +39,10 @@ class DeterministicDataset(Dataset):
             next 100; otherwise it raises an error.
 
     Raises:
+        FileNotFoundError: If the split list does not exist.
         TypeError: If the dataset is in another wrapper.
-        ValueError: If a file lies outside the data root, a line of a split list is no
-            name, or masks are hidden and the pipeline loads them.
+        ValueError: If there is no image, a file lies outside the data root, a line of a
+            split list is no name, or masks are hidden and the pipeline loads them.
     """
 
     def __init__(
@@ -51,7 +52,10 @@ class DeterministicDataset(Dataset):
         hide_masks: bool = False,
         refetch: bool = True,
     ) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        if isinstance(dataset, dict):
+            check_list(dataset)
+            dataset = DATASETS.build(dataset)
+        self.dataset = dataset
         self.hide_masks = hide_masks
         steps = None if pipeline is None else Compose(pipeline)
         self.inner = InnerDataset(self.dataset, steps, self._complete, hide_masks)

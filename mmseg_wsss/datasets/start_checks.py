@@ -1,7 +1,7 @@
 """Checks of a dataset before the training, and of the labels of each sample."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,33 @@ IGNORED = 255  # the label of padding in mmseg and in our transforms
 NUM_FIRST, NUM_MORE = 8, 100  # masks that are looked at for values beside 0 and 255
 
 
+def check_list(cfg: Mapping[str, Any]) -> None:
+    """Check the split list of the config of an mmseg dataset, also inside wrappers.
+
+    mmseg has an assertion for a missing list, and MMEngine fails on an empty one.
+
+    Args:
+        cfg: Config of a dataset; lists of other file backends are not checked.
+
+    Raises:
+        FileNotFoundError: If the list does not exist.
+        ValueError: If it is empty.
+    """
+    for part in (*cfg.get('datasets', ()), cfg.get('dataset')):
+        if isinstance(part, Mapping):
+            check_list(part)
+    path = os.path.join(cfg.get('data_root') or '', cfg.get('ann_file') or '')
+    if not cfg.get('ann_file') or '://' in path or cfg.get('backend_args'):
+        return
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f'{cfg["type"]}: the list {path} does not exist; correct ann_file, '
+            'relative to data_root'
+        )
+    if os.path.isfile(path) and not os.path.getsize(path):
+        raise ValueError(f'{cfg["type"]}: the list {path} is empty')
+
+
 def check_paths(dataset: Any) -> list[str]:
     """Check the paths of an mmseg dataset and return those of its images.
 
@@ -25,9 +52,15 @@ def check_paths(dataset: Any) -> list[str]:
         dataset: The dataset, without wrappers.
 
     Raises:
-        ValueError: If a line of the split list leaves the data root, or is no name of
-            an image; names the list.
+        ValueError: If there is no image, or a line of the split list leaves the data
+            root or is no name of an image; names the list.
     """
+    if not len(dataset):
+        raise ValueError(
+            f'{type(dataset).__name__}: no image in '
+            f'{dataset.ann_file or dataset.data_prefix.get("img_path")}; correct the '
+            'list, img_suffix or indices'
+        )
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     paths = [info['img_path'] for info in infos]
     for key, folder in dataset.data_prefix.items():
@@ -144,9 +177,9 @@ def refuse_binary_masks(dataset: Any) -> None:
     Raises:
         ValueError: If no other value is found.
     """
-    raw = islice(_mask_values(dataset), NUM_FIRST)
-    if not _is_binary(raw) or not _is_binary(islice(_mask_values(dataset), NUM_MORE)):
-        return
+    for count in (NUM_FIRST, NUM_MORE):
+        if not _is_binary(islice(_mask_values(dataset), count)):
+            return
     with seeded(0):
         samples = (_sample_values(dataset, i) for i in _spread(len(dataset), NUM_MORE))
         if not _is_binary(samples):

@@ -49,6 +49,10 @@ class WeakDataset(DeterministicDataset):
         super().__init__(
             dataset, pipeline, hide_masks=not test_mode, refetch=not test_mode
         )
+        if not isinstance(tags, ImageTags | dict):
+            raise TypeError(
+                f"tags: expected dict(path='tags.json') or an ImageTags, got {tags!r}"
+            )
         self.test_mode = test_mode
         folders = [part.data_prefix.get('img_path') for part in self.parts]
         self.folders = [folder for folder in dict.fromkeys(folders) if folder]

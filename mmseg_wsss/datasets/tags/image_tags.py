@@ -213,8 +213,15 @@ class ImageTags:
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Return a message for each image without an entry."""
-        return [
-            f'{self.source}: no entry for image {name!r}'
-            for name in dict.fromkeys(names)
-            if name not in self
-        ]
+        missing = [name for name in dict.fromkeys(names) if name not in self]
+        others: dict[str, str] = {}
+        if missing:  # entries of the same file name in another folder
+            others = {tag_key(name.rpartition('/')[2]): name for name in self.names}
+        messages = []
+        for name in missing:
+            other = others.get(tag_key(name.rpartition('/')[2]))
+            hint = f' (there is {other!r}: names are paths below the image folder)'
+            messages.append(
+                f'{self.source}: no entry for image {name!r}{hint if other else ""}'
+            )
+        return messages

@@ -153,5 +153,7 @@ def _hint(tag: str, classes: Iterable[str]) -> str:
             f' (these are {len(parts)} tags: separate them by ";" in CSV, by tabs or '
             'spaces in text, and write a list in JSON)'
         )
+    if is_background(tag):
+        return ' (the background is no tag: remove it)'
     close = difflib.get_close_matches(tag, classes, 1)
     return f' (did you mean {close[0]!r}?)' if close else ''

@@ -11,16 +11,23 @@ from mmseg_wsss.models.utils import unwrap
 
 from .classes import check_classes, check_ignore_index, check_validation_classes
 from .files import check_files
-from .inputs import check_branches, check_padding, check_pooling, check_preprocessor
+from .inputs import (
+    check_branches,
+    check_normalization,
+    check_padding,
+    check_pooling,
+    check_preprocessor,
+)
 from .loops import (
     check_batch,
     check_loop,
     check_phases,
     check_save_best,
     check_schedules,
-    late_schedules,
+    check_validation,
 )
 from .problem import Problem, StartupError
+from .remarks import late_schedules, small_means, unmatched_keys
 from .weights import check_checkpoint
 
 __all__ = [
@@ -43,11 +50,23 @@ def check_once(runner: Any) -> None:
     if runner in _checked:
         return
     _checked.add(runner)
-    for remark in late_schedules(runner.param_schedulers, runner.train_loop):
+    for remark in find_remarks(runner):
         print_log(remark, 'current', logging.WARNING)
     problems = list(find_problems(runner))
     if problems:
         raise StartupError(problems)
+
+
+def find_remarks(runner: Any) -> Iterator[str]:
+    """Yield what is unusual in a run and may be meant.
+
+    Args:
+        runner: Runner of a training, its loops built.
+    """
+    model = unwrap(runner.model)
+    yield from late_schedules(runner.param_schedulers, runner.train_loop)
+    yield from unmatched_keys(model, runner.cfg)
+    yield from small_means(model)
 
 
 def find_problems(runner: Any) -> Iterator[Problem]:
@@ -69,9 +88,11 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     yield from check_padding(model, dataset)
     yield from check_branches(model, dataset)
     yield from check_pooling(model, loop.dataloader.sampler)
+    yield from check_normalization(model, dataset)
     yield from check_preprocessor(runner.cfg)
     yield from check_files(dataset, 'training')
     if runner.val_loop is not None:
+        yield from check_validation(runner.val_loop)
         validation = runner.val_loop.dataloader.dataset
         yield from check_validation_classes(
             metainfo, getattr(validation, 'metainfo', metainfo)

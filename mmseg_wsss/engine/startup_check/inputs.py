@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmcv.transforms import BaseTransform
+from mmcv.transforms import BaseTransform, Normalize
 from torch import nn
 
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
@@ -67,6 +67,23 @@ def check_pooling(model: nn.Module, sampler: Any) -> Iterator[Problem]:
             f'a batch has {counts} images of the parts, and a head of the network '
             'pools a whole image before batch norm, which needs two',
             'set semi_train_cfg.concat_forward=True, or batches of 4',
+        )
+
+
+def check_normalization(model: nn.Module, dataset: Any) -> Iterator[Problem]:
+    """Find images that are normalized twice.
+
+    Args:
+        model: Unwrapped segmentor.
+        dataset: Training data.
+    """
+    steps = {type(step) for step in transforms_of(dataset)}
+    means = [getattr(part, '_enable_normalize', False) for part in model.modules()]
+    if Normalize in steps and any(means):
+        yield Problem(
+            'the training pipeline has Normalize, and data_preprocessor has mean and '
+            'std: images are normalized twice',
+            'remove Normalize from the pipelines',
         )
 
 

@@ -1,5 +1,6 @@
 """Loops, samplers, schedules, phases and checkpoints against each other."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -52,6 +53,20 @@ def check_loop(loop: Any, hooks: Sequence[Hook]) -> Iterator[Problem]:
             )
 
 
+def check_validation(loop: Any) -> Iterator[Problem]:
+    """Check that a validation ends.
+
+    Args:
+        loop: Validation loop.
+    """
+    sampler = loop.dataloader.sampler
+    if isinstance(sampler, ENDLESS):
+        yield Problem(
+            f'val_dataloader has {type(sampler).__name__}, which never ends',
+            "set val_dataloader.sampler = dict(type='DefaultSampler', shuffle=False)",
+        )
+
+
 def check_batch(loop: Any) -> Iterator[Problem]:
     """Compare the batch size of the loader with its sampler's."""
     loader = loop.dataloader
@@ -83,6 +98,14 @@ def check_phases(
                 f'no hook sets {type(model).__name__}.{name}',
                 f'add {phase.hook} to custom_hooks',
             )
+    for name, count in Counter(hook.phase for hook in phase_hooks).items():
+        if count > 1:
+            kinds = {type(hook).__name__ for hook in phase_hooks if hook.phase == name}
+            yield Problem(
+                f'{count} hooks set {type(model).__name__}.{name}: '
+                f'{", ".join(sorted(kinds))}',
+                'keep one of them in custom_hooks',
+            )
     for hook in phase_hooks:
         for key in ('iters', 'begin'):
             value = getattr(hook, key, 0)
@@ -110,7 +133,7 @@ def check_schedules(schedulers: Any, loop: Any) -> Iterator[Problem]:
                 'iteration-based loop: it never steps before the end',
                 'set by_epoch=False in param_scheduler',
             )
-    for name, end in _ends_of_schedules(schedulers):
+    for name, end in ends_of_schedules(schedulers):
         if end < loop.max_iters:
             yield Problem(
                 f'the schedule of {name} ends at iteration {end}, the training at '
@@ -120,25 +143,7 @@ def check_schedules(schedulers: Any, loop: Any) -> Iterator[Problem]:
             )
 
 
-def late_schedules(schedulers: Any, loop: Any) -> Iterator[str]:
-    """Yield a remark for each schedule that the training does not run to its end.
-
-    It is no problem in itself: a training may stop early.
-
-    Args:
-        schedulers: Built schedulers of the runner: a list, or a dict of lists.
-        loop: Training loop.
-    """
-    for name, end in _ends_of_schedules(schedulers):
-        if end > loop.max_iters:
-            yield (
-                f'the schedule of {name} ends at iteration {end}, after the training '
-                f'(max_iters={loop.max_iters}), which stops within it; '
-                f'end={loop.max_iters} in param_scheduler would run it to its end'
-            )
-
-
-def _ends_of_schedules(schedulers: Any) -> Iterator[tuple[str, int]]:
+def ends_of_schedules(schedulers: Any) -> Iterator[tuple[str, int]]:
     """Yield the last iteration of the schedules of each value, such as ``lr``."""
     groups = schedulers if isinstance(schedulers, dict) else {'': schedulers or []}
     for group in groups.values():

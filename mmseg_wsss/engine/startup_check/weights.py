@@ -24,6 +24,15 @@ def check_checkpoint(
         state: ``state_dict`` of the checkpoint.
         training: Whether the network is trained from the checkpoint.
     """
+    no_weights = [key for key, value in state.items() if not hasattr(value, 'shape')]
+    if no_weights:
+        yield Problem(
+            f'the checkpoint has no state_dict, but {_listed(set(state))}',
+            "save its weights as dict(state_dict=...), e.g. checkpoint['model']",
+        )
+        return
+    # MMEngine removes the prefix of a wrapped model when it loads the weights.
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     # The segmentor's own loading rules apply, such as one network filling its teacher.
     copy = deepcopy(model).to('meta')

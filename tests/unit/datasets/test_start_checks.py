@@ -239,3 +239,35 @@ class TestFolder:
         dataset = ImageFolder(str(folder), ['dog'], pipeline=[LOAD])
         with pytest.raises(FileNotFoundError, match=r'gone\.png'):
             dataset[2]
+
+
+class TestLists:
+    @pytest.mark.parametrize('wrapper', ['none', 'repeat', 'concat'])
+    def test_a_missing_list_is_named(self, tmp_path, wrapper):
+        part = config(write(tmp_path, binary(1)), [], ann_file='no.txt')
+        dataset = {
+            'none': part,
+            'repeat': {'type': 'RepeatDataset', 'times': 2, 'dataset': part},
+            'concat': {'type': 'ConcatDataset', 'datasets': [part]},
+        }[wrapper]
+        with pytest.raises(FileNotFoundError, match=r'no\.txt does not exist; correct'):
+            WeakDataset(dataset, [LOAD], {'path': 'tags.json'})
+
+    def test_an_empty_list(self, tmp_path):
+        write(tmp_path, binary(1))
+        (tmp_path / 'list.txt').write_text('')
+        part = config(tmp_path, [], ann_file='list.txt')
+        with pytest.raises(ValueError, match=r'list\.txt is empty'):
+            WeakDataset(part, [LOAD], {'path': 'tags.json'})
+
+    @pytest.mark.parametrize('options', [{'indices': 0}, {'img_suffix': '.jpg'}])
+    def test_no_image(self, tmp_path, options):
+        part = config(write(tmp_path, binary(1)), [], **options)
+        with pytest.raises(ValueError, match=r'no image in .*img; correct the list'):
+            WeakDataset(part, [LOAD], {'path': 'tags.json'})
+
+
+def test_tags_given_as_a_path(tmp_path):
+    part = config(write(tmp_path, binary(1)), [])
+    with pytest.raises(TypeError, match=r"tags: expected dict\(path='tags.json'\) or"):
+        WeakDataset(part, [LOAD], 'tags.json')

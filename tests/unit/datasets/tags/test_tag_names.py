@@ -115,3 +115,18 @@ def test_background_in_class_names(names):
     with pytest.raises(ValueError, match='would count as a foreground class'):
         class_names(names)
     assert class_names('background,dog') == ('dog',)
+
+
+def test_entries_below_another_folder_are_named(tmp_path):
+    path = tmp_path / 't.json'
+    path.write_text('{"images/a.jpg": ["cat"]}')
+    tags = ImageTags.load(path, ('cat',))
+    with pytest.raises(TagError, match=r"no entry for image 'a' \(there is 'images/a"):
+        tags.check(['a'])
+
+
+def test_the_background_is_no_tag(tmp_path):
+    path = tmp_path / 't.json'
+    path.write_text('{"a": ["Background"]}')
+    with pytest.raises(TagError, match='the background is no tag: remove it'):
+        ImageTags.load(path, ('cat',))

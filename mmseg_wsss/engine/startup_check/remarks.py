@@ -1,0 +1,62 @@
+"""What is unusual in a run and may be meant: logged, not refused."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmseg.models import SegDataPreProcessor
+from torch import nn
+
+from .loops import ends_of_schedules
+
+
+def late_schedules(schedulers: Any, loop: Any) -> Iterator[str]:
+    """Yield a remark for each schedule that the training does not run to its end.
+
+    It is no problem in itself: a training may stop early.
+
+    Args:
+        schedulers: Built schedulers of the runner: a list, or a dict of lists.
+        loop: Training loop.
+    """
+    for name, end in ends_of_schedules(schedulers):
+        if end > loop.max_iters:
+            yield (
+                f'the schedule of {name} ends at iteration {end}, after the training '
+                f'(max_iters={loop.max_iters}), which stops within it; '
+                f'end={loop.max_iters} in param_scheduler would run it to its end'
+            )
+
+
+def unmatched_keys(model: nn.Module, cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a remark for each key of ``paramwise_cfg`` that fits no parameter.
+
+    Args:
+        model: Unwrapped segmentor.
+        cfg: Config of the run.
+    """
+    settings = (cfg.get('optim_wrapper') or {}).get('paramwise_cfg') or {}
+    names = [name for name, _ in model.named_parameters()]
+    for key in settings.get('custom_keys') or {}:
+        if not any(key in name for name in names):
+            yield (
+                f'optim_wrapper.paramwise_cfg.custom_keys: {key!r} fits no parameter '
+                'and has no effect; correct or remove it'
+            )
+
+
+def small_means(model: nn.Module) -> Iterator[str]:
+    """Yield a remark if images in 0..255 are normalized as if they were in 0..1.
+
+    Args:
+        model: Unwrapped segmentor.
+    """
+    for part in model.modules():
+        if not isinstance(part, SegDataPreProcessor) or not part._enable_normalize:
+            continue
+        if bool(
+            (part.mean <= 1).all() and (part.std <= 1).all() and (part.mean > 0).any()
+        ):
+            yield (
+                f'data_preprocessor has mean={part.mean.flatten().tolist()}: images '
+                'that mmcv loads are in 0..255; multiply mean and std by 255'
+            )
