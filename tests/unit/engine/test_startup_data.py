@@ -175,3 +175,12 @@ def test_classes_of_the_validation(validation, accepted):
     assert (problems == []) is accepted
     if not accepted:
         assert 'the training data background, cat, dog (3)' in str(problems[0])
+
+
+@pytest.mark.parametrize(('count', 'problems'), [(255, 0), (256, 1)])
+def test_more_classes_than_labels(count, problems):
+    head = CAMHead(num_classes=count - 1, in_channels=4)
+    meta = {'classes': ['background', *(f'class {i}' for i in range(1, count))]}
+    found = [str(problem) for problem in check_classes(head, meta)]
+    assert len(found) == problems
+    assert all('at most 255 are possible' in text for text in found)
