@@ -1,5 +1,6 @@
 import os
 from bisect import bisect_right
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,61 +13,96 @@ from .deterministic_dataset import DeterministicDataset
 from .inner_dataset import views_of
 from .sample_key import SampleKey
 from .start_checks import refuse_binary_masks
+from .tagged_dataset import TaggedDataset
 
 
 @DATASETS.register_module()
 class SemiDataset(Dataset):
-    """Labeled images, followed by unlabeled images; masks of the latter stay closed.
+    """Labeled images, then images with tags, then unlabeled images.
 
-    Each part is an mmseg dataset with its own pipeline, also inside MMEngine's
-    ``ConcatDataset`` or ``RepeatDataset``; ``ImageFolder`` needs neither a list nor
-    masks. Its own ``__getitem__``, ``prepare_data`` and ``get_data_info`` are called;
-    see :class:`DeterministicDataset`. ``MultiSourceSampler`` draws from both parts.
+    Masks of all but the labeled images stay closed. Each part is an mmseg dataset with
+    its own pipeline, also inside MMEngine's ``ConcatDataset`` or ``RepeatDataset``;
+    ``ImageFolder`` needs neither a list nor masks. Its own ``__getitem__``,
+    ``prepare_data`` and ``get_data_info`` are called; see
+    :class:`DeterministicDataset`. ``MultiSourceSampler`` draws from every part.
+
+    With ``tags``, samples have ``gt_tags`` (K,). Every image of ``tagged`` needs an
+    entry. Without this part, images of ``unlabeled`` may have entries: one folder and
+    a tag file of some of its images suffice. Tags of labeled images are derived from
+    their masks.
 
     Args:
         labeled: Dataset, or its config, of the images with masks.
         unlabeled: Dataset, or its config, of the unlabeled images. Paths of masks are
             removed from its samples.
-        split: Folder with the lists ``labeled.txt`` and ``unlabeled.txt``, relative to
-            ``data_root`` of the parts, which are configs without ``ann_file`` in this
-            case. One option selects another split: ``--cfg-options
-            train_dataloader.dataset.split=FOLDER``.
+        split: Folder with the lists ``labeled.txt``, ``unlabeled.txt`` and
+            ``tagged.txt`` of the parts, relative to their ``data_root``; they are
+            configs without ``ann_file`` in this case. One option selects another split:
+            ``--cfg-options train_dataloader.dataset.split=FOLDER``.
+        tagged: Dataset, or its config, of the images with tags but no masks, which may
+            replace ``unlabeled``. The paths of masks are removed, too.
+        tags: Arguments of :meth:`ImageTags.load`, e.g. ``dict(path='tags.csv')``.
+        labeled_tags: Source of the tags of the labeled images, if not their masks: as
+            ``tags``.
 
     Attributes:
-        cumulative_sizes: Number of labeled images, and of all images.
+        labeled, tagged, unlabeled: The parts, None if missing.
+        parts: The parts by their names, in the order of the samples.
+        cumulative_sizes: Index after the last image of each part.
 
     Raises:
         FileNotFoundError: If a list of ``split`` does not exist.
-        ValueError: If a part is empty, a file lies outside its data root, the pipeline
-            of ``unlabeled`` loads annotations, a part has a list beside ``split``, or
-            the masks contain no values but 0 and 255.
+        ValueError: If a part is missing or empty, a file lies outside its data root, a
+            pipeline of images without masks loads annotations, a part has a list beside
+            ``split``, the masks contain no values but 0 and 255, or the tags are wrong
+            or would be derived from masks that must stay closed.
     """
 
     def __init__(
         self,
         labeled: BaseDataset | dict,
-        unlabeled: BaseDataset | dict,
+        unlabeled: BaseDataset | dict | None = None,
         split: str | None = None,
+        tagged: BaseDataset | dict | None = None,
+        tags: dict | None = None,
+        labeled_tags: dict | None = None,
     ) -> None:
+        given = {'labeled': labeled, 'tagged': tagged, 'unlabeled': unlabeled}
+        configs: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        _check_sources(configs, tags)
         if split is not None:
-            labeled = with_split_list('labeled', labeled, split)
-            unlabeled = with_split_list('unlabeled', unlabeled, split)
-            _require_lists(labeled, unlabeled)
-        _refuse_empty_list('labeled', labeled)
-        _refuse_empty_list('unlabeled', unlabeled)
-        self.labeled = DeterministicDataset(labeled)
-        self.unlabeled = DeterministicDataset(unlabeled, hide_masks=True)
+            configs = {n: with_split_list(n, c, split) for n, c in configs.items()}
+            for config in configs.values():
+                _require_list(config)
+        for name, config in configs.items():
+            _refuse_empty_list(name, config)
+        if tags is not None and labeled_tags is None:
+            labeled_tags = {'source': 'masks', 'allow_empty': True}
+        sources = dict.fromkeys(configs, tags) | {'labeled': labeled_tags}
+        if 'tagged' in configs:
+            sources['unlabeled'] = None
+        self.parts = {
+            name: _build_part(name, config, sources[name])
+            for name, config in configs.items()
+        }
+        self.labeled = self.parts['labeled']
+        self.tagged = self.parts.get('tagged')
+        self.unlabeled = self.parts.get('unlabeled')
         refuse_binary_masks(self.labeled)
-        count = len(self.labeled)
-        self.cumulative_sizes = [count, count + len(self.unlabeled)]
+        self.cumulative_sizes = list(accumulate(map(len, self.parts.values())))
 
     @property
     def metainfo(self) -> dict:
         """Meta information of the labeled part."""
         return self.labeled.metainfo
 
+    @property
+    def has_tags(self) -> bool:
+        """Whether any image has tags."""
+        return any(isinstance(part, TaggedDataset) for part in self.parts.values())
+
     def full_init(self) -> None:
-        """Do nothing: both parts are initialized on construction."""
+        """Do nothing: the parts are initialized on construction."""
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
@@ -74,11 +110,12 @@ class SemiDataset(Dataset):
     def _locate(self, idx: int) -> tuple[DeterministicDataset, int]:
         if not 0 <= idx < len(self):
             raise IndexError(f'index {idx} is outside [0, {len(self)})')
-        part = bisect_right(self.cumulative_sizes, idx)
-        return (self.labeled, self.unlabeled)[part], idx - part * len(self.labeled)
+        number = bisect_right(self.cumulative_sizes, idx)
+        start = [0, *self.cumulative_sizes][number]
+        return list(self.parts.values())[number], idx - start
 
     def get_data_info(self, idx: int) -> dict:
-        """Return the paths of an image; no mask path for unlabeled images."""
+        """Return the paths of an image; a mask path for labeled images only."""
         part, index = self._locate(int(idx))
         return part.get_data_info(index) | {'sample_idx': int(idx)}
 
@@ -98,13 +135,42 @@ class SemiDataset(Dataset):
         return sample
 
 
+def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:
+    """Check which parts there are, and where the tags come from."""
+    if len(configs) == 1:
+        raise ValueError(
+            'SemiDataset needs unlabeled or tagged images: set one of them'
+        )
+    if 'tagged' in configs and tags is None:
+        raise ValueError(
+            'SemiDataset: tagged images need tags=dict(path=...), found tags=None'
+        )
+    if tags is not None and tags.get('source', 'file') != 'file':
+        raise ValueError(
+            f'SemiDataset: tags={tags} would open masks of images without labels; '
+            'write a tag file with tools/dataset_converters/image_tags.py, and set '
+            'tags=dict(path=...)'
+        )
+
+
+def _build_part(
+    name: str, dataset: BaseDataset | dict, tags: dict | None
+) -> DeterministicDataset:
+    hide_masks = name != 'labeled'
+    if tags is None:
+        return DeterministicDataset(dataset, hide_masks=hide_masks)
+    return TaggedDataset(
+        dataset, None, tags, partial=name == 'unlabeled', hide_masks=hide_masks
+    )
+
+
 def with_split_list(
     part: str, dataset: BaseDataset | dict, split: str
 ) -> dict[str, Any]:
     """Return the config of a part of a split, with its list as ``ann_file``.
 
     Args:
-        part: ``'labeled'`` or ``'unlabeled'``.
+        part: ``'labeled'``, ``'tagged'`` or ``'unlabeled'``.
         dataset: Config of an mmseg dataset without ``ann_file``.
         split: Folder of the lists.
 
@@ -125,16 +191,15 @@ def with_split_list(
     return {**dataset, 'ann_file': os.path.join(split, f'{part}.txt')}
 
 
-def _require_lists(*parts: dict) -> None:
+def _require_list(part: dict) -> None:
     """Report a missing list of a split, for which mmseg has a bare assertion."""
-    for part in parts:
-        root = part.get('data_root') or ''  # empty: the class may have a default
-        path = os.path.join(root, part['ann_file'])
-        if root and '://' not in path and not os.path.exists(path):
-            raise FileNotFoundError(
-                f'SemiDataset: {path} does not exist; draw or import the split with '
-                'tools/dataset_converters/semi_splits.py, or correct split'
-            )
+    root = part.get('data_root') or ''  # empty: the class may have a default
+    path = os.path.join(root, part['ann_file'])
+    if root and '://' not in path and not os.path.exists(path):
+        raise FileNotFoundError(
+            f'SemiDataset: {path} does not exist; draw or import the split with '
+            'tools/dataset_converters/semi_splits.py, or correct split'
+        )
 
 
 def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:

@@ -143,7 +143,7 @@ def _check_tags(split: Split) -> list[Finding]:
     findings = [
         Finding('image without tags', p.path, f'no entry in {split.tags.source}')
         for p in split.images
-        if p.name not in split.tags
+        if p.name not in split.tags and not split.partial_tags
     ]
     others = [name for name in split.tags.names if tag_key(name) not in listed]
     if others:

@@ -1,7 +1,7 @@
 """Splits that the data loaders of a config read, for the data check."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,16 @@ def _collect(
 ) -> None:
     """Append the split of a dataset config, or those of the datasets it wraps.
 
-    ``weak`` is the config of the surrounding ``WeakDataset``, empty if there is none.
+    ``weak`` has the tags of the surrounding ``WeakDataset`` or part of a
+    ``SemiDataset``, empty if there are none.
     """
+    if 'labeled' in cfg:
+        for part, dataset, tags in _parts_of_semi(cfg):
+            _collect(name, dataset, tags, splits, findings)
+            if part == 'labeled':
+                _check_published(dataset, findings)
+        return
     inner = cfg.get('datasets') or ([cfg['dataset']] if 'dataset' in cfg else [])
-    if 'unlabeled' in cfg:
-        labeled, unlabeled = cfg['labeled'], cfg['unlabeled']
-        if cfg.get('split') is not None:
-            labeled = with_split_list('labeled', labeled, cfg['split'])
-            unlabeled = with_split_list('unlabeled', unlabeled, cfg['split'])
-        inner = [labeled, _without_masks(unlabeled)]
-        _check_published(labeled, findings)
     for part in inner:
         _collect(name, part, cfg if 'tags' in cfg else weak, splits, findings)
     if inner:
@@ -97,7 +97,30 @@ def _collect(
         if not from_masks:
             classes = foreground_classes(dataset.metainfo)
             split.tags = _load_tags(weak['tags'], classes, findings)
+            split.partial_tags = weak.get('partial', False)
     splits.append(split)
+
+
+def _parts_of_semi(cfg: dict) -> Iterator[tuple[str, dict, dict]]:
+    """Yield name and config of each part of a ``SemiDataset``, and of its tags."""
+    parts = [part for part in ('labeled', 'tagged', 'unlabeled') if cfg.get(part)]
+    for part in parts:
+        dataset, tags = cfg[part], cfg.get('tags')
+        if cfg.get('split') is not None:
+            dataset = with_split_list(part, dataset, cfg['split'])
+        if part == 'labeled':
+            tags = cfg.get('labeled_tags')
+        else:
+            dataset = _without_masks(dataset)
+        if not tags or (part == 'unlabeled' and 'tagged' in parts):
+            yield part, dataset, {}
+        else:  # test_mode: the masks are required
+            labeled, partial = part == 'labeled', part == 'unlabeled'
+            yield (
+                part,
+                dataset,
+                {'tags': tags, 'test_mode': labeled, 'partial': partial},
+            )
 
 
 def _without_masks(cfg: dict) -> dict:

@@ -44,11 +44,12 @@ class Split:
         folder: Folder that must contain the images; None skips the check.
         mask_folder: Folder that must contain the masks; None skips the check.
         rule: Valid labels of the masks; None skips the check.
-        tags: Image tags that must cover the images; None skips the check.
+        tags: Image tags of the images; None skips the check.
         classes: Name of the class of each label of the masks.
         img_suffix: Suffix of the image files, for messages.
         masks_optional: Whether masks may be missing, as in weakly labeled sets.
         cut_to_8_bits: Whether images are loaded as 8 bits, whatever they have.
+        partial_tags: Whether images may lack an entry among the tags.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Split:
     img_suffix: str = '.jpg'
     masks_optional: bool = False
     cut_to_8_bits: bool = False
+    partial_tags: bool = False
 
 
 @dataclass

@@ -1,0 +1,141 @@
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmengine.dataset import BaseDataset, Compose
+
+from .deterministic_dataset import DeterministicDataset
+from .image_name import foreground_classes, image_name, tag_key
+from .inner_dataset import InnerDataset, inner_datasets
+from .label_maps import LabelRule
+from .tags import ImageTags, TagError, tags_from_masks
+from .tags.from_samples import tags_from_samples
+
+
+class TaggedDataset(DeterministicDataset):
+    """An mmseg dataset the samples of which have image tags.
+
+    The pipeline finds ``gt_tags`` (K,) uint8 and ``image_name`` in its input.
+
+    Args:
+        dataset: An mmseg dataset or its config, also inside MMEngine's
+            ``ConcatDataset`` or ``RepeatDataset``.
+        pipeline: Transforms; by default the pipeline of the dataset.
+        tags: An :class:`ImageTags`; the arguments of :meth:`ImageTags.load`, e.g.
+            ``dict(path='tags.json')``; or ``dict(source='masks')``, with arguments of
+            :func:`~mmseg_wsss.datasets.tags.tags_from_masks`, to derive the tags from
+            the masks of the dataset, as the dataset delivers them.
+        partial: Whether images may lack an entry among the tags; they have no
+            ``gt_tags``.
+        **kwargs: Further arguments of :class:`DeterministicDataset`.
+
+    Raises:
+        ValueError: If tags are wrong, an image has no entry (with ``partial``: if none
+            has), or two images have the same name.
+    """
+
+    def __init__(
+        self,
+        dataset: BaseDataset | dict,
+        pipeline: Sequence[dict] | None,
+        tags: ImageTags | dict,
+        partial: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(dataset, pipeline, **kwargs)
+        self.partial = partial
+        folders = [part.data_prefix.get('img_path') for part in self.parts]
+        self.folders = [folder for folder in dict.fromkeys(folders) if folder]
+        names = self._unique_names()
+        self.tags = tags if isinstance(tags, ImageTags) else self._load(names, **tags)
+        self._check_entries(names)
+
+    def _unique_names(self) -> list[str]:
+        """Return the names of the images; no two files may share an entry of tags."""
+        paths: dict[str, str] = {}
+        names = []
+        for path in dict.fromkeys(path for part in self.img_paths for path in part):
+            name = self._name_of(path)
+            key = tag_key(name)
+            names.append(name)
+            if paths.setdefault(key, path) != path:
+                raise ValueError(
+                    f'{paths[key]} and {path} have the same name {key!r} in tag files '
+                    'and exports; rename one, or move the images to different '
+                    'sub-folders of one folder'
+                )
+        return names
+
+    def _check_entries(self, names: list[str]) -> None:
+        """Check that every image, or with ``partial`` any image, has tags."""
+        if not self.partial:
+            self.tags.check(names)
+        elif not any(name in self.tags for name in names):
+            found = next(iter(self.tags.names), None)
+            raise ValueError(
+                f'{self.tags.source}: no entry for any of the {len(names)} images, '
+                f'such as {names[0]!r}; the file has names such as {found!r}'
+            )
+
+    def _load(
+        self, names: list[str], source: str = 'file', **options: Any
+    ) -> ImageTags:
+        classes = foreground_classes(self.metainfo)
+        if source == 'file':
+            try:
+                return ImageTags.load(classes=classes, **options)
+            except TagError as error:
+                raise error if self.partial else error.with_missing(names) from None
+        if source != 'masks':
+            raise ValueError(f"tags.source must be 'file' or 'masks', got {source!r}")
+        background = len(classes) < len(self.metainfo['classes'])
+        if self.inner.owner or any(part.label_map is not None for part in self.parts):
+            # The files contain other labels than the samples of the dataset.
+            rule = LabelRule(len(classes), background)
+            return tags_from_samples(self._labels(), classes, rule, **options)
+        part = self.parts[0]  # concatenated datasets have equal meta information
+        rule = LabelRule(
+            len(classes), background, part.reduce_zero_label, part.ignore_index
+        )
+        masks = {}
+        for part in inner_datasets(self.dataset):  # with the paths of the masks
+            for index in range(len(part)):
+                info = part.get_data_info(index)
+                masks[self._name_of(info['img_path'])] = info.get('seg_map_path')
+        missing = [name for name, path in masks.items() if path is None]
+        if missing:
+            raise ValueError(
+                f"tags=dict(source='masks'): {missing[0]} has no mask; add "
+                'seg_map_path to the data_prefix of the dataset'
+            )
+        return tags_from_masks(masks, classes, rule, **options)
+
+    def _labels(self) -> Iterator[tuple[str, Any]]:
+        """Yield name and data sample, with its mask, of each image."""
+        steps = ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')
+        pipeline = Compose([{'type': step} for step in steps])
+        inner = InnerDataset(self.dataset, pipeline, lambda info, *_: info, False)
+        seen = set()
+        for index in range(len(self)):
+            name = self.name(index)
+            if name not in seen:
+                yield name, inner.read(index)['data_samples']
+            seen.add(name)
+
+    def name(self, idx: int) -> str:
+        """Return the path of an image below the image folder, without suffix."""
+        return self._name_of(self.inner.get_data_info(idx)['img_path'])
+
+    def _name_of(self, path: str) -> str:
+        found = (f for f in self.folders if path.startswith(os.path.join(f, '')))
+        return image_name(path, next(found, None))
+
+    def _complete(
+        self, info: dict, idx: int, key: tuple[int, ...] | None = None
+    ) -> dict:
+        """Add name and tags of an image."""
+        info = super()._complete(info, idx, key)
+        info['image_name'] = self._name_of(info['img_path'])
+        if info['image_name'] in self.tags:
+            info['gt_tags'] = self.tags.vector(info['image_name'])
+        return info

@@ -1,0 +1,193 @@
+"""SemiDataset with image tags: for some images, from masks, in a part of their own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmseg_wsss.datasets import SemiDataset
+from mmseg_wsss.datasets.checks.check_splits import check_splits
+from mmseg_wsss.datasets.checks.from_config import splits_from_config
+from mmseg_wsss.datasets.samplers import MultiSourceSampler
+
+CLASSES = ('background', 'cat', 'dog', 'cow')
+LOAD = [{'type': 'LoadImageStrict'}]
+MASK = [{'type': 'LoadAnnotationsStrict'}]
+PACK = [{'type': 'PackWeakInputs'}]
+
+
+def branches(*names: str) -> list[dict]:
+    return [{'type': 'SemiMultiBranch', **dict.fromkeys(names, PACK)}]
+
+
+PIPELINES = {
+    'labeled': [*LOAD, *MASK, *branches('sup')],
+    'tagged': [*LOAD, *branches('unsup_weak', 'unsup_strong')],
+    'unlabeled': [*LOAD, *branches('unsup_weak', 'unsup_strong')],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two labeled images, three tagged ones and two without any label."""
+    for part in ('img', 'mask'):
+        (tmp_path / part).mkdir()
+    for i in range(7):
+        Image.new('RGB', (6, 4), (i, 0, 0)).save(tmp_path / 'img' / f'{i}.png')
+        mask = np.full((4, 6), 1 + i % 3, np.uint8)
+        mask[0] = 0
+        Image.fromarray(mask).save(tmp_path / 'mask' / f'{i}.png')
+    lists = {'labeled': '0\n1\n', 'tagged': '2\n3\n4\n', 'unlabeled': '5\n6\n'}
+    lists['rest'] = lists['tagged'] + lists['unlabeled']
+    for name, text in lists.items():
+        (tmp_path / f'{name}.txt').write_text(text)
+    (tmp_path / 'tags.csv').write_text('2,dog\n3,cow;cat\n4,cat\n')
+    return tmp_path
+
+
+def part(folder: Path, name: str, ann_file: str | None = None) -> dict:
+    return {
+        'type': 'BaseSegDataset',
+        'metainfo': {'classes': CLASSES},
+        'data_root': str(folder),
+        'ann_file': f'{ann_file or name}.txt',
+        'data_prefix': {'img_path': 'img', 'seg_map_path': 'mask'},
+        'img_suffix': '.png',
+        'pipeline': PIPELINES[name],
+    }
+
+
+def config(folder: Path, **settings) -> dict:
+    parts = {name: part(folder, name) for name in PIPELINES}
+    return parts | {'tags': {'path': str(folder / 'tags.csv')}} | settings
+
+
+def tags_of(dataset: SemiDataset) -> list[list[int] | None]:
+    """Tag indices of every image, None if it has no tags."""
+    found: list[list[int] | None] = []
+    for i in range(len(dataset)):
+        views = [v for v in dataset[i]['data_samples'].values() if v is not None]
+        rows = [v.gt_tags.label.tolist() if 'gt_tags' in v else None for v in views]
+        assert all(row == rows[0] for row in rows)
+        found.append(rows[0] and [k for k, value in enumerate(rows[0]) if value])
+    return found
+
+
+# Images 0 and 1 have masks of cat and dog; the tags of 2 to 4 are in the file.
+EXPECTED = [[0], [1], [1], [0, 2], [0], None, None]
+
+
+def test_three_parts(folder):
+    dataset = SemiDataset(**config(folder))
+    assert dataset.cumulative_sizes == [2, 5, 7]
+    assert tags_of(dataset) == EXPECTED
+    assert dataset.has_tags
+    sampler = MultiSourceSampler(dataset, 4, (1, 2, 1), shuffle=False, seed=0)
+    stream = iter(sampler)
+    assert [int(next(stream)) for _ in range(8)] == [0, 2, 3, 5, 1, 4, 2, 6]
+
+
+def test_a_file_that_names_some_images(folder):
+    settings = {'tagged': None, 'unlabeled': part(folder, 'unlabeled', 'rest')}
+    dataset = SemiDataset(**config(folder, **settings))
+    assert dataset.cumulative_sizes == [2, 7]
+    assert tags_of(dataset) == EXPECTED
+
+
+def test_labeled_and_tagged_alone(folder):
+    dataset = SemiDataset(**config(folder, unlabeled=None))
+    assert tags_of(dataset) == EXPECTED[:5]
+
+
+def test_without_tags_nothing_changes(folder):
+    dataset = SemiDataset(**config(folder, tagged=None, tags=None))
+    assert tags_of(dataset) == [None] * 4
+    assert not dataset.has_tags
+
+
+def test_tags_of_labeled_images_from_a_file(folder):
+    (folder / 'labeled.csv').write_text('0,cow\n1,cow;dog\n')
+    given = {'path': str(folder / 'labeled.csv')}
+    dataset = SemiDataset(**config(folder, labeled_tags=given))
+    assert tags_of(dataset)[:2] == [[2], [1, 2]]
+
+
+def test_masks_of_tagged_images_are_not_opened(folder):
+    expected = tags_of(SemiDataset(**config(folder)))
+    for name in range(2, 7):
+        (folder / 'mask' / f'{name}.png').write_bytes(b'not an image')
+    dataset = SemiDataset(**config(folder))
+    assert tags_of(dataset) == expected
+    for i in range(2, 7):
+        assert 'seg_map_path' not in dataset.get_data_info(i)
+        for view in dataset[i]['data_samples'].values():
+            assert view is None or 'gt_sem_seg' not in view
+
+
+def test_lists_of_a_split(folder):
+    (folder / 'splits').mkdir()
+    for name in PIPELINES:
+        (folder / f'{name}.txt').rename(folder / 'splits' / f'{name}.txt')
+    settings = config(folder)
+    for name in PIPELINES:
+        del settings[name]['ann_file']
+    assert tags_of(SemiDataset(**settings, split='splits')) == EXPECTED
+    (folder / 'splits' / 'tagged.txt').unlink()
+    with pytest.raises(FileNotFoundError, match=r'tagged\.txt does not exist'):
+        SemiDataset(**settings, split='splits')
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({'tagged': None, 'unlabeled': None}, 'needs unlabeled or tagged images'),
+        ({'tags': None}, 'tagged images need tags'),
+        ({'tags': {'source': 'masks'}}, 'would open masks of images without labels'),
+    ],
+)
+def test_parts_that_cannot_be(folder, settings, message):
+    with pytest.raises(ValueError, match=message):
+        SemiDataset(**config(folder, **settings))
+
+
+def test_every_tagged_image_needs_an_entry(folder):
+    (folder / 'tags.csv').write_text('2,dog\n4,cat\n')
+    with pytest.raises(ValueError, match="no entry for image '3'"):
+        SemiDataset(**config(folder))
+
+
+def test_a_file_of_other_images_is_an_error(folder):
+    (folder / 'tags.csv').write_text('img_2,dog\n')
+    settings = {'tagged': None, 'unlabeled': part(folder, 'unlabeled', 'rest')}
+    with pytest.raises(ValueError, match=r"such as '2'.*such as 'img_2'"):
+        SemiDataset(**config(folder, **settings))
+
+
+def test_wrong_tags_are_named(folder):
+    (folder / 'tags.csv').write_text('2,dgo\n3,cow\n4,cat\n')
+    with pytest.raises(ValueError, match=r"tags\.csv:1.*did you mean 'dog'"):
+        SemiDataset(**config(folder))
+
+
+def check(folder: Path, **settings) -> list[str]:
+    from mmengine.config import Config
+
+    data = {'type': 'SemiDataset', **config(folder, **settings)}
+    data = {key: value for key, value in data.items() if value is not None}
+    cfg = Config({'train_dataloader': {'dataset': data}})
+    splits, findings = splits_from_config(cfg)
+    findings += check_splits(splits).findings
+    return [f'{f.kind}: {f.message}' for f in findings]
+
+
+def test_the_data_check_looks_at_all_parts(folder):
+    assert check(folder) == []
+    (folder / 'mask' / '6.png').unlink()  # of no interest
+    (folder / 'tags.csv').write_text('2,dog\n4,cat\n9,cat\n')
+    found = check(folder)
+    assert any(text.startswith('image without tags') for text in found), found
+    assert any("'9'" in text for text in found), found
+    some = {'tagged': None, 'unlabeled': part(folder, 'unlabeled', 'rest')}
+    found = check(folder, **some)
+    assert len(found) == 1 and "'9'" in found[0]
