@@ -105,7 +105,8 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
     if METHODS[name].semi:
         del model['cam_head']
         model |= {'type': 'EncoderDecoder', 'decode_head': FCN_HEAD}
-        outer = {k: settings.pop(k) for k in list(settings) if k.startswith('semi_')}
+        own = [k for k in settings if k.startswith('semi_') or k == 'cam_head']
+        outer = {key: settings.pop(key) for key in own}
         model = method | outer | {'segmentor': model | settings}
     else:
         if METHODS[name].classifier:

@@ -17,6 +17,7 @@ from .inputs import (
     check_padding,
     check_pooling,
     check_preprocessor,
+    check_tags,
 )
 from .loops import (
     check_batch,
@@ -88,6 +89,7 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     yield from check_padding(model, dataset)
     yield from check_branches(model, dataset)
     yield from check_pooling(model, loop.dataloader.sampler)
+    yield from check_tags(model, dataset)
     yield from check_normalization(model, dataset)
     yield from check_preprocessor(runner.cfg)
     yield from check_files(dataset, 'training')

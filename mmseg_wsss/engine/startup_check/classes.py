@@ -18,7 +18,14 @@ from .problem import Problem
 IGNORE_INDEX = 255
 # Attributes that hold the label of ignored pixels: of heads, losses and transforms.
 IGNORE_KEYS = ('ignore_index', 'seg_pad_val')
-PARTS_OF_DATASETS = ('pipeline', 'dataset', 'datasets', 'labeled', 'unlabeled')
+PARTS_OF_DATASETS = (
+    'pipeline',
+    'dataset',
+    'datasets',
+    'labeled',
+    'tagged',
+    'unlabeled',
+)
 
 
 def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Problem]:

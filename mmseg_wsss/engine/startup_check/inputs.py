@@ -87,6 +87,33 @@ def check_normalization(model: nn.Module, dataset: Any) -> Iterator[Problem]:
         )
 
 
+def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
+    """Compare the parts of a semi-supervised segmentor that need tags with its data.
+
+    Args:
+        model: Unwrapped segmentor.
+        dataset: Training data; only ``SemiDataset`` has tags for some of its images.
+    """
+    has_tags = getattr(dataset, 'has_tags', None)
+    if has_tags is None:
+        return
+    users = {
+        'semi_train_cfg.tag_filter': getattr(model.train_cfg, 'tag_filter', None),
+        'cam_head': getattr(model, 'cam_head', None),
+    }
+    used = [name for name, value in users.items() if value is not None]
+    if used and not has_tags:
+        yield Problem(
+            f'model.{used[0]} needs image tags, and no image has any',
+            'set tags=dict(path=...) of SemiDataset',
+        )
+    if has_tags and not used:
+        yield Problem(
+            'SemiDataset has tags, but the model does not use them',
+            f'set model.{" or model.".join(users)}, or remove the tags',
+        )
+
+
 def check_preprocessor(cfg: Mapping[str, Any]) -> Iterator[Problem]:
     """Find a preprocessor of the inner segmentor that the top-level one replaces.
 
@@ -116,9 +143,10 @@ def crop_sizes(dataset: Any) -> dict[str, tuple[int, int]]:
     """Return the last crop size (H, W) of each pipeline of the training data.
 
     Returns:
-        Sizes by the name of the part (``labeled``, ``unlabeled``) or of the data set.
+        Sizes by the name of the part (``labeled``, ...) or of the data set.
     """
-    parts = {name: getattr(dataset, name, None) for name in ('labeled', 'unlabeled')}
+    names = ('labeled', 'tagged', 'unlabeled')
+    parts = {name: getattr(dataset, name, None) for name in names}
     found = {name: part for name, part in parts.items() if part is not None}
     sizes = {}
     for name, part in (found or {'dataset': dataset}).items():

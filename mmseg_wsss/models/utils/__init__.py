@@ -29,6 +29,7 @@ from .state_files import check_state, read_state_dict
 from .unused_settings import check_unused
 from .unwrap import unwrap
 from .valid_map import valid_maps
+from .zero_loss import zero_loss
 
 __all__ = [
     'CutMixSettings',
@@ -66,4 +67,5 @@ __all__ = [
     'update_ema',
     'valid_maps',
     'windows',
+    'zero_loss',
 ]

@@ -16,7 +16,7 @@ def fill_networks(
 
     A checkpoint without any of the networks fills all of them: a plain one of mmseg,
     or the first student of a method with other names. Otherwise the missing teachers
-    are filled with their students.
+    are filled with their students. The classifier ``cam_head`` is kept.
 
     Args:
         state: The state dict.
@@ -24,7 +24,12 @@ def fill_networks(
         students: Names of the students.
         pairs: Student of each teacher.
     """
-    found = [key for key in state if key.startswith(prefix)]
+    classifier = f'{prefix}cam_head.'
+    found = [
+        key
+        for key in state
+        if key.startswith(prefix) and not key.startswith(classifier)
+    ]
     stems = {key[len(prefix) :].split('.')[0] for key in found}
     networks = {*students, *pairs}
     foreign = not stems & networks

@@ -13,6 +13,8 @@ from ...utils import CutMixSettings, draw_masks, eval_mode, mix
 from .pseudo_labels import IGNORED, ignore_padding, num_effective_classes
 from .semi_base import SemiBaseSegmentor
 from .settings import SemiSettings
+from .tag_classifier import weak_view_loss
+from .tag_constraint import TagConstraint
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class CPSSettings(SemiSettings):
     Args:
         sup_weight: Weight of the supervised loss of each student.
         concat_forward: See :class:`SemiSettings`.
+        tag_filter: See :class:`SemiSettings`.
+        class_aware_ce: See :class:`SemiSettings`.
         cps_weight: Weight of L_cps: on VOC 1 with CutMix and 1.5 without, on
             Cityscapes 5 and 6.
         cutmix: Settings of CutMix; None switches it off.
@@ -71,6 +75,11 @@ class CPS(SemiBaseSegmentor):
         cfg = self.train_cfg
         sup, weak = self.split_branches(inputs)
         mask = draw_masks(weak, cfg.cutmix)
+        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags_sup = TagConstraint.of(self, data_samples['sup'])
+        tags_loss = tags.mixed(mask)
+        if cfg.cutmix is None:
+            tags_loss = tags_loss.after(tags_sup)
         losses: dict[str, Tensor] = {}
         logits, pseudo = {}, {}
         for student in self.students:
@@ -78,23 +87,27 @@ class CPS(SemiBaseSegmentor):
             labeled = next(outputs)
             losses |= self.supervised_losses(student, labeled, data_samples['sup'])
             logits[student] = self.resize_to(weak, next(outputs).logits)
-            if cfg.cutmix is None:
-                label = logits[student].argmax(1)
-            else:
+            own = logits[student]
+            if cfg.cutmix is not None:
                 with torch.no_grad(), eval_mode(self.networks[student]):
-                    label = self.forward_logits(student, weak).argmax(1)
+                    own = self.forward_logits(student, weak)
+            label = tags.filter(own).argmax(1)
             if cfg.mask_padding:
                 label = ignore_padding(label, data_samples['unsup_weak'])
             pseudo[student] = mix(label, mask)
             if cfg.cutmix is None:  # labeled images, too
                 of_sup = self.resize_to(sup, labeled.logits)
-                label = self.labels_of_labeled(of_sup, data_samples['sup'])
+                label = self.labels_of_labeled(
+                    tags_sup.filter(of_sup), data_samples['sup']
+                )
                 logits[student] = torch.cat([of_sup, logits[student]])
                 pseudo[student] = torch.cat([label, pseudo[student]])
 
-        loss_cps = valid_cross_entropy(
-            logits['student1'], pseudo['student2']
-        ) + valid_cross_entropy(logits['student2'], pseudo['student1'])
+        s1, s2 = (tags_loss.for_loss(logits[student]) for student in self.students)
+        loss_cps = valid_cross_entropy(s1, pseudo['student2']) + valid_cross_entropy(
+            s2, pseudo['student1']
+        )
+        losses |= weak_view_loss(self, inputs, data_samples)
         return losses | {
             'loss_cps': cfg.cps_weight * loss_cps,
             'num_effective_classes': num_effective_classes(

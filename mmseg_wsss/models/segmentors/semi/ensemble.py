@@ -34,20 +34,27 @@ def networks_of(
     return tuple(names)
 
 
-def predict_mean(
-    networks: Sequence[Any], inputs: Tensor, data_samples: list | None
+def predict(
+    networks: Sequence[Any],
+    inputs: Tensor,
+    data_samples: list | None,
+    absent: Tensor | None = None,
 ) -> list:
-    """Predict by the mean of the probabilities of several networks.
+    """Predict by one network, or by the mean of the probabilities of several.
 
     Args:
         networks: mmseg's segmentors.
         inputs: Normalized images (N, 3, H, W).
         data_samples: Their data samples, if there are any.
+        absent: Classes (N, C) bool that no pixel gets.
 
     Returns:
-        Data samples with ``pred_sem_seg`` and ``seg_logits``, the logarithm of the
-        mean probabilities: its softmax, as in test-time augmentation, is the mean.
+        Data samples with ``pred_sem_seg`` and ``seg_logits``: of several networks the
+        logarithm of the mean probabilities, the softmax of which is the mean, as
+        test-time augmentation needs it.
     """
+    if len(networks) == 1 and absent is None:
+        return networks[0].predict(inputs, data_samples)
     if data_samples is None:
         metas = [{'ori_shape': inputs.shape[2:], 'img_shape': inputs.shape[2:]}]
         metas *= len(inputs)
@@ -57,6 +64,8 @@ def predict_mean(
         at_least_float32(net.inference(inputs, metas)).softmax(1) for net in networks
     ]
     mean = torch.stack(probs).mean(0)
+    if absent is not None:
+        mean = mean.masked_fill(absent[..., None, None], 0.0)
     results = networks[0].postprocess_result(mean, data_samples)
     for sample in results:
         prob = sample.seg_logits.data

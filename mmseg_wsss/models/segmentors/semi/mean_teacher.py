@@ -12,6 +12,8 @@ from ...utils import CutMixSettings, draw_masks, mix
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor
 from .settings import SemiSettings
+from .tag_classifier import weak_view_loss
+from .tag_constraint import TagConstraint
 from .training_forward import StudentForward, teacher_logits
 
 
@@ -23,6 +25,8 @@ class MeanTeacherSettings(SemiSettings):
         sup_weight: Weight of L_sup.
         teacher_mode: See :class:`SemiSettings`.
         concat_forward: See :class:`SemiSettings`.
+        tag_filter: See :class:`SemiSettings`.
+        class_aware_ce: See :class:`SemiSettings`.
         unsup_weight: Weight of L_unsup.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1].
         cutmix: Settings of CutMix; None switches it off.
@@ -68,16 +72,19 @@ class MeanTeacherSegmentor(SemiBaseSegmentor):
         sup, weak, strong = self.split_branches(inputs)
         student = StudentForward(self, 'student', sup, data_samples['sup'])
 
+        tags = TagConstraint.of(self, data_samples['unsup_weak'])
         with torch.no_grad():
-            pseudo = PseudoLabels.of_logits(teacher_logits(self, 'teacher', sup, weak))
+            logits = teacher_logits(self, 'teacher', sup, weak)
+            pseudo = PseudoLabels.of_logits(tags.filter(logits))
         if cfg.mask_padding:
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
 
         mask = draw_masks(strong, cfg.cutmix)
         (output,) = student.forward(mix(strong, mask))
-        logits = self.resize_to(weak, output.logits)
+        logits = tags.mixed(mask).for_loss(self.resize_to(weak, output.logits))
         loss, ratio = consistency_loss([logits], [pseudo.mixed(mask)], cfg.pseudo_thr)
-        return student.losses | {
+        losses = student.losses | weak_view_loss(self, inputs, data_samples)
+        return losses | {
             'loss_unsup': cfg.unsup_weight * loss,
             'ratio_confident': ratio,
             'num_effective_classes': confident_classes(

@@ -26,6 +26,8 @@ from .pseudo_labels import IGNORED, num_effective_classes
 from .seg_output import SegOutput
 from .semi_base import SemiBaseSegmentor
 from .settings import SemiSettings
+from .tag_classifier import weak_view_loss
+from .tag_constraint import TagConstraint
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class MKDSettings(SemiSettings):
         isda: Settings of the offset; None switches it off.
         cutmix: Settings of CutMix; None switches it off.
         concat_forward: See :class:`SemiSettings`.
+        tag_filter: See :class:`SemiSettings`.
+        class_aware_ce: See :class:`SemiSettings`.
     """
 
     teacher_weight: float = setting(1.5, at_least=0)
@@ -133,14 +137,17 @@ class MKD(SemiBaseSegmentor):
                 raw[teacher], feats[teacher] = self.resize_to_loss(outputs)
 
         gt, valid = self.valid_pixels(weak, data_samples, mask, raw['student1'])
+        tags = self.mixed_tags(data_samples, mask, raw['student1'])
         logits, pseudo = {}, {}
         for name in self.networks:
             logits[name] = self.isda.update_and_add(
                 name, self.networks[name], raw[name], feats[name], gt, valid
             )
-            pseudo[name] = self.pseudo_labels(name, raw[name], logits[name], valid)
+            pseudo[name] = self.pseudo_labels(
+                name, tags.filter(raw[name]), tags.filter(logits[name]), valid
+            )
 
-        s1, s2 = logits['student1'], logits['student2']
+        s1, s2 = (tags.for_loss(logits[student]) for student in self.students)
         loss_st = valid_cross_entropy(s1, pseudo['teacher2']) + valid_cross_entropy(
             s2, pseudo['teacher1']
         )
@@ -151,6 +158,7 @@ class MKD(SemiBaseSegmentor):
         teacher_labels = torch.stack([pseudo['teacher1'], pseudo['teacher2']])
         num_confident = (teacher_labels != IGNORED).sum((1, 2, 3))
         confident = num_confident / valid.sum().clamp(min=1)
+        losses |= weak_view_loss(self, inputs, data_samples)
         return losses | {
             'loss_st': cfg.teacher_weight * loss_st,
             'loss_ss': cfg.student_weight * loss_ss,
@@ -219,6 +227,17 @@ class MKD(SemiBaseSegmentor):
             gt = gt[:0]
         valid = torch.cat([gt != IGNORED, resize_labels(mixed, size)])
         return gt, valid if self.train_cfg.mask_padding else torch.ones_like(valid)
+
+    def mixed_tags(
+        self, data_samples: dict[str, list], mask: Tensor, logits: Tensor
+    ) -> TagConstraint:
+        """Return the classes that tags allow at each pixel of logits (N, C, h, w)."""
+        size = logits.shape[2:]
+        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags = tags.mixed(mask, size)
+        if not self.train_cfg.semi_on_labeled:
+            return tags
+        return tags.after(TagConstraint.of(self, data_samples['sup']))
 
     @torch.no_grad()
     def pseudo_labels(

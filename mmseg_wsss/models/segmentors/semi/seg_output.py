@@ -1,6 +1,7 @@
 """Outputs of mmseg's networks, and how the decode heads compute them."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
-from ...utils import mix
+from ...utils import mix, require_ops
 
 
 class SegOutput(NamedTuple):
@@ -116,15 +117,28 @@ class ClassifierInput:
         return feat
 
 
-def refuse_point_heads(segmentor: dict) -> None:
-    """Check that the decode heads of a network return maps of logits.
+def build_network(segmentor: dict) -> Any:
+    """Build a network of a semi-supervised method.
 
     Args:
-        segmentor: Config of the network.
+        segmentor: Config of an mmseg ``EncoderDecoder`` or ``CascadeEncoderDecoder``.
 
     Raises:
         TypeError: If there is no decode head, or if one predicts points.
+        ValueError: If the network has one output channel.
     """
+    _refuse_point_heads(segmentor)
+    require_ops(segmentor)
+    network = MODELS.build(deepcopy(segmentor))
+    if network.out_channels == 1:
+        raise ValueError(
+            'semi-supervised training needs a score of each class: set '
+            'out_channels of the decode head to num_classes, found 1'
+        )
+    return network
+
+
+def _refuse_point_heads(segmentor: dict) -> None:
     heads = segmentor.get('decode_head')
     if not heads:
         raise TypeError(

@@ -13,11 +13,13 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import read_settings
 
 from ...data_preprocessor import with_branches
-from ...utils import Phase, check_unused, require_ops, resize, update_ema
+from ...utils import Phase, check_unused, resize, update_ema
 from .checkpoint_filling import fill_networks
-from .ensemble import networks_of, predict_mean
-from .seg_output import SegOutput, decode, head_losses, refuse_point_heads
+from .ensemble import networks_of, predict
+from .seg_output import SegOutput, build_network, decode, head_losses
 from .settings import SemiSettings, SemiTestSettings
+from .tag_classifier import classification_loss, surely_absent
+from .tag_constraint import TagConstraint
 
 
 class SemiBaseSegmentor(BaseSegmentor):
@@ -26,14 +28,12 @@ class SemiBaseSegmentor(BaseSegmentor):
     A method names its networks and branches, declares its settings, and implements
     :meth:`loss`. ``MeanTeacherHook`` updates the teachers after each step. A plain
     checkpoint of the network, or one of another method, fills every network; a
-    checkpoint of students fills their teachers. Two students with equal weights get
-    the same images and differ by dropout alone; ``init_cfg`` can load a checkpoint
-    for each.
+    checkpoint of students fills their teachers. Two students with equal weights differ
+    by dropout alone.
 
     Args:
         segmentor: Config of an mmseg ``EncoderDecoder`` or ``CascadeEncoderDecoder``
-            (without ``PointHead``), built once for each network. Its
-            ``data_preprocessor`` is used for all of them.
+            (without ``PointHead``), built once for each network.
         semi_train_cfg: Settings of the class ``train_settings``.
         semi_test_cfg: See :class:`SemiTestSettings`.
         data_preprocessor: Config of a ``MultiBranchDataPreprocessor``, or of the
@@ -41,6 +41,8 @@ class SemiBaseSegmentor(BaseSegmentor):
         init_cfg: As in MMEngine. ``dict(type='Pretrained', checkpoint=A,
             override=dict(name='student2', type='Pretrained', checkpoint=B))`` loads
             another checkpoint for the second student and its teacher.
+        cam_head: Config of a ``CAMHead`` on the features of the first student, trained
+            on all image tags, for prediction filtering; none by default.
         train_cfg, pretrained: None; mmseg's ``init_model`` sets them.
         decode_head: Type of the decode head, which mmseg's ``get_flops.py`` reads.
 
@@ -62,9 +64,7 @@ class SemiBaseSegmentor(BaseSegmentor):
     branches: ClassVar[tuple[str, ...]] = ('sup',)
     train_settings: ClassVar[type[SemiSettings]] = SemiSettings
     train_cfg: Any
-    progress = Phase(
-        "dict(type='MeanTeacherHook', decay=...)", when=lambda model: bool(model.pairs)
-    )
+    progress = Phase("dict(type='MeanTeacherHook', decay=...)", lambda m: bool(m.pairs))
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         semi_test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
+        cam_head: dict | None = None,
         train_cfg: None = None,
         pretrained: None = None,
         decode_head: dict | None = None,
@@ -86,8 +87,6 @@ class SemiBaseSegmentor(BaseSegmentor):
         segmentor = deepcopy(segmentor)
         inner = segmentor.pop('data_preprocessor', None)
         data_preprocessor = with_branches(data_preprocessor or inner)
-        refuse_point_heads(segmentor)
-        require_ops(segmentor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.train_cfg = read_settings(
             self.train_settings, semi_train_cfg, 'semi_train_cfg'
@@ -98,18 +97,17 @@ class SemiBaseSegmentor(BaseSegmentor):
                 'semi_train_cfg.concat_forward'
             )
         for name in (*self.students, *self.pairs):
-            self.add_module(name, MODELS.build(deepcopy(segmentor)))
+            self.add_module(name, build_network(segmentor))
         for teacher in self.pairs:
             self.networks[teacher].requires_grad_(False)
         first = self.networks[self.students[0]]
-        if first.out_channels == 1:
-            raise ValueError(
-                'semi-supervised training needs a score of each class: set '
-                'out_channels of the decode head to num_classes, found 1'
-            )
         self.num_classes, self.align_corners = first.num_classes, first.align_corners
         test_cfg = read_settings(SemiTestSettings, semi_test_cfg, 'semi_test_cfg')
         self.predict_on = test_cfg.predict_on or self.students[0]
+        self.prediction_filter = test_cfg.prediction_filter
+        self.cam_head = MODELS.build(cam_head) if cam_head else None
+        if self.prediction_filter and not self.cam_head:
+            raise ValueError('semi_test_cfg.prediction_filter needs model.cam_head')
 
     @property
     def networks(self) -> dict[str, Any]:
@@ -202,9 +200,13 @@ class SemiBaseSegmentor(BaseSegmentor):
             output: Its output for the labeled images.
             data_samples: Their data samples, with ``gt_sem_seg``.
         """
+        tags = TagConstraint.of(self, data_samples)
+        output = tags.for_head_losses(output)
         losses = head_losses(self.networks[name], output, data_samples)
         weight = self.train_cfg.sup_weight
         losses = {k: v * weight if 'loss' in k else v for k, v in losses.items()}
+        if self.cam_head is not None and name == self.students[0]:
+            losses['loss_cls'] = classification_loss(self, output.feats, data_samples)
         return add_prefix(losses, f'sup_{name}')
 
     def ground_truth(self, data_samples: list) -> Tensor:
@@ -229,9 +231,7 @@ class SemiBaseSegmentor(BaseSegmentor):
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict as mmseg's segmentors do, by the networks of ``predict_on``."""
         networks = [self.networks[name] for name in self._predicting]
-        if len(networks) == 1:
-            return networks[0].predict(inputs, data_samples)
-        return predict_mean(networks, inputs, data_samples)
+        return predict(networks, inputs, data_samples, surely_absent(self, inputs))
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """Compute the feature maps of the (first) network that predicts."""

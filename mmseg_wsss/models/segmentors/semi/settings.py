@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mmseg_wsss.utils.settings import setting
 
+from .tag_constraint import TagFilterSettings
+
 
 @dataclass(frozen=True)
 class SemiSettings:
@@ -18,11 +20,43 @@ class SemiSettings:
             labeled and unlabeled images in one batch: faster, with common statistics
             in batch norm. One image per part is enough then for a head that pools the
             whole image before batch norm. Crops of all branches need one size.
+        tag_filter: Whether and how image tags filter pseudo-labels; None switches the
+            filter off. Images without tags are not changed.
+        class_aware_ce: Whether the losses of labels and pseudo-labels are computed
+            among tagged classes and background (with a margin: the logits of other
+            classes are lowered).
+
+    Raises:
+        ValueError: If ``class_aware_ce`` is set without ``tag_filter``: a pseudo-label
+            of an absent class would have no probability.
     """
 
     sup_weight: float = setting(1.0, at_least=0)
     teacher_mode: str = setting('eval', choices=('eval', 'train'))
     concat_forward: bool = setting(False)
+    tag_filter: TagFilterSettings | None = setting(None)
+    class_aware_ce: bool = setting(False)
+
+    def __post_init__(self) -> None:
+        if self.class_aware_ce and self.tag_filter is None:
+            raise ValueError('class_aware_ce=True needs tag_filter, e.g. dict()')
+
+
+@dataclass(frozen=True)
+class PredictionFilterSettings:
+    """Settings of prediction filtering.
+
+    The classifier removes classes that it is sure are absent from the predictions; the
+    next class takes their pixels. Source: Bae et al. (One Weird Trick to Improve Your
+    Semi-Weakly Supervised Semantic Segmentation Model), section 3,
+    https://arxiv.org/abs/2205.01233.
+
+    Args:
+        thr: Probability below which a class is absent; choose it on training images by
+            ``tools/misc/prediction_filter_threshold.py``.
+    """
+
+    thr: float = setting(0.05, at_least=0, at_most=1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +67,9 @@ class SemiTestSettings:
         predict_on: Network that predicts: a student, a teacher, several joined by
             ``+``, the probabilities of which are averaged, or ``'ensemble'`` for all
             students. None for the first student.
+        prediction_filter: Settings of prediction filtering, which needs ``cam_head``;
+            None switches it off.
     """
 
     predict_on: str | None = setting(None)
+    prediction_filter: PredictionFilterSettings | None = setting(None)

@@ -5,6 +5,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from .semi_base import SemiBaseSegmentor
+from .tag_classifier import weak_view_loss
 
 
 @MODELS.register_module()
@@ -24,9 +25,11 @@ class SupervisedSegmentor(SemiBaseSegmentor):
         """Compute the supervised losses.
 
         Args:
-            inputs: Crops (N, 3, H, W) of the branch ``sup``.
+            inputs: Crops (N, 3, H, W) of the branch ``sup``; of ``unsup_weak``, too, if
+                a classifier is trained on the tags of other images.
             data_samples: Their data samples, with ``gt_sem_seg``.
         """
         (sup,) = self.split_branches(inputs)
         output = self.forward_network('student', sup)
-        return self.supervised_losses('student', output, data_samples['sup'])
+        losses = self.supervised_losses('student', output, data_samples['sup'])
+        return losses | weak_view_loss(self, inputs, data_samples)

@@ -14,6 +14,8 @@ from ...utils import draw_masks, eval_mode, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor
+from .tag_classifier import weak_view_loss
+from .tag_constraint import TagConstraint
 from .training_forward import StudentForward
 
 
@@ -24,6 +26,8 @@ class UniMatchSettings(FixMatchSettings):
     Args:
         sup_weight: Weight of L_sup.
         concat_forward: See :class:`SemiSettings`.
+        tag_filter: See :class:`SemiSettings`.
+        class_aware_ce: See :class:`SemiSettings`.
         unsup_weight: Weight of the mean of L_s1 and L_s2.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1]; 0.95 on VOC and
             COCO, 0 on Cityscapes.
@@ -75,22 +79,29 @@ class UniMatch(SemiBaseSegmentor):
 
         outputs = forward.perturbed(weak, perturb)
         plain = next(outputs)
-        pseudo = PseudoLabels.of_logits(self.resize_to(weak, plain.logits))
+        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        logits = self.resize_to(weak, plain.logits)
+        pseudo = PseudoLabels.of_logits(tags.filter(logits))
         with torch.no_grad(), eval_mode(student):
-            partner = PseudoLabels.of_logits(self.forward_logits('student', weak))
+            logits = self.forward_logits('student', weak)
+            partner = PseudoLabels.of_logits(tags.filter(logits))
         if cfg.mask_padding:
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
             partner = partner.ignore_padding(data_samples['unsup_weak'])
 
-        perturbed = self.resize_to(weak, next(outputs).logits)
+        perturbed = tags.for_loss(self.resize_to(weak, next(outputs).logits))
         loss_fp, _ = consistency_loss([perturbed], [pseudo], cfg.pseudo_thr)
 
         masks = [draw_masks(view, cfg.cutmix) for view in strong]
         views = [mix(view, mask) for view, mask in zip(strong, masks)]
-        logits = [self.resize_to(weak, o.logits) for o in forward.forward(*views)]
+        strong_logits = [
+            tags.mixed(mask).for_loss(self.resize_to(weak, output.logits))
+            for mask, output in zip(masks, forward.forward(*views))
+        ]
         mixed = [pseudo.mixed(mask, partner) for mask in masks]
-        loss, ratio = consistency_loss(logits, mixed, cfg.pseudo_thr)
-        return forward.losses | {
+        loss, ratio = consistency_loss(strong_logits, mixed, cfg.pseudo_thr)
+        losses = forward.losses | weak_view_loss(self, inputs, data_samples)
+        return losses | {
             'loss_fp': cfg.fp_weight * loss_fp,
             'loss_unsup': cfg.unsup_weight * loss,
             'ratio_confident': ratio,

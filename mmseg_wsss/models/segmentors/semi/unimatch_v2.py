@@ -13,6 +13,8 @@ from ...utils import draw_masks, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor
+from .tag_classifier import weak_view_loss
+from .tag_constraint import TagConstraint
 from .training_forward import StudentForward, teacher_logits
 
 
@@ -24,6 +26,8 @@ class UniMatchV2Settings(FixMatchSettings):
         sup_weight: Weight of L_sup.
         teacher_mode: See :class:`SemiSettings`.
         concat_forward: See :class:`SemiSettings`.
+        tag_filter: See :class:`SemiSettings`.
+        class_aware_ce: See :class:`SemiSettings`.
         unsup_weight: Weight of the mean of L_s1 and L_s2.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1].
         cutmix: Settings of CutMix; None switches it off.
@@ -66,8 +70,10 @@ class UniMatchV2(SemiBaseSegmentor):
         sup, weak, *strong = self.split_branches(inputs)
         student = StudentForward(self, 'student', sup, data_samples['sup'])
 
+        tags = TagConstraint.of(self, data_samples['unsup_weak'])
         with torch.no_grad():
-            pseudo = PseudoLabels.of_logits(teacher_logits(self, 'teacher', sup, weak))
+            teacher = teacher_logits(self, 'teacher', sup, weak)
+            pseudo = PseudoLabels.of_logits(tags.filter(teacher))
         if cfg.mask_padding:
             pseudo = pseudo.ignore_padding(data_samples['unsup_weak'])
 
@@ -76,10 +82,14 @@ class UniMatchV2(SemiBaseSegmentor):
         outputs = student.perturbed(
             views, lambda feats: complementary_dropout(feats, cfg.drop_prob)
         )
-        logits = [self.resize_to(weak, output.logits) for output in outputs]
+        logits = [
+            tags.mixed(mask).for_loss(self.resize_to(weak, output.logits))
+            for mask, output in zip(masks, outputs)
+        ]
         mixed = [pseudo.mixed(mask) for mask in masks]
         loss, ratio = consistency_loss(logits, mixed, cfg.pseudo_thr)
-        return student.losses | {
+        losses = student.losses | weak_view_loss(self, inputs, data_samples)
+        return losses | {
             'loss_unsup': cfg.unsup_weight * loss,
             'ratio_confident': ratio,
             'num_effective_classes': confident_classes(

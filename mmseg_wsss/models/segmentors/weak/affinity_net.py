@@ -11,11 +11,11 @@ from mmseg_wsss.utils.settings import check_value
 
 from ...cam import Feats
 from ...pseudo_labels import background_score, present_classes
-from ...utils import Phase, pair_affinity, resize, resize_labels, valid_maps
+from ...utils import Phase, pair_affinity, resize, resize_labels, valid_maps, zero_loss
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
-from .samples import check_background, label_ratios, stack_tags, zero_loss
+from .samples import check_background, label_ratios, stack_tags
 from .sure_regions import SureRegions, seed_of
 
 

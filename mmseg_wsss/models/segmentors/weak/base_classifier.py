@@ -12,7 +12,7 @@ from mmseg_wsss.utils.settings import check_value, read_settings
 
 from ...cam import Feats, MultiScaleCAM, build_cam
 from ...pseudo_labels import NORMALIZATIONS, normalize_cam
-from ...utils import check_unused, require_ops
+from ...utils import check_unused, require_ops, zero_loss
 from .inference_context import InferenceContext
 from .pseudo_label_export import (
     PseudoLabel,
@@ -23,7 +23,6 @@ from .pseudo_label_export import (
     label_from_cam,
     label_from_prediction,
 )
-from .samples import zero_loss
 from .settings import TestCfg, TrainCfg
 
 

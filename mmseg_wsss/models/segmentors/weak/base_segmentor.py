@@ -16,7 +16,7 @@ from mmseg_wsss.utils.settings import read_settings
 
 from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
 from ...pseudo_labels import normalize_cam
-from ...utils import Phase, require_ops, resize
+from ...utils import Phase, require_ops, resize, zero_loss
 from .inference_context import InferenceContext
 from .pseudo_label_export import (
     PseudoLabel,
@@ -27,7 +27,6 @@ from .pseudo_label_export import (
     label_from_cam,
     label_from_prediction,
 )
-from .samples import zero_loss
 from .settings import SegmentorTestCfg, SegmentorTrainCfg
 
 

@@ -10,11 +10,18 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...pseudo_labels import cam_to_label, present_classes
-from ...utils import Phase, boundary_affinity, resize, resize_labels, valid_maps
+from ...utils import (
+    Phase,
+    boundary_affinity,
+    resize,
+    resize_labels,
+    valid_maps,
+    zero_loss,
+)
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
-from .samples import check_background, label_ratios, stack_tags, zero_loss
+from .samples import check_background, label_ratios, stack_tags
 from .sure_regions import SureRegions, seed_of
 
 

@@ -1,12 +1,10 @@
 """What the weakly supervised methods read from a batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from ...utils import at_least_float32
 
 
 def stack_tags(data_samples: Sequence[Any]) -> Tensor:
@@ -39,15 +37,6 @@ def denormalize(inputs: Tensor, data_preprocessor: Any) -> Tensor:
     if hasattr(data_preprocessor, 'mean'):
         img = img * data_preprocessor.std + data_preprocessor.mean
     return img.round().clamp(0, 255)
-
-
-def zero_loss(tensors: Iterable[Tensor]) -> Tensor:
-    """Return 0 with a gradient of 0 in every tensor that requires one.
-
-    Sums are computed in float32 or wider: in half precision they may overflow.
-    """
-    found = [at_least_float32(t).sum() for t in tensors if t.requires_grad]
-    return sum(found) * 0.0  # type: ignore[return-value]
 
 
 def label_ratios(label: Tensor, valid: Tensor) -> dict[str, Tensor]:

@@ -1,0 +1,166 @@
+"""Logits among the classes that image tags allow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmseg_wsss.utils.settings import setting
+
+from ...pseudo_labels import present_classes
+from ...utils import mix
+from .seg_output import SegOutput
+
+# Far below any logit, and finite: -inf would become NaN when a map is resized.
+ABSENT = -1e4
+
+
+@dataclass(frozen=True)
+class TagFilterSettings:
+    """Settings of the tag filter.
+
+    Args:
+        margin: Amount by which the logits of absent classes are lowered, for noisy
+            tags; None excludes these classes.
+    """
+
+    margin: float | None = setting(None, above=0)
+
+
+@dataclass(frozen=True)
+class TagConstraint:
+    """Classes that are absent from N images by their tags.
+
+    Sources: PseudoSeg (Zou et al., https://arxiv.org/abs/2010.09713) calibrates
+    pseudo-labels by image tags; class-aware cross entropy (Wang et al., Pattern
+    Recognition 2022) restricts the softmax of the loss to tagged classes and
+    background.
+
+    Args:
+        absent: Absent classes (N, C, h, w) bool, with h = w = 1 for whole images; None
+            if tags have no effect.
+        tag_filter: Settings; None leaves pseudo-labels as they are.
+        class_aware_ce: Whether losses are computed among the other classes.
+
+    Example:
+        >>> absent = torch.tensor([False, True]).view(1, 2, 1, 1)
+        >>> tags = TagConstraint(absent, TagFilterSettings(margin=2.0))
+        >>> tags.filter(torch.ones(1, 2, 1, 1)).flatten()
+        tensor([ 1., -1.])
+    """
+
+    absent: Tensor | None = None
+    tag_filter: TagFilterSettings | None = None
+    class_aware_ce: bool = False
+
+    @classmethod
+    def of(cls, model: Any, data_samples: Sequence[Any]) -> 'TagConstraint':
+        """Return the constraint of N images, without effect if tags are not used.
+
+        Args:
+            model: Semi-supervised segmentor.
+            data_samples: N data samples, with ``gt_tags`` where an image has tags.
+        """
+        cfg = model.train_cfg
+        if cfg.tag_filter is None:
+            return cls()
+        device = next(model.parameters()).device
+        absent = absent_classes(data_samples, model.num_classes, device)
+        return cls(absent[..., None, None], cfg.tag_filter, cfg.class_aware_ce)
+
+    def filter(self, logits: Tensor) -> Tensor:
+        """Lower the logits (N, C, H, W) of absent classes, for pseudo-labels."""
+        return logits if self.tag_filter is None else self._lower(logits)
+
+    def for_loss(self, logits: Tensor) -> Tensor:
+        """Lower the logits (N, C, H, W) of absent classes in a loss."""
+        return self._lower(logits) if self.class_aware_ce else logits
+
+    def for_head_losses(self, output: SegOutput) -> SegOutput:
+        """Lower the logits of absent classes in the outputs of the decode heads."""
+        if self.absent is None or not self.class_aware_ce:
+            return output
+        return output._replace(outs=self._lower_all(output.outs))
+
+    def mixed(self, mask: Tensor, size: Sequence[int] | None = None) -> 'TagConstraint':
+        """Mix by CutMix masks: each pixel has the absent classes of its own image.
+
+        Args:
+            mask: Masks (N, 1, H, W), 1 where an image keeps its own pixels.
+            size: Size (h, w) of the logits; by default that of the masks.
+        """
+        if self.absent is None:
+            return self
+        expanded = self.absent.expand(-1, -1, *(size or mask.shape[2:]))
+        return self._with(mix(expanded, mask))
+
+    def after(self, first: 'TagConstraint') -> 'TagConstraint':
+        """Return the constraint of a batch with the images of ``first`` before these.
+
+        Args:
+            first: Constraint of whole images.
+        """
+        if self.absent is None or first.absent is None:
+            return self
+        expanded = first.absent.expand(-1, -1, *self.absent.shape[2:])
+        return self._with(torch.cat([expanded, self.absent]))
+
+    def _with(self, absent: Tensor) -> 'TagConstraint':
+        return TagConstraint(absent, self.tag_filter, self.class_aware_ce)
+
+    def _lower(self, logits: Tensor) -> Tensor:
+        if self.absent is None:
+            return logits
+        margin = None if self.tag_filter is None else self.tag_filter.margin
+        if margin is None:
+            return logits.masked_fill(self.absent, ABSENT)
+        return torch.where(self.absent, logits - margin, logits)
+
+    def _lower_all(self, node: Any) -> Any:
+        if isinstance(node, list | tuple):
+            return type(node)(self._lower_all(part) for part in node)
+        assert self.absent is not None
+        is_logits = isinstance(node, Tensor) and node.shape[1] == self.absent.shape[1]
+        return self._lower(node) if is_logits else node
+
+
+def absent_classes(
+    data_samples: Sequence[Any], num_classes: int, device: torch.device | None = None
+) -> Tensor:
+    """Return the classes (N, C) bool that are absent from images by their tags.
+
+    No class is absent from an image without ``gt_tags``, and from an image without any
+    tag in a data set without background. Classes of the mask, if there is one, are
+    present whatever the tags.
+
+    Args:
+        data_samples: N data samples.
+        num_classes: Number C of classes: as many as tags, or one more with background.
+        device: Device of the data samples.
+
+    Raises:
+        ValueError: If the number of tags does not fit.
+    """
+    none = torch.zeros(num_classes, dtype=torch.bool, device=device)
+    return torch.stack(
+        [_absent(s, num_classes) if 'gt_tags' in s else none for s in data_samples]
+    )
+
+
+def _absent(sample: Any, num_classes: int) -> Tensor:
+    tags = sample.gt_tags.label[None]
+    num_tags = tags.shape[1]
+    if num_tags not in (num_classes, num_classes - 1):
+        raise ValueError(
+            f'{sample.get("img_path")}: {num_tags} tags for a network of {num_classes} '
+            f'classes; expected {num_classes - 1} foreground classes, or {num_classes} '
+            'without background'
+        )
+    present = present_classes(tags, background=num_classes > num_tags)[0]
+    if 'gt_sem_seg' in sample:
+        in_mask = present.new_zeros(256)
+        in_mask.index_fill_(0, sample.gt_sem_seg.data.flatten().long(), True)
+        present = present | in_mask[:num_classes]
+    return ~present & present.any()

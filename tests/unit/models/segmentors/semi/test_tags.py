@@ -1,0 +1,315 @@
+"""Image tags in semi-supervised methods: constraint, classifier, prediction filter."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from helpers.methods import NUM_TAGS, SEMI
+from helpers.tiny import batch_of, tiny_batch, tiny_network
+from mmengine.structures import LabelData, PixelData
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmseg_wsss.models.segmentors.semi.tag_constraint import (
+    ABSENT,
+    TagConstraint,
+    TagFilterSettings,
+    absent_classes,
+)
+
+CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
+HARD = {'tag_filter': {}}
+CLASS_AWARE = {'tag_filter': {}, 'class_aware_ce': True}
+UNLABELED_METHODS = [name for name in SEMI if name != 'SupervisedSegmentor']
+
+
+def sample(tags: list[int] | None, num: int = 3, mask: list[int] | None = None):
+    found = SegDataSample()
+    if tags is not None:
+        label = torch.zeros(num)
+        label[tags] = 1
+        found.gt_tags = LabelData(label=label)
+    if mask is not None:
+        found.gt_sem_seg = PixelData(data=torch.tensor([[mask]]))
+    return found
+
+
+def tagged(inputs: dict, samples: dict, tags: list[list[int] | None]) -> dict:
+    """Give the unlabeled images tags."""
+    result = {}
+    for name, views in samples.items():
+        views = deepcopy(views)
+        for view, of_image in zip(views, tags):
+            if name != 'sup' and of_image is not None:
+                view.gt_tags = sample(of_image, NUM_TAGS).gt_tags
+        result[name] = views
+    return result
+
+
+def training(name: str, settings: dict | None = None, **options) -> torch.nn.Module:
+    cfg = dict(settings or {})
+    if name in ('FixMatch', 'UniMatch', 'UniMatchV2', 'MeanTeacherSegmentor'):
+        cfg['pseudo_thr'] = 0.0
+    model = tiny_network(name, drop=False, semi_train_cfg=cfg, **options)
+    model.progress = 0.5
+    return model
+
+
+class TestAbsentClasses:
+    def test_tags_masks_and_images_without_either(self):
+        samples = [
+            sample([1]),
+            sample(None),
+            sample([]),
+            sample([1], mask=[0, 3, 255]),
+            sample(None, mask=[0, 1]),
+        ]
+        absent = absent_classes(samples, 4)
+        assert absent.tolist() == [
+            [False, True, False, True],
+            [False] * 4,
+            [False, True, True, True],
+            [False, True, False, False],  # the mask is right, whatever the tags
+            [False] * 4,
+        ]
+
+    def test_without_background(self):
+        absent = absent_classes([sample([0, 2]), sample([])], 3)
+        assert absent.tolist() == [[False, True, False], [False] * 3]
+
+    def test_another_number_of_classes(self):
+        with pytest.raises(ValueError, match='3 tags for a network of 7 classes'):
+            absent_classes([sample([0])], 7)
+
+
+class TestTagConstraint:
+    logits = torch.tensor([1.0, 3.0, 2.0, 0.0]).view(1, 4, 1, 1)
+    absent = torch.tensor([False, True, False, True]).view(1, 4, 1, 1)
+
+    def test_hard(self):
+        tags = TagConstraint(self.absent, TagFilterSettings(), True)
+        prob = tags.filter(self.logits).softmax(1).flatten()
+        e = torch.tensor([1.0, 2.0]).softmax(0)
+        torch.testing.assert_close(prob, torch.tensor([e[0], 0.0, e[1], 0.0]))
+        assert torch.equal(tags.for_loss(self.logits), tags.filter(self.logits))
+
+    def test_soft(self):
+        tags = TagConstraint(self.absent, TagFilterSettings(margin=1.5))
+        found = tags.filter(self.logits).flatten().tolist()
+        assert found == [1.0, 1.5, 2.0, -1.5]
+        assert tags.for_loss(self.logits) is self.logits
+
+    def test_without_tags_nothing_is_touched(self):
+        tags = TagConstraint()
+        for found in (tags.filter(self.logits), tags.for_loss(self.logits)):
+            assert found is self.logits
+        assert tags.mixed(torch.ones(1, 1, 2, 2)) is tags
+        assert tags.after(tags) is tags
+
+    def test_a_pixel_has_the_classes_of_its_own_image(self):
+        absent = torch.eye(3, dtype=torch.bool).view(3, 3, 1, 1)
+        mask = torch.ones(3, 1, 2, 2)
+        mask[:, :, 0, 1] = 0
+        tags = TagConstraint(absent, TagFilterSettings()).mixed(mask)
+        assert tags.absent is not None
+        for i in range(3):
+            for row in range(2):
+                for col in range(2):
+                    image = (i + 1) % 3 if (row, col) == (0, 1) else i
+                    assert tags.absent[i, :, row, col].nonzero().tolist() == [[image]]
+        smaller = TagConstraint(absent, TagFilterSettings()).mixed(mask, (1, 1))
+        assert torch.equal(smaller.absent, absent)
+
+    def test_absent_logits_survive_resizing(self):
+        logits = torch.randn(1, 4, 3, 3)
+        tags = TagConstraint(self.absent, TagFilterSettings(), True)
+        resized = torch.nn.functional.interpolate(
+            tags.for_loss(logits), size=(7, 7), mode='bilinear'
+        )
+        assert torch.isfinite(resized).all()
+        assert torch.isclose(resized[:, [1, 3]], torch.tensor(ABSENT)).all()
+        assert (resized.softmax(1)[:, [1, 3]] == 0).all()
+        assert (torch.finfo(torch.float16).min < ABSENT) and ABSENT < -1e3
+
+
+def test_class_aware_ce_needs_the_filter():
+    with pytest.raises(ValueError, match='class_aware_ce=True needs tag_filter'):
+        training('FixMatch', {'class_aware_ce': True})
+
+
+@pytest.mark.parametrize('name', UNLABELED_METHODS)
+def test_images_without_tags_train_as_before(name):
+    inputs, samples = batch_of(name)
+    for view in samples['sup']:
+        del view.gt_tags
+    losses = {}
+    for kind, settings in {'plain': {}, 'tags': CLASS_AWARE}.items():
+        torch.manual_seed(1)
+        losses[kind] = training(name, settings).loss(inputs, samples)
+    for key, value in losses['plain'].items():
+        assert torch.equal(value, losses['tags'][key]), key
+
+
+@pytest.mark.parametrize('name', UNLABELED_METHODS)
+def test_pseudo_labels_have_tagged_classes(name, monkeypatch):
+    """All tags of an image are removed but one: no other class has a label."""
+    inputs, samples = batch_of(name)
+    samples = tagged(inputs, samples, [[2], [2]])
+    seen: list[Tensor] = []
+    module = 'mmseg_wsss.models.segmentors.semi'
+    targets = {
+        'CPS': f'{module}.cps.valid_cross_entropy',
+        'MKD': f'{module}.mkd.valid_cross_entropy',
+    }
+    target = targets.get(name, f'{module}.pseudo_labels.confident_cross_entropy')
+    path, function = target.rsplit('.', 1)
+    original = getattr(__import__(path, fromlist=[function]), function)
+
+    def spy(logits, label, *rest):
+        seen.append(label[-2:])
+        return original(logits, label, *rest)
+
+    monkeypatch.setattr(target, spy)
+    torch.manual_seed(1)
+    training(name, HARD).loss(inputs, samples)
+    assert seen
+    for label in seen:
+        assert set(label.unique().tolist()) <= {0, 3, 255}
+    seen.clear()
+    training(name).loss(inputs, samples)
+    labels = torch.cat([label.flatten() for label in seen])
+    assert not set(labels.unique().tolist()) <= {0, 3, 255}
+
+
+@pytest.mark.parametrize('name', UNLABELED_METHODS)
+def test_every_parameter_has_a_finite_gradient(name):
+    inputs, samples = batch_of(name)
+    samples = tagged(inputs, samples, [[2], None])
+    model = training(name, CLASS_AWARE, cam_head=CLASSIFIER)
+    losses = model.loss(inputs, samples)
+    sum(value for key, value in losses.items() if 'loss' in key).backward()
+    for key, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, key
+            assert torch.isfinite(parameter.grad).all(), key
+    assert model.cam_head.classifier.weight.grad.abs().sum() > 0
+
+
+def test_class_aware_ce_by_hand():
+    """Two pixels of FixMatch's supervised loss, with one of three classes absent."""
+    name = 'FixMatch'
+    inputs, samples = batch_of(name)
+    for view, tags in zip(samples['sup'], ([0], [4])):
+        view.gt_tags = sample(tags, NUM_TAGS).gt_tags
+    model = training(name, CLASS_AWARE).eval()
+    model.progress = 0.5
+    output = model.forward_network('student', inputs['sup'])
+    found = model.supervised_losses('student', output, samples['sup'])
+    size = inputs['sup'].shape[2:]
+    logits = model.networks['student'].decode_head(output.feats)
+    expected = []
+    for row, view in zip(logits, samples['sup']):
+        gt = view.gt_sem_seg.data[0]
+        kept = {0, *(view.gt_tags.label.nonzero()[:, 0] + 1).tolist()}
+        kept |= {int(value) for value in gt.unique() if value != 255}
+        kept = sorted(kept)
+        up = torch.nn.functional.interpolate(
+            row[None], size=size, mode='bilinear', align_corners=False
+        )[0]
+        log_prob = up[kept].log_softmax(0)
+        for y in range(size[0]):
+            for x in range(size[1]):
+                if gt[y, x] != 255:
+                    expected.append(-log_prob[kept.index(int(gt[y, x])), y, x])
+    loss = torch.stack(expected).mean() * model.train_cfg.sup_weight
+    torch.testing.assert_close(found['sup_student.decode.loss_ce'], loss)
+
+
+class TestClassifier:
+    def test_loss_is_a_mean_over_all_images(self):
+        inputs, samples = batch_of('FixMatch')
+        model = training('FixMatch', cam_head=CLASSIFIER)
+        model.cam_head.dropout_ratio = 0.0
+        both = tagged(inputs, samples, [[2], [1]])
+        one = tagged(inputs, samples, [[2], None])
+        none = tagged(inputs, samples, [None, None])
+        losses = {}
+        for name, batch in {'both': both, 'one': one, 'none': none}.items():
+            torch.manual_seed(1)
+            losses[name] = model.eval().loss(inputs, batch)['unsup_weak.loss_cls']
+        feats = model.networks['student'].extract_feat(inputs['unsup_weak'])
+        logits = model.cam_head(feats)
+        values = [
+            torch.nn.functional.binary_cross_entropy_with_logits(
+                row, sample(tags, NUM_TAGS).gt_tags.label
+            )
+            for row, tags in zip(logits, ([2], [1]))
+        ]
+        torch.testing.assert_close(losses['both'], sum(values) / 2)
+        torch.testing.assert_close(losses['one'], values[0] / 2)
+        assert losses['none'] == 0
+
+    def test_masks_alone_train_it_on_the_tags_of_other_images(self):
+        inputs, samples = batch_of('SupervisedSegmentor')
+        model = training('SupervisedSegmentor', cam_head=CLASSIFIER)
+        losses = model.loss(inputs, tagged(inputs, samples, [[2], [1]]))
+        assert losses['unsup_weak.loss_cls'] > 0
+        assert losses['sup_student.loss_cls'] > 0
+        only = {'sup': inputs['sup']}, {'sup': samples['sup']}
+        assert 'unsup_weak.loss_cls' not in model.loss(*only)
+
+    def test_a_checkpoint_of_a_classifier_fills_backbone_and_classifier(self):
+        source = tiny_network('CAM', seed=3)
+        model = tiny_network('MKD', cam_head=CLASSIFIER)
+        result = model.load_state_dict(source.state_dict(), strict=False)
+        assert not result.unexpected_keys
+        for name, value in source.state_dict().items():
+            if name.startswith('cam_head.'):
+                assert torch.equal(model.state_dict()[name], value)
+            else:
+                assert torch.equal(model.state_dict()[f'teacher2.{name}'], value)
+
+
+class TestPredictionFilter:
+    def predict(self, prob: list[float], thr: float, **options):
+        """Predictions of a network, the classifier of which is replaced."""
+        model = tiny_network(
+            'MKD',
+            cam_head=CLASSIFIER,
+            semi_test_cfg={'prediction_filter': {'thr': thr}, **options},
+        ).eval()
+        logits = torch.logit(torch.tensor(prob)).expand(2, -1)
+        model.cam_head.forward = lambda feats: logits
+        inputs, samples = tiny_batch()
+        with torch.no_grad():
+            return model.predict(inputs, samples), model, inputs, samples
+
+    @pytest.mark.parametrize('predict_on', ['student1', 'teacher1', 'ensemble'])
+    def test_next_class_takes_the_pixel(self, predict_on):
+        prob = [0.9, 0.05, 0.2, 0.05, 0.05, 0.4]
+        found, model, inputs, samples = self.predict(prob, 0.1, predict_on=predict_on)
+        model.prediction_filter = None
+        with torch.no_grad():
+            plain = model.predict(inputs, deepcopy(samples))
+        allowed = [0, 1, 3, 6]
+        for a, b in zip(found, plain):
+            logits = b.seg_logits.data[allowed]
+            expected = torch.tensor(allowed)[logits.argmax(0)]
+            assert torch.equal(a.pred_sem_seg.data[0], expected)
+            assert not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+
+    def test_threshold_zero_removes_nothing(self):
+        found, model, inputs, samples = self.predict([0.1] * 6, 0.0)
+        model.prediction_filter = None
+        with torch.no_grad():
+            plain = model.predict(inputs, deepcopy(samples))
+        for a, b in zip(found, plain):
+            assert torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+
+    def test_background_remains(self):
+        found, *_ = self.predict([0.1] * 6, 0.5)
+        assert all((s.pred_sem_seg.data == 0).all() for s in found)
+
+    def test_it_needs_a_classifier(self):
+        with pytest.raises(ValueError, match='needs model'):
+            tiny_network('MKD', semi_test_cfg={'prediction_filter': {'thr': 0.1}})
