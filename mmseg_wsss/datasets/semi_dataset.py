@@ -1,5 +1,6 @@
 import os
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch.utils.data import Dataset
 from mmseg_wsss.registry import DATASETS
 
 from .deterministic_dataset import DeterministicDataset
+from .image_name import foreground_classes
 from .inner_dataset import views_of
 from .sample_key import SampleKey
 from .start_checks import refuse_binary_masks
@@ -81,11 +83,12 @@ class SemiDataset(Dataset):
         sources = dict.fromkeys(configs, tags) | {'labeled': labeled_tags}
         if 'tagged' in configs:
             sources['unlabeled'] = None
-        self.parts = {
-            name: _build_part(name, config, sources[name])
-            for name, config in configs.items()
-        }
-        self.labeled = self.parts['labeled']
+        self.labeled = _build_part(configs.pop('labeled'), sources['labeled'])
+        classes = self.labeled.metainfo['classes']
+        self.parts = {'labeled': self.labeled}
+        for name, config in configs.items():
+            partial = name == 'unlabeled'
+            self.parts[name] = _build_part(config, sources[name], classes, partial)
         self.tagged = self.parts.get('tagged')
         self.unlabeled = self.parts.get('unlabeled')
         refuse_binary_masks(self.labeled)
@@ -154,14 +157,17 @@ def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:
 
 
 def _build_part(
-    name: str, dataset: BaseDataset | dict, tags: dict | None
+    dataset: BaseDataset | dict,
+    tags: dict | None,
+    classes: Sequence[str] | None = None,
+    partial: bool = False,
 ) -> DeterministicDataset:
-    hide_masks = name != 'labeled'
+    """Build a part; ``classes`` are those of the labeled part, None for this part."""
+    hide_masks = classes is not None
     if tags is None:
         return DeterministicDataset(dataset, hide_masks=hide_masks)
-    return TaggedDataset(
-        dataset, None, tags, partial=name == 'unlabeled', hide_masks=hide_masks
-    )
+    names = None if classes is None else foreground_classes({'classes': classes})
+    return TaggedDataset(dataset, None, tags, names, partial, hide_masks=hide_masks)
 
 
 def with_split_list(

@@ -25,6 +25,7 @@ class TaggedDataset(DeterministicDataset):
             ``dict(path='tags.json')``; or ``dict(source='masks')``, with arguments of
             :func:`~mmseg_wsss.datasets.tags.tags_from_masks`, to derive the tags from
             the masks of the dataset, as the dataset delivers them.
+        classes: Names of the K foreground classes; by default those of the dataset.
         partial: Whether images may lack an entry among the tags; they have no
             ``gt_tags``.
         **kwargs: Further arguments of :class:`DeterministicDataset`.
@@ -39,6 +40,7 @@ class TaggedDataset(DeterministicDataset):
         dataset: BaseDataset | dict,
         pipeline: Sequence[dict] | None,
         tags: ImageTags | dict,
+        classes: Sequence[str] | None = None,
         partial: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -46,6 +48,7 @@ class TaggedDataset(DeterministicDataset):
         self.partial = partial
         folders = [part.data_prefix.get('img_path') for part in self.parts]
         self.folders = [folder for folder in dict.fromkeys(folders) if folder]
+        self.classes = classes or foreground_classes(self.metainfo)
         names = self._unique_names()
         self.tags = tags if isinstance(tags, ImageTags) else self._load(names, **tags)
         self._check_entries(names)
@@ -80,7 +83,7 @@ class TaggedDataset(DeterministicDataset):
     def _load(
         self, names: list[str], source: str = 'file', **options: Any
     ) -> ImageTags:
-        classes = foreground_classes(self.metainfo)
+        classes = self.classes
         if source == 'file':
             try:
                 return ImageTags.load(classes=classes, **options)

@@ -124,7 +124,9 @@ def test_templates_for_tags(name, data):
         assert labels.max() <= len(FOREGROUND)
 
 
-@pytest.mark.parametrize('name', ['mkd', 'unimatch'])
+@pytest.mark.parametrize(
+    'name', ['mkd_few-masks', 'unimatch_few-masks', 'mkd_masks-and-tags']
+)
 def test_templates_for_few_masks(name, data):
     values = dict(
         classes=CLASSES,
@@ -133,16 +135,20 @@ def test_templates_for_few_masks(name, data):
         img_suffix='.png',
         unlabeled_images=str(data / 'images'),
     )
-    if name == 'mkd':
+    if name == 'mkd_masks-and-tags':
+        values |= dict(tag_file=str(data / 'tags.csv'), prediction_thr=0.1)
+    if name == 'mkd_few-masks':
         values |= dict(
             val_images=str(data / 'val/images'), val_masks=str(data / 'val/masks')
         )
-    cfg = shrink(edited(f'{name}_few-masks', data, **values), data / name)
+    cfg = shrink(edited(name, data, **values), data / name)
     if cfg.get('val_dataloader'):
         cfg.val_dataloader.num_workers = 0
     segmentor = cfg.model.segmentor
     assert segmentor.decode_head.num_classes == len(CLASSES)
     segmentor.backbone.update(depth=18, base_channels=8, stem_channels=8)
+    if 'cam_head' in cfg.model:
+        cfg.model.cam_head.in_channels = 64
     segmentor.decode_head.update(in_channels=64, channels=16, c1_in_channels=8)
     for part in (segmentor.backbone, segmentor.decode_head):
         part.norm_cfg.type = 'BN'

@@ -95,7 +95,7 @@ def _collect(
         from_masks = dict(weak['tags']).get('source') == 'masks'
         split.masks_optional = not (from_masks or weak.get('test_mode', False))
         if not from_masks:
-            classes = foreground_classes(dataset.metainfo)
+            classes = foreground_classes(weak.get('metainfo') or dataset.metainfo)
             split.tags = _load_tags(weak['tags'], classes, findings)
             split.partial_tags = weak.get('partial', False)
     splits.append(split)
@@ -114,13 +114,25 @@ def _parts_of_semi(cfg: dict) -> Iterator[tuple[str, dict, dict]]:
             dataset = _without_masks(dataset)
         if not tags or (part == 'unlabeled' and 'tagged' in parts):
             yield part, dataset, {}
-        else:  # test_mode: the masks are required
-            labeled, partial = part == 'labeled', part == 'unlabeled'
-            yield (
-                part,
-                dataset,
-                {'tags': tags, 'test_mode': labeled, 'partial': partial},
-            )
+            continue
+        yield (
+            part,
+            dataset,
+            {
+                'tags': tags,
+                'metainfo': _metainfo(cfg['labeled']),
+                'partial': part == 'unlabeled',
+                'test_mode': part == 'labeled',  # the masks are required
+            },
+        )
+
+
+def _metainfo(cfg: dict) -> dict | None:
+    """Return the meta information of a dataset config, None without classes."""
+    while 'dataset' in cfg or 'datasets' in cfg:
+        cfg = cfg['dataset'] if 'dataset' in cfg else cfg['datasets'][0]
+    given = cfg.get('metainfo') or getattr(DATASETS.get(cfg['type']), 'METAINFO', {})
+    return given if given.get('classes') else None
 
 
 def _without_masks(cfg: dict) -> dict:

@@ -95,6 +95,22 @@ def test_a_file_that_names_some_images(folder):
     assert tags_of(dataset) == EXPECTED
 
 
+def test_a_plain_folder_has_the_classes_of_the_labeled_part(folder):
+    for name in '01':
+        (folder / 'img' / f'{name}.png').unlink()
+    images = {'type': 'ImageFolder', 'data_root': str(folder / 'img')}
+    images['pipeline'] = PIPELINES['unlabeled']
+    labeled = part(folder, 'labeled')
+    labeled['ann_file'] = ''
+    labeled['data_prefix'] = {'img_path': 'a', 'seg_map_path': 'b'}
+    for name in ('a', 'b'):
+        (folder / name).mkdir()
+        Image.new('L', (6, 4), 2).save(folder / name / 'x.png')
+    settings = config(folder, labeled=labeled, tagged=None, unlabeled=images)
+    assert tags_of(SemiDataset(**settings)) == [[1], *EXPECTED[2:]]
+    assert check(folder, **{k: v for k, v in settings.items() if k != 'tags'}) == []
+
+
 def test_labeled_and_tagged_alone(folder):
     dataset = SemiDataset(**config(folder, unlabeled=None))
     assert tags_of(dataset) == EXPECTED[:5]

@@ -1,0 +1,105 @@
+"""Semi-supervised methods with tags: exact on resume, two processes are one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import run_processes
+from helpers.methods import BACKBONE, NUM_TAGS, SEMI
+from helpers.tiny import TAG_NAMES, TAGS, batch_of, tiny_config, tiny_network
+from helpers.training import train
+from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import init_default_scope
+from mmengine.structures import LabelData
+
+CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
+SETTINGS = {'tag_filter': {}, 'class_aware_ce': True}
+METHODS = [name for name in SEMI if name != 'SupervisedSegmentor']
+HALF, END = 2, 4
+
+
+def config(method: str, root: Path, work_dir: Path, **settings: Any) -> Config:
+    """A tiny training in which two of four unlabeled images have tags.
+
+    One of them is a class that no labeled image has.
+    """
+    cfg = tiny_config(method, root, work_dir, END, **settings)
+    names = {'4': ['pink'], '5': [TAG_NAMES[k] for k in TAGS[5]]}
+    path = work_dir / 'some_tags.json'
+    work_dir.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(names))
+    cfg.train_dataloader.dataset.tags = {'path': str(path)}
+    cfg.model.cam_head = CLASSIFIER
+    cfg.model.semi_train_cfg = {**cfg.model.semi_train_cfg, **SETTINGS}
+    return cfg
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_a_resumed_run_equals_an_uninterrupted_one(method, tiny_voc, tmp_path):
+    whole = train(config(method, tiny_voc, tmp_path / 'whole'))
+    assert any('unsup_weak.loss_cls' in logs for logs in whole.losses.values())
+    train(config(method, tiny_voc, tmp_path / 'half'), until=HALF)
+    run = train(config(method, tiny_voc, tmp_path / 'half', resume=True))
+    assert list(run.losses) == list(range(HALF, END))
+    assert not run.difference(whole)
+
+
+def step(method: str, rank: int | None = None) -> dict[str, torch.Tensor]:
+    """Losses and gradients of two images, of which the first alone has tags."""
+    init_default_scope('mmseg')
+    model = tiny_network(
+        method,
+        drop=False,
+        backbone=BACKBONE | {'norm_eval': True},
+        cam_head=CLASSIFIER | {'dropout_ratio': 0.0},
+        semi_train_cfg=SETTINGS,
+    ).double()
+    model.progress = 0.5
+    wrapped = model
+    if rank is not None:
+        wrapped = MMDistributedDataParallel(
+            model, find_unused_parameters=False, broadcast_buffers=False
+        )
+    inputs, samples = batch_of(method, num=2)
+    label = torch.zeros(NUM_TAGS)
+    label[5] = 1  # of no labeled image
+    for name, views in samples.items():
+        if name == 'sup':
+            del views[1].gt_tags
+        else:
+            views[0].gt_tags = LabelData(label=label)
+    part = slice(None) if rank is None else slice(rank, rank + 1)
+    losses = wrapped(
+        {name: views[part].double() for name, views in inputs.items()},
+        {name: views[part] for name, views in samples.items()},
+        mode='loss',
+    )
+    model.parse_losses(losses)[0].backward()
+    found = {key: value.detach() for key, value in losses.items() if 'loss' in key}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            found[name] = parameter.grad.clone()
+    return found
+
+
+def step_of_rank(rank: int, method: str) -> dict[str, torch.Tensor]:
+    return step(method, rank)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_two_processes_equal_one_with_tags_on_one_rank(method):
+    expected = step(method)
+    assert expected['unsup_weak.loss_cls'] > 0
+    first, second = run_processes(step_of_rank, 2, (method,), timeout=300)
+    for name, value in expected.items():
+        mean = (first[name] + second[name]) / 2
+        torch.testing.assert_close(
+            mean,
+            value,
+            rtol=1e-5,
+            atol=1e-5 * float(value.abs().max()),
+            msg=lambda text, at=name: f'{at}: {text}',
+        )
