@@ -76,8 +76,9 @@ def disagreement(
         ValueError: If the sizes differ or a label lies outside its range.
 
     Example:
-        >>> disagreement(np.array([[0, 0, 1, 255]]), np.array([[0, 1, 1, 1]]), 2)
-        (0.5, 0.3333333333333333)
+        >>> first, second = np.array([[0, 0, 1, 255]]), np.array([[0, 1, 1, 1]])
+        >>> [round(value, 2) for value in disagreement(first, second, 2)]
+        [0.5, 0.33]
     """
     counts = confusion_matrix(first, second, num_classes)
     labeled = int(counts[:, :-1].sum())

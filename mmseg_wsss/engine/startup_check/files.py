@@ -22,7 +22,9 @@ def check_files(dataset: Any, name: str) -> Iterator[Problem]:
         dataset: Data of training or validation.
         name: What the data set is for, for messages.
     """
-    parts = [getattr(dataset, part, None) for part in ('labeled', 'unlabeled')]
+    parts = [
+        getattr(dataset, part, None) for part in ('labeled', 'tagged', 'unlabeled')
+    ]
     for part in [item for item in parts if item is not None] or [dataset]:
         if not hasattr(part, 'get_data_info') or not len(part):
             continue

@@ -54,7 +54,8 @@ class TestTaggedProbs:
 class TestRefineProbs:
     @pytest.mark.parametrize('kind', ['par', 'varm'])
     def test_stacked_thresholds_equal_separate_calls_of_each_image(self, kind):
-        cam, img = cam_of_tags((10, 12)), torch.rand(3, 3, 21, 25) * 255
+        rng = torch.Generator().manual_seed(1)
+        cam, img = cam_of_tags((10, 12)), torch.rand(3, 3, 21, 25, generator=rng) * 255
         refiner = LocalAffinityRefiner(kind, num_iters=3)
         together, labels = tagged_probs(cam, TAGS, (0.55, 0.35))
         together = refine_probs(together, img, refiner)
@@ -71,8 +72,12 @@ class TestRefineProbs:
                 maps = refiner(guide, prob[:, 0])
                 maps = F.interpolate(maps, (21, 25), mode='bilinear')
                 num = maps.shape[1]
-                assert torch.equal(together[n, t, :num], maps[0])
-                assert torch.equal(found[n, t], label[0][maps[0].argmax(0)])
+                # Sums of one image and of three may be vectorized in another order.
+                torch.testing.assert_close(together[n, t, :num], maps[0])
+                first, second = maps[0].topk(2, 0).values if num > 1 else (1, 0)
+                clear = torch.as_tensor(first - second > 1e-5)
+                same = found[n, t] == label[0][maps[0].argmax(0)]
+                assert (same | ~clear).all() and clear.float().mean() > 0.9
 
     def test_a_channel_that_does_not_count_never_wins(self):
         maps = torch.tensor([-2e-4, -3e-4, 0.0]).reshape(1, 1, 3, 1, 1)
