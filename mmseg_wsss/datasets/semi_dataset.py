@@ -148,7 +148,7 @@ def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:
         raise ValueError(
             'SemiDataset: tagged images need tags=dict(path=...), found tags=None'
         )
-    if tags is not None and tags.get('source', 'file') != 'file':
+    if isinstance(tags, dict) and tags.get('source', 'file') != 'file':
         raise ValueError(
             f'SemiDataset: tags={tags} would open masks of images without labels; '
             'write a tag file with tools/dataset_converters/image_tags.py, and set '

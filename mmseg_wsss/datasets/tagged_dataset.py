@@ -31,6 +31,7 @@ class TaggedDataset(DeterministicDataset):
         **kwargs: Further arguments of :class:`DeterministicDataset`.
 
     Raises:
+        TypeError: If ``tags`` is no dict.
         ValueError: If tags are wrong, an image has no entry (with ``partial``: if none
             has), or two images have the same name.
     """
@@ -44,6 +45,10 @@ class TaggedDataset(DeterministicDataset):
         partial: bool = False,
         **kwargs: Any,
     ) -> None:
+        if not isinstance(tags, ImageTags | dict):
+            raise TypeError(
+                f"tags: expected dict(path='tags.json') or an ImageTags, got {tags!r}"
+            )
         super().__init__(dataset, pipeline, **kwargs)
         self.partial = partial
         folders = [part.data_prefix.get('img_path') for part in self.parts]

@@ -40,10 +40,6 @@ class WeakDataset(TaggedDataset):
         super().__init__(
             dataset, pipeline, tags, hide_masks=not test_mode, refetch=not test_mode
         )
-        if not isinstance(tags, ImageTags | dict):
-            raise TypeError(
-                f"tags: expected dict(path='tags.json') or an ImageTags, got {tags!r}"
-            )
         self.test_mode = test_mode
         if test_mode:
             refuse_binary_masks(self)

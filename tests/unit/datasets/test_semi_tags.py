@@ -167,6 +167,11 @@ def test_parts_that_cannot_be(folder, settings, message):
         SemiDataset(**config(folder, **settings))
 
 
+def test_tags_given_as_a_path(folder):
+    with pytest.raises(TypeError, match=r"expected dict\(path='tags\.json'\)"):
+        SemiDataset(**config(folder, tags='tags.csv'))
+
+
 def test_every_tagged_image_needs_an_entry(folder):
     (folder / 'tags.csv').write_text('2,dog\n4,cat\n')
     with pytest.raises(ValueError, match="no entry for image '3'"):
