@@ -11,7 +11,7 @@ from .inference_context import InferenceContext
 from .irnet import IRNet
 from .rcm_mam import RCMMAM
 from .rrm import RRM
-from .samples import denormalize, stack_tags
+from .samples import denormalize, given_or_made, stack_tags
 from .tscd import TSCD
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     'WeakClassifier',
     'WeakSegmentor',
     'denormalize',
+    'given_or_made',
     'stack_tags',
 ]

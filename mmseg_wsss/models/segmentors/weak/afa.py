@@ -21,7 +21,13 @@ from .local_label import (
     local_sources,
 )
 from .pseudo_label_export import Sources
-from .samples import check_background, denormalize, label_ratios, stack_tags
+from .samples import (
+    check_background,
+    denormalize,
+    given_or_made,
+    label_ratios,
+    stack_tags,
+)
 
 
 @MODELS.register_module()
@@ -32,7 +38,8 @@ class AFA(WeakSegmentor):
     ``Y`` is the CAM refined by PAR under a high and a low background score, see
     :class:`.BackgroundPairLabeler`. ``Y'`` is ``Y`` at first, and with ``use_affinity``
     (``AffinityLabelHook``) the CAM after a random walk along the affinity ``A``,
-    refined in the same way. Source: Ru et al., "Learning Affinity from Attention:
+    refined in the same way. A mask takes the place of ``Y`` and ``Y'``, so that true
+    pairs supervise the affinity. Source: Ru et al., "Learning Affinity from Attention:
     End-to-End Weakly-Supervised Semantic Segmentation with Transformers",
     https://arxiv.org/abs/2203.02664.
 
@@ -103,7 +110,8 @@ class AFA(WeakSegmentor):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``.
+            data_samples: N data samples with ``gt_tags``, and masks ``gt_sem_seg`` of
+                some images.
         """
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
@@ -122,12 +130,13 @@ class AFA(WeakSegmentor):
         if use_affinity:
             known[self.walk_scale] = self.inference_feats(inputs, self.walk_scale)
         cam = self.normalized_train_cam(inputs, known)
-        label = self.labeler(cam, tags, img, valid)
+        label = given_or_made(self.labeler(cam, tags, img, valid), data_samples)
         small = resize_labels(label, affinity_grid(self.affinity_head, feats))
         losses['loss_affinity'] = self.loss_affinity(affinity, small)
         if use_affinity:
             walk = affinity_of(self.affinity_head, known[self.walk_scale])
             label = self.labeler(cam, tags, img, valid, walk)
+            label = given_or_made(label, data_samples)
 
         losses['loss_ce'] = self.loss_seg(logits, label)
         if self.dense_energy is not None:

@@ -24,12 +24,13 @@ class AffinityNet(WeakClassifier):
     """Affinities of near pixels, learned from the sure regions of seeds (PSA).
 
     ``L = L_cls + L_aff``. The label of ``L_aff`` is ``pseudo_label`` of the data
-    samples, if ``LoadPseudoLabel`` loads one, as in the pipeline of several stages
-    (in which ``loss_cls`` has the weight 0); otherwise the sure regions of the
-    network's CAM, see :class:`.SureRegions`. Seeds of the random walk likewise: the
-    soft map ``cam_seed`` of a data sample, or the CAM. Source: Ahn and Kwak, "Learning
-    Pixel-level Semantic Affinity with Image-level Supervision for Weakly Supervised
-    Semantic Segmentation", https://arxiv.org/abs/1803.10464.
+    samples, if ``LoadPseudoLabel`` loads one, as in the pipeline of several stages (in
+    which ``loss_cls`` has the weight 0); otherwise the sure regions of the network's
+    CAM, see :class:`.SureRegions`. A mask of the image takes the place of either. Seeds
+    of the random walk likewise: the soft map ``cam_seed`` of a data sample, or the CAM.
+    Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level
+    Supervision for Weakly Supervised Semantic Segmentation",
+    https://arxiv.org/abs/1803.10464.
 
     Args:
         affinity_head: Config of the head that gives features to compare.
@@ -76,8 +77,8 @@ class AffinityNet(WeakClassifier):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``, and perhaps
-                ``pseudo_label``.
+            data_samples: N data samples with ``gt_tags``, and some with
+                ``pseudo_label`` or a mask ``gt_sem_seg``.
         """
         feats = self.extract_feat(inputs)
         losses = self.classification_losses(feats, stack_tags(data_samples))

@@ -20,7 +20,7 @@ from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
 from .reliable_label import ReliableLabeler, reliable_sources
-from .samples import denormalize, label_ratios, stack_tags
+from .samples import denormalize, given_or_made, label_ratios, stack_tags
 from .settings import SegmentorTestCfg
 
 CRF_B = {
@@ -52,6 +52,7 @@ class ASDT(WeakSegmentor):
         low:  L_stu = L_ce(S2, L_A) + L_den(S2; L_A)
         high: L_stu = w_pgt CE(S2, L_B) + L_den(S2; L_A)
 
+    A mask, dense and whole, takes the place of ``L_A`` and ``L_B`` of its image.
     Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternative
     Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
 
@@ -129,7 +130,8 @@ class ASDT(WeakSegmentor):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``.
+            data_samples: N data samples with ``gt_tags``, and masks ``gt_sem_seg`` of
+                some images.
         """
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
@@ -146,6 +148,7 @@ class ASDT(WeakSegmentor):
         valid = valid_maps(data_samples, inputs)
         cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
         label_a = self.labeler.sparse_label(cam, tags, img, valid)
+        label_a = given_or_made(label_a, data_samples)
 
         dense_b, dense_s = teacher.sum() * 0.0, student.sum() * 0.0
         if self.dense_energy is not None:
@@ -157,6 +160,8 @@ class ASDT(WeakSegmentor):
             prob = teacher.detach().softmax(1).nan_to_num(0.0)
             prob_b = self.refine_by_crf(prob, tags, guide)
             label = self.label_b(prob_b, tags).masked_fill(~valid, 255)
+            made = label, prob_b
+            label, prob_b = (given_or_made(part, data_samples) for part in made)
             ce_student = self.distill_weight * self.distill(student, prob_b, label)
             dense_s = dense_s * float(self.distill_keep_dense)
         else:
@@ -179,7 +184,7 @@ class ASDT(WeakSegmentor):
 
         Args:
             logits: Logits (N, C, H, W) of the student.
-            prob_b: Refined probabilities (N, C, H, W) of teacher B.
+            prob_b: Refined probabilities (N, C, H, W) of teacher B, or masks.
             label_b: Their label (N, H, W), 255 in padding.
         """
         if self.distill_mode == 'soft':

@@ -15,7 +15,13 @@ from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
 from .local_label import check_thresholds
 from .pseudo_label_export import PseudoLabel, Sources
-from .samples import check_background, denormalize, label_ratios, stack_tags
+from .samples import (
+    check_background,
+    denormalize,
+    given_or_made,
+    label_ratios,
+    stack_tags,
+)
 
 
 @MODELS.register_module()
@@ -23,7 +29,7 @@ class CAMSeg(WeakSegmentor):
     """One segmentation head, trained on plain CAMs: the baseline of AFA and TSCD.
 
     ``L = L_cls + 0.1 L_seg(S, Y) [+ 0.01 L_reg(S, Y)]``, where ``Y`` is the CAM cut at
-    two thresholds, and not refined.
+    two thresholds, and not refined. A mask takes the place of ``Y`` in both terms.
 
     Args:
         loss_seg: Config of the segmentation loss, called with (logits, label).
@@ -69,7 +75,8 @@ class CAMSeg(WeakSegmentor):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``.
+            data_samples: N data samples with ``gt_tags``, and masks ``gt_sem_seg`` of
+                some images.
         """
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
@@ -83,6 +90,7 @@ class CAMSeg(WeakSegmentor):
         valid = valid_maps(data_samples, inputs)
         cam = self.normalized_train_cam(inputs, reusable_feats(self, feats))
         label = self.cut(cam, tags).masked_fill(~valid, 255)
+        label = given_or_made(label, data_samples)
 
         losses['loss_ce'] = self.loss_seg(logits, label)
         if self.dense_energy is not None:

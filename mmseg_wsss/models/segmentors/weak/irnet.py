@@ -30,12 +30,13 @@ class IRNet(WeakClassifier):
     """Boundaries and displacements, learned from the sure regions of seeds (IRN).
 
     ``L = L_cls + L_aff + L_dp``: the affinity of two pixels is 1 - the strongest
-    boundary between them; labels and seeds are made as in :class:`.AffinityNet`. The
-    displacements shape the features. For masks of classes the seeds, weakened on
-    boundaries, walk along the affinities; a class holds where its map, divided by the
-    maximum of the image, is above ``bg_thr``. Source: Ahn, Cho and Kwak, "Weakly
-    Supervised Learning of Instance Segmentation with Inter-pixel Relations",
-    https://arxiv.org/abs/1904.05044; its masks of instances are not offered.
+    boundary between them; labels (masks among them, in both losses) and seeds are as in
+    :class:`.AffinityNet`. The displacements shape the features. For masks of classes
+    the seeds, weakened on boundaries, walk along the affinities; a class holds where
+    its map, divided by the maximum of the image, is above ``bg_thr``. Source: Ahn, Cho
+    and Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-pixel
+    Relations", https://arxiv.org/abs/1904.05044; its masks of instances are not
+    offered.
 
     Args:
         affinity_head: Config of the head, called with the features, that gives
@@ -88,8 +89,8 @@ class IRNet(WeakClassifier):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``, and perhaps
-                ``pseudo_label``.
+            data_samples: N data samples with ``gt_tags``, and some with
+                ``pseudo_label`` or a mask ``gt_sem_seg``.
         """
         feats = self.extract_feat(inputs)
         losses = self.classification_losses(feats, stack_tags(data_samples))

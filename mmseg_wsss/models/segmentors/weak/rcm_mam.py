@@ -24,7 +24,7 @@ from ...utils import Phase, PrototypeMemory, rescale, resize, update_ema, valid_
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
-from .samples import check_background, label_ratios, stack_tags
+from .samples import check_background, given_or_made, label_ratios, stack_tags
 
 
 @MODELS.register_module()
@@ -35,9 +35,11 @@ class RCMMAM(WeakClassifier):
     at several scales. RCM: their regions label the pixels, SupportNet's features in
     them give prototypes, and MainNet's features are classified against these. MAM:
     MainNet's CAMs at several scales are pulled to a mean of SupportNet's. The results
-    are MainNet's CAMs. Source: Yoon et al., "Exploring Pixel-level Self-supervision for
-    Weakly Supervised Semantic Segmentation", https://arxiv.org/abs/2112.05351; what it
-    leaves open is chosen here, see the page of RCM + MAM in docs/methods.
+    are MainNet's CAMs. A mask takes the place of the regions, of the labels as of the
+    prototypes; MAM compares CAMs, and has no label that it could replace. Source: Yoon
+    et al., "Exploring Pixel-level Self-supervision for Weakly Supervised Semantic
+    Segmentation", https://arxiv.org/abs/2112.05351; what it leaves open is chosen here,
+    see the page of RCM + MAM in docs/methods.
 
     ``MeanTeacherHook`` updates SupportNet (``decay=0.996``, ``schedule='constant'``);
     a checkpoint without it, such as a classifier's, fills both networks.
@@ -155,7 +157,8 @@ class RCMMAM(WeakClassifier):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``.
+            data_samples: N data samples with ``gt_tags``, and masks ``gt_sem_seg`` of
+                some images.
         """
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
@@ -175,9 +178,9 @@ class RCMMAM(WeakClassifier):
         support_cams = {r: cam * used[:, None] for r, cam in support_cams.items()}
         losses['cam_max'] = self.cam_head.classifier(embedding).amax().detach().float()
         if self.with_rcm:
-            region = self.region(_sum(support_cams), tags, used)
+            region = self.region(_sum(support_cams), tags, used, data_samples)
             label = self.without_background(region) if self.ignore_bg else region
-            region_scale1 = self.region(support_cams[1.0], tags, used)
+            region_scale1 = self.region(support_cams[1.0], tags, used, data_samples)
             prototypes = self.prototypes(support_embedding, region_scale1)
             losses['loss_rcm'] = self.loss_rcm(embedding, prototypes, label)
             losses |= label_ratios(self.background_first(label), valid)
@@ -247,9 +250,16 @@ class RCMMAM(WeakClassifier):
         return cams
 
     @torch.no_grad()
-    def region(self, cam: Tensor, tags: Tensor, used: Tensor) -> Tensor:
-        """Compute regions (N, H, W): K is the background, 255 is ignored padding."""
-        return region_labels(cam, tags, self.region_thr).masked_fill(~used, 255)
+    def region(
+        self, cam: Tensor, tags: Tensor, used: Tensor, data_samples: list
+    ) -> Tensor:
+        """Compute regions (N, H, W) of CAMs, or of masks where images have one.
+
+        K is the background, 255 is ignored.
+        """
+        region = region_labels(cam, tags, self.region_thr).masked_fill(~used, 255)
+        label = given_or_made(self.background_first(region), data_samples)
+        return torch.where(label == 255, label, (label - 1).remainder(self.num_classes))
 
     @torch.no_grad()
     def prototypes(self, embedding: Tensor, region: Tensor) -> Tensor:

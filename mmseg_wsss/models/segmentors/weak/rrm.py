@@ -14,7 +14,7 @@ from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .pseudo_label_export import Sources
 from .reliable_label import ReliableLabeler, reliable_sources
-from .samples import denormalize, label_ratios, stack_tags
+from .samples import denormalize, given_or_made, label_ratios, stack_tags
 
 
 @MODELS.register_module()
@@ -22,8 +22,9 @@ class RRM(WeakSegmentor):
     """One segmentation head, trained on the reliable pixels of the classifier's CAM.
 
     ``L = L_cls + w (L_ce(S, L_A) + L_den(S; L_A))`` with the sparse label ``L_A`` of
-    :class:`.ReliableLabeler`: teacher A of ASDT, alone. Source: Zhang et al.,
-    "Reliability Does Matter", section 3, https://arxiv.org/abs/1911.08039.
+    :class:`.ReliableLabeler`: teacher A of ASDT, alone. A mask, dense and whole, takes
+    the place of ``L_A`` in both terms. Source: Zhang et al., "Reliability Does Matter",
+    section 3, https://arxiv.org/abs/1911.08039.
 
     Args:
         crf: Config of the CRF of the sparse label.
@@ -64,7 +65,8 @@ class RRM(WeakSegmentor):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``.
+            data_samples: N data samples with ``gt_tags``, and masks ``gt_sem_seg`` of
+                some images.
         """
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
@@ -78,6 +80,7 @@ class RRM(WeakSegmentor):
         valid = valid_maps(data_samples, inputs)
         cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
         label = self.labeler.sparse_label(cam, tags, img, valid)
+        label = given_or_made(label, data_samples)
 
         losses['loss_ce'] = self.seg_weight * self.loss_seg(logits, label)
         dense = logits.sum() * 0.0

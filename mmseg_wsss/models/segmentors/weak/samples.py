@@ -22,6 +22,57 @@ def stack_tags(data_samples: Sequence[Any]) -> Tensor:
     return torch.stack([s.gt_tags.label for s in data_samples])
 
 
+def given_or_made(
+    made: Tensor, data_samples: Sequence[Any], field: str = 'gt_sem_seg'
+) -> Tensor:
+    """Replace the made labels of images that have a mask by their masks.
+
+    Every pseudo-label of the weakly supervised methods passes through this function
+    where it is final, so that a mask takes its place in all terms that have one.
+
+    Args:
+        made: Labels (N, H, W) int64, or probabilities (N, C, H, W).
+        data_samples: N data samples; those with ``field`` have the mask (1, H, W), 255
+            for ignored pixels.
+        field: Field of the masks.
+
+    Returns:
+        ``made``, with the masks whole where images have one. In probabilities they are
+        0 or 1, and 0 for all classes of an ignored pixel.
+
+    Raises:
+        ValueError: If a mask differs from the batch in size; names the image.
+
+    Example:
+        >>> from mmengine.structures import PixelData
+        >>> from mmseg.structures import SegDataSample
+        >>> mask = PixelData(data=torch.tensor([[[2, 255]]]))
+        >>> samples = [SegDataSample(gt_sem_seg=mask), SegDataSample()]
+        >>> given_or_made(torch.tensor([[[0, 1]], [[0, 1]]]), samples)
+        tensor([[[  2, 255]],
+        <BLANKLINE>
+                [[  0,   1]]])
+    """
+    if not any(field in sample for sample in data_samples):
+        return made
+    rows = list(made)
+    for i, sample in enumerate(data_samples):
+        if field not in sample:
+            continue
+        mask = sample.get(field).data[0]
+        if mask.shape != made.shape[-2:]:
+            raise ValueError(
+                f'{sample.get("img_path")}: {field} has {tuple(mask.shape)} pixels, '
+                f'the batch {tuple(made.shape[-2:])}; load masks before transforms '
+                'that change the size, and let the data preprocessor pad them'
+            )
+        if made.dim() == 4:
+            classes = torch.arange(made.shape[1], device=made.device)
+            mask = mask == classes[:, None, None]
+        rows[i] = mask.to(made)
+    return torch.stack(rows)
+
+
 def denormalize(inputs: Tensor, data_preprocessor: Any) -> Tensor:
     """Undo the normalization of a data preprocessor.
 

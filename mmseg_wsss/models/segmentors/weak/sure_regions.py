@@ -12,7 +12,7 @@ from mmseg_wsss.utils.settings import check_value
 from ...cam import Feats
 from ...pseudo_labels import affinity_labels, normalize_cam
 from .inference_context import InferenceContext
-from .samples import denormalize, stack_tags
+from .samples import denormalize, given_or_made, stack_tags
 
 
 class SureRegions:
@@ -42,26 +42,28 @@ class SureRegions:
         feats: Feats,
         valid: Tensor,
     ) -> Tensor:
-        """Return ``pseudo_label`` of the data samples, or label the model's CAM.
+        """Return masks or pseudo-labels of the data samples, or label the model's CAM.
 
         Args:
             model: AffinityNet or IRNet.
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``; with ``pseudo_label`` if
-                ``LoadPseudoLabel`` loads one.
+            data_samples: N data samples with ``gt_tags``; with ``gt_sem_seg`` if the
+                image has a mask, and ``pseudo_label`` if ``LoadPseudoLabel`` loads one.
             feats: Features of ``inputs``.
             valid: Pixels (N, H, W) bool of the image, not padding.
 
         Returns:
             Label (N, H, W) int64, 255 for unlabeled pixels and padding.
         """
-        if 'pseudo_label' in data_samples[0]:
-            label = torch.cat([sample.pseudo_label.data for sample in data_samples])
-            return label.masked_fill(~valid, 255)
-        detached = [feat.detach() for feat in feats]
-        cam = model.train_cam(model, inputs, size=inputs.shape[2:], feats=detached)
-        img = denormalize(inputs, model.data_preprocessor)
-        return self.label(cam, stack_tags(data_samples), img, valid)
+        label = torch.full(valid.shape, 255, device=valid.device)
+        if not all('pseudo_label' in s or 'gt_sem_seg' in s for s in data_samples):
+            detached = [feat.detach() for feat in feats]
+            cam = model.train_cam(model, inputs, size=inputs.shape[2:], feats=detached)
+            img = denormalize(inputs, model.data_preprocessor)
+            label = self.label(cam, stack_tags(data_samples), img, valid)
+        for field in ('pseudo_label', 'gt_sem_seg'):
+            label = given_or_made(label, data_samples, field)
+        return label.masked_fill(~valid, 255)
 
     @torch.no_grad()
     @torch.compiler.disable

@@ -21,7 +21,13 @@ from .local_label import (
     local_sources,
 )
 from .pseudo_label_export import Sources
-from .samples import check_background, denormalize, label_ratios, stack_tags
+from .samples import (
+    check_background,
+    denormalize,
+    given_or_made,
+    label_ratios,
+    stack_tags,
+)
 
 LOSS_SCD = {'type': 'SelfCorrespondenceLoss', 'loss_weight': 0.1}
 
@@ -34,9 +40,11 @@ class TSCD(WeakSegmentor):
     [+ 0.1 L_er]`` with the label ``Y`` of :class:`.BackgroundPairLabeler`. The second
     view is the batch at ``view_scale``: correlations between the CAMs at random points
     of both views are the target of correlations between the logits of the decode head
-    at these points. The affinity ``A`` is trained, and not used in labels. Source: Xu
-    et al., "Self Correspondence Distillation for End-to-End Weakly-Supervised Semantic
-    Segmentation", https://arxiv.org/abs/2302.13765.
+    at these points. The affinity ``A`` is trained, and not used in labels. A mask
+    takes the place of ``Y``; ``L_scd`` and ``L_er`` compare CAMs, and have no label
+    that it could replace. Source: Xu et al., "Self Correspondence Distillation for
+    End-to-End Weakly-Supervised Semantic Segmentation",
+    https://arxiv.org/abs/2302.13765.
 
     Args:
         affinity_head: Config of the affinity head, see :func:`.build_affinity_head`;
@@ -133,7 +141,8 @@ class TSCD(WeakSegmentor):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples with ``gt_tags``.
+            data_samples: N data samples with ``gt_tags``, and masks ``gt_sem_seg`` of
+                some images.
         """
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
@@ -147,7 +156,7 @@ class TSCD(WeakSegmentor):
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
         cam = self.normalized_train_cam(inputs, reusable_feats(self, feats))
-        label = self.labeler(cam, tags, img, valid)
+        label = given_or_made(self.labeler(cam, tags, img, valid), data_samples)
 
         small = resize_labels(label, affinity_grid(self.affinity_head, feats))
         losses['loss_affinity'] = self.loss_affinity(affinity, small)
