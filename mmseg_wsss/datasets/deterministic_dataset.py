@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -8,6 +9,7 @@ from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
 
+from .image_name import image_name
 from .inner_dataset import (
     InnerDataset,
     RejectedImageError,
@@ -65,6 +67,8 @@ class DeterministicDataset(Dataset):
             self._refuse_mask_loaders()
         self._metainfo = dict(self.dataset.metainfo)
         self.img_paths = [check_paths(part) for part in self.parts]
+        folders = [part.data_prefix.get('img_path') for part in self.parts]
+        self.folders = [folder for folder in dict.fromkeys(folders) if folder]
 
     def _refuse_mask_loaders(self) -> None:
         for step in _steps(self.inner.pipelines):
@@ -129,6 +133,14 @@ class DeterministicDataset(Dataset):
             f'the pipeline rejected {self._path(idx)} and the {self.attempts - 1} '
             'images after it'
         )
+
+    def name(self, idx: int) -> str:
+        """Return the path of an image below the image folder, without suffix."""
+        return self._name_of(self.inner.get_data_info(idx)['img_path'])
+
+    def _name_of(self, path: str) -> str:
+        found = (f for f in self.folders if path.startswith(os.path.join(f, '')))
+        return image_name(path, next(found, None))
 
     def _path(self, idx: int) -> str:
         return self.get_data_info(idx)['img_path']

@@ -122,6 +122,11 @@ class SemiDataset(Dataset):
         part, index = self._locate(int(idx))
         return part.get_data_info(index) | {'sample_idx': int(idx)}
 
+    def name(self, idx: int) -> str:
+        """Return the path of an image below the image folder, without suffix."""
+        part, index = self._locate(int(idx))
+        return part.name(index)
+
     def __getitem__(self, idx: int) -> Any:
         part, index = self._locate(int(idx))
         if isinstance(idx, SampleKey):

@@ -1,11 +1,10 @@
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.dataset import BaseDataset, Compose
 
 from .deterministic_dataset import DeterministicDataset
-from .image_name import foreground_classes, image_name, tag_key
+from .image_name import foreground_classes, tag_key
 from .inner_dataset import InnerDataset, inner_datasets
 from .label_maps import LabelRule
 from .tags import ImageTags, TagError, tags_from_masks
@@ -51,8 +50,6 @@ class TaggedDataset(DeterministicDataset):
             )
         super().__init__(dataset, pipeline, **kwargs)
         self.partial = partial
-        folders = [part.data_prefix.get('img_path') for part in self.parts]
-        self.folders = [folder for folder in dict.fromkeys(folders) if folder]
         self.classes = classes or foreground_classes(self.metainfo)
         names = self._unique_names()
         self.tags = tags if isinstance(tags, ImageTags) else self._load(names, **tags)
@@ -73,6 +70,11 @@ class TaggedDataset(DeterministicDataset):
                     'sub-folders of one folder'
                 )
         return names
+
+    def untagged(self) -> str | None:
+        """Return the name of the first image without tags, None if all have some."""
+        names = map(self.name, range(len(self) if self.partial else 0))
+        return next((name for name in names if name not in self.tags), None)
 
     def _check_entries(self, names: list[str]) -> None:
         """Check that every image, or with ``partial`` any image, has tags."""
@@ -129,14 +131,6 @@ class TaggedDataset(DeterministicDataset):
             if name not in seen:
                 yield name, inner.read(index)['data_samples']
             seen.add(name)
-
-    def name(self, idx: int) -> str:
-        """Return the path of an image below the image folder, without suffix."""
-        return self._name_of(self.inner.get_data_info(idx)['img_path'])
-
-    def _name_of(self, path: str) -> str:
-        found = (f for f in self.folders if path.startswith(os.path.join(f, '')))
-        return image_name(path, next(found, None))
 
     def _complete(
         self, info: dict, idx: int, key: tuple[int, ...] | None = None

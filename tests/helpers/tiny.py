@@ -215,6 +215,26 @@ def tiny_config(
     return Config(deepcopy(cfg | settings))
 
 
+def with_masks(cfg: Config) -> Config:
+    """Give the first half of the images of a weakly supervised training their masks.
+
+    A batch of two has one image of each half; the config is changed in place.
+    """
+    weak = cfg.train_dataloader.dataset.to_dict()
+    load, *augment = weak['pipeline']
+    first = {'indices': 4, 'pipeline': [load, dict(type='LoadAnnotationsStrict')]}
+    first['pipeline'] += augment
+    second = {'indices': -4, 'pipeline': [load, *augment]}
+    cfg.train_dataloader.dataset = {
+        'type': 'SemiDataset',
+        'labeled': weak['dataset'] | first,
+        'tagged': weak['dataset'] | second,
+        'tags': weak['tags'],
+    }
+    cfg.train_dataloader.sampler = {'type': 'MultiSourceSampler', 'batch_size': 2}
+    return cfg
+
+
 def _hooks_within(max_iters: int, hooks: Sequence[Mapping]) -> list[dict]:
     """Hooks of a method, their phases begun before the end of a short training."""
     last = max_iters - 1

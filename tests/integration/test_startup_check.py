@@ -1,10 +1,12 @@
 """What a run would do wrongly is said before its first step, all at once."""
 
 import copy
+import json
+from pathlib import Path
 
 import pytest
 import torch
-from helpers.tiny import CROP, tiny_config
+from helpers.tiny import CROP, tiny_config, with_masks
 from mmengine.runner import Runner
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
@@ -231,6 +233,36 @@ def test_a_preprocessor_that_is_replaced(config):
     cfg.model.data_preprocessor = copy.deepcopy(inner)
     cfg.model.data_preprocessor.mean = [0.0, 0.0, 0.0]
     assert 'is replaced by data_preprocessor, which differs in mean' in message(cfg)
+
+
+def test_a_weak_method_with_masks_of_some_images(config):
+    Runner.from_cfg(with_masks(config('ASDT'))).train()
+
+
+def test_a_weak_method_with_images_without_tags(config):
+    cfg = with_masks(config('CAMSeg'))
+    data = cfg.train_dataloader.dataset
+    data.unlabeled = data.pop('tagged')
+    tags = json.loads(Path(data.tags.path).read_text())
+    del tags['5']
+    path = Path(cfg.work_dir) / 'some_tags.json'
+    path.write_text(json.dumps(tags))
+    data.tags.path = str(path)
+    expected = 'CAMSeg needs tags of every image, and {} of the {} images has none'
+    assert expected.format(5, 'unlabeled') in message(cfg)
+    del data.tags
+    cfg.experiment_name += '_untagged'
+    found = messages(cfg)
+    assert expected.format(0, 'labeled') in found[0]
+    assert expected.format(4, 'unlabeled') in found[1]
+
+
+def test_a_weak_method_with_branches(config):
+    cfg = with_masks(config('CAMSeg'))
+    for name in ('labeled', 'tagged'):
+        part = cfg.train_dataloader.dataset[name]
+        part.pipeline[-1] = {'type': 'SemiMultiBranch', 'sup': [part.pipeline[-1]]}
+    assert 'CAMSeg takes images without branches' in message(cfg)
 
 
 def test_everything_is_said_at_once(config):

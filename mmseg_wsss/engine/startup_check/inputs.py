@@ -6,7 +6,9 @@ from typing import Any
 from mmcv.transforms import BaseTransform, Normalize
 from torch import nn
 
+from mmseg_wsss.datasets.tagged_dataset import TaggedDataset
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
+from mmseg_wsss.models.segmentors.weak import WeakClassifier, WeakSegmentor
 from mmseg_wsss.models.utils import has_pooled_batch_norm
 
 from .classes import transforms_of
@@ -88,7 +90,7 @@ def check_normalization(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
-    """Compare the parts of a semi-supervised segmentor that need tags with its data.
+    """Compare the parts of a segmentor that need tags with its data.
 
     Args:
         model: Unwrapped segmentor.
@@ -96,6 +98,9 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
     """
     has_tags = getattr(dataset, 'has_tags', None)
     if has_tags is None:
+        return
+    if isinstance(model, WeakClassifier | WeakSegmentor):
+        yield from _check_weak(type(model).__name__, dataset)
         return
     users = {
         'semi_train_cfg.tag_filter': getattr(model.train_cfg, 'tag_filter', None),
@@ -111,6 +116,26 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
         yield Problem(
             'SemiDataset has tags, but the model does not use them',
             f'set model.{" or model.".join(users)}, or remove the tags',
+        )
+
+
+def _check_weak(method: str, dataset: Any) -> Iterator[Problem]:
+    """Check that ``SemiDataset`` gives a weakly supervised method what it needs."""
+    for name, part in dataset.parts.items():
+        tagged = isinstance(part, TaggedDataset)
+        untagged = part.untagged() if tagged else part.name(0)
+        if untagged is not None:
+            yield Problem(
+                f'{method} needs tags of every image, and {untagged} of the {name} '
+                'images has none',
+                'set tags=dict(path=...) of SemiDataset and tagged in place of '
+                'unlabeled',
+            )
+    if any(isinstance(step, SemiMultiBranch) for step in transforms_of(dataset)):
+        yield Problem(
+            f'{method} takes images without branches, and a training pipeline has '
+            'SemiMultiBranch',
+            "replace it by dict(type='PackWeakInputs')",
         )
 
 

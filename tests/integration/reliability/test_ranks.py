@@ -9,6 +9,7 @@ from helpers.methods import BACKBONE, METHODS
 from helpers.tiny import batch_of, set_phase, tiny_network
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 
 # Which of both images are padding all over: nothing on them is reliable.
 CASES = {'two images': (), 'nothing on rank 0': (0,), 'nothing on rank 1': (1,)}
@@ -52,8 +53,13 @@ def statistics(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tensor]]:
-    """Losses and gradients of every case and phase, of one image or of both."""
+def step(
+    method: str, rank: int | None = None, masks: bool = False
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Losses and gradients of every case and phase, of one image or of both.
+
+    With ``masks`` the first image has a mask of a class that its tags lack.
+    """
     model = build(method)
     wrapped = model
     if rank is not None:
@@ -62,7 +68,12 @@ def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tens
         )
     results = {}
     for case, blank in CASES.items():
-        inputs, samples = images(batch_of(method, num=2, tags=TAGS), blank, rank)
+        batch = batch_of(method, num=2, tags=TAGS)
+        if masks:
+            mask = torch.zeros(1, *batch[0].shape[2:], dtype=torch.int64)
+            mask[:, 12:20, 5:30] = 2
+            batch[1][0].gt_sem_seg = PixelData(data=mask)
+        inputs, samples = images(batch, blank, rank)
         for number, phase in enumerate(METHODS[method].phases):
             set_phase(model, phase)
             model.zero_grad()
@@ -80,14 +91,17 @@ def step(method: str, rank: int | None = None) -> dict[str, dict[str, torch.Tens
     return results
 
 
-def step_of_rank(rank: int, method: str) -> dict:
-    return step(method, rank)
+def step_of_rank(rank: int, method: str, masks: bool) -> dict:
+    return step(method, rank, masks)
 
 
-@pytest.mark.parametrize('method', METHODS)
-def test_two_processes_equal_one(method):
-    expected = step(method)
-    first, second = run_processes(step_of_rank, 2, (method,), timeout=300)
+@pytest.mark.parametrize(
+    ('method', 'masks'),
+    [*((name, False) for name in METHODS), ('ASDT', True), ('RCMMAM', True)],
+)
+def test_two_processes_equal_one(method, masks):
+    expected = step(method, masks=masks)
+    first, second = run_processes(step_of_rank, 2, (method, masks), timeout=300)
     assert expected.keys() == first.keys()
     for case, values in expected.items():
         assert any(value.abs().sum() > 0 for value in values.values()), case
