@@ -15,6 +15,7 @@ from mmengine.dist import is_main_process
 
 from mmseg_wsss.engine.launch import add_config_arguments, read_config
 from mmseg_wsss.pipelines.export import export_from_config
+from mmseg_wsss.pipelines.export_files import given_names
 from mmseg_wsss.utils.launch import (
     ToolParser,
     init_processes,
@@ -49,6 +50,12 @@ def parse_args() -> argparse.Namespace:
         '--soft', action='store_true', help='write soft maps too (.npz)'
     )
     parser.add_argument(
+        '--ignore-masks',
+        action='store_true',
+        help='pseudo-labels for labeled images (SemiDataset) too, in place of their '
+        'masks',
+    )
+    parser.add_argument(
         '--overwrite', action='store_true', help='replace files of another export'
     )
     add_config_arguments(parser)
@@ -68,10 +75,13 @@ def main() -> None:
         split=args.split,
         soft=args.soft,
         bg_thr=args.bg_thr,
+        given_masks=not args.ignore_masks,
         overwrite=args.overwrite,
     )
     if is_main_process():
-        print(f'{count} images: pseudo-labels ({args.source}) in {args.out}')
+        given = len(given_names(args.out))
+        masks = f', {given} of them given masks' if given else ''
+        print(f'{count} images: pseudo-labels ({args.source}){masks} in {args.out}')
     leave_processes()
 
 

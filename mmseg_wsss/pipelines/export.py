@@ -26,6 +26,7 @@ from .export_files import (
     PathLike,
     prepare_folder,
     unfinished,
+    write_given_mask,
     write_pseudo_label,
 )
 
@@ -39,6 +40,7 @@ def export_from_config(
     split: str | None = None,
     soft: bool = False,
     bg_thr: float | None = None,
+    given_masks: bool = True,
     overwrite: bool = False,
     progress: bool = True,
 ) -> int:
@@ -46,7 +48,8 @@ def export_from_config(
 
     Images with complete files are skipped, so that an interrupted export resumes.
     ``manifest.json`` in the folder keeps files of different models, checkpoints or
-    sources apart.
+    sources apart. Images of the labeled part of a ``SemiDataset`` get their masks; the
+    manifest lists them under ``given``.
 
     Args:
         cfg: Config of the training.
@@ -58,6 +61,7 @@ def export_from_config(
             one, else ``test_dataloader``.
         soft: Whether to write soft maps too.
         bg_thr: See :class:`ExportFormat`.
+        given_masks: Whether labeled images get their masks, not pseudo-labels.
         overwrite: Whether to replace files of another export in the folder.
         progress: Whether rank 0 shows a progress bar.
 
@@ -69,6 +73,7 @@ def export_from_config(
         FileExistsError: If the folder has another export and ``overwrite`` is off.
         TypeError: If the model has no method ``pseudo_labels``.
         RuntimeError: If files are missing at the end.
+        ValueError: If a given mask differs from its image in size.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     loader_cfg = dict(choose_dataloader(cfg, split))
@@ -76,6 +81,7 @@ def export_from_config(
     dataset.full_init()
     paths = image_paths(dataset)
     names = list(paths.values())
+    given = names[: len(getattr(dataset, 'labeled', ()))] if given_masks else []
     meta = dataset.metainfo
     options = ExportFormat(
         source, meta['palette'], soft, bg_thr, meta['classes'][0] == 'background'
@@ -87,12 +93,17 @@ def export_from_config(
             'bg_thr': bg_thr,
             'checkpoint_sha256': sha256_of(checkpoint),
             'config_sha256': _config_sha256(cfg, loader_cfg),
+            **({'given': given} if given else {}),
         }
         prepare_folder(out_dir, manifest, names, overwrite)
         return unfinished(out_dir, names, soft)
 
     rank, world_size = get_dist_info()
-    indices = _on_first_rank(prepare)[rank::world_size]
+    missing = _on_first_rank(prepare)
+    for index in [index for index in missing if index < len(given)][rank::world_size]:
+        sample = dataset[index]['data_samples']
+        write_given_mask(out_dir, names[index], sample, options)
+    indices = [index for index in missing if index >= len(given)][rank::world_size]
     if indices:
         model = build_model(cfg, checkpoint)
         # A list of indices is a sampler without the repetitions that pad ranks.

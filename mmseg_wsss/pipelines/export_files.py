@@ -4,8 +4,9 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,11 +87,18 @@ def prepare_folder(
         json.dump(manifest, stream, indent=2)
 
 
+def given_names(out_dir: PathLike) -> set[str]:
+    """Return the names of the images whose files are given masks, by the manifest."""
+    path = Path(out_dir) / MANIFEST
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    return set(found.get('given', []))
+
+
 def _difference(manifest: dict, found: dict) -> str:
     if not found:
         return f'it has no {MANIFEST}'
     return '; '.join(
-        f'{key}: expected {manifest.get(key)!r}, found {found.get(key)!r}'
+        f'{key}: expected {manifest.get(key)!r:.80}, found {found.get(key)!r:.80}'
         for key in sorted(manifest.keys() | found.keys())
         if manifest.get(key) != found.get(key)
     )
@@ -143,6 +151,27 @@ def write_pseudo_label(
     image.putpalette(_palette(options.palette))
     with atomic_write(png) as stream:
         image.save(stream, format='PNG')
+
+
+def write_given_mask(
+    out_dir: PathLike, name: str, sample: Any, options: ExportFormat
+) -> None:
+    """Write the mask of a labeled image, as :func:`write_pseudo_label` writes labels.
+
+    The soft map is 1 for the class of a pixel, and 0 for the others.
+
+    Raises:
+        ValueError: If mask and image differ in size.
+    """
+    mask, size = sample.gt_sem_seg.data[0], tuple(sample.ori_shape[:2])
+    if tuple(mask.shape) != size:
+        raise ValueError(
+            f'{sample.img_path}: expected a mask of {size} pixels, found '
+            f'{tuple(mask.shape)}; load masks after the transforms that change the size'
+        )
+    classes = torch.arange(len(options.palette))[:, None, None]
+    plain = replace(options, bg_thr=None)
+    write_pseudo_label(out_dir, name, mask, (mask == classes).float(), plain)
 
 
 def _palette(colors: Sequence[Sequence[int]]) -> list[int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
 from mmseg_wsss.evaluation.tables import class_table, summary_table
+from mmseg_wsss.pipelines.export_files import given_names
 from mmseg_wsss.pipelines.label_files import evaluate_label_files
 from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils.files import atomic_write
@@ -19,7 +20,11 @@ def parse_args() -> argparse.Namespace:
     parser = ToolParser(description=__doc__)
     parser.add_argument('pred_dir', help='folder of the label files')
     parser.add_argument('gt_dir', help='folder of the ground truth masks')
-    parser.add_argument('--list', help='names, one per line; default: all in PRED_DIR')
+    parser.add_argument(
+        '--list',
+        help='names, one per line; default: all in PRED_DIR '
+        'but masks that were given to the export',
+    )
     parser.add_argument(
         '--dataset', default='PascalVOCDataset', help='data set with the classes'
     )
@@ -42,7 +47,9 @@ def find_names(args: argparse.Namespace) -> list[str]:
         return [line.strip() for line in lines if line.strip()]
     folder, suffix = Path(args.pred_dir), args.pred_suffix
     files = sorted(folder.rglob(f'*{suffix}'))
-    return [file.relative_to(folder).as_posix().removesuffix(suffix) for file in files]
+    names = [file.relative_to(folder).as_posix().removesuffix(suffix) for file in files]
+    given = given_names(folder)
+    return [name for name in names if name not in given]
 
 
 @one_line_errors()
