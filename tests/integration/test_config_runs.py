@@ -73,7 +73,8 @@ def shrink(cfg: Config, work_dir: Path) -> Config:
     if 'batch_size' in loader.sampler:  # two images of each part, for batch norm
         loader.batch_size = loader.sampler.batch_size = 4
     dataset = loader.dataset
-    parts = [dataset.labeled, dataset.unlabeled] if 'labeled' in dataset else [dataset]
+    names = ('labeled', 'tagged', 'unlabeled')
+    parts = [dataset[name] for name in names if name in dataset] or [dataset]
     for step in [step for part in parts for step in part.pipeline]:
         if 'RandomCrop' in step.type:
             step.crop_size = (49, 49)
@@ -122,6 +123,36 @@ def test_templates_for_tags(name, data):
         labels = np.asarray(Image.open(masks[0]))
         assert labels.shape == (64, 64)
         assert labels.max() <= len(FOREGROUND)
+
+
+def test_template_for_tags_and_masks(data):
+    for path in (data / 'labeled').rglob('*.png'):
+        path.rename(path.with_name(f'labeled_{path.name}'))
+    values = dict(
+        classes=FOREGROUND,
+        data_root=str(data / 'images'),
+        tags=str(data / 'tags.csv'),
+        labeled_images=str(data / 'labeled/images'),
+        labeled_masks=str(data / 'labeled/masks'),
+        img_suffix='.png',
+        val_images=str(data / 'val/images'),
+        val_masks=str(data / 'val/masks'),
+    )
+    cfg = shrink(edited('asdt_tags-and-masks', data, **values), data / 'asdt')
+    for loader in (cfg.val_dataloader, cfg.export_dataloader):
+        loader.num_workers = 0
+    hooks = {hook.type: hook for hook in cfg.custom_hooks}
+    hooks['WeakWarmupHook'].iters = 1
+    hooks['PWMDistillationHook'].update(mode='always', begin=0)
+    first, second = (losses for _, losses in sorted(train(cfg).losses.items()))
+    assert all(np.isfinite(list(losses.values())).all() for losses in (first, second))
+    assert second['pwm'] == 1
+    out, checkpoint = data / 'out', data / 'asdt/iter_2.pth'
+    assert export_from_config(cfg, checkpoint, out, 'fused', progress=False) == 8
+    for path in (data / 'labeled/masks').iterdir():
+        written = Image.open(out / path.name)
+        assert np.array_equal(written, Image.open(path))
+        assert written.mode == 'P'
 
 
 @pytest.mark.parametrize(
