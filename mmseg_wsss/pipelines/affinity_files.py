@@ -8,13 +8,20 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.soft_maps import read_soft_map
 from mmseg_wsss.models.pseudo_labels import affinity_labels
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils.progress import track
 
 from .export import choose_dataloader, image_paths
-from .export_files import ExportFormat, PathLike, unfinished, write_pseudo_label
+from .export_files import (
+    ExportFormat,
+    PathLike,
+    given_names,
+    unfinished,
+    write_pseudo_label,
+)
 
 
 def write_affinity_labels(
@@ -27,9 +34,11 @@ def write_affinity_labels(
 ) -> None:
     """Write :func:`affinity_labels` of exported CAMs; complete files are kept.
 
+    Masks that were given to the export of the CAMs are written as they are.
+
     Args:
         cfg: Config of the CAMs; its ``export_dataloader`` lists the images.
-        seed_dir: Folder of the soft maps, background first.
+        seed_dir: Folder of the export, with soft maps, background first.
         out_dir: Folder of the labels.
         alphas: Exponents of the strong and of the weak background.
         crf: Settings of the CRF.
@@ -44,7 +53,12 @@ def write_affinity_labels(
     refine = MODELS.build({'type': 'DenseCRF', **(crf or {})})
     todo = {names[index] for index in unfinished(out_dir, names, soft=False)}
     items = [item for item in paths.items() if item[1] in todo]
+    given = given_names(seed_dir)
     for path, name in track(items, len(items), 'affinity labels', stream):
+        if name in given:
+            mask = torch.from_numpy(read_label_map(f'{seed_dir}/{name}.png')).long()
+            write_pseudo_label(out_dir, name, mask, mask, options)
+            continue
         prob = read_soft_map(f'{seed_dir}/{name}.npz', len(options.palette))
         cam = torch.from_numpy(prob)[None, 1:].clamp(0, 1)
         img = mmcv.imread(path, channel_order='rgb')

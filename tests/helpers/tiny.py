@@ -222,8 +222,8 @@ def with_masks(cfg: Config) -> Config:
     """
     weak = cfg.train_dataloader.dataset.to_dict()
     load, *augment = weak['pipeline']
-    first = {'indices': 4, 'pipeline': [load, dict(type='LoadAnnotationsStrict')]}
-    first['pipeline'] += augment
+    masks = {'type': 'LoadAnnotationsStrict'}
+    first = {'indices': 4, 'pipeline': [load, masks, *augment]}
     second = {'indices': -4, 'pipeline': [load, *augment]}
     cfg.train_dataloader.dataset = {
         'type': 'SemiDataset',

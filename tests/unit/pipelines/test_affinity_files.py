@@ -1,0 +1,42 @@
+"""Affinity labels of exported CAMs, and of masks that were given to the export."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from PIL import Image
+
+from mmseg_wsss.pipelines.affinity_files import write_affinity_labels
+
+PALETTE = [[0, 0, 0], [200, 10, 10], [10, 200, 10]]
+
+
+def test_given_masks_are_the_labels_of_their_images(tmp_path: Path):
+    seeds = tmp_path / 'seeds'
+    for folder in (tmp_path / 'img', seeds):
+        folder.mkdir()
+    mask = np.array([[0, 2, 2, 255]], np.uint8).repeat(4, 0)
+    prob = np.zeros((2, 4, 4), np.float16)
+    prob[1, :, :2] = 1
+    prob[0] = 1 - prob[1]
+    for name in 'ab':
+        Image.new('RGB', (4, 4)).save(tmp_path / f'img/{name}.png')
+        Image.fromarray(mask).save(seeds / f'{name}.png')
+        np.savez(seeds / f'{name}.npz', prob=prob, channels=np.array([0, 1]))
+    (seeds / 'manifest.json').write_text(json.dumps({'given': ['b']}))
+    dataset = {
+        'type': 'BaseSegDataset',
+        'metainfo': {'classes': ('background', 'cat', 'dog'), 'palette': PALETTE},
+        'data_root': str(tmp_path),
+        'data_prefix': {'img_path': 'img'},
+        'img_suffix': '.png',
+        'pipeline': [],
+    }
+    out = tmp_path / 'labels'
+    cfg = Config({'export_dataloader': {'dataset': dataset}})
+    write_affinity_labels(cfg, seeds, out, crf={'num_iters': 1})
+    made, given = (np.array(Image.open(out / f'{name}.png')) for name in 'ab')
+    assert np.array_equal(given, mask)
+    assert set(np.unique(made)) <= {0, 1, 255}
+    assert (made == 1).any()
