@@ -291,7 +291,8 @@ def test_files_without_manifest_are_kept(job: tuple) -> None:
     assert mask.read_bytes() == b'precious'
 
 
-def test_two_processes_share_the_images(job: tuple, tmp_path: Path) -> None:
+def export_by_two_processes(job: tuple, tmp_path: Path) -> list[list[str]]:
+    """Export, and return the names of the images that the model of a rank has seen."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -315,9 +316,24 @@ def test_two_processes_share_the_images(job: tuple, tmp_path: Path) -> None:
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
-    seen = [json.loads((tmp_path / f'rank{rank}.json').read_text()) for rank in (0, 1)]
+    return [json.loads((tmp_path / f'rank{rank}.json').read_text()) for rank in (0, 1)]
+
+
+def test_two_processes_share_the_images(job: tuple, tmp_path: Path) -> None:
+    seen = export_by_two_processes(job, tmp_path)
     assert seen == [['2007_0', '2007_2', '2007_4'], ['2007_0', '2007_1', '2007_3']]
     check_labels(job, tmp_path / 'img')
+
+
+def test_two_processes_share_given_masks(mixed: tuple, tmp_path: Path) -> None:
+    seen = export_by_two_processes(mixed, tmp_path)
+    assert seen == [['2007_0', '2007_3'], ['2007_2', '2007_4']]
+    for name in ('2007_1', 'sub/2007_0'):
+        with (
+            Image.open(mixed[2] / f'{name}.png') as written,
+            Image.open(tmp_path / f'mask/{name}.png') as mask,
+        ):
+            assert np.array_equal(written, mask)
 
 
 def test_label_outside_the_range_is_named(job: tuple) -> None:
