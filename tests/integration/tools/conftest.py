@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from export_job import ExportDummy, write_job
 from tool_files import load_module
 
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
@@ -19,3 +20,10 @@ def tool(monkeypatch):
         return module
 
     return load
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """Config, checkpoint and output folder of an export of six small images."""
+    monkeypatch.setattr(ExportDummy, 'calls', [])
+    return write_job(tmp_path)
