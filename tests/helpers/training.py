@@ -56,7 +56,10 @@ def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
     runner = (FlexibleRunner if 'strategy' in cfg else Runner).from_cfg(cfg)
     for hook in (record, *hooks):
         runner.register_hook(hook)
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        _stop_workers(runner)
     schedules = runner.param_schedulers or []
     parts = {
         'model': unwrap(runner.model).state_dict(),
@@ -71,6 +74,18 @@ def train(cfg: Config, *hooks: Hook, until: int | None = None) -> Run:
             if not isinstance(part, dict | list | tuple)
         },
     )
+
+
+def _stop_workers(runner: Any) -> None:
+    """Stop the workers of the training loader.
+
+    If the garbage collector finds the loader first, torch waits five seconds for each
+    of its workers, since the queue that tells them to stop may be gone.
+    """
+    batches = getattr(runner.train_loop, 'dataloader_iterator', None)
+    stop = getattr(getattr(batches, '_iterator', None), '_shutdown_workers', None)
+    if stop is not None:
+        stop()
 
 
 @safe_checkpoints()

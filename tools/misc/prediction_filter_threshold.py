@@ -5,9 +5,14 @@ classifier would remove, and the largest threshold that removes at most --max-mi
 the tags, for semi_test_cfg.prediction_filter.
 """
 
+import runpy
+from pathlib import Path
+
+# Imports the package, quietly.
+runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
+
 from mmengine.config import Config, DictAction
 
-import mmseg_wsss  # noqa: F401  (registers everything)
 from mmseg_wsss.pipelines.filter_threshold import (
     choose_threshold,
     score_threshold,
