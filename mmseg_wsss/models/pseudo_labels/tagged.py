@@ -92,9 +92,10 @@ def random_walk(
 
     The affinity is squared element by element, set to 0 beyond ``radius``, its columns
     are divided by their sum plus ``eps``, and the maps are multiplied by it once.
+    Autocast has no effect.
 
     Args:
-        prob: Maps (N, T, M, h, w).
+        prob: Maps (N, T, M, h, w), computed in float32 (float64 for float64).
         affinity: Affinities (N, h * w, h * w) in [0, 1].
         radius: Largest Chebyshev distance of a step in grid cells.
         eps: Added to the sums, so that cells without similar neighbors fade out rather
@@ -108,11 +109,12 @@ def random_walk(
         >>> random_walk(prob, torch.ones(1, 2, 2), eps=0.0).flatten()
         tensor([0.5000, 0.5000])
     """
-    size = prob.shape[-2:]
-    near = near_pairs(size, radius, affinity.device)
+    prob = at_least_float32(prob)
+    near = near_pairs(prob.shape[-2:], radius, affinity.device)
     step = affinity.to(prob.dtype).square() * near
     step = step / (step.sum(1, keepdim=True) + eps)
-    return (prob.flatten(1, 2).flatten(2) @ step).view_as(prob)
+    with torch.autocast(prob.device.type, enabled=False):  # it would narrow a product
+        return (prob.flatten(1, 2).flatten(2) @ step).view_as(prob)
 
 
 @torch.no_grad()
