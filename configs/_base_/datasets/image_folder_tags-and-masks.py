@@ -17,6 +17,12 @@ augment = [
     dict(type='PhotoMetricDistortion'),
     pack,
 ]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    resize,
+    dict(type='LoadAnnotations'),
+    pack,
+]
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=2,
@@ -44,15 +50,7 @@ validation = dict(
     batch_size=1,
     num_workers=2,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='BaseSegDataset',
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            resize,
-            dict(type='LoadAnnotations'),
-            pack,
-        ],
-    ),
+    dataset=dict(type='BaseSegDataset', pipeline=test_pipeline),
 )
 # Without a validation set: loader of the images alone, for tools that predict.
 test_dataloader = dict(

@@ -125,7 +125,10 @@ def test_test_tells_settings_apart(monkeypatch, config, trained, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == [f'{i}.png' for i in range(4)]
     options = ['--cfg-options', 'tta_model.crf.type=DenseCRF']
     run_tool(monkeypatch, 'test', *words, '--crf', *options)
-    run_tool(monkeypatch, 'test', *words, '--crf', '--ms-flip', '--scales', '1', '2')
+    # MMEngine finds loggers by name and second, also those of the test before this one.
+    options = ['--cfg-options', 'experiment_name=settings']
+    settings = ['--crf', '--ms-flip', '--scales', '1', '2']
+    run_tool(monkeypatch, 'test', *words, *settings, *options)
     (rows,) = json.loads((tmp_path / 'test_settings.json').read_text()).values()
     assert list(rows) == [
         'single scale',
