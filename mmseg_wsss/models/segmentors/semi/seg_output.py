@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from mmseg.models.decode_heads import PIDHead, PointHead
+from mmseg.models.losses import CrossEntropyLoss
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
@@ -125,7 +126,8 @@ def build_network(segmentor: dict) -> Any:
 
     Raises:
         TypeError: If there is no decode head, or if one predicts points.
-        ValueError: If the network has one output channel.
+        ValueError: If the network has one output channel, or a loss of independent
+            classes.
     """
     _refuse_point_heads(segmentor)
     require_ops(segmentor)
@@ -135,6 +137,14 @@ def build_network(segmentor: dict) -> Any:
             'semi-supervised training needs a score of each class: set '
             'out_channels of the decode head to num_classes, found 1'
         )
+    for head in decode_heads_of(network):
+        losses = getattr(head, 'loss_decode', None)
+        for loss in losses if isinstance(losses, nn.ModuleList) else [losses]:
+            if isinstance(loss, CrossEntropyLoss) and loss.use_sigmoid:
+                raise ValueError(
+                    f'{type(head).__name__}.loss_decode has use_sigmoid=True, but '
+                    'pseudo-labels are classes of a softmax; set use_sigmoid=False'
+                )
     return network
 
 

@@ -125,6 +125,15 @@ def test_supervised_loss_equals_the_loss_of_the_plain_segmentor(weight):
     assert {'decode.loss_ce', 'aux.loss_ce'} <= set(expected)
 
 
+@pytest.mark.parametrize('several', [False, True])
+def test_a_loss_of_independent_classes_is_refused(several):
+    loss = {'type': 'CrossEntropyLoss', 'use_sigmoid': True}
+    dice = {'type': 'DiceLoss', 'use_sigmoid': True, 'loss_name': 'loss_dice'}
+    head = FCN_HEAD | {'loss_decode': [dice, loss] if several else loss}
+    with pytest.raises(ValueError, match=r'FCNHead\.loss_decode has use_sigmoid=True'):
+        tiny_network('MKD', decode_head=head)
+
+
 def test_one_output_channel():
     head = FCN_HEAD | {'num_classes': 2, 'out_channels': 1, 'threshold': 0.5}
     with pytest.raises(ValueError, match='out_channels of the decode head'):
