@@ -98,6 +98,14 @@ LOCAL_LABEL = {
     'affinity_head': {'in_channels': 16, 'num_heads': 2, 'embed_channels': 8},
     'dense_energy': {'weight': 1e-4},
 }
+LOCAL_SOURCES = (
+    'cam',
+    'fused_cam',
+    'prediction',
+    'cam_refined',
+    'merged',
+    'affinity',
+)
 NO_SCORE_WINS = {'high_thr': 1e3, 'low_thr': -1e3}
 NOTHING_SURE = {'reliable': {'crf_thr': 1.1}}
 
@@ -109,14 +117,14 @@ METHODS = {
         hooks=(WARMUP,),
         phases=({'warmup': True}, {'warmup': False}),
         nothing_sure=NOTHING_SURE,
-        pseudo_sources=('cam', 'prediction', 'cam_crf', 'teacher_a'),
+        pseudo_sources=('cam', 'fused_cam', 'prediction', 'cam_crf', 'teacher_a'),
     ),
     'CAMSeg': Method(
         {'type': 'CAMSeg', 'dense_energy': {'weight': 1e-4}},
         hooks=(WARMUP,),
         phases=({'warmup': True}, {'warmup': False}),
         nothing_sure={'high_thr': 2.0, 'low_thr': -1.0},
-        pseudo_sources=('cam', 'prediction', 'merged'),
+        pseudo_sources=('cam', 'fused_cam', 'prediction', 'merged'),
     ),
     'AFA': Method(
         {'type': 'AFA', **LOCAL_LABEL},
@@ -127,14 +135,14 @@ METHODS = {
             {'warmup': False, 'use_affinity': True},
         ),
         nothing_sure=NO_SCORE_WINS,
-        pseudo_sources=('cam', 'prediction', 'cam_refined', 'merged', 'affinity'),
+        pseudo_sources=LOCAL_SOURCES,
     ),
     'TSCD': Method(
         {'type': 'TSCD', **LOCAL_LABEL, 'n_points': 30, 'er_mode': 'grad'},
         hooks=(WARMUP,),
         phases=({'warmup': True}, {'warmup': False}),
         nothing_sure=NO_SCORE_WINS,
-        pseudo_sources=('cam', 'prediction', 'cam_refined', 'merged', 'affinity'),
+        pseudo_sources=LOCAL_SOURCES,
     ),
     'ASDT': Method(
         {'type': 'ASDT', **SPARSE_LABEL, 'teacher_head': HEAD, 'crf_b': CRF},
@@ -150,6 +158,7 @@ METHODS = {
         nothing_sure=NOTHING_SURE,
         pseudo_sources=(
             'cam',
+            'fused_cam',
             'prediction',
             'cam_crf',
             'teacher_a',

@@ -239,6 +239,15 @@ def test_a_weak_method_with_masks_of_some_images(config):
     Runner.from_cfg(with_masks(config('ASDT'))).train()
 
 
+def test_masks_only_without_a_labeled_part(config):
+    cfg = config('CAMSeg')
+    cfg.model.masks_only = True
+    assert 'masks_only=True, and the data set WeakDataset has no labeled' in message(
+        cfg
+    )
+    Runner.from_cfg(with_masks(cfg)).train()
+
+
 def test_a_weak_method_with_images_without_tags(config):
     cfg = with_masks(config('CAMSeg'))
     data = cfg.train_dataloader.dataset

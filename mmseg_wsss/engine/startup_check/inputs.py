@@ -98,6 +98,12 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
     """
     has_tags = getattr(dataset, 'has_tags', None)
     if has_tags is None:
+        if getattr(model, 'masks_only', False):
+            yield Problem(
+                f'{type(model).__name__} has masks_only=True, and the data set '
+                f'{type(dataset).__name__} has no labeled part',
+                'train on SemiDataset, or set model.masks_only=False',
+            )
         return
     if isinstance(model, WeakClassifier | WeakSegmentor):
         yield from _check_weak(type(model).__name__, dataset)

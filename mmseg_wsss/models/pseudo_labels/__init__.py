@@ -10,6 +10,7 @@ from .cam import (
     merge_cams,
     normalize_cam,
 )
+from .fused import fuse_cam
 from .regions import leave_one_out, region_labels, regional_prototypes
 from .reliable import reliable_labels
 from .tagged import (
@@ -31,6 +32,7 @@ __all__ = [
     'background_score',
     'box_mask',
     'cam_to_label',
+    'fuse_cam',
     'hard_label',
     'keep_tagged',
     'leave_one_out',

@@ -153,5 +153,5 @@ class AFA(WeakSegmentor):
             return self.extract_feat(rescale(inputs, scale))
 
     def pseudo_sources(self) -> Sources:
-        """Return ``cam``, ``prediction``, ``merged``, ``cam_refined``, ``affinity``."""
+        """Return ``merged``, ``cam_refined``, ``affinity`` beside those of the base."""
         return super().pseudo_sources() | local_sources()

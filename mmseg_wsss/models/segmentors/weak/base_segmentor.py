@@ -15,7 +15,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import read_settings
 
 from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
-from ...pseudo_labels import normalize_cam
+from ...pseudo_labels import fuse_cam, hard_label, normalize_cam
 from ...utils import Phase, require_ops, resize, zero_loss
 from .inference_context import InferenceContext
 from .pseudo_label_export import (
@@ -192,7 +192,11 @@ class WeakSegmentor(EncoderDecoder):
 
     def pseudo_sources(self) -> Sources:
         """Return the pseudo-labels that this segmentor exports, by their names."""
-        return {'cam': self.label_from_cam, 'prediction': label_from_prediction}
+        return {
+            'cam': self.label_from_cam,
+            'fused_cam': self.label_from_fused_cam,
+            'prediction': label_from_prediction,
+        }
 
     def pseudo_labels(
         self, inputs: Tensor, data_samples: list, sources: Sequence[str]
@@ -204,3 +208,9 @@ class WeakSegmentor(EncoderDecoder):
     def label_from_cam(self, context: InferenceContext) -> PseudoLabel:
         """Cut the CAM at ``test_cfg.bg_thr``."""
         return label_from_cam(context, self.test_settings.bg_thr, self.has_background)
+
+    def label_from_fused_cam(self, context: InferenceContext) -> PseudoLabel:
+        """Multiply prediction and CAM under the tags by :func:`.fuse_cam`."""
+        constants = vars(self.test_settings.fused_cam)
+        prob = fuse_cam(context.prob, context.cam, context.tags, **constants)
+        return hard_label(prob, context.tags), prob

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
@@ -30,6 +31,8 @@ class CAMSeg(WeakSegmentor):
 
     ``L = L_cls + 0.1 L_seg(S, Y) [+ 0.01 L_reg(S, Y)]``, where ``Y`` is the CAM cut at
     two thresholds, and not refined. A mask takes the place of ``Y`` in both terms.
+    With ``masks_only`` there is no made ``Y``: the decode head learns from the masks of
+    a ``SemiDataset`` alone, the classifier from all tags.
 
     Args:
         loss_seg: Config of the segmentation loss, called with (logits, label).
@@ -38,6 +41,7 @@ class CAMSeg(WeakSegmentor):
         low_thr: CAM up to which a pixel is labeled as background.
         cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
             :func:`.normalize_cam`.
+        masks_only: Whether pixels without a mask are ignored, and no CAM is made.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5 in
             AFA's order, :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
@@ -56,6 +60,7 @@ class CAMSeg(WeakSegmentor):
         high_thr: float = 0.55,
         low_thr: float = 0.35,
         cam_normalization: str = 'minmax',
+        masks_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -69,6 +74,7 @@ class CAMSeg(WeakSegmentor):
         self.dense_energy = build_dense_energy(dense_energy)
         self.high_thr = high_thr
         self.low_thr = low_thr
+        self.masks_only = masks_only
 
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the classification loss and the losses on the thresholded CAM.
@@ -88,8 +94,10 @@ class CAMSeg(WeakSegmentor):
         logits = self.upsample(coarse, inputs)
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
-        cam = self.normalized_train_cam(inputs, reusable_feats(self, feats))
-        label = self.cut(cam, tags).masked_fill(~valid, 255)
+        label = torch.full(valid.shape, 255, device=valid.device)
+        if not self.masks_only:
+            cam = self.normalized_train_cam(inputs, reusable_feats(self, feats))
+            label = self.cut(cam, tags).masked_fill(~valid, 255)
         label = given_or_made(label, data_samples)
 
         losses['loss_ce'] = self.loss_seg(logits, label)
@@ -103,7 +111,7 @@ class CAMSeg(WeakSegmentor):
         return cam_to_label(cam, tags, high_thr=self.high_thr, low_thr=self.low_thr)
 
     def pseudo_sources(self) -> Sources:
-        """Return ``cam``, ``prediction`` and ``merged``."""
+        """Return ``merged`` beside those of the base."""
         return super().pseudo_sources() | {'merged': self.label_from_merged_cam}
 
     def label_from_merged_cam(self, context: InferenceContext) -> PseudoLabel:

@@ -91,5 +91,5 @@ class RRM(WeakSegmentor):
         return losses | label_ratios(label, valid)
 
     def pseudo_sources(self) -> Sources:
-        """Return ``cam``, ``prediction``, ``cam_crf`` and ``teacher_a``."""
+        """Return ``cam_crf`` and ``teacher_a`` beside those of the base."""
         return super().pseudo_sources() | reliable_sources()

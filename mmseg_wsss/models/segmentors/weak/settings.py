@@ -55,8 +55,23 @@ class SegmentorTrainCfg(TrainCfg):
 
 
 @dataclass(frozen=True)
+class FusedCAM:
+    """Constants of the pseudo-label ``fused_cam``, see :func:`.fuse_cam`."""
+
+    bg_alpha: float = setting(1.0, above=0)
+    weight: float = setting(1.0, at_least=0)
+    floor: float = setting(0.1, above=0, at_most=1)
+
+
+@dataclass(frozen=True)
 class SegmentorTestCfg(TestCfg):
-    """Settings of ``test_cfg``, with the keys of mmseg's ``PointHead``."""
+    """Settings of ``test_cfg``, with the keys of mmseg's ``PointHead``.
+
+    Args:
+        fused_cam: Constants of the pseudo-label ``fused_cam``.
+    """
+
+    fused_cam: FusedCAM = FusedCAM()
 
     subdivision_steps: int = setting(2, at_least=0)
     subdivision_num_points: int = setting(8196, above=0)

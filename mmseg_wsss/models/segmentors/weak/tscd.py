@@ -200,7 +200,7 @@ class TSCD(WeakSegmentor):
         return low + points * (high - low)
 
     def pseudo_sources(self) -> Sources:
-        """Return ``cam``, ``prediction``, ``merged``, ``cam_refined``, ``affinity``."""
+        """Return ``merged``, ``cam_refined``, ``affinity`` beside those of the base."""
         return super().pseudo_sources() | local_sources()
 
 
