@@ -12,7 +12,7 @@ import count_launches as counting
 
 # Most launches, waits and copies; those of methods over all of their phases.
 LIMITS = {
-    'isda_update': (645, 0, 0),
+    'isda_update': (60, 0, 0),
     'isda_shift': (22, 0, 0),
     'rcm_loss': (1643, 0, 2),
     'rcm_prototypes': (1638, 0, 2),
@@ -32,10 +32,10 @@ LIMITS = {
     'FixMatch': (246, 2, 1),
     'UniMatch': (443, 2, 2),
     'UniMatchV2': (306, 2, 2),
-    'MKD': (1176, 4, 1),
+    'MKD': (1140, 4, 1),
 }
 COLLECTIVES = {'AFA': 3, 'TSCD': 4, 'IRNet': 4, 'CPS': 4, 'UniMatch': 4}
-COLLECTIVES |= {'UniMatchV2': 3, 'MKD': 22}
+COLLECTIVES |= {'UniMatchV2': 3, 'MKD': 7}
 
 
 def test_everything_has_a_limit():

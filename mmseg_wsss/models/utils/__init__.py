@@ -4,7 +4,7 @@ from .compiled_ops import ops_available, require_ops
 from .cutmix import CutMixSettings, cutmix_masks, draw_masks, mix
 from .ema import update_ema
 from .eval_mode import eval_mode, matches_eval_mode
-from .isda import ImplicitSemanticAugmentation
+from .isda import ImplicitSemanticAugmentation, sum_over_ranks
 from .near_pairs import near_pairs
 from .phase import Phase, phases_of
 from .pixel_pairs import (
@@ -63,6 +63,7 @@ __all__ = [
     'resize_labels',
     'resized_squares',
     'scaled_size',
+    'sum_over_ranks',
     'unwrap',
     'update_ema',
     'valid_maps',

@@ -4,8 +4,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-# Pixels converted to float64 at a time, few enough to stay in the cache.
-_CHUNK = 512
+# Values converted to float64 at a time: few enough for the cache of a CPU; 128 MiB
+# elsewhere, where every chunk costs launches.
+_CACHED_VALUES, _VALUES = 2**17, 2**24
 
 
 class ImplicitSemanticAugmentation(nn.Module):
@@ -71,19 +72,78 @@ class ImplicitSemanticAugmentation(nn.Module):
             ValueError: If the shapes do not fit.
             IndexError: If there is another label (on a GPU, a failed assertion).
         """
+        center = self.center()
+        sums = self.sums(feat, label, center)
+        self.merge(sum_over_ranks(sums), center)
+
+    @torch.no_grad()
+    def center(self) -> Tensor:
+        """Return the mean (A,) of all pixels of the past, zeros before any update."""
+        weight = self.count.double()[:, None] / self.count.sum().clamp(min=1)
+        return (self.mean * weight).sum(0)
+
+    @torch.no_grad()
+    def sums(self, feat: Tensor, label: Tensor, center: Tensor) -> Tensor:
+        """Compute the sums from which :meth:`merge` updates the statistics.
+
+        Together they are :meth:`update`; apart, the sums of several estimators or parts
+        of a batch can be added up over the ranks in one collective.
+
+        Args:
+            feat: Features (P, A), see :meth:`update`.
+            label: Classes (P,).
+            center: Features (A,) that are subtracted, float64, see :meth:`center`: near
+                a mean of the past, one pass loses nothing to cancellation.
+
+        Returns:
+            Sums (C, 1 + 2 A) over the pixels of each class, float64: their number, the
+            centered features, and the squares of these.
+
+        Raises:
+            ValueError: If the shapes do not fit.
+            IndexError: If there is another label (on a GPU, a failed assertion).
+        """
         if feat.shape != (len(label), self.channels) or label.dim() != 1:
             raise ValueError(
                 f'expected features (P, {self.channels}) and labels (P,), got '
                 f'{tuple(feat.shape)} and {tuple(label.shape)}'
             )
+        valid, index = self._index(label)
+        classes = torch.arange(self.num_classes, device=label.device)
+        index = classes[index]  # fails for labels outside [0, C)
+        values_at_a_time = _CACHED_VALUES if feat.device.type == 'cpu' else _VALUES
+        chunk = max(1, values_at_a_time // self.channels)
+        sums = self.mean.new_zeros(self.num_classes, 1 + 2 * self.channels)
+        count, first, second = sums.split([1, self.channels, self.channels], 1)
         with torch.autocast(feat.device.type, enabled=False):
-            count, mean, variance = self._batch_statistics(feat, label)
-        ratio = (count.double() / (count + self.count).clamp(min=1))[:, None]
-        gap = mean - self.mean
+            for start in range(0, len(label), chunk):
+                part = slice(start, start + chunk)
+                values = feat[part].double() - center
+                counted = valid[part] & values.isfinite().all(1)
+                values.masked_fill_(~counted[:, None], 0)
+                members = ((classes[:, None] == index[part]) & counted).double()
+                count += members.sum(1, keepdim=True)
+                first.addmm_(members, values)
+                second.addmm_(members, values.square_())
+        return sums
+
+    @torch.no_grad()
+    def merge(self, sums: Tensor, center: Tensor) -> None:
+        """Update the statistics with sums (C, 1 + 2 A) of all ranks.
+
+        Args:
+            sums: See :meth:`sums`.
+            center: Features (A,) that were subtracted.
+        """
+        count = sums[:, :1]
+        first, second = (sums[:, 1:] / count.clamp(min=1)).chunk(2, 1)
+        variance = (second - first.square()).clamp_(min=0)
+        ratio = count / (count + self.count[:, None]).clamp(min=1)
+        gap = center + first - self.mean
         self.variance += ratio * (variance - self.variance)
         self.variance += ratio * (1 - ratio) * gap.square()
         self.mean += ratio * gap
-        self.count += count
+        self.count += count[:, 0].long()
         if self.max_count is not None:
             self.count.clamp_(max=self.max_count)
 
@@ -122,50 +182,6 @@ class ImplicitSemanticAugmentation(nn.Module):
         valid, index = self._index(label)
         return table[index].masked_fill_(~valid[:, None], 0)
 
-    @torch.no_grad()
-    def update_and_shift(
-        self, feat: Tensor, label: Tensor, weight: Tensor, ratio: float | Tensor
-    ) -> Tensor:
-        """Update the statistics with feature maps, then compute the offset maps.
-
-        Args:
-            feat: Features (N, A, h, w).
-            label: Classes (N, h, w) int64 in [0, C), or ``ignore_index``.
-            weight: Weight (C, A) of the linear classifier.
-            ratio: Strength of the augmentation, at least 0.
-
-        Returns:
-            Offsets (N, C, h, w), see :meth:`shift`.
-        """
-        self.update(feat.permute(0, 2, 3, 1).flatten(0, 2), label.flatten())
-        offset = self.shift(weight, label.flatten(), ratio)
-        return offset.view(*label.shape, self.num_classes).permute(0, 3, 1, 2)
-
-    def _batch_statistics(
-        self, feat: Tensor, label: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Compute count (C,), mean and biased variance (C, A) over all ranks."""
-        valid, index = self._index(label)
-        classes = torch.arange(self.num_classes, device=label.device)
-        index = classes[index]  # fails for labels outside [0, C)
-        # Near a mean of the past, one pass in float64 loses nothing to cancellation.
-        weight = self.count.double()[:, None] / self.count.sum().clamp(min=1)
-        center = (self.mean * weight).sum(0)
-        count = torch.zeros_like(self.count)
-        sums = self.mean.new_zeros(2, *self.mean.shape)
-        for start in range(0, len(label), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            values = feat[part].double() - center
-            counted = valid[part] & values.isfinite().all(1)
-            values.masked_fill_(~counted[:, None], 0)
-            members = (classes[:, None] == index[part]) & counted
-            count += members.sum(1)
-            sums[0].addmm_(members.double(), values)
-            sums[1].addmm_(members.double(), values.square_())
-        _summed(count)
-        first, second = _summed(sums) / count.clamp(min=1)[:, None]
-        return count, center + first, (second - first.square()).clamp_(min=0)
-
     def _index(self, label: Tensor) -> tuple[Tensor, Tensor]:
         valid = label != self.ignore_index
         # Out of the range of the table: -1 would otherwise select the last class.
@@ -185,7 +201,7 @@ class ImplicitSemanticAugmentation(nn.Module):
         return self
 
 
-def _summed(values: Tensor) -> Tensor:
+def sum_over_ranks(values: Tensor) -> Tensor:
     """Sum over all ranks, in place."""
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(values)

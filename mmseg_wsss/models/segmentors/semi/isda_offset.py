@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.utils.settings import setting
 
-from ...utils import ImplicitSemanticAugmentation
+from ...utils import ImplicitSemanticAugmentation, sum_over_ranks
 from .pseudo_labels import IGNORED
 from .seg_output import ClassifierInput, decode_heads_of
 
@@ -73,39 +73,52 @@ class ISDAOffset(nn.ModuleDict):
 
     def update_and_add(
         self,
-        name: str,
-        net: Any,
-        logits: Tensor,
-        feat: Tensor | None,
+        networks: Mapping[str, Any],
+        logits: Mapping[str, Tensor],
+        feats: Mapping[str, Tensor | None],
         gt: Tensor,
         valid: Tensor,
-    ) -> Tensor:
-        """Update the statistics of a network, and add the offset to its logits.
+    ) -> dict[str, Tensor]:
+        """Update the statistics of all networks, and add the offsets to their logits.
 
         Pixels belong to the class of the ground truth in labeled images, and to the
-        network's own label (without offset) in unlabeled ones.
+        network's own label (without offset) in unlabeled ones. The sums of all of them
+        are added up over the ranks in one collective.
 
         Args:
-            name: Name of the network.
-            net: The network.
-            logits: Logits (N, C, h, w).
-            feat: Inputs (N, A, h, w) of its classifier; None if it has no offset.
+            networks: Networks by their names.
+            logits: Logits (N, C, h, w) of each network.
+            feats: Inputs (N, A, h, w) of their classifiers; None without an offset.
             gt: Ground truth (N_l, h, w) of the first N_l images.
             valid: Pixels (N, h, w) bool of unlabeled images that are counted.
 
         Returns:
-            Logits (N, C, h, w).
+            Logits (N, C, h, w) of each network.
         """
-        if feat is None:
-            return logits
-        num, weight = len(gt), linear_classifier(net).weight.flatten(1)
-        own = logits[num:].argmax(1).masked_fill(~valid[num:], IGNORED)
-        estimator: Any = self[name]
-        offsets = [
-            estimator.update_and_shift(part, label, weight, self.ratio)
-            for part, label in ((feat[:num], gt), (feat[num:], own))
-        ]
-        return logits + torch.cat(offsets)
+        if not len(self):
+            return dict(logits)
+        num = len(gt)
+        labels, sums = {}, []
+        centers = {name: estimator.center() for name, estimator in self.items()}
+        for name, estimator in self.items():
+            own = logits[name][num:].argmax(1).masked_fill(~valid[num:], IGNORED)
+            labels[name] = torch.cat([gt.flatten(), own.flatten()])
+            rows = feats[name].permute(0, 2, 3, 1).flatten(0, 2)
+            for part in (slice(gt.numel()), slice(gt.numel(), None)):
+                label = labels[name][part]
+                sums.append(estimator.sums(rows[part], label, centers[name]))
+        # Sums of labeled and of unlabeled images, for each estimator.
+        pairs = sum_over_ranks(torch.stack(sums)).unflatten(0, (-1, 2))
+        added = dict(logits)
+        for (name, estimator), pair in zip(self.items(), pairs):
+            weight = linear_classifier(networks[name]).weight.flatten(1)
+            offsets = []
+            for label, part in zip(labels[name].tensor_split([gt.numel()]), pair):
+                estimator.merge(part, centers[name])
+                offsets.append(estimator.shift(weight, label, self.ratio))
+            offset = torch.cat(offsets).view(*valid.shape, -1).permute(0, 3, 1, 2)
+            added[name] = logits[name] + offset
+        return added
 
 
 def linear_classifier(net: Any) -> nn.Conv2d:

@@ -138,14 +138,13 @@ class MKD(SemiBaseSegmentor):
 
         gt, valid = self.valid_pixels(weak, data_samples, mask, raw['student1'])
         tags = self.mixed_tags(data_samples, mask, raw['student1'])
-        logits, pseudo = {}, {}
-        for name in self.networks:
-            logits[name] = self.isda.update_and_add(
-                name, self.networks[name], raw[name], feats[name], gt, valid
-            )
-            pseudo[name] = self.pseudo_labels(
+        logits = self.isda.update_and_add(self.networks, raw, feats, gt, valid)
+        pseudo = {
+            name: self.pseudo_labels(
                 name, tags.filter(raw[name]), tags.filter(logits[name]), valid
             )
+            for name in self.networks
+        }
 
         s1, s2 = (tags.for_loss(logits[student]) for student in self.students)
         loss_st = valid_cross_entropy(s1, pseudo['teacher2']) + valid_cross_entropy(

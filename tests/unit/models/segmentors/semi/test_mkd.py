@@ -243,15 +243,15 @@ def test_no_gradient_reaches_teachers_or_the_offset():
         grads.append(model.student1.decode_head.conv_seg.weight.grad)
     assert not torch.equal(*grads)
     model = network()
-    weight = model.student1.decode_head.conv_seg.weight
-    feat = torch.randn(2, 8, 4, 4, dtype=torch.float64)
-    logits = torch.zeros(2, 7, 4, 4, dtype=torch.float64)
+    feats = dict.fromkeys(NETWORKS, torch.randn(2, 8, 4, 4, dtype=torch.float64))
+    logits = dict.fromkeys(NETWORKS, torch.zeros(2, 7, 4, 4, dtype=torch.float64))
     valid = torch.ones(2, 4, 4, dtype=torch.bool)
     shifted = model.isda.update_and_add(
-        'student1', model.student1, logits, feat, valid[:1].long(), valid
+        model.networks, logits, feats, valid[:1].long(), valid
     )
-    assert weight.requires_grad
-    assert not shifted.requires_grad
+    assert model.student1.decode_head.conv_seg.weight.requires_grad
+    assert shifted['student1'].any()
+    assert not shifted['student1'].requires_grad
 
 
 @pytest.mark.parametrize('on_labeled', [True, False])
