@@ -30,19 +30,21 @@ class EndlessSampler(StreamSampler):
     ) -> None:
         if len(dataset) == 0:
             raise ValueError('EndlessSampler needs a dataset with images, got none')
-        super().__init__(shuffle, seed)
+        super().__init__(shuffle, seed, [1])
         self.size = len(dataset)
 
     def __iter__(self) -> Iterator[SampleKey]:
-        number = self.rank + self.start * self.world_size
+        taken = self.start
         current_pass, order = -1, list(range(self.size))
         while True:
+            since, (drawn,) = self._since(taken)
+            number = drawn + since * self.world_size + self.rank
             pass_number, position = divmod(number, self.size)
             if self.shuffle and pass_number != current_pass:
                 current_pass = pass_number
                 order = permutation(self.size, self.seed, pass_number)
             yield SampleKey(order[position], self.seed, number)
-            number += self.world_size
+            taken += 1
 
     def __len__(self) -> int:
         """Return the number of images of a pass."""

@@ -65,8 +65,7 @@ class MultiSourceSampler(StreamSampler):
         if min(self.sizes) < 1:
             raise ValueError(f'every source needs images, got the sizes {self.sizes}')
         self.batch_size = batch_size
-        self.counts = self._split_batch(source_ratio)
-        super().__init__(shuffle, seed)
+        super().__init__(shuffle, seed, self._split_batch(source_ratio))
 
     def _split_batch(self, ratio: Sequence[float]) -> list[int]:
         """Return the number of images of each source in a batch of one rank."""
@@ -92,19 +91,21 @@ class MultiSourceSampler(StreamSampler):
         orders = [list(range(size)) for size in self.sizes]
         taken = self.start
         while True:
-            iteration, place = divmod(taken, self.batch_size)
+            since, drawn = self._since(taken)
+            iteration, place = divmod(since, self.batch_size)
             source = bisect_right(ends, place)
             begin, count = ends[source] - self.counts[source], self.counts[source]
             # Position among the images of this source in the batch of all ranks.
             offset = (place - begin) * self.world_size + self.rank
             size = self.sizes[source]
             pass_number, position = divmod(
-                iteration * count * self.world_size + offset, size
+                drawn[source] + iteration * count * self.world_size + offset, size
             )
             if self.shuffle and pass_number != passes[source]:
                 orders[source] = permutation(size, self.seed, source, pass_number)
                 passes[source] = pass_number
-            number = (iteration * self.batch_size + begin) * self.world_size + offset
+            before = (iteration * self.batch_size + begin) * self.world_size
+            number = sum(drawn) + before + offset
             index = self.starts[source] + orders[source][position]
             yield SampleKey(index, self.seed, number)
             taken += 1

@@ -1,8 +1,11 @@
+from typing import Any
+
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmseg_wsss.datasets.sample_key import seed_all
+from mmseg_wsss.datasets.samplers import StreamSampler
 from mmseg_wsss.registry import HOOKS
 
 
@@ -11,13 +14,38 @@ class IterationSeedHook(Hook):
     """Seed every generator from (seed, rank, iteration) before each training step.
 
     Dropout, random points and masks then depend on the iteration alone: a resumed run
-    equals an uninterrupted one without any saved generator state.
+    equals an uninterrupted one without any saved generator state. Checkpoints get the
+    number of draws of ``EndlessSampler`` or ``MultiSourceSampler``, so that a run that
+    is resumed on another number of processes skips and repeats no image.
     """
 
     priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self._draws: list[int] | None = None
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         """Seed ``random``, NumPy and torch."""
         seed_all(runner.seed or 0, get_rank(), runner.iter)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note the number of draws of all processes."""
+        loader: Any = getattr(runner._train_loop, 'dataloader', None)
+        sampler = getattr(loader, 'sampler', None)
+        if isinstance(sampler, StreamSampler):
+            taken = checkpoint['meta']['iter'] * loader.batch_size
+            checkpoint['meta']['draws'] = sampler.draws_after(taken)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Read the number of draws."""
+        self._draws = checkpoint.get('meta', {}).get('draws')
+
+    def before_train(self, runner: Runner) -> None:
+        """Go on after the draws of the checkpoint, if the training is resumed."""
+        if runner.iter == 0 or self._draws is None:
+            return
+        loader: Any = runner.train_loop.dataloader
+        if isinstance(loader.sampler, StreamSampler):
+            loader.sampler.resume(self._draws, runner.iter * loader.batch_size)

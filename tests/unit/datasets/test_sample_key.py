@@ -66,6 +66,24 @@ def test_ranks_share_the_stream_of_one_process():
         assert take(sampler, 20) == whole[rank::2]
 
 
+def test_resuming_on_other_ranks_goes_on():
+    """Ten draws of one rank, twelve of two, nine of one."""
+    whole = take(EndlessSampler(range(7), seed=3), 31)
+    found, taken = [], 0
+    for world_size, count in ((1, 10), (2, 6), (1, 9)):
+        draws, streams = [len(found)], []
+        for rank in range(world_size):
+            sampler = EndlessSampler(range(7), seed=3)
+            sampler.rank, sampler.world_size = rank, world_size
+            sampler.resume(draws, taken)
+            sampler.skip(taken)
+            streams.append(take(sampler, count))
+        found += [key for keys in zip(*streams) for key in keys]
+        taken += count
+        assert sampler.draws_after(taken) == [len(found)]
+    assert [(d, d.number) for d in found] == [(d, d.number) for d in whole]
+
+
 def test_without_shuffling_the_order_of_the_dataset_is_kept():
     assert take(EndlessSampler(range(3), shuffle=False, seed=0), 5) == [0, 1, 2, 0, 1]
 

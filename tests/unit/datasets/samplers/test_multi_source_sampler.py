@@ -99,6 +99,44 @@ class TestMultiSourceSampler:
         assert found == whole[taken:]
         assert [d.number for d in found] == [d.number for d in whole[taken:]]
 
+    def test_resuming_on_other_ranks_and_batches_goes_on(self):
+        """One rank, then two with more images, then one; each draw is taken once."""
+        parts = [(1, 4, [3, 1], 5), (2, 6, [3, 3], 3), (1, 4, [3, 1], 7)]
+        draws, taken, keys = [0, 0], 0, []
+        for world_size, batch, ratio, iterations in parts:
+            after = set()
+            for rank in range(world_size):
+                args = rank, world_size, Sources(5, 7), batch, ratio
+                sampler = at_rank(*args, seed=3)
+                sampler.resume(draws, taken * batch)
+                sampler.skip(taken * batch)
+                keys += take(sampler, iterations * batch)
+                after.add(tuple(sampler.draws_after((taken + iterations) * batch)))
+            (draws,) = after
+            taken += iterations
+        assert list(draws) == [15 + 18 + 21, 5 + 18 + 7]
+        assert sorted(key.number for key in keys) == list(range(sum(draws)))
+        for start, size, count in ((0, 5, draws[0]), (5, 7, draws[1])):
+            mine = [int(key) - start for key in keys if 0 <= key - start < size]
+            assert len(mine) == count
+            passes, rest = divmod(count, size)
+            times = [mine.count(index) for index in range(size)]
+            assert sorted(times) == [passes] * (size - rest) + [passes + 1] * rest
+
+    def test_a_replayed_stream_goes_on_after_the_draws(self):
+        """A runner that cannot skip takes all draws and drops the first ones."""
+        args = 1, 2, Sources(5, 7), 4, [3, 1]
+        skipped, replayed = (at_rank(*args, seed=3) for _ in range(2))
+        for sampler in (skipped, replayed):
+            sampler.resume([30, 10], 8)
+        skipped.skip(8)
+        first, second = take(skipped, 12), take(replayed, 20)[8:]
+        assert [(d, d.number) for d in first] == [(d, d.number) for d in second]
+
+    def test_draws_of_other_sources_are_refused(self):
+        with pytest.raises(ValueError, match=r'with 1 sources .* data set has 2; res'):
+            MultiSourceSampler(Sources(3, 5), 2, seed=0).resume([8], 4)
+
     def test_skip_takes_constant_time(self):
         sampler = MultiSourceSampler(Sources(5, 7), 4, seed=0)
         sampler.skip(4 * 10**12)

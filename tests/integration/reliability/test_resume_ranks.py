@@ -1,0 +1,73 @@
+"""A training that is resumed on another number of processes skips no image."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import run_processes
+from helpers.tiny import tiny_config
+from helpers.training import train
+from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
+
+from mmseg_wsss.engine.launch import prepare
+
+# Processes and iterations of each part of a training; a checkpoint is saved after each.
+PARTS = ((1, 2), (2, 2), (1, 2))
+ITERATIONS = sum(count for _, count in PARTS)
+
+
+class Images(Hook):
+    """Notes the file and the sum of the pixels of every image, by iteration."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[tuple[str, float]]] = []
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any) -> None:
+        inputs, samples = data_batch['inputs'], data_batch['data_samples']
+        if isinstance(inputs, dict):
+            names = ('sup', 'unsup_weak')
+            inputs = [img for name in names for img in inputs[name]]
+            samples = [sample for name in names for sample in samples[name]]
+        images = zip(samples, inputs)
+        self.seen.append([(s.img_path, float(i.sum())) for s, i in images if s])
+
+
+def part(
+    rank: int, method: str, root: str, work_dir: str, end: int, strategy: dict | None
+) -> list[list[tuple[str, float]]]:
+    """Train until an iteration, from the last checkpoint on if there is one."""
+    init_default_scope('mmseg')
+    cfg = tiny_config(method, Path(root), Path(work_dir), ITERATIONS, resume=True)
+    cfg.launcher = 'pytorch'
+    if strategy is not None:
+        cfg.strategy = strategy
+    prepare(cfg)
+    images = Images()
+    train(cfg, images, until=end)
+    return images.seen
+
+
+@pytest.mark.parametrize(
+    ('method', 'strategy'),
+    [('CAM', {'type': 'DDPStrategy'}), ('MeanTeacherSegmentor', None)],
+)
+def test_one_process_then_two_then_one(method, strategy, tiny_voc, tmp_path):
+    found, end = [], 0
+    for world_size, count in PARTS:
+        end += count
+        args = method, str(tiny_voc), str(tmp_path / 'parts'), end, strategy
+        ranks = run_processes(part, world_size, args, timeout=300)
+        assert [len(iterations) for iterations in ranks] == [count] * world_size
+        found.append([image for batches in zip(*ranks) for b in batches for image in b])
+    total = sum(world_size * count for world_size, count in PARTS)
+    whole = Images()
+    train(tiny_config(method, tiny_voc, tmp_path / 'whole', total), whole)
+    begin = 0
+    for (world_size, count), images in zip(PARTS, found):
+        end = begin + world_size * count
+        expected = [image for batch in whole.seen[begin:end] for image in batch]
+        if method != 'CAM':  # the parts of a batch have numbers of their own
+            images, expected = ([name for name, _ in x] for x in (images, expected))
+        assert sorted(images) == sorted(expected)
+        begin = end
