@@ -50,9 +50,10 @@ def safe_checkpoints() -> Iterator[None]:
     """Let MMEngine load local checkpoints with :func:`load_from_local_safely`.
 
     The tools and pipelines of this package work inside this context; it also serves as
-    a decorator. MMEngine's own loader is back afterwards. It unpickles a file without
-    restriction if the restricted way fails (in the original MMEngine with torch 2.6 or
-    newer it fails on the checkpoints that MMEngine wrote itself).
+    a decorator. MMEngine's line about the loader is left out. Its own loader is back
+    afterwards: it unpickles a file without restriction if the restricted way fails (in
+    the original MMEngine with torch 2.6 or newer it fails on the checkpoints that
+    MMEngine wrote itself).
 
     Example:
         >>> from mmengine.runner import load_checkpoint
@@ -61,20 +62,32 @@ def safe_checkpoints() -> Iterator[None]:
     """
     # MMEngine has no public way to read its table of loaders.
     schemes = CheckpointLoader._schemes.copy()
+    method, load = vars(CheckpointLoader)['load_checkpoint'], _load_silently()
     CheckpointLoader.register_scheme('', load_from_local_safely, force=True)
+    CheckpointLoader.load_checkpoint = staticmethod(load)
     try:
         yield
     finally:
         CheckpointLoader._schemes = schemes
+        CheckpointLoader.load_checkpoint = method
+
+
+def _load_silently() -> Callable:
+    """Return MMEngine's method to load a checkpoint without its line on the loader."""
+    load = CheckpointLoader.load_checkpoint
+
+    def load_checkpoint(
+        filename: str, map_location: Any = None, logger: Any = None
+    ) -> Any:
+        return load(filename, map_location, 'silent')
+
+    return load_checkpoint
 
 
 def read_checkpoint(path: str | os.PathLike) -> Any:
-    """Load a checkpoint to the CPU by :func:`load_from_local_safely`.
-
-    MMEngine's line about the loader is left out.
-    """
+    """Load a checkpoint to the CPU by :func:`load_from_local_safely`."""
     with safe_checkpoints():
-        return CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
+        return CheckpointLoader.load_checkpoint(str(path), 'cpu')
 
 
 def load_from_local_safely(filename: str, map_location: Any = None) -> Any:

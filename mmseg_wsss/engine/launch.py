@@ -20,7 +20,7 @@ from mmseg_wsss.utils.launch import init_processes
 TRAINING_ERRORS = (torch.cuda.OutOfMemoryError, ConfigParsingError)
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-NOISE = ('paramwise_options', 'Loads checkpoint by ')
+NOISE = ('paramwise_options',)
 DDP_TYPES = ('MMDistributedDataParallel', 'DistributedDataParallel')
 SYNC_BN = ('SyncBN', 'MMSyncBN')
 
@@ -126,8 +126,7 @@ def build_runner(cfg: Config) -> Any:
     """Build the Runner of a config, or the class of its ``runner_type``.
 
     Its log leaves out the settings of the optimizer for each parameter, which are
-    hundreds of lines, and the name of the loader of a checkpoint, unless ``log_level``
-    is ``'DEBUG'``.
+    hundreds of lines, unless ``log_level`` is ``'DEBUG'``.
 
     Raises:
         FileNotFoundError: If the file of ``load_from`` does not exist; the message has

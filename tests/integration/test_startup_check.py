@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.startup_check import StartupError, check_checkpoint
+from mmseg_wsss.pipelines.setting import apply_setting
 
 CHECK = {'type': 'StartupCheckHook'}
 
@@ -295,6 +296,16 @@ class TestCheckpoints:
         model = Runner.from_cfg(config(method, **settings)).model
         torch.save({'state_dict': model.state_dict()}, tmp_path / 'weights.pth')
         return str(tmp_path / 'weights.pth')
+
+    def test_test_time_augmentation(self, config, tmp_path):
+        path = self.weights(config, tmp_path, 'ASDT')
+        cfg = config('ASDT', load_from=path)
+        apply_setting(cfg, ms_flip=True)
+        assert 'mIoU' in ' '.join(Runner.from_cfg(cfg).test())
+        cfg = config('AFA', load_from=path)
+        apply_setting(cfg, ms_flip=True)
+        with pytest.raises(StartupError, match='does not fit AFA'):
+            Runner.from_cfg(cfg).test()
 
     def test_weights_of_another_network_are_refused_for_training(
         self, config, tmp_path

@@ -1,14 +1,15 @@
 from typing import Any
 
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
 
 def unwrap(model: nn.Module) -> Any:
-    """Return the segmentor inside DDP, FSDP, DeepSpeed or ``torch.compile``."""
+    """Return the segmentor inside DDP, FSDP, DeepSpeed, ``torch.compile`` or TTA."""
     inner: Any = model
     while True:
-        if is_model_wrapper(inner) or type(inner).__name__ == 'DeepSpeedEngine':
+        wrapped = is_model_wrapper(inner) or isinstance(inner, BaseTTAModel)
+        if wrapped or type(inner).__name__ == 'DeepSpeedEngine':
             inner = inner.module
         elif hasattr(inner, '_orig_mod'):
             inner = inner._orig_mod

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmseg_wsss.engine.checkpoints import read_checkpoint, safe_checkpoints
@@ -61,6 +62,17 @@ def test_mmengine_loads_as_before_outside_of_the_context(tmp_path, monkeypatch):
     with safe_checkpoints(), safe_checkpoints(), pytest.raises(ValueError, match='run'):
         loads()
     assert list(CheckpointLoader._schemes.items()) == schemes
+
+
+def test_loading_says_nothing_and_leaves_mmengine_as_it_was(tmp_path, capfd):
+    network, before = torch.nn.Linear(1, 1), vars(CheckpointLoader)['load_checkpoint']
+    torch.save({'state_dict': network.state_dict()}, tmp_path / 'a.pth')
+    with safe_checkpoints():
+        load_checkpoint(network, str(tmp_path / 'a.pth'))
+        assert capfd.readouterr() == ('', '')
+    assert vars(CheckpointLoader)['load_checkpoint'] is before
+    load_checkpoint(network, str(tmp_path / 'a.pth'))
+    assert capfd.readouterr().out.startswith('Loads checkpoint by ')
 
 
 def test_reading_says_nothing(tmp_path, capfd):
