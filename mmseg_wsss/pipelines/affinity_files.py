@@ -56,7 +56,8 @@ def write_affinity_labels(
     given = given_names(seed_dir)
     for path, name in track(items, len(items), 'affinity labels', stream):
         if name in given:
-            mask = torch.from_numpy(read_label_map(f'{seed_dir}/{name}.png')).long()
+            given_mask = read_label_map(f'{seed_dir}/{name}.png').astype('int64')
+            mask = torch.from_numpy(given_mask)
             write_pseudo_label(out_dir, name, mask, mask, options)
             continue
         prob = read_soft_map(f'{seed_dir}/{name}.npz', len(options.palette))

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.device import get_device
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.registry import init_default_scope
@@ -16,6 +17,7 @@ from mmengine.runner import Runner, load_checkpoint
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmseg_wsss.datasets.deterministic_dataset import DeterministicDataset
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils import sha256_of
@@ -81,7 +83,7 @@ def export_from_config(
     dataset.full_init()
     paths = image_paths(dataset)
     names = list(paths.values())
-    given = names[: len(getattr(dataset, 'labeled', ()))] if given_masks else []
+    given = labeled_names(dataset) if given_masks else []
     meta = dataset.metainfo
     options = ExportFormat(
         source, meta['palette'], soft, bg_thr, meta['classes'][0] == 'background'
@@ -155,8 +157,7 @@ def image_paths(dataset: Dataset) -> dict[str, str]:
     Raises:
         ValueError: If two images have the same name.
     """
-    count = len(dataset)  # type: ignore[arg-type]
-    pairs = [_path_and_name(dataset, index) for index in range(count)]
+    pairs = _paths_and_names(dataset)
     doubles = [name for name, n in Counter(n for _, n in pairs).items() if n > 1]
     if doubles:
         raise ValueError(
@@ -168,8 +169,19 @@ def image_paths(dataset: Dataset) -> dict[str, str]:
 
 def image_names(dataset: Dataset) -> set[str]:
     """Return the names of all images, also of a data set that repeats them."""
-    count = len(dataset)  # type: ignore[arg-type]
-    return {_path_and_name(dataset, index)[1] for index in range(count)}
+    return {name for _, name in _paths_and_names(dataset)}
+
+
+def labeled_names(dataset: Dataset) -> list[str]:
+    """Return the names of the labeled part of a ``SemiDataset``, the first images."""
+    count = len(getattr(dataset, 'labeled', ()))
+    return [_path_and_name(dataset, index)[1] for index in range(count)]
+
+
+def _paths_and_names(dataset: Any) -> list[tuple[str, str]]:
+    if isinstance(dataset, ConcatDataset | RepeatDataset):
+        dataset = DeterministicDataset(dataset)  # which has the folders of all parts
+    return [_path_and_name(dataset, index) for index in range(len(dataset))]
 
 
 def _path_and_name(dataset: Any, index: int) -> tuple[str, str]:

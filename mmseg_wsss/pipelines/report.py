@@ -2,7 +2,7 @@
 
 import datetime
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -47,6 +47,7 @@ class Images:
         threshold: Background threshold of the CAMs where no image has a mask; else
             they are evaluated at the one with the best mIoU.
         shown_only: Titles of ``folders`` that are drawn and not evaluated.
+        given: Names of images to leave out: their label maps are given masks.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Images:
     seeds: Path | None = None
     threshold: float = 0.45
     shown_only: Sequence[str] = ()
+    given: Collection[str] = ()
     files: dict[str, tuple[str, str | None]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Images:
                 mask if mask and Path(mask).is_file() else None,
             )
             for info, mask in zip(infos, masks)
+            if names[info['img_path']] not in self.given
         }
 
     @property

@@ -113,7 +113,7 @@ def _mark(
     ]
 
 
-NO_SCORES = 'No image has a mask: label maps are shown and not evaluated.'
+NO_SCORES = 'No image has a mask to compare with: label maps are shown, not evaluated.'
 SCORES = 'In per cent; the best value of a measure, or of a class, is marked.'
 
 

@@ -62,7 +62,7 @@ def apply_setting(
     full_name = f'{name} ({networks})' if networks else name
     if not (tta or ms_flip or crf):
         return full_name
-    for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
+    for dataset in pipeline_owners(cfg.test_dataloader.dataset):
         dataset['pipeline'] = (
             copy.deepcopy(cfg.tta_pipeline)
             if tta
@@ -130,7 +130,7 @@ def drop_gt(cfg: Config) -> None:
         cfg: Config with ``test_dataloader`` and ``test_evaluator``, and possibly a
             ``tta_pipeline``; changed in place.
     """
-    for dataset in _pipeline_owners(cfg.test_dataloader.dataset):
+    for dataset in pipeline_owners(cfg.test_dataloader.dataset):
         dataset['pipeline'] = _without_gt(dataset['pipeline'])
     if cfg.get('tta_pipeline'):
         cfg.tta_pipeline = _without_gt(cfg.tta_pipeline)
@@ -166,15 +166,15 @@ def record(
     return summary_table(rows)
 
 
-def _pipeline_owners(dataset: dict) -> Iterator[dict]:
+def pipeline_owners(dataset: dict) -> Iterator[dict]:
     """Yield the outermost dataset configs that have a pipeline."""
     if dataset.get('pipeline'):
         yield dataset
     elif 'dataset' in dataset:
-        yield from _pipeline_owners(dataset['dataset'])
+        yield from pipeline_owners(dataset['dataset'])
     elif dataset.get('datasets'):
         for part in dataset['datasets']:
-            yield from _pipeline_owners(part)
+            yield from pipeline_owners(part)
     else:
         raise ValueError(f'expected a pipeline in test_dataloader, found {dataset}')
 

@@ -12,10 +12,12 @@ from mmseg_wsss.engine.launch import require_checkpoint
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils.configs import walk_dicts
 
-from .export import choose_dataloader, image_names
+from .export import choose_dataloader, image_names, image_paths, labeled_names
+from .export_files import given_names
 from .predict_images import predict_images
 from .report import Images, write_report
 from .stages import Stage
+from .unmasked_images import unmasked_images
 from .wsss_stages import has_test_set, network_of, point_to_masks, prediction_folder
 
 NUM_IMAGES = 6
@@ -42,6 +44,11 @@ def check_pipeline(cfg: Config) -> None:
     point_to_masks(configs['network'], Path('masks'))
     wrong: list[str] = []
     data: dict[str, tuple[str, Any]] = {}
+    if not has_test_set(configs['network']) and configs['seeds'].get(
+        'export_dataloader'
+    ):
+        images = network_of(cfg).test_dataloader.dataset
+        data['network, predictions'] = ('network', DATASETS.build(images))
     loaders = {
         'seeds': ['train_dataloader', 'export_dataloader'],
         'affinity': ['train_dataloader', 'export_dataloader'],
@@ -69,8 +76,20 @@ def check_pipeline(cfg: Config) -> None:
 def _differences(data: Mapping[str, tuple[str, Any]]) -> list[str]:
     """Compare classes and images of all data sets with the seeds'."""
     _, seeds = data['seeds, export_dataloader']
-    classes, names = list(seeds.metainfo['classes']), image_names(seeds)
-    wrong = []
+    classes, wrong = list(seeds.metainfo['classes']), []
+    try:
+        names = set(image_paths(seeds).values())
+    except ValueError as error:
+        return [f'seeds, export_dataloader: {error}; rename it in one of the folders']
+    given = set(labeled_names(seeds))
+    if 'affinity, export_dataloader' in data:
+        _, dataset = data['affinity, export_dataloader']
+        other = sorted(given ^ set(labeled_names(dataset)))
+        if other:
+            wrong.append(
+                'affinity, export_dataloader: expected the labeled images of the '
+                f'seeds, found {len(other)} others or missing, such as {other[0]}'
+            )
     for title, (_, dataset) in data.items():
         found = list(dataset.metainfo['classes'])
         if found != classes:
@@ -147,8 +166,9 @@ def report_pipeline(
     seeds, network = Config.fromfile(cfg.seeds.config), network_of(cfg)
     init_default_scope(seeds.get('default_scope', 'mmseg'))
     loader = choose_dataloader(seeds, cfg.seeds.get('gt_split', 'train'))
+    given = given_names(work_dir / 'seeds/maps')
     train = Images(
-        'training images',
+        'training images without given masks' if given else 'training images',
         DATASETS.build(copy.deepcopy(loader['dataset'])),
         {
             'refined seeds': work_dir / 'refined_seeds/masks',
@@ -156,6 +176,7 @@ def report_pipeline(
         },
         work_dir / 'seeds/maps',
         (seeds.model.get('test_cfg') or {}).get('bg_thr', 0.45),
+        given=given,
     )
     predictions = {
         f'network ({name})': prediction_folder(work_dir, name)
@@ -178,6 +199,11 @@ def report_pipeline(
             f'{part}: {cfg[part].config}' for part in ('seeds', 'affinity', 'network')
         )
     }
+    if given:
+        facts['given masks'] = (
+            f'{len(given)} training images have masks of their own, which are neither '
+            'evaluated nor shown here'
+        )
     rows = [['stage', 'seconds', 'output']]
     for stage in stages:
         seconds = f'{records[stage.name]["seconds"]:.0f}'
@@ -192,7 +218,6 @@ def _predict_shown(
     for file in out.rglob('*.png'):
         file.unlink()
     cfg = copy.deepcopy(network)
-    dataset = copy.deepcopy(dict(loader['dataset']))
-    dataset['pipeline'] = cfg.test_dataloader.dataset.pipeline
-    cfg.test_dataloader.dataset = dataset
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    cfg.test_dataloader.dataset = unmasked_images(loader['dataset'], pipeline)
     predict_images(cfg, checkpoint, out, only=names)

@@ -14,7 +14,9 @@ from mmseg_wsss.utils.configs import walk_dicts
 
 from .affinity_files import write_affinity_labels
 from .predict_images import predict_images
+from .setting import pipeline_owners
 from .stages import Stage, call
+from .unmasked_images import unmasked_images
 
 KEYS = ('seeds', 'labels', 'affinity', 'network', 'evaluation')
 FLAGS = {'crf': '--crf', 'ms_flip': '--ms-flip'}
@@ -150,16 +152,18 @@ def point_to_masks(network: Config, masks: Path) -> None:
 def network_of(cfg: Config) -> Config:
     """Load the config of the network; without a test set it predicts the training set.
 
-    These are the images of the seeds; they pass through the pipeline of the network's
-    ``export_dataloader``, or else of the seeds'.
+    These are the images of the seeds that have no given mask; they pass through the
+    pipeline of the network's ``export_dataloader``, or else of the seeds'.
     """
     network = Config.fromfile(cfg.network.config)
     if not has_test_set(network):
         seeds = Config.fromfile(cfg.seeds.config)
         loader = network.get('export_dataloader') or seeds.export_dataloader
-        pipeline = loader.dataset.pipeline
+        owner = next(pipeline_owners(unmasked_images(loader.dataset)))
         network.test_dataloader = dict(copy.deepcopy(seeds.export_dataloader))
-        network.test_dataloader.dataset.pipeline = copy.deepcopy(pipeline)
+        network.test_dataloader.dataset = unmasked_images(
+            seeds.export_dataloader.dataset, owner['pipeline']
+        )
         network.test_evaluator = dict(type='IoUMetric', format_only=True)
         network.test_cfg = dict(type='TestLoop')
     return network
@@ -181,7 +185,7 @@ def shared_batch(cfg: Config, gpus: int) -> int:
         ValueError: If the total batch size is not a multiple of ``gpus``.
     """
     batch_size = cfg.train_dataloader.batch_size
-    named = re.search(r'_(\d+)xb\d+[-_]', Path(cfg.filename or '').stem)
+    named = re.search(r'_(\d+)xb\d+(?:\+\d+)?[-_]', Path(cfg.filename or '').stem)
     if named is None:
         return batch_size
     total = int(named[1]) * batch_size
@@ -203,7 +207,9 @@ def _training(
     """Build the stage of a training without validation."""
     batch_size = shared_batch(cfg, tools.gpus)
     cfg = Config(cfg.to_dict())
-    cfg.train_dataloader.batch_size = batch_size
+    for part in (cfg.train_dataloader, cfg.train_dataloader.sampler):
+        if 'batch_size' in part:  # also of the sampler of a SemiDataset
+            part.batch_size = batch_size
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     cfg.setdefault('randomness', dict(seed=0))
     hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]

@@ -9,23 +9,12 @@ import pytest
 from helpers.tiny import TAGS, write_tiny_voc
 from mmengine.config import Config
 from PIL import Image
-from tool_files import run_pipeline
+from tool_files import edit, run_pipeline, shorten
 
 from mmseg_wsss.pipelines.wsss_report import check_pipeline
 
 ROOT = Path(__file__).resolve().parents[3]
 CLASSES = ('red', 'green', 'yellow', 'blue', 'pink', 'cyan')
-SMALL = {  # a schedule of seconds
-    r'max_iters = \d+': 'max_iters = 2',
-    r'batch_size = 8': 'batch_size = 2',
-    r'crop_size = \(225, 225\)': 'crop_size = (33, 33)',
-    r'\((500|321), \1\)': '(64, 64)',
-    r'num_workers=2': 'num_workers=0',
-    r'persistent_workers=True': 'persistent_workers=False',
-    r"backbone=dict\(init_cfg=dict\(checkpoint='mmcls://mobilenet_v2'\)\)": (
-        'backbone=dict(init_cfg=None)'
-    ),
-}
 
 
 @pytest.fixture
@@ -44,27 +33,15 @@ def own(tmp_path, monkeypatch) -> Path:
     edit(tmp_path, 'templates/cam_tags', 'classes', CLASSES)
     edit(tmp_path, 'templates/cam_tags', 'data_root', str(tmp_path / 'images'))
     edit(tmp_path, 'templates/cam_tags', 'tags', str(tmp_path / 'tags.csv'))
-    for name in (
+    shorten(
+        tmp_path,
         'templates/cam_tags',
         'templates/affinitynet_tags',
         'templates/deeplabv3plus_tags',
         '_base_/datasets/image_folder_weak',
-    ):
-        path = tmp_path / f'configs/{name}.py'
-        text = path.read_text()
-        for old, new in SMALL.items():
-            text = re.sub(old, new, text)
-        path.write_text(text)
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def edit(folder: Path, name: str, key: str, value: object) -> None:
-    path = folder / f'configs/{name}.py'
-    line = f'{key} = {value!r}  '
-    text, count = re.subn(rf'^{key} = [^#\n]*', line, path.read_text(), flags=re.M)
-    assert count == 1, key
-    path.write_text(text)
 
 
 def test_without_any_mask_all_is_shown_and_nothing_evaluated(own, capsys):

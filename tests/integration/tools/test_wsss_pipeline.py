@@ -159,6 +159,7 @@ def test_gpus_share_the_images_of_a_step(tmp_path):
 
     assert [share('net_8xb2-20k_data', gpus) for gpus in (1, 4, 8, 16)] == [16, 4, 2, 1]
     assert share('net_1xb2-20k_data', 1) == 2
+    assert share('net_4xb1+1-20k_data', 2) == 4
     assert share('my_config', 4) == 2
     with pytest.raises(ValueError, match=r'net_1xb2.*: 2 images.* split over 4 GPUs'):
         share('net_1xb2-20k_data', 4)

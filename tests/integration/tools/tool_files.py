@@ -1,6 +1,7 @@
 """Arguments and files for the tests of tools."""
 
 import importlib.util
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -47,3 +48,35 @@ def save_png(path, labels):
 def write_list(path, *names):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(''.join(f'{name}\n' for name in names))
+
+
+SMALL = {  # schedules of seconds, of templates
+    r'max_iters = \d+': 'max_iters = 2',
+    r'batch_size = 8': 'batch_size = 4',
+    r'crop_size = \(225, 225\)': 'crop_size = (33, 33)',
+    r'\((500|321), \1\)': '(64, 64)',
+    r'num_workers=2': 'num_workers=0',
+    r'persistent_workers=True': 'persistent_workers=False',
+    r"backbone=dict\(init_cfg=dict\(checkpoint='mmcls://mobilenet_v2'\)\)": (
+        'backbone=dict(init_cfg=None)'
+    ),
+}
+
+
+def shorten(folder: Path, *names: str) -> None:
+    """Shorten templates, and data sets, of a copy of the configs."""
+    for name in names:
+        path = folder / f'configs/{name}.py'
+        text = path.read_text()
+        for old, new in SMALL.items():
+            text = re.sub(old, new, text)
+        path.write_text(text)
+
+
+def edit(folder: Path, name: str, key: str, value: object) -> None:
+    """Set a value at the top of a template in a copy of the configs."""
+    path = folder / f'configs/{name}.py'
+    line = f'{key} = {value!r}  '
+    text, count = re.subn(rf'^{key} = [^#\n]*', line, path.read_text(), flags=re.M)
+    assert count == 1, key
+    path.write_text(text)

@@ -39,7 +39,7 @@ NAME = re.compile(
     r'(?P<method>[a-z0-9.-]+)_(?P<network>[a-z0-9-]+)'
     r'_(?P<gpus>\d+)xb(?P<batch>\d+)(?:\+(?P<unlabeled>\d+))?'
     r'-(?P<iters>\d+k?)(?P<amp>-amp)?'
-    r'_(?P<regime>sup|wsss|semi)-(?:(?P<split>\d+(?:-\d+)?)-)?(?P<dataset>[a-z0-9-]+)-(?P<crop>\d+)'
+    r'_(?P<regime>sup|wsss|semi|mixed)-(?:(?P<split>\d+(?:-\d+)?)-)?(?P<dataset>[a-z0-9-]+)-(?P<crop>\d+)'
 )
 
 

@@ -178,7 +178,8 @@ def check_data(path: Path, cfg: Config) -> Iterator[str]:
         if crops != [crop]:
             yield f'crops {crops}'
     outer = cfg.train_dataloader.dataset
-    wrapper = {'wsss': 'WeakDataset', 'semi': 'SemiDataset'}.get(name['regime'])
+    wrappers = {'wsss': 'WeakDataset', 'semi': 'SemiDataset', 'mixed': 'SemiDataset'}
+    wrapper = wrappers.get(name['regime'])
     if wrapper and outer.type != wrapper:
         yield f'trains on {outer.type}'
     if name['regime'] == 'sup':
@@ -195,7 +196,7 @@ def check_data(path: Path, cfg: Config) -> Iterator[str]:
 
 def check_split(path: Path, cfg: Config) -> Iterator[str]:
     name = named(path)
-    if name['regime'] != 'semi':
+    if name['regime'] not in ('semi', 'mixed'):
         return
     dataset, sampler = cfg.train_dataloader.dataset, cfg.train_dataloader.sampler
     if 'seg_map_path' in dataset.unlabeled.get('data_prefix', {}):
@@ -211,6 +212,10 @@ def check_split(path: Path, cfg: Config) -> Iterator[str]:
         yield f'batch size {sampler.batch_size} of the sampler'
     if sampler.source_ratio != [1, 1] or name['batch'] != name['unlabeled']:
         yield 'labeled and unlabeled images in another ratio'
+    if name['regime'] == 'mixed':
+        if not dataset.get('tags'):
+            yield 'no tags'
+        return
     kind = MODELS.get(cfg.model.type)
     *_, branches = dataset.unlabeled.pipeline
     needed = {*kind.branches} - {'sup'}

@@ -1,0 +1,37 @@
+"""Images of a training set that have no given mask, for predictions."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmseg_wsss.datasets.semi_dataset import with_split_list
+
+from .setting import pipeline_owners
+
+
+def unmasked_images(
+    dataset: Mapping[str, Any], pipeline: Sequence[dict] | None = None
+) -> dict[str, Any]:
+    """Return the config of the images without given masks.
+
+    These are all images, except for a ``SemiDataset``: there, those of ``tagged`` and
+    ``unlabeled``.
+
+    Args:
+        dataset: Config of a data set.
+        pipeline: Pipeline that replaces those of the data set; None keeps them.
+    """
+    found = copy.deepcopy(dict(dataset))
+    if 'labeled' in found:
+        names = [name for name in ('tagged', 'unlabeled') if found.get(name)]
+        split = found.get('split')
+        parts = [dict(found[name]) for name in names]
+        if split:
+            parts = [with_split_list(*part, split) for part in zip(names, parts)]
+        found = {'type': 'ConcatDataset', 'datasets': parts}
+        if len(parts) == 1:
+            (found,) = parts
+    if pipeline is not None:
+        for owner in pipeline_owners(found):
+            owner['pipeline'] = copy.deepcopy(pipeline)
+    return found
