@@ -22,13 +22,13 @@ from .multi_scale_attentive_loss import (
     multi_scale_attentive_loss,
 )
 from .pair_affinity_loss import PairAffinityLoss, pair_affinity_loss
+from .rank_means import mean_over_ranks, one_collective
 from .regional_contrastive_loss import (
     RegionalContrastiveLoss,
     regional_contrastive_loss,
 )
 from .self_correspondence_loss import SelfCorrespondenceLoss, self_correspondence_loss
 from .soft_cross_entropy import soft_cross_entropy
-from .utils import mean_over_ranks
 from .valid_cross_entropy_loss import ValidCrossEntropyLoss, valid_cross_entropy
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     'mean_over_ranks',
     'multi_scale_attentive_loss',
     'multilabel_soft_margin',
+    'one_collective',
     'pair_affinity_loss',
     'regional_contrastive_loss',
     'self_correspondence_loss',

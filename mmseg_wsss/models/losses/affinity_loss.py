@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from mmseg_wsss.registry import MODELS
 
 from ..utils import at_least_float32, near_pairs
-from .utils import mean_over_ranks
+from .rank_means import ratio_over_ranks
 
 
 def affinity_loss(
@@ -55,11 +55,10 @@ def affinity_loss(
     # The 1 of the formula is added to the count of all ranks, of which the mean over
     # the ranks stands here: hence a share of it.
     one = 1 / get_world_size()
-    losses = []
-    for chosen, error in ((pairs & same, 1 - affinity), (pairs & ~same, affinity)):
-        count = mean_over_ranks(chosen.sum().to(affinity.dtype)) + one
-        losses.append(torch.where(chosen, error, 0.0).sum() / count)
-    return 0.5 * (losses[0] + losses[1])
+    errors = ((pairs & same, 1 - affinity), (pairs & ~same, affinity))
+    totals = [torch.where(chosen, error, 0.0).sum() for chosen, error in errors]
+    counts = [chosen.sum().to(affinity.dtype) + one for chosen, _ in errors]
+    return ratio_over_ranks(torch.stack(totals), torch.stack(counts)).mean()
 
 
 @MODELS.register_module()

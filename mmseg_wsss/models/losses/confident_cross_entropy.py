@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..utils import at_least_float32
-from .utils import check_label_shape, mean_of_valid
+from .rank_means import mean_of_valid
+from .utils import check_label_shape
 
 
 def confident_cross_entropy(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from mmseg_wsss.registry import MODELS
 
 from ..utils import at_least_float32, half_disk, partners
-from .utils import mean_of_valid
+from .rank_means import mean_of_valid
 
 
 def displacement_loss(

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from mmseg_wsss.registry import MODELS
 
 from ..utils import at_least_float32, half_disk, partners
-from .utils import check_label_shape, mean_of_valid
+from .rank_means import mean_of_valid
+from .utils import check_label_shape
 
 
 def pair_affinity_loss(

@@ -16,7 +16,7 @@ from ..utils import (
     neighbor_products,
     resized_squares,
 )
-from .utils import MIN_COUNT, mean_over_ranks
+from .rank_means import MIN_COUNT, mean_over_ranks
 
 _again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
 

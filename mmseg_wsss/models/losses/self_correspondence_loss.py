@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from mmseg_wsss.registry import MODELS
 
 from ..utils import at_least_float32
-from .utils import mean_over_ranks
+from .rank_means import mean_over_ranks
 
 
 def self_correspondence_loss(

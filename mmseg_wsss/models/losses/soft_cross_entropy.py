@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from ..utils import at_least_float32
-from .utils import check_label_shape, mean_of_valid
+from .rank_means import mean_of_valid
+from .utils import check_label_shape
 
 
 def soft_cross_entropy(

@@ -6,7 +6,8 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from ..utils import at_least_float32
-from .utils import DecodeLoss, check_label_shape, mean_of_valid
+from .rank_means import mean_of_valid
+from .utils import DecodeLoss, check_label_shape
 
 
 def valid_cross_entropy(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import LossTester
 
-from mmseg_wsss.models.losses.utils import mean_of_valid
+from mmseg_wsss.models.losses.rank_means import mean_of_valid
 
 BATTERY = sorted(name for name in dir(LossTester) if name.startswith('test_'))
 

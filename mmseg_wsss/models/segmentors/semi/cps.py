@@ -8,7 +8,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import setting
 
-from ...losses import valid_cross_entropy
+from ...losses import one_collective, valid_cross_entropy
 from ...utils import CutMixSettings, draw_masks, eval_mode, mix
 from .pseudo_labels import IGNORED, ignore_padding, num_effective_classes
 from .semi_base import SemiBaseSegmentor
@@ -63,6 +63,7 @@ class CPS(SemiBaseSegmentor):
         """Whether the crops of all branches need one size."""
         return super().one_crop_size or self.train_cfg.cutmix is None
 
+    @one_collective
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import setting
 
+from ...losses import one_collective
 from ...utils import CutMixSettings, draw_masks, eval_mode, mix
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
 from .semi_base import SemiBaseSegmentor
@@ -62,6 +63,7 @@ class FixMatch(SemiBaseSegmentor):
     branches = ('sup', 'unsup_weak', 'unsup_strong')
     train_settings = FixMatchSettings
 
+    @one_collective
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:

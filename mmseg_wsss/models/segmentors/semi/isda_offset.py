@@ -99,18 +99,20 @@ class ISDAOffset(nn.ModuleDict):
             return dict(logits)
         num = len(gt)
         labels, sums = {}, []
-        centers = {name: estimator.center() for name, estimator in self.items()}
-        for name, estimator in self.items():
+        estimators: dict[str, Any] = dict(self.items())
+        centers = {name: estimator.center() for name, estimator in estimators.items()}
+        for name, estimator in estimators.items():
             own = logits[name][num:].argmax(1).masked_fill(~valid[num:], IGNORED)
             labels[name] = torch.cat([gt.flatten(), own.flatten()])
-            rows = feats[name].permute(0, 2, 3, 1).flatten(0, 2)
+            feat: Any = feats[name]
+            rows = feat.permute(0, 2, 3, 1).flatten(0, 2)
             for part in (slice(gt.numel()), slice(gt.numel(), None)):
                 label = labels[name][part]
                 sums.append(estimator.sums(rows[part], label, centers[name]))
         # Sums of labeled and of unlabeled images, for each estimator.
         pairs = sum_over_ranks(torch.stack(sums)).unflatten(0, (-1, 2))
         added = dict(logits)
-        for (name, estimator), pair in zip(self.items(), pairs):
+        for (name, estimator), pair in zip(estimators.items(), pairs):
             weight = linear_classifier(networks[name]).weight.flatten(1)
             offsets = []
             for label, part in zip(labels[name].tensor_split([gt.numel()]), pair):

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import setting
 
-from ...losses import valid_cross_entropy
+from ...losses import one_collective, valid_cross_entropy
 from ...utils import (
     CutMixSettings,
     draw_masks,
@@ -111,6 +111,7 @@ class MKD(SemiBaseSegmentor):
         """
         self.isda.set_progress(progress)
 
+    @one_collective
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 
+from ...losses import one_collective
 from .semi_base import SemiBaseSegmentor
 from .tag_classifier import weak_view_loss
 
@@ -19,6 +20,7 @@ class SupervisedSegmentor(SemiBaseSegmentor):
         **kwargs: Arguments of :class:`SemiBaseSegmentor`.
     """
 
+    @one_collective
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:

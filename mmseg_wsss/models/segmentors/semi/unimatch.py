@@ -10,6 +10,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import setting
 
+from ...losses import one_collective
 from ...utils import draw_masks, eval_mode, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
@@ -60,6 +61,7 @@ class UniMatch(SemiBaseSegmentor):
     branches = ('sup', 'unsup_weak', 'unsup_strong_0', 'unsup_strong_1')
     train_settings = UniMatchSettings
 
+    @one_collective
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import setting
 
+from ...losses import one_collective
 from ...utils import draw_masks, mix
 from .fixmatch import FixMatchSettings
 from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
@@ -57,6 +58,7 @@ class UniMatchV2(SemiBaseSegmentor):
     branches = ('sup', 'unsup_weak', 'unsup_strong_0', 'unsup_strong_1')
     train_settings = UniMatchV2Settings
 
+    @one_collective
     def loss(
         self, inputs: dict[str, Tensor], data_samples: dict[str, list]
     ) -> dict[str, Tensor]:

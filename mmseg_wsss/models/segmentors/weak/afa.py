@@ -9,6 +9,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import Feats, PairedCAM, reusable_feats
+from ...losses import one_collective
 from ...pseudo_labels import NORMALIZATIONS
 from ...utils import Phase, eval_mode, rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
@@ -105,6 +106,7 @@ class AFA(WeakSegmentor):
         )
         self.walk_scale = walk_scale
 
+    @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the losses of the classifier, the affinity and the segmentation.
 

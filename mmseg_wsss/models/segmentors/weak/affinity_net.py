@@ -10,6 +10,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import Feats
+from ...losses import one_collective
 from ...pseudo_labels import background_score, present_classes
 from ...utils import Phase, pair_affinity, resize, resize_labels, valid_maps, zero_loss
 from .base_classifier import WeakClassifier
@@ -72,6 +73,7 @@ class AffinityNet(WeakClassifier):
         self.walk_alpha = walk_alpha
         self.crf_iters = crf_iters
 
+    @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the losses of the classifier and of the affinities.
 

@@ -12,7 +12,7 @@ from mmseg_wsss.utils.settings import check_value, setting
 
 from ...cam import MultiScaleCAM
 from ...decode_heads import fuse_probabilities, log_probability
-from ...losses import soft_cross_entropy, valid_cross_entropy
+from ...losses import one_collective, soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
 from ...utils import Phase, valid_maps
 from .base_segmentor import WeakSegmentor
@@ -125,6 +125,7 @@ class ASDT(WeakSegmentor):
         self.tag_filter = tag_filter
         self.crf_guide = crf_guide
 
+    @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the losses of the classifier, of teacher B and of the student.
 

@@ -9,6 +9,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import PairedCAM, reusable_feats
+from ...losses import one_collective
 from ...pseudo_labels import NORMALIZATIONS, cam_to_label
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
@@ -76,6 +77,7 @@ class CAMSeg(WeakSegmentor):
         self.low_thr = low_thr
         self.masks_only = masks_only
 
+    @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the classification loss and the losses on the thresholded CAM.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
+from ...losses import one_collective
 from ...pseudo_labels import cam_to_label, present_classes
 from ...utils import (
     Phase,
@@ -84,6 +85,7 @@ class IRNet(WeakClassifier):
         self.bg_thr = bg_thr
         self.crf_iters = crf_iters
 
+    @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the losses of the classifier, the boundaries and the displacements.
 

@@ -9,6 +9,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import MultiScaleCAM
+from ...losses import one_collective
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
@@ -60,6 +61,7 @@ class RRM(WeakSegmentor):
         self.dense_energy = build_dense_energy(dense_energy)
         self.seg_weight = seg_weight
 
+    @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the classification loss and the losses on the sparse label.
 

@@ -9,7 +9,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import PairedCAM, reusable_feats
-from ...losses import equivariant_loss
+from ...losses import equivariant_loss, one_collective
 from ...pseudo_labels import NORMALIZATIONS
 from ...utils import rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
@@ -136,6 +136,7 @@ class TSCD(WeakSegmentor):
         self.er_mode = er_mode
         self.er_weight = er_weight
 
+    @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the losses on the pseudo-label and between both views.
 

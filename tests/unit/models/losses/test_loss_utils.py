@@ -5,7 +5,7 @@ import torch
 from helpers import run_processes
 
 from mmseg_wsss.models.losses import mean_over_ranks
-from mmseg_wsss.models.losses.utils import mean_of_valid
+from mmseg_wsss.models.losses.rank_means import mean_of_valid
 
 
 def counts_of_rank(rank):
