@@ -14,8 +14,8 @@ import count_launches as counting
 LIMITS = {
     'isda_update': (60, 0, 0),
     'isda_shift': (22, 0, 0),
-    'rcm_loss': (1643, 0, 2),
-    'rcm_prototypes': (1638, 0, 2),
+    'rcm_loss': (50, 0, 2),
+    'rcm_prototypes': (50, 0, 2),
     'random_walk': (17991, 0, 0),
     'CAM': (60, 0, 0),
     'RRM': (1029, 48, 7),

@@ -1,6 +1,8 @@
 """Regional contrastive loss (RCM): pixels against the prototypes of regions."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,7 @@ from mmseg_wsss.registry import MODELS
 
 from ..utils import (
     at_least_float32,
+    chunk_rows,
     interpolation_matrices,
     inverse_length,
     neighbor_products,
@@ -21,13 +24,17 @@ from .rank_means import MIN_COUNT, mean_over_ranks
 _again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
 
 
+def _once(function: Callable[..., Tensor], *args: Any) -> Tensor:
+    return function(*args)
+
+
 def regional_contrastive_loss(
     feat: Tensor,
     prototypes: Tensor,
     region: Tensor,
     scale: float = 2.0,
     ignore_index: int = 255,
-    chunk_size: int = 2**14,
+    chunk_size: int | None = None,
 ) -> Tensor:
     """Classify every pixel's feature against the prototypes of regions.
 
@@ -40,9 +47,9 @@ def regional_contrastive_loss(
     Where ``region`` is larger than ``feat``, the features are upsampled bilinearly
     (``align_corners=False``) without ever being formed: both the products with the
     prototypes and the squared lengths of interpolated features follow exactly from
-    products at the low resolution. Pixels are processed in chunks, which the backward
-    pass computes again: beside ``feat``, memory holds its gradient, 4 low-resolution
-    products and ``chunk_size * max(D, K)`` values.
+    products at the low resolution. Pixels are processed in chunks; if there are some,
+    the backward pass computes them again: beside ``feat``, memory holds its gradient, 4
+    low-resolution products and ``chunk_size * max(D, K)`` values.
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
@@ -51,7 +58,8 @@ def regional_contrastive_loss(
         region: Label (N, H, W) int64 in [0, K), or ``ignore_index``.
         scale: Factor of the cosines, the inverse of a temperature.
         ignore_index: Label of pixels that are left out.
-        chunk_size: Pixels that are processed at a time.
+        chunk_size: Pixels that are processed at a time. By default 2**14 on a CPU,
+            where they fit its cache; 2**26 / K on other devices.
 
     Returns:
         Scalar; 0 with zero gradient if every pixel is ignored.
@@ -72,12 +80,16 @@ def regional_contrastive_loss(
         feat = at_least_float32(feat)
         target = F.normalize(prototypes.detach().to(feat.dtype), dim=-1) * scale
         target = target.expand(len(feat), -1, -1)
-        rows = max(1, chunk_size // max(1, region[:, 0].numel()))
+        same_size = feat.shape[2:] == region.shape[1:]
+        channels = max(target.shape[1:]) if same_size else target.shape[1]
+        rows = chunk_rows(region.shape, channels, feat.device, chunk_size)
+        # A single chunk is not computed again.
+        run = _again if rows < region.shape[1] else _once
         total = feat.new_zeros(())
         # Rows of pixels, not images, are the chunks: a single image may be large.
-        if feat.shape[2:] == region.shape[1:]:
+        if same_size:
             for part, label in zip(feat.split(rows, 2), region.split(rows, 1)):
-                total = total + _again(_sum, part, target, label, ignore_index)
+                total = total + run(_sum, part, target, label, ignore_index)
         else:
             # The products are linear in the features, so they are resized in place of
             # D channels; the normalization follows after the resizing.
@@ -89,7 +101,7 @@ def regional_contrastive_loss(
             widths = interpolation_matrices(feat.shape[3], region.shape[2], feat)
             for height, label in zip(heights, region.split(rows, 1)):
                 args = (dots, products, height, widths, label, ignore_index)
-                total = total + _again(_resized_sum, *args)
+                total = total + run(_resized_sum, *args)
     count = (region != ignore_index).sum().to(total.dtype)
     return total / mean_over_ranks(count).clamp(min=MIN_COUNT)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..utils import (
     at_least_float32,
+    chunk_rows,
     interpolation_matrices,
     inverse_length,
     neighbor_products,
@@ -47,7 +48,7 @@ def region_labels(cam: Tensor, tags: Tensor, threshold: float = 0.3) -> Tensor:
 
 @torch.no_grad()
 def regional_prototypes(
-    feat: Tensor, region: Tensor, num_classes: int, chunk_size: int = 2**14
+    feat: Tensor, region: Tensor, num_classes: int, chunk_size: int | None = None
 ) -> Tensor:
     """Compute the direction of the sum of all unit features of each region.
 
@@ -61,7 +62,8 @@ def regional_prototypes(
         region: Label (N, H, W) int64; labels from ``num_classes`` on are in no region.
         num_classes: Number C of regions.
         chunk_size: Pixels that are processed at a time: beside ``feat``, memory holds C
-            low-resolution maps per image and ``chunk_size * C`` values.
+            low-resolution maps per image and ``chunk_size * C`` values. By default
+            2**14 on a CPU, 2**26 / C on other devices.
 
     Returns:
         Prototypes (N, C, D), float32 or wider: of length 1, or zeros for an empty
@@ -78,7 +80,7 @@ def regional_prototypes(
     products = neighbor_products(feat)
     heights = interpolation_matrices(feat.shape[2], region.shape[1], feat)
     widths = interpolation_matrices(feat.shape[3], region.shape[2], feat)
-    rows = max(1, chunk_size // max(1, region[:, 0].numel()))
+    rows = chunk_rows(region.shape, num_classes, feat.device, chunk_size)
     classes = torch.arange(num_classes, device=feat.device)[:, None, None]
     weights = feat.new_zeros(len(feat), num_classes, *feat.shape[2:])
     for height, label in zip(heights.split(rows, 1), region.split(rows, 1)):

@@ -1,5 +1,6 @@
 """Small parts that several models use."""
 
+from .chunks import chunk_rows
 from .compiled_ops import ops_available, require_ops
 from .cutmix import CutMixSettings, cutmix_masks, draw_masks, mix
 from .ema import update_ema
@@ -40,6 +41,7 @@ __all__ = [
     'boundary_affinity',
     'check_state',
     'check_unused',
+    'chunk_rows',
     'cutmix_masks',
     'draw_masks',
     'eval_mode',
