@@ -14,11 +14,12 @@ class RandomWalk:
 
     ``vec(M) <- T^t vec(M)`` with ``T = D^-1 A^beta``, where ``A`` holds the affinities
     of pixels closer than ``radius``, 1 on its diagonal, and ``D`` the sums of its rows.
-    ``T`` is applied ``t`` times, pair by pair, in place of squaring a matrix of n x n:
-    an image of 500 x 375 (n = 63 x 47 = 2961) needs 0.4 MB for the 34 affinities of a
-    pixel at radius 5, the matrix 35 MB. Source: Ahn and Kwak, "Learning Pixel-level
-    Semantic Affinity with Image-level Supervision for Weakly Supervised Semantic
-    Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
+    On a CPU, ``T`` is applied ``t`` times, pair by pair, in place of squaring a matrix
+    of n x n: an image of 500 x 375 (n = 63 x 47 = 2961) needs 0.4 MB for the 34
+    affinities of a pixel at radius 5, the matrix 35 MB. On other devices, where each
+    pair costs launches, the matrix is squared ``log2(t)`` times. Source: Ahn
+    and Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision for
+    Weakly Supervised Semantic Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
 
     Args:
         radius: Radius of the pairs in cells, see
@@ -69,16 +70,58 @@ class RandomWalk:
                 f'{self.radius}, got {tuple(affinity.shape)}'
             )
         affinity = affinity.float() ** self.beta
+        maps = maps.float()
+        if maps.device.type != 'cpu':
+            return self._by_squaring(maps, affinity)
         pairs = [
             (affinity[:, None, pair][(..., *one)], (..., *one), (..., *other))
             for pair, offset in enumerate(half_disk(self.radius))
             for one, other in [windows(maps.shape[2:], offset)]
         ]
-        maps = maps.float()
         total = _spread(torch.ones_like(maps[:, :1]), pairs)
         for _ in range(self.steps):
             maps = _spread(maps, pairs) / total
         return maps
+
+    def _by_squaring(self, maps: Tensor, affinity: Tensor) -> Tensor:
+        """Spread maps (N, C, h, w) by a power of the transition matrix.
+
+        Args:
+            maps: Maps in float32.
+            affinity: Affinities (N, P, h, w) in float32, to the power of ``beta``.
+        """
+        size = maps.shape[2:]
+        step = _matrix(affinity, half_disk(self.radius))
+        step = step / step.sum(2, keepdim=True)
+        spread = maps.flatten(2).mT
+        for bit in range(self.steps.bit_length()):
+            if bit:
+                step = step @ step
+            if self.steps >> bit & 1:
+                spread = step @ spread
+        return spread.mT.unflatten(2, size)
+
+
+def _matrix(affinity: Tensor, offsets: list[tuple[int, int]]) -> Tensor:
+    """Return affinities (N, P, h, w) as matrices (N, n, n) with n = h * w.
+
+    The affinities of an offset lie on a diagonal, and mirrored on another one.
+    """
+    num, _, height, width = affinity.shape
+    matrix = torch.eye(height * width, device=affinity.device).repeat(num, 1, 1)
+    for pair, offset in enumerate(offsets):
+        one, _ = windows((height, width), offset)
+        inside = affinity[(slice(None), pair, *one)]
+        if inside.numel() == 0:
+            continue
+        weight = torch.zeros_like(affinity[:, pair])
+        weight[(slice(None), *one)] = inside
+        step = offset[0] * width + offset[1]
+        weight = weight.flatten(1)[:, : matrix.shape[1] - step]
+        # Offsets of narrow maps share diagonals, but no place on them.
+        matrix.diagonal(step, 1, 2).add_(weight)
+        matrix.diagonal(-step, 1, 2).add_(weight)
+    return matrix
 
 
 def _spread(maps: Tensor, pairs: list[tuple[Tensor, tuple, tuple]]) -> Tensor:

@@ -21,13 +21,17 @@ def dense_transition(affinity, radius, beta):
     return step / step.sum(1, keepdim=True)
 
 
-@pytest.mark.parametrize(('size', 'steps'), [((5, 6), 256), ((3, 1), 64), ((4, 4), 1)])
+@pytest.mark.parametrize(
+    ('size', 'steps'), [((5, 6), 256), ((3, 1), 64), ((4, 4), 1), ((4, 2), 13)]
+)
 def test_the_walk_is_a_power_of_the_matrix(size, steps):
     rng = torch.Generator().manual_seed(0)
     affinity = pair_affinity(torch.randn(2, 3, *size, generator=rng), 3)
     maps = torch.rand(2, 4, *size, generator=rng)
     walk = MODELS.build(dict(type='RandomWalk', radius=3, beta=4, steps=steps))
     found = walk(maps, affinity)
+    squared = walk._by_squaring(maps, affinity**4)  # as on a GPU
+    torch.testing.assert_close(squared, found, rtol=1e-4, atol=1e-5)
     for n in range(2):
         power = torch.linalg.matrix_power(dense_transition(affinity[n], 3, 4), steps)
         expected = (power @ maps[n].flatten(1).T.double()).T.view_as(maps[n])
