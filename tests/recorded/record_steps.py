@@ -42,6 +42,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from recorded_cases import PREDICT_ON, Case, batch, build, cases
 from recorded_names import (
+    ADDED,
     STEPS,
     file_of,
     may_vanish,
@@ -172,7 +173,7 @@ class _Recorder(Hook):
             sources = [
                 name
                 for name in METHODS[method].pseudo_sources
-                if not may_vanish(method, name)
+                if not (name in ADDED or may_vanish(method, name))
             ]
             results = model.pseudo_labels(data['inputs'], data['data_samples'], sources)
             for source in sources:

@@ -31,6 +31,9 @@ MAY_VANISH: dict[str, tuple[str, ...]] = {
     'TSCD': ('use_affinity',),  # always 0
 }
 
+# Pseudo-labels that methods have had since; they are computed from recorded ones.
+ADDED = ('fused_cam',)
+
 
 def recorded_name(name: str) -> str:
     """Recorded name of what is called ``name`` now."""
