@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import run_processes
 from helpers.tiny import CROP, tiny_config, with_masks
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
@@ -346,3 +348,21 @@ class TestCheckpoints:
         assert '1 tensors missing (0.bias)' in problem.found
         assert '1 tensors of no use (extra)' in problem.found
         assert '1 tensors of another shape (1.weight)' in problem.found
+
+
+def train_sharded(rank: int, root: str, work_dir: str) -> str:
+    """Message of a training of MKD under FSDP."""
+    init_default_scope('mmseg')
+    cfg = tiny_config('MKD', Path(root), Path(work_dir), 1)
+    cfg.launcher = 'pytorch'
+    cfg.model_wrapper_cfg = {'type': 'MMFullyShardedDataParallel', 'device_id': 'cpu'}
+    with pytest.raises(StartupError) as error:
+        Runner.from_cfg(cfg).train()
+    return str(error.value)
+
+
+def test_teachers_under_fsdp(tiny_voc, tmp_path):
+    (found,) = run_processes(train_sharded, 1, (str(tiny_voc), str(tmp_path)))
+    assert 'FSDP splits the weights of MKD' in found
+    assert 'moving average of teacher1, teacher2' in found
+    assert "set strategy.type='DDPStrategy'" in found

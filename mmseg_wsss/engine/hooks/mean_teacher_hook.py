@@ -9,6 +9,7 @@ from mmseg_wsss.models.utils import unwrap, update_ema
 from mmseg_wsss.registry import HOOKS
 from mmseg_wsss.utils.settings import check_value
 
+from ..startup_check import StartupError, check_strategy
 from .phase_hook import PhaseHook
 
 SCHEDULES = ('warmup', 'linear', 'cosine', 'constant')
@@ -38,6 +39,8 @@ class MeanTeacherHook(PhaseHook):
         ValueError: If a decay is outside [0, 1] or a schedule is unknown; before the
             training, if a dict does not name the segmentor's teachers.
         TypeError: Before the training, if the segmentor has no teachers.
+        StartupError: Before the training, if FSDP or ZeRO-3 splits the weights of the
+            teachers, or a strategy converts them to half precision.
     """
 
     phase = 'progress'
@@ -58,6 +61,13 @@ class MeanTeacherHook(PhaseHook):
     def value(self, runner: Runner) -> float:
         """Compute the ratio of finished iterations, this one included."""
         return (runner.iter + 1) / runner.max_iters
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse a strategy that splits or narrows the weights of teachers."""
+        training = not isinstance(runner.optim_wrapper, dict | None)
+        problems = list(check_strategy(runner.model)) if training else []
+        if problems:
+            raise StartupError(problems)
 
     def before_train(self, runner: Runner) -> None:
         """Check that the segmentor has teachers, and that each has its settings."""
@@ -107,11 +117,11 @@ class MeanTeacherHook(PhaseHook):
         outputs: dict | None = None,
     ) -> None:
         """Update every teacher."""
-        if not runner.optim_wrapper.should_update() or not _all_finite(outputs or {}):
+        if not _should_update(runner) or not _all_finite(outputs or {}):
             return
         if not self._stepped or _loss_scale(runner) < self._scale:
             return
-        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        steps = _accumulation_steps(runner)
         segmentor = unwrap(runner.model)
         for teacher, student in segmentor.pairs.items():
             decay = self.decay_at(
@@ -145,6 +155,21 @@ def _by_teacher(name: str, given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping):
         return {f'{name}.{teacher}': value for teacher, value in given.items()}
     return {name: given}
+
+
+def _should_update(runner: Runner) -> bool:
+    """Return whether the optimizer made a step in this iteration, or tried to."""
+    engine: Any = runner.model  # DeepSpeed steps by itself
+    if hasattr(engine, 'was_step_applied'):
+        return engine.was_step_applied()
+    return runner.optim_wrapper.should_update()
+
+
+def _accumulation_steps(runner: Runner) -> int:
+    engine: Any = runner.model
+    if hasattr(engine, 'gradient_accumulation_steps'):
+        return engine.gradient_accumulation_steps()
+    return getattr(runner.optim_wrapper, '_accumulative_counts', 1)
 
 
 def _loss_scale(runner: Runner) -> float:

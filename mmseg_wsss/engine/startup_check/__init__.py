@@ -29,6 +29,7 @@ from .loops import (
 )
 from .problem import Problem, StartupError
 from .remarks import late_schedules, small_means, unmatched_keys
+from .strategy import check_strategy
 from .weights import check_checkpoint
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     'StartupError',
     'check_checkpoint',
     'check_once',
+    'check_strategy',
     'find_problems',
 ]
 
@@ -79,6 +81,7 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     model, loop = unwrap(runner.model), runner.train_loop
     dataset = loop.dataloader.dataset
     metainfo = getattr(dataset, 'metainfo', {})
+    yield from check_strategy(runner.model)
     yield from check_classes(model, metainfo)
     yield from check_ignore_index(model, dataset)
     yield from check_loop(loop, runner.hooks)

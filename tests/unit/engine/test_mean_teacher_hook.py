@@ -7,11 +7,16 @@ import pytest
 import torch
 from helpers.tiny import tiny_config
 from helpers.training import train
+from mmengine._strategy.deepspeed import (
+    DeepSpeedOptimWrapper,
+    MMDeepSpeedEngineWrapper,
+)
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from torch import nn
 
 from mmseg_wsss.engine.hooks import MeanTeacherHook
+from mmseg_wsss.engine.startup_check import StartupError
 from mmseg_wsss.models.utils import Phase
 
 
@@ -170,6 +175,62 @@ def test_updates_are_those_of_the_optimizer():
         pytest.approx([1.0] * 2),
         pytest.approx([0.6 + 0.4 * 4] * 2),
     ]
+
+
+class DeepSpeedEngine:
+    """The part of DeepSpeed's engine that the hook uses; it steps by itself."""
+
+    def __init__(self, module: nn.Module, stage: int, steps: int = 1) -> None:
+        self.module = module
+        self.stage = stage
+        self.steps = steps
+        self.done = 0
+
+    def zero_optimization_partition_weights(self) -> bool:
+        return self.stage == 3
+
+    def gradient_accumulation_steps(self) -> int:
+        return self.steps
+
+    def was_step_applied(self) -> bool:
+        self.done += 1
+        return self.done % self.steps == 0
+
+
+def deepspeed(stage: int, steps: int = 1, half: bool = False) -> SimpleNamespace:
+    """A runner of DeepSpeedStrategy; its optimizer wrapper counts nothing."""
+    state = runner(Pair())
+    engine = DeepSpeedEngine(state.model.half() if half else state.model, stage, steps)
+    state.model = MMDeepSpeedEngineWrapper(model=engine)
+    state.optim_wrapper = DeepSpeedOptimWrapper(torch.optim.SGD([torch.zeros(1)], 1.0))
+    # It is no torch optimizer with stages 1 and 2.
+    state.optim_wrapper.optimizer = SimpleNamespace()
+    return state
+
+
+@pytest.mark.parametrize('stage', [0, 1, 2])
+def test_updates_are_those_of_deepspeed(stage):
+    hook, state = MeanTeacherHook(0.6), deepspeed(stage, steps=2)
+    hook.before_run(state)
+    hook.before_train(state)
+    for iteration, expected in enumerate([0, 1.0, 1.0, 0.6 + 0.4 * 4]):
+        state.iter = iteration
+        hook.before_train_iter(state, iteration)
+        state.model.module.set_students(iteration + 1.0)
+        hook.after_train_iter(state, iteration, outputs={'loss': torch.ones(1)})
+        assert state.model.module.values() == pytest.approx([expected] * 2)
+
+
+@pytest.mark.parametrize(
+    ('state', 'message'),
+    [
+        (deepspeed(3), 'DeepSpeed .*stage=3. splits the weights of Pair .*DDPStrategy'),
+        (deepspeed(2, half=True), r'Pair.teacher1 are in torch.float16.*remove fp16'),
+    ],
+)
+def test_strategies_that_teachers_cannot_bear_are_refused(state, message):
+    with pytest.raises(StartupError, match=message):
+        MeanTeacherHook().before_run(state)
 
 
 def test_the_progress_is_set():
