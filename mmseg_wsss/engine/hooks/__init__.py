@@ -1,5 +1,6 @@
 from .affinity_label_hook import AffinityLabelHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .deterministic_warn_hook import DeterministicWarnHook
 from .iteration_seed_hook import IterationSeedHook
 from .mean_teacher_hook import MeanTeacherHook
 from .multi_scale_attention_hook import MultiScaleAttentionHook
@@ -13,6 +14,7 @@ from .weak_warmup_hook import WeakWarmupHook
 __all__ = [
     'AffinityLabelHook',
     'AtomicCheckpointHook',
+    'DeterministicWarnHook',
     'IterationSeedHook',
     'MeanTeacherHook',
     'MultiScaleAttentionHook',
