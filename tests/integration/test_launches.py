@@ -24,7 +24,7 @@ LIMITS = {
     'TSCD': (2152, 13, 1),
     'ASDT': (1418, 64, 11),
     'RCMMAM': (490, 0, 5),
-    'AffinityNet': (768, 26, 5),
+    'AffinityNet': (935, 36, 7),
     'IRNet': (826, 26, 6),
     'SupervisedSegmentor': (82, 2, 0),
     'MeanTeacherSegmentor': (246, 2, 1),
