@@ -1,4 +1,4 @@
-"""What a strategy makes of the weights of teachers."""
+"""Check that a strategy keeps the weights of teachers whole."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -89,7 +89,7 @@ class TagConstraint:
 
         Args:
             mask: Masks (N, 1, H, W), 1 where an image keeps its own pixels.
-            size: Size (h, w) of the logits; by default that of the masks.
+            size: Size (h, w) of the logits; by default the size of the masks.
         """
         if self.absent is None:
             return self
