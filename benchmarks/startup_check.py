@@ -115,7 +115,8 @@ def check_seconds(cfg: Config, work_dir: str) -> float:
     """Return the CPU seconds of the start-up check of a training."""
     cfg = deepcopy(cfg)
     cfg.work_dir, cfg.load_from, cfg.log_level = work_dir, None, 'ERROR'
-    cfg.visualizer.name = f'check_{time.time_ns()}'  # else it is that of the run before
+    # A name of its own, or MMEngine takes the visualizer of the run before.
+    cfg.visualizer.name = f'check_{time.time_ns()}'
     runner = Runner.from_cfg(cfg)
     runner.register_hook(TimedCheck())
     try:

@@ -78,7 +78,7 @@ def regions_of_numbers(
 
 
 def check_size(path: StrPath, found: Sequence[int], size: tuple[int, int]) -> None:
-    """Raise a ValueError that names the file if its size is not that of the image."""
+    """Raise a ValueError that names the file if image and mask differ in size."""
     if tuple(found) != tuple(size):
         turned = tuple(found) == (size[1], size[0])
         raise ValueError(

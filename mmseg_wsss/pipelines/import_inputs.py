@@ -29,8 +29,8 @@ class ImportSettings:
         classes: Names of the K foreground classes.
         class_free: Whether the masks have no class and take it from pseudo-masks by
             :func:`~mmseg_wsss.models.pseudo_labels.vote_regions`.
-        keep_uncovered: Whether pixels without a label of the masks get that of the
-            pseudo-mask, in place of 255.
+        keep_uncovered: Whether pixels without a label of the masks get the label of
+            the pseudo-mask, in place of 255.
         min_coverage: Smallest ratio of the tags of an image that its masks show, in
             [0, 1]; images below it are rejected.
         min_pixels: Number of pixels from which on a class is shown, at least 1.

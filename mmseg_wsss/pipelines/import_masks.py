@@ -59,7 +59,7 @@ def import_masks(
         settings: What decides the masks.
         pseudo: Folder of exported pseudo-masks.
         names: Names of the images to import; by default all below ``images``.
-        mask_suffix: End of the names of the masks after that of the image, such as
+        mask_suffix: End of the names of the masks after the name of the image, such as
             ``_manual.png``, in place of the known ones.
         workers: Number of processes; 0 uses this process.
         overwrite: Whether to replace the masks of other settings in ``out``.
