@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import build_runner, resume_last
 from mmseg_wsss.utils import atomic_write
 
+from .image_areas import ImageAreasHook
 from .setting import apply_setting
 
 Setting = Mapping[str, Any]
@@ -25,11 +27,12 @@ Setting = Mapping[str, Any]
 
 @safe_checkpoints()
 def measure(
-    config: str | os.PathLike,
+    config: str | os.PathLike | Config,
     work_dir: str | os.PathLike,
     sources: Sequence[str] = (),
     settings: Mapping[str, Setting] | None = None,
     cfg_options: Mapping[str, Any] | None = None,
+    per_image: bool = False,
 ) -> dict[str, Any]:
     """Train a config, or resume its training, and measure it.
 
@@ -38,17 +41,22 @@ def measure(
     folder starts anew.
 
     Args:
-        config: Config file.
+        config: Config or its file.
         work_dir: Folder of checkpoints, logs and the result.
         sources: Pseudo-labels to evaluate on ``export_dataloader``, see the model's
             ``pseudo_sources``.
         settings: Test settings on ``test_dataloader`` by name: arguments of
-            :func:`apply_setting`. One plain test by default.
+            :func:`apply_setting`, and ``cfg_options`` that override the config in this
+            test. One plain test by default.
         cfg_options: Values that override the config.
+        per_image: Whether to add the areas of each image, see
+            :func:`.image_areas.write_areas`.
 
     Returns:
         ``config``, ``seconds`` of training, ``machine``, ``train`` (scores of the
-        pseudo-labels) and ``val`` (scores of each setting); scores in per cent.
+        pseudo-labels) and ``val`` (scores of each setting); scores in per cent. With
+        ``per_image`` also ``areas``: ``train`` by source and ``val`` by setting, one
+        line per image, and ``images``: their names in ``train`` and ``val``.
     """
     cfg = _load(config, work_dir, cfg_options)
     digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
@@ -62,22 +70,31 @@ def measure(
     if result.get('digest') != digest:
         if result:  # of another config
             Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
-        result = {'digest': digest, 'config': Path(config).name, 'machine': machine()}
+        result = {'digest': digest, 'config': _name_of(cfg), 'machine': machine()}
         save()
     checkpoint = _final_checkpoint(cfg)
     if 'seconds' not in result or not checkpoint.is_file():
         result['seconds'] = result.get('seconds', 0) + _train(deepcopy(cfg))
         save()
-    if sources and set(result.get('sources', ())) != set(sources):
-        result['train'] = _evaluate_sources(deepcopy(cfg), checkpoint, sources)
+    areas = result.get('areas', {})
+    known = areas.get('train') if per_image else result.get('train')
+    if sources and (known is None or set(result['sources']) != set(sources)):
+        hook = ImageAreasHook()
+        result['train'] = _evaluate_sources(deepcopy(cfg), checkpoint, sources, hook)
         result['sources'] = list(sources)
+        if per_image:
+            _note(result, 'train', hook, hook.areas(result['train']))
         save()
     val = result.setdefault('val', {})
-    for name, setting in (settings or {'single scale': {}}).items():
-        if name not in val:
-            test_cfg = deepcopy(cfg)
-            apply_setting(test_cfg, **setting)
-            val[name] = _test(test_cfg, checkpoint)
+    for name, setting in (
+        {'single scale': {}} if settings is None else settings
+    ).items():
+        if name not in val or (per_image and name not in areas.get('val', {})):
+            hook = ImageAreasHook()
+            val[name] = _test_setting(deepcopy(cfg), checkpoint, setting, hook)
+            if per_image:
+                _note(result, 'val', hook, {name: hook.areas(val[name]).get('')})
+            areas = result.get('areas', {})
             save()
     return result
 
@@ -90,14 +107,26 @@ def machine() -> str:
 
 
 def _load(
-    config: str | os.PathLike,
+    config: str | os.PathLike | Config,
     work_dir: str | os.PathLike,
     cfg_options: Mapping[str, Any] | None,
 ) -> Config:
-    cfg = Config.fromfile(config)
+    cfg = deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
     cfg.merge_from_dict(dict(cfg_options or {}))
     cfg.work_dir = str(work_dir)
     return cfg
+
+
+def _name_of(cfg: Config) -> str | None:
+    return cfg.filename and Path(cfg.filename).name
+
+
+def _note(
+    result: dict, split: str, hook: ImageAreasHook, found: Mapping[str, Any]
+) -> None:
+    """Add the areas of a test to the result."""
+    result.setdefault('areas', {}).setdefault(split, {}).update(found)
+    result.setdefault('images', {})[split] = hook.images
 
 
 def _final_checkpoint(cfg: Config) -> Path:
@@ -114,19 +143,31 @@ def _train(cfg: Config) -> float:
     return time.monotonic() - begin
 
 
-def _evaluate_sources(cfg: Config, checkpoint: Path, sources: Sequence[str]) -> dict:
+def _evaluate_sources(
+    cfg: Config, checkpoint: Path, sources: Sequence[str], hook: Hook
+) -> dict:
     """Evaluate pseudo-labels on the training images."""
     cfg.test_dataloader = cfg.export_dataloader
     cfg.model.test_cfg.pseudo_sources = list(sources)
     cfg.test_evaluator = dict(type='PseudoLabelMetric', sources=list(sources))
-    return _test(cfg, checkpoint)
+    return _test(cfg, checkpoint, hook)
 
 
-def _test(cfg: Config, checkpoint: Path) -> dict:
+def _test_setting(cfg: Config, checkpoint: Path, setting: Setting, hook: Hook) -> dict:
+    """Test the network by a setting."""
+    cfg.merge_from_dict(dict(setting.get('cfg_options', {})))
+    arguments = {key: value for key, value in setting.items() if key != 'cfg_options'}
+    apply_setting(cfg, **arguments)
+    return _test(cfg, checkpoint, hook)
+
+
+def _test(cfg: Config, checkpoint: Path, hook: Hook) -> dict:
     cfg.load_from = str(checkpoint)
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
     cfg.param_scheduler = None
-    return {key: float(value) for key, value in _runner(cfg).test().items()}
+    runner = _runner(cfg)
+    runner.register_hook(hook)
+    return {key: float(value) for key, value in runner.test().items()}
 
 
 def _runner(cfg: Config) -> Runner:

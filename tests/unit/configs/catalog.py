@@ -29,7 +29,8 @@ CONFIGS = sorted(
     path
     for top in ('configs', 'projects')
     for path in ROOT.glob(f'{top}/**/*.py')
-    if not {'_base_', 'own_network', 'pipelines', 'templates'} & {path.parent.name}
+    if not {'_base_', 'comparisons', 'own_network', 'pipelines', 'templates'}
+    & {path.parent.name}
     # A project names its configs as it likes.
     and not {'_base_', 'own_dataset'} & set(path.parts)
 )

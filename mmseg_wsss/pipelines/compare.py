@@ -1,0 +1,194 @@
+"""Do the runs of a comparison side by side, and report them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .compare_report import write_report
+from .compare_run import finished
+from .comparison import Comparison, Run, read_comparison
+from .comparison_check import check_fair
+
+LOG = 'compare.log'
+Job = tuple[str, int]
+
+
+@dataclass
+class Running:
+    """A process that does a run.
+
+    Args:
+        process: The process.
+        slot: Number of the place that it takes, which selects its GPU.
+        log: File of its output.
+        began: Time of its start.
+    """
+
+    process: subprocess.Popen
+    slot: int
+    log: Path
+    began: float = field(default_factory=time.monotonic)
+
+
+def default_jobs() -> int:
+    """Return the number of GPUs, or of the cores of this process without one."""
+    return torch.cuda.device_count() or len(os.sched_getaffinity(0))
+
+
+def compare(
+    path: str | os.PathLike,
+    out: str | os.PathLike,
+    jobs: int | None = None,
+    allow_different: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Do what is left of a comparison, and write its JSON, table and plot.
+
+    Each run is a process of its own with one thread, on a GPU if there is one. What is
+    finished is kept, and an interrupted run goes on from its last checkpoint. A run
+    that fails is named in one line; the others go on.
+
+    Args:
+        path: Comparison file, see ``configs/comparisons/README.md``.
+        out: Folder: results are ``NAME.json``, ``NAME.md`` and ``NAME.svg``, the runs
+            lie in ``runs/``.
+        jobs: Number of processes, see :func:`default_jobs`; 0 reports what is finished.
+        allow_different: Parts that may differ between the runs, see
+            :func:`.check_fair`.
+        seeds: Seeds in place of the file's.
+
+    Returns:
+        What the JSON file contains.
+
+    Raises:
+        ValueError: If runs differ in what must be equal, or nothing is finished.
+    """
+    comparison = read_comparison(path, seeds)
+    check_fair(comparison, allow_different)
+    jobs = default_jobs() if jobs is None else jobs
+    root = str(Path(out, 'runs'))
+    if jobs:
+        _prepare(comparison)
+    failed = _do_all(comparison, str(path), root, jobs)
+    allowed = sorted({*allow_different, *comparison.allow_different})
+    return write_report(
+        comparison, Path(out), _results(comparison, root), failed, allowed
+    )
+
+
+def _prepare(comparison: Comparison) -> None:
+    """Generate the toy images that the runs need."""
+    from mmseg_wsss.datasets.toy.toy_voc import generate
+
+    for root in {run.load().get('data_root') for run in comparison.runs.values()}:
+        if root and Path(root).name == 'toy_voc':
+            generate(root)
+
+
+def _results(comparison: Comparison, root: str) -> dict[Job, dict]:
+    found = {
+        (run.name, seed): finished(comparison, run, seed, root)
+        for run, seed in comparison.jobs()
+    }
+    return {job: result for job, result in found.items() if result}
+
+
+def _do_all(comparison: Comparison, path: str, root: str, jobs: int) -> dict[Job, str]:
+    """Do all runs that are not finished; return the reasons of those that failed."""
+    done = set(_results(comparison, root))
+    waiting = [job for job in comparison.jobs() if (job[0].name, job[1]) not in done]
+    total, failed = len(done) + len(waiting), dict[Job, str]()
+    if done or not jobs:
+        print(f'{len(done)} of {total} runs are finished', flush=True)
+    running: dict[Job, Running] = {}
+    begin = time.monotonic()
+    try:
+        while jobs and (waiting or running):
+            _drop_without_start(waiting, failed)
+            while len(running) < jobs and (job := _next(waiting, done)):
+                slots = {one.slot for one in running.values()}
+                slot = min(set(range(jobs)) - slots)
+                running[job[0].name, job[1]] = _begin(comparison, path, job, root, slot)
+            for key, one in list(running.items()):
+                if one.process.poll() is None:
+                    continue
+                del running[key]
+                reason = _reason(one) if one.process.returncode else None
+                (done.add(key) if reason is None else failed.update({key: reason}))
+                left = len(waiting) + len(running)
+                _tell(key, one, reason, total, left, time.monotonic() - begin)
+            time.sleep(0.1)
+    finally:
+        for one in running.values():
+            one.process.terminate()
+        for one in running.values():
+            one.process.wait()
+    return failed
+
+
+def _drop_without_start(waiting: list[tuple[Run, int]], failed: dict[Job, str]) -> None:
+    for run, seed in list(waiting):
+        if run.start is not None and (run.start, seed) in failed:
+            waiting.remove((run, seed))
+            failed[run.name, seed] = f'its start {run.start!r} failed'
+
+
+def _next(waiting: list[tuple[Run, int]], done: set[Job]) -> tuple[Run, int] | None:
+    """Take the first run whose start is finished."""
+    for job in waiting:
+        run, seed = job
+        if run.start is None or (run.start, seed) in done:
+            waiting.remove(job)
+            return job
+    return None
+
+
+def _begin(
+    comparison: Comparison, path: str, job: tuple[Run, int], root: str, slot: int
+) -> Running:
+    run, seed = job
+    folder = Path(comparison.config(run, seed, root).work_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    module = 'mmseg_wsss.pipelines.compare_run'
+    command = [sys.executable, '-m', module, path, run.name, str(seed), root]
+    with open(folder / LOG, 'a', encoding='utf-8') as log:
+        process = subprocess.Popen(  # noqa: S603
+            command, stdout=log, stderr=log, env={**os.environ, **_device(slot)}
+        )
+    return Running(process, slot, folder / LOG)
+
+
+def _device(slot: int) -> Mapping[str, str]:
+    """Return the environment of a process: one thread, and one GPU if there are any."""
+    variables = {'OMP_NUM_THREADS': '1'}
+    count = torch.cuda.device_count()
+    if count:
+        visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
+        devices = visible.split(',') if visible else [str(i) for i in range(count)]
+        variables['CUDA_VISIBLE_DEVICES'] = devices[slot % count]
+    return variables
+
+
+def _reason(one: Running) -> str:
+    lines = one.log.read_text('utf-8', 'replace').strip().splitlines()
+    return lines[-1] if lines else f'exit status {one.process.returncode}'
+
+
+def _tell(
+    key: Job, one: Running, reason: str | None, total: int, left: int, elapsed: float
+) -> None:
+    name, seed = key
+    seconds = time.monotonic() - one.began
+    did = total - left
+    about = f'{left} left' + (f', {elapsed:.0f} s so far' if left else '')
+    line = f'{name}, seed {seed}: {seconds:.0f} s'
+    if reason is not None:
+        line = f'FAILED {name}, seed {seed}: {reason} (log: {one.log})'
+    print(f'[{did}/{total}] {line}; {about}', flush=True)

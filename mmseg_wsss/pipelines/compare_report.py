@@ -1,0 +1,219 @@
+"""JSON file, table and plot of a comparison."""
+
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.visualization.comparison_plot import plot_comparison
+
+from .compare_stats import LEVEL, SAMPLES, bootstrap_interval, summarize
+from .comparison import Comparison
+from .image_areas import read_areas
+
+Results = Mapping[tuple[str, int], dict]
+PACKAGES = (
+    'torch',
+    'numpy',
+    'mmseg_wsss',
+    'mmengine',
+    'onedl-mmengine',
+    'mmsegmentation',
+    'onedl-mmsegmentation',
+    'mmcv',
+    'mmcv-lite',
+    'onedl-mmcv',
+)
+SHOWN_KINDS = ('over_activation', 'under_activation')
+
+
+def write_report(
+    comparison: Comparison,
+    out: Path,
+    results: Results,
+    failed: Mapping[tuple[str, int], str],
+    allowed: Sequence[str],
+) -> dict[str, Any]:
+    """Write ``NAME.json``, ``NAME.md`` and ``NAME.svg`` and return the JSON's content.
+
+    Args:
+        comparison: The comparison.
+        out: Folder of the files.
+        results: Results by name and seed, see :func:`.do_run`.
+        failed: Reasons of runs that failed, by name and seed.
+        allowed: Parts that were allowed to differ.
+
+    Raises:
+        ValueError: If no run is finished.
+    """
+    if not any(name in comparison.runs for name, _ in results):
+        raise ValueError(f'{comparison.name}: no run is finished')
+    report = {
+        'comparison': comparison.name,
+        'baseline': comparison.baseline,
+        'score': comparison.score,
+        'seeds': list(comparison.seeds),
+        'allowed_to_differ': list(allowed),
+        'versions': _versions(),
+        'bootstrap': {'samples': SAMPLES, 'level': LEVEL},
+        'failed': {f'{name}, seed {seed}': why for (name, seed), why in failed.items()},
+        'scores': _all_scores(comparison, results),
+        'images': _images(results),
+        'runs': [
+            {'name': name}
+            | {k: v for k, v in run.items() if k not in ('images', 'wanted')}
+            for (name, _), run in results.items()
+        ],
+    }
+    stem = str(out / comparison.name)
+    with atomic_write(f'{stem}.json', 'w') as file:
+        json.dump(_without_nan(report), file, indent=1)
+    with atomic_write(f'{stem}.md', 'w') as file:
+        file.write(table_of(report))
+    plot_comparison(report, f'{stem}.svg')
+    return report
+
+
+def _all_scores(comparison: Comparison, results: Results) -> dict[str, dict]:
+    """Summarize every score of every run: the main score first, runs in their order."""
+    names = dict.fromkeys(name for run in results.values() for name in run['scores'])
+    names = dict.fromkeys((comparison.score, *names))
+    runs = [*comparison.runs, *comparison.starts]
+    rows = {}
+    for score in names:
+        values = {
+            run: {
+                seed: results[run, seed]['scores'][score]
+                for seed in comparison.seeds
+                if score in results.get((run, seed), {}).get('scores', {})
+            }
+            for run in runs
+        }
+        rows[score] = {
+            run: _summary(comparison, results, score, run, values)
+            for run in runs
+            if values[run]
+        }
+    return {score: row for score, row in rows.items() if row}
+
+
+def _summary(
+    comparison: Comparison,
+    results: Results,
+    score: str,
+    run: str,
+    values: Mapping[str, Mapping[int, float]],
+) -> dict[str, Any]:
+    base = comparison.baseline
+    common = [seed for seed in values[run] if seed in values[base]]
+    common = [] if run == base else common
+    paired = [values[run][seed] - values[base][seed] for seed in common]
+    summary = asdict(summarize([*values[run].values()], paired))
+    both = [
+        [results[name, s]['areas'].get(score) for s in common] for name in (run, base)
+    ]
+    if common and all(lines for side in both for lines in side):
+        classes = _num_classes(side for lines in both for side in lines)
+        sides = [[read_areas(lines, classes) for lines in side] for side in both]
+        summary['interval'] = bootstrap_interval(sides[0], sides[1])
+    return summary | {'values': {str(seed): v for seed, v in values[run].items()}}
+
+
+def _num_classes(sides: Any) -> int:
+    return max(read_areas(lines).shape[1] for lines in sides)
+
+
+def _images(results: Results) -> dict[str, list[str]]:
+    """Return the names of the images by split, from the first run that has them."""
+    found: dict[str, list[str]] = {}
+    for run in results.values():
+        found = {**run['images'], **found}
+    return found
+
+
+def _versions() -> dict[str, str]:
+    versions = {'python': platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _without_nan(node: Any) -> Any:
+    """Replace undefined numbers, which JSON lacks, by None."""
+    if isinstance(node, dict):
+        return {key: _without_nan(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_without_nan(value) for value in node]
+    return None if isinstance(node, float) and math.isnan(node) else node
+
+
+def table_of(report: Mapping[str, Any]) -> str:
+    """Format a report as Markdown: the main score in full, then the other ones."""
+    score, scores = report['score'], report['scores']
+    head = ('run', 'seeds', 'mean', 'sd', 'difference', 'standard error', '95 %')
+    rows = [
+        (name, str(len(row['values'])), *_cells(row))
+        for name, row in scores.get(score, {}).items()
+    ]
+    parts = [
+        f'# {report["comparison"]}',
+        f'`{score}`, mIoU in per cent; differences to {report["baseline"]} of the same '
+        'seed, their standard error over seeds, and the bootstrap interval over images '
+        'and seeds:',
+        _markdown(head, rows),
+    ]
+    others = [name for name in scores if name != score and _is_shown(name)]
+    if others:
+        names = list(dict.fromkeys(run for name in others for run in scores[name]))
+        cells = [
+            (run, *(_short(scores[name].get(run)) for name in others)) for run in names
+        ]
+        parts += [
+            'Other scores: mean ± standard deviation (difference ± standard error):',
+            _markdown(('run', *others), cells),
+        ]
+    if report['allowed_to_differ']:
+        parts.append(f'Allowed to differ: {", ".join(report["allowed_to_differ"])}.')
+    parts += [f'Failed: {name}: {why}.' for name, why in report['failed'].items()]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _is_shown(score: str) -> bool:
+    """Whether a score is an mIoU, or over- or under-activation of a CAM."""
+    split, *rest = score.split('/')
+    return split == 'val' or len(rest) == 1 or rest[-1] in SHOWN_KINDS
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    low, high = row.get('interval', (math.nan, math.nan))
+    interval = '-' if math.isnan(low) else f'{low:+.1f} to {high:+.1f}'
+    texts = [_text(row['mean']), _text(row['std']), _text(row['difference'], '+.2f')]
+    return [*texts, _text(row['error']), interval]
+
+
+def _short(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return '-'
+    text = _text(row['mean'], '.1f')
+    text += '' if math.isnan(row['std']) else f' ± {row["std"]:.1f}'
+    if math.isnan(row['difference']):
+        return text
+    error = '' if math.isnan(row['error']) else f' ± {row["error"]:.1f}'
+    return f'{text} ({row["difference"]:+.1f}{error})'
+
+
+def _text(value: float, form: str = '.2f') -> str:
+    return '-' if math.isnan(value) else format(value, form)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)

@@ -1,0 +1,222 @@
+"""A comparison: runs of several configs with equal data, budget and start.
+
+It is described by a config file, see ``configs/comparisons/README.md``.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmseg_wsss.utils.configs import config_path
+
+Options = Mapping[str, Any]
+PARTS = ('data', 'budget', 'start')
+
+
+@dataclass(frozen=True)
+class Run:
+    """A config of a comparison.
+
+    Args:
+        name: Name in the table.
+        config: Config file, relative to the comparison's folder or to ``configs/``.
+        cfg_options: Values that override the config.
+        without: Keys that are removed from the config, parts joined by dots.
+        hooks: Arguments of custom hooks by type, over those of the config.
+        start: Name of the run in ``starts`` whose network it begins with.
+        max_iters: Steps, in place of the config's.
+        sources: Pseudo-labels to score on ``export_dataloader``.
+        tests: Test settings by name, see :func:`.measure`.
+    """
+
+    name: str
+    config: str
+    cfg_options: Options = field(default_factory=dict)
+    without: Sequence[str] = ()
+    hooks: Options = field(default_factory=dict)
+    start: str | None = None
+    max_iters: int | None = None
+    sources: Sequence[str] = ()
+    tests: Options = field(default_factory=dict)
+
+    def load(self) -> Config:
+        """Return the config with the options, but without seed and start."""
+        return deepcopy(self._config)
+
+    @cached_property
+    def _config(self) -> Config:
+        cfg = Config.fromfile(self.config)
+        for key in self.without:
+            *outer, last = key.split('.')
+            reduce(lambda part, name: part[name], outer, cfg).pop(last)
+        cfg.merge_from_dict(dict(self.cfg_options))
+        for kind, options in self.hooks.items():
+            of_kind = [hook for hook in cfg.custom_hooks if hook.type == kind]
+            if len(of_kind) != 1:
+                raise ValueError(
+                    f'{self.name}: expected one {kind} in custom_hooks of '
+                    f'{self.config}, found {len(of_kind)}'
+                )
+            of_kind[0].update(options)
+        _set_steps(cfg, self.max_iters or cfg.train_cfg.max_iters)
+        return cfg
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison file says.
+
+    Args:
+        name: Name of the file.
+        baseline: Name of the run that the others are compared with.
+        runs: The runs by name.
+        starts: Runs whose networks the others begin with.
+        seeds: Seeds of each run.
+        score: Name of the main score; by default that of the first test, else of the
+            first source.
+        allow_different: Parts that may differ between the runs.
+    """
+
+    name: str
+    baseline: str
+    runs: Mapping[str, Run]
+    starts: Mapping[str, Run]
+    seeds: tuple[int, ...]
+    score: str
+    allow_different: tuple[str, ...] = ()
+
+    def config(self, run: Run, seed: int, root: str | os.PathLike) -> Config:
+        """Return the complete config of a run, its work folder below ``root``.
+
+        The folder has the config's name, the seed and a digest, so that equal runs of
+        several comparisons are trained once and a changed config gets a new folder.
+        """
+        cfg = run.load()
+        cfg.merge_from_dict({'randomness.seed': seed})
+        start = None
+        if run.start is not None:
+            start = final_checkpoint(self.config(self.starts[run.start], seed, root))
+            cfg.load_from = str(start.relative_to(root))  # the same on all machines
+        folder = f'seed{seed}-{digest_of(cfg)[:10]}'
+        cfg.work_dir = str(Path(root, Path(run.config).stem, folder))
+        if start is not None:
+            cfg.load_from = str(start)
+        return cfg
+
+    def jobs(self) -> Iterator[tuple[Run, int]]:
+        """Yield runs and seeds in the order of training, starts first."""
+        for seed in self.seeds:
+            yield from ((run, seed) for run in self.starts.values())
+            yield from ((run, seed) for run in self.runs.values())
+
+
+def final_checkpoint(cfg: Config) -> Path:
+    """Return the path of the last checkpoint of a training."""
+    return Path(cfg.work_dir, f'iter_{cfg.train_cfg.max_iters}.pth')
+
+
+def digest_of(cfg: Config) -> str:
+    """Return the SHA-256 of a config's values, but the work folder."""
+    values = cfg.to_dict() | {'work_dir': None}
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_comparison(
+    path: str | os.PathLike, seeds: Sequence[int] | None = None
+) -> Comparison:
+    """Read a comparison file.
+
+    Args:
+        path: Config file.
+        seeds: Seeds in place of the file's.
+
+    Raises:
+        ValueError: If a key is unknown or missing, or a name refers to nothing; the
+            message has the file and the key.
+        FileNotFoundError: If a config does not exist.
+    """
+    given = Config.fromfile(path).to_dict()
+    given = {key: value for key, value in given.items() if not key.startswith('_')}
+    common = {key: given.pop(key, None) for key in ('sources', 'tests', 'max_iters')}
+    seeds = tuple(given.pop('seeds', (0,))) if seeds is None else tuple(seeds)
+    tables = {}
+    for table in ('runs', 'starts'):
+        tables[table] = {
+            name: _read_run(path, name, entry, common if table == 'runs' else {})
+            for name, entry in (given.pop(table, None) or {}).items()
+        }
+    runs, starts = tables['runs'], tables['starts']
+    baseline, score = given.pop('baseline', None), given.pop('score', None)
+    allowed = tuple(given.pop('allow_different', ()))
+    if given:
+        raise ValueError(f'{path}: unknown keys {sorted(given)}')
+    if baseline not in runs:
+        raise ValueError(f'{path}: baseline {baseline!r} is none of the runs {[*runs]}')
+    for run in (*runs.values(), *starts.values()):
+        if run.start is not None and run.start not in starts:
+            raise ValueError(
+                f'{path}: start {run.start!r} of {run.name} is none of {[*starts]}'
+            )
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f'{path}: expected different seeds, found {list(seeds)}')
+    check_parts(allowed)
+    first = runs[baseline]
+    score = (
+        score
+        or [
+            *(f'val/{name}' for name in first.tests),
+            *(f'train/{name}' for name in first.sources),
+        ][0]
+    )
+    return Comparison(Path(path).stem, baseline, runs, starts, seeds, score, allowed)
+
+
+def check_parts(parts: Sequence[str]) -> None:
+    """Raise a ValueError if a part that may differ is unknown."""
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise ValueError(f'allow_different has {unknown}; choose out of {list(PARTS)}')
+
+
+def _read_run(
+    path: str | os.PathLike, name: str, entry: Options, common: Options
+) -> Run:
+    known = {key: value for key, value in common.items() if value is not None}
+    try:
+        values: dict[str, Any] = {**known, **entry}
+        config = Path(path).parent / values['config']
+        values['config'] = str(
+            config if config.is_file() else config_path(values['config'])
+        )
+        run = Run(name, **values)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f'{path}: run {name!r}: {error}') from error
+    if common and not run.tests and not run.sources:
+        raise ValueError(f'{path}: run {name!r} has neither sources nor tests to score')
+    return run
+
+
+def _set_steps(cfg: Config, steps: int) -> None:
+    """Set the number of steps, and schedules that end with the training to it."""
+    old = cfg.train_cfg.max_iters
+    schedules = cfg.get('param_scheduler') or []
+    for schedule in schedules if isinstance(schedules, list) else [schedules]:
+        if schedule.get('end') == old:
+            schedule['end'] = steps
+    cfg.train_cfg.update(max_iters=steps, val_interval=steps)
+    # An interrupted run goes on from a fifth of the steps; the last iterate counts.
+    cfg.merge_from_dict(
+        {
+            'default_hooks.checkpoint.interval': max(1, steps // 5),
+            'default_hooks.checkpoint.save_best': None,
+        }
+    )
