@@ -7,11 +7,13 @@ structure can be told from a change of numbers::
 
     python tests/recorded/record_steps.py            # write all files anew
     python tests/recorded/record_steps.py --check    # largest deviation of each case
+    python tests/recorded/record_steps.py AFA --only 'AFA: OPTION'    # add this case
 
 Do not write the files anew to make a test pass. Where a name changed, note it in
 ``RENAMED`` of ``recorded_names.py``; where something was removed on purpose, in its
 ``MAY_VANISH``; where an argument of a config changed its name, in
-``recorded_cases.py``.
+``recorded_cases.py``. Where a number changed on purpose, note the case and the reason
+in ``REPLACED`` of ``deviations.py``, and write this case alone by ``--only``.
 """
 
 import argparse
@@ -34,7 +36,7 @@ from unittest import mock
 import numpy as np
 import torch
 import torch.nn.functional as F
-from deviations import differences
+from deviations import REPLACED, differences
 from helpers.methods import METHODS
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
@@ -311,13 +313,22 @@ def main() -> None:
     parser.add_argument('methods', nargs='*', default=list(METHODS))
     parser.add_argument('--check', action='store_true', help='write nothing')
     parser.add_argument('--digits', action='store_true', help='print each deviation')
+    parser.add_argument(
+        '--only',
+        metavar='CASE',
+        action='append',
+        help='write this case alone, which is new or listed in REPLACED',
+    )
     args = parser.parse_args()
     STEPS.mkdir(exist_ok=True)
     for method in args.methods:
+        kept = json.loads(file_of(method).read_text()) if args.only else {}
         found = {}
         for name, case in cases().items():
-            if case.method != method:
+            if case.method != method or (args.only and name not in args.only):
                 continue
+            if name in kept and name not in REPLACED:
+                parser.error(f'{name} is recorded; give the reason in REPLACED')
             start = time.perf_counter()
             found[name] = run_case(case)
             spent = time.perf_counter() - start
@@ -330,8 +341,8 @@ def main() -> None:
             if args.digits:
                 print(*(f'    {place}: {by:.1e}' for place, by in rows[:20]), sep='\n')
         if not args.check:
-            file_of(method).write_text(_text(found))
-    if not args.check:
+            file_of(method).write_text(_text(kept | found))
+    if not (args.check or args.only):
         (STEPS / 'draws.json').write_text(json.dumps(draws()) + '\n')
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import recorded_names
-from deviations import differences, rtol
+from deviations import REPLACED, differences, rtol
 from record_steps import draws, recorded_draws, run_case
 from recorded_cases import cases
 from recorded_names import (
@@ -49,6 +49,11 @@ def test_every_recorded_case_is_run():
         'draws',
         *(file_of(method).stem for method in recorded.values()),
     }
+
+
+def test_replaced_cases_exist_and_have_a_reason():
+    assert REPLACED.keys() <= CASES.keys()
+    assert all(REPLACED.values())
 
 
 def test_a_missing_value_is_noticed():
