@@ -213,7 +213,7 @@ class ASDT(WeakSegmentor):
         return prob.argmax(1)
 
     def crf_guide_of(self, img: Tensor, data_samples: list) -> Tensor:
-        """Return the images that guide the CRF of the dense label."""
+        """Return the RGB images that guide the CRF of the dense label."""
         if self.crf_guide == 'crop':
             return img
         missing = [s.img_path for s in data_samples if 'full_img' not in s]
@@ -222,7 +222,10 @@ class ASDT(WeakSegmentor):
                 f"{missing[0]} has no full_img, which crf_guide='resized_full' needs; "
                 'add KeepFullImage to the training pipeline'
             )
-        return torch.stack([s.full_img.data for s in data_samples]).to(img)
+        full_img = torch.stack([s.full_img.data for s in data_samples]).to(img)
+        # The data preprocessor reverses the channels of the inputs alone.
+        swap = getattr(self.data_preprocessor, '_channel_conversion', False)
+        return full_img.flip(1) if swap else full_img
 
     def encode_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Fuse the probabilities of both heads; ``'max'`` may sum to more than 1."""

@@ -148,12 +148,24 @@ def test_released_guide_is_the_whole_image():
     model.pwm_high = True
     with pytest.raises(KeyError, match=r'0\.png has no full_img'):
         model.loss(inputs, samples)
+    bgr = torch.tensor([3, 2, 1], dtype=torch.uint8)[:, None, None].expand(3, 33, 33)
     for sample in samples:
-        sample.full_img = PixelData(data=torch.full((3, 33, 33), 7, dtype=torch.uint8))
-    guide = model.crf_guide_of(denormalize(inputs, model.data_preprocessor), samples)
+        sample.full_img = PixelData(data=bgr)
+    img = denormalize(inputs, model.data_preprocessor)
+    guide = model.crf_guide_of(img, samples)
     assert guide.dtype == torch.float32
-    assert (guide == 7).all()
+    assert guide.amax((0, 2, 3)).tolist() == guide.amin((0, 2, 3)).tolist() == [1, 2, 3]
     assert torch.isfinite(model.loss(inputs, samples)['loss_student_ce'])
+    # Images that are loaded as RGB stay as they are.
+    rgb = build(
+        crf_guide='resized_full',
+        data_preprocessor={
+            'type': 'SegDataPreProcessor',
+            'mean': [0] * 3,
+            'std': [1] * 3,
+        },
+    )
+    assert rgb.crf_guide_of(img, samples)[0, :, 0, 0].tolist() == [3, 2, 1]
 
 
 @pytest.mark.parametrize('fuse', ['max', 'mean', 'student', 'teacher'])
