@@ -36,7 +36,7 @@ model = dict(
     cam_head=dict(type='CAMHead', in_channels=2048, num_classes=num_classes - 1),
     teacher_head=head,
     decode_head=head,
-    dense_energy=dict(weight=6.15e-8),
+    dense_energy=dict(weight=5.8e-8),
     train_cfg=dict(cam=dict(scales=(1.0, 0.5, 1.5, 2.0), dropout=True)),
     test_cfg=dict(
         mode='whole',

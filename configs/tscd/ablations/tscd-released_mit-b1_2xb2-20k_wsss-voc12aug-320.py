@@ -3,7 +3,7 @@
 _base_ = '../tscd_mit-b1_2xb2-20k_wsss-voc12aug-512.py'
 crop_size = (320, 320)
 model = dict(
-    dense_energy=dict(weight=6.15e-10),
+    dense_energy=dict(weight=5.8e-10),
     train_cfg=dict(cam=dict(train_mode=True)),
 )
 train_pipeline = [

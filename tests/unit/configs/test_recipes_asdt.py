@@ -55,9 +55,10 @@ class TestPublishedRecipe:
         assert model.labeler.thresholds == ReliableThresholds()
         assert model.train_cam == MultiScaleCAM((1.0, 0.5, 1.5, 2.0), dropout=True)
         assert model.fuse == 'max'
-        # The sum of both halves of the cross entropy, and the exact Gaussian's share.
+        # The sum of both halves of the cross entropy.
         assert model.loss_seg.loss_weight == 2
-        assert model.dense_energy.weight == pytest.approx(0.615e-7, rel=1e-9)
+        # The lattice of the released code gives 0.58 of the exact sum on average.
+        assert model.dense_energy.weight == pytest.approx(0.58 * 1e-7, rel=1e-9)
         assert model.backbone.frozen_stages == ()
         assert model.backbone.norm_eval is True
         dropouts = [m.p for m in model.backbone.modules() if type(m) is nn.Dropout2d]
