@@ -123,6 +123,7 @@ def cases() -> dict[str, Case]:
     add('RRM', 'reliable', reliable={'crf_thr': 0.5, 'min_cam': 0.2, 'bg_thr': 0.5})
     add('RRM', 'four scales, no dropout', train_cfg={'cam': {'dropout': False}})
     add('RRM', 'auxiliary head', **auxiliary_of_labels)
+    add('RRM', 'padding', mask_padding=False)
 
     low = ({'type': 'PWMDistillationHook', 'mode': 'never'},)
     high = ({'type': 'PWMDistillationHook', 'mode': 'always', 'begin': 0},)
@@ -134,6 +135,7 @@ def cases() -> dict[str, Case]:
     add('ASDT', 'no dense energy when high', distill_keep_dense=False, hooks=high)
     add('ASDT', 'weights', branch_weights=(0.3, 0.7), distill_weight=0.5, hooks=high)
     add('ASDT', 'never', hooks=low)
+    add('ASDT', 'padding', mask_padding=False, hooks=high)
     for fuse in ('mean', 'student', 'teacher'):
         test_cfg = _test_cfg(fuse=fuse)
         add('ASDT', f'fuse {fuse}', hooks=low, iters=1, test_cfg=test_cfg)

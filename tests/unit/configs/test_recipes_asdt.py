@@ -51,6 +51,7 @@ class TestPublishedRecipe:
         assert model.distill_weight == 0.1
         assert (model.distill_mode, model.distill_keep_dense) == ('hard', True)
         assert (model.tag_filter, model.crf_guide) == (False, 'crop')
+        assert model.mask_padding is True
         assert model.labeler.alphas == (4, 32)
         assert model.labeler.thresholds == ReliableThresholds()
         assert model.train_cam == MultiScaleCAM((1.0, 0.5, 1.5, 2.0), dropout=True)
@@ -161,6 +162,14 @@ class TestOtherRecipes:
         assert type(model.loss_seg).__name__ == 'ValidCrossEntropyLoss'
         assert cfg.val_dataloader.dataset.reduce_zero_label is True
         assert cfg.optim_wrapper == published().optim_wrapper
+
+    @pytest.mark.parametrize('method', ['asdt', 'rrm'])
+    def test_released_code_labels_padding(self, method):
+        (path,) = ROOT.glob(f'configs/{method}/**/{method}-released_*.py')
+        cfg = load(path)
+        assert build(cfg).mask_padding is False
+        rescale = cfg.train_dataloader.dataset.pipeline[-4]
+        assert (rescale.type, rescale.batch_size) == ('RandomRescale', 4)
 
     def test_retraining_with_accumulation(self):
         (path,) = ROOT.glob('configs/asdt/retrain/deeplabv3plus_r101-d8_*.py')

@@ -74,6 +74,9 @@ class ASDT(WeakSegmentor):
         tag_filter: Whether ``L_B`` and exported masks are limited to tagged classes.
         crf_guide: ``'crop'``, or ``'resized_full'`` for the guide of the released code:
             the whole original image, resized to the crop and so not aligned with it.
+        mask_padding: Whether the padding of crops is left out of the CAM's maximum and
+            unlabeled, as it is not in the released code; the dense energy never
+            includes it.
         train_cfg: ``cam`` is by default the mean over the scales 1, 0.5, 1.5 and 2,
             with dropout, as released.
         test_cfg: See :class:`.TestCfg`, and ``fuse``: ``'max'`` of the probabilities of
@@ -103,6 +106,7 @@ class ASDT(WeakSegmentor):
         distill_keep_dense: bool = True,
         tag_filter: bool = False,
         crf_guide: str = 'crop',
+        mask_padding: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -124,6 +128,7 @@ class ASDT(WeakSegmentor):
         self.distill_keep_dense = distill_keep_dense
         self.tag_filter = tag_filter
         self.crf_guide = crf_guide
+        self.mask_padding = mask_padding
 
     @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
@@ -147,8 +152,9 @@ class ASDT(WeakSegmentor):
         student = self.upsample(coarse, inputs)
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
+        used = valid if self.mask_padding else torch.ones_like(valid)
         cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
-        label_a = self.labeler.sparse_label(cam, tags, img, valid)
+        label_a = self.labeler.sparse_label(cam, tags, img, used)
         label_a = given_or_made(label_a, data_samples)
 
         dense_b, dense_s = teacher.sum() * 0.0, student.sum() * 0.0
@@ -160,7 +166,7 @@ class ASDT(WeakSegmentor):
             # Non-finite logits surface in loss_teacher_ce.
             prob = teacher.detach().softmax(1).nan_to_num(0.0)
             prob_b = self.refine_by_crf(prob, tags, guide)
-            label = self.label_b(prob_b, tags).masked_fill(~valid, 255)
+            label = self.label_b(prob_b, tags).masked_fill(~used, 255)
             made = label, prob_b
             label, prob_b = (given_or_made(part, data_samples) for part in made)
             ce_student = self.distill_weight * self.distill(student, prob_b, label)

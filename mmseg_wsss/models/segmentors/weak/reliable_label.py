@@ -72,10 +72,10 @@ class ReliableLabeler:
             cam: CAM (N, K, h, w), at least 0.
             tags: Tags (N, K).
             img: Colors (N, 3, H, W) in 0..255.
-            valid: Pixels (N, H, W) bool of the image, not padding.
+            valid: Pixels (N, H, W) bool that take part, such as those of the image.
 
         Returns:
-            Label (N, H, W) int64, 255 for pixels that are not reliable.
+            Label (N, H, W) int64, 255 for pixels that are not reliable or not valid.
         """
         # Weights that are not finite must show in a loss, not inside the CRF.
         cam = resize(cam, img.shape[2:]).nan_to_num(0.0, 0.0, 0.0)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
@@ -34,6 +35,9 @@ class RRM(WeakSegmentor):
         loss_seg: Config of the loss on the sparse label, called with (logits, label).
         dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         seg_weight: Weight w of both segmentation losses.
+        mask_padding: Whether the padding of crops is left out of the CAM's maximum and
+            unlabeled, as it is not in the released code; the dense energy never
+            includes it.
         train_cfg: ``cam`` is by default the mean over the scales 1, 0.5, 1.5 and 2,
             with dropout, as released.
         **kwargs: Arguments of :class:`WeakSegmentor`.
@@ -50,6 +54,7 @@ class RRM(WeakSegmentor):
         loss_seg: dict | None = None,
         dense_energy: dict | None = None,
         seg_weight: float = 1.0,
+        mask_padding: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -60,6 +65,7 @@ class RRM(WeakSegmentor):
         )
         self.dense_energy = build_dense_energy(dense_energy)
         self.seg_weight = seg_weight
+        self.mask_padding = mask_padding
 
     @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
@@ -80,8 +86,9 @@ class RRM(WeakSegmentor):
         logits = self.upsample(coarse, inputs)
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
+        used = valid if self.mask_padding else torch.ones_like(valid)
         cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
-        label = self.labeler.sparse_label(cam, tags, img, valid)
+        label = self.labeler.sparse_label(cam, tags, img, used)
         label = given_or_made(label, data_samples)
 
         losses['loss_ce'] = self.seg_weight * self.loss_seg(logits, label)

@@ -109,8 +109,8 @@ def test_dense_energy_of_the_student_can_rest_in_high_phases():
     assert losses_of(model, False)['loss_student_dense'] != 0
 
 
-def test_padding_is_labeled_by_neither_teacher(monkeypatch):
-    model = build()
+def labels_of_padding(model, monkeypatch):
+    """Labels of both teachers for images with 13 rows of padding."""
     inputs, samples = tiny_batch(2)
     for sample in samples:
         sample.valid_map.data[:, 20:] = False
@@ -126,9 +126,28 @@ def test_padding_is_labeled_by_neither_teacher(monkeypatch):
     )
     model.pwm_high = True
     model.loss(inputs, samples)
-    assert len(labels) == 2
+    sparse, dense = sorted(labels, key=lambda label: int((label != 255).sum()))
+    return sparse, dense
+
+
+def test_padding_is_labeled_by_neither_teacher(monkeypatch):
+    labels = labels_of_padding(build(), monkeypatch)
     assert all((label[:, 20:] == 255).all() for label in labels)
     assert any((label[:, :20] != 255).any() for label in labels)
+
+
+def test_released_code_labels_padding(monkeypatch):
+    sparse, dense = labels_of_padding(build(mask_padding=False), monkeypatch)
+    assert (dense != 255).all()
+    assert (sparse[:, 20:] != 255).any()
+    # The labels are those of crops without padding.
+    whole = build()
+    inputs, samples = tiny_batch(2)
+    img = denormalize(inputs, whole.data_preprocessor)
+    cam = whole.train_cam(whole, inputs)
+    valid = torch.ones_like(sparse, dtype=torch.bool)
+    expected = whole.labeler.sparse_label(cam, stack_tags(samples), img, valid)
+    assert torch.equal(sparse, expected)
 
 
 def test_tag_filter_keeps_absent_classes_out_of_the_dense_label():

@@ -43,6 +43,22 @@ def test_labels_from_the_prediction_slide_as_the_prediction_does(name):
     assert labels['prediction'][0].equal(result.pred_sem_seg.data[0])
 
 
+def test_rrm_labels_padding_if_told():
+    labels = {}
+    for masked in (True, False):
+        model = build('RRM', mask_padding=masked)
+        inputs, samples = tiny_batch(2)
+        for sample in samples:
+            sample.valid_map.data[:, 20:] = False
+        model.warmup = False
+        model.loss_seg.register_forward_pre_hook(
+            lambda _, args, masked=masked: labels.update({masked: args[1]})
+        )
+        model.loss(inputs, samples)
+    assert (labels[True][:, 20:] == 255).all()
+    assert (labels[False][:, 20:] != 255).any()
+
+
 @pytest.mark.parametrize('name', ['RRM', 'ASDT'])
 def test_labels_from_the_prediction_need_no_tags(name):
     model = build(name).eval()
