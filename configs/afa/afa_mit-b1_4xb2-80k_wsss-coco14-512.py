@@ -10,6 +10,8 @@ model = dict(
     cam_head=dict(num_classes=80),
     decode_head=dict(num_classes=81),
     refiner=dict(type='LocalAffinityRefiner', kind='par', num_iters=15),
+    # As the released COCO script, unlike the one of VOC.
+    affinity_label='walk',
 )
 custom_hooks = [
     *_base_.runtime_hooks,

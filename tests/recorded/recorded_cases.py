@@ -159,6 +159,7 @@ def cases() -> dict[str, Case]:
     # Otherwise the walk of an affinity that is hardly trained leaves no object.
     faint = {'high_thr': 0.3, 'low_thr': 0.2}
     add('AFA', 'walk', hooks=at_once, **faint)
+    add('AFA', 'walk, affinity_label', hooks=at_once, affinity_label='walk', **faint)
     add('AFA', 'no walk', hooks=never)
     sums = {**plain, 'merge': 'sum', 'scales': (1.0, 0.5, 1.5)}
     add('AFA', 'not paired', hooks=walk, train_cfg={'cam': sums})

@@ -55,7 +55,8 @@ def cam_views(
         cam_of: Function from features to a CAM (N, K, h, w).
         img: Images (N, 3, H, W).
         flip: Whether mirror images take part.
-        feats: Features of ``img``, where they are already computed.
+        feats: Features of ``img``, or of ``img`` and of its mirror images in one batch,
+            where they are already computed.
 
     Returns:
         CAMs (N, K, h, w) float32: of the images, and flipped back, of their mirrors.
@@ -73,7 +74,7 @@ def cam_views(
         cam = cam_of_images(torch.cat([img, img.flip(-1)]) if flip else img)
     else:
         cam = cam_of(feats)
-        if flip:
+        if flip and len(cam) == len(img):
             cam = torch.cat([cam, cam_of_images(img.flip(-1))])
     if not flip:
         return [cam.float()]

@@ -113,6 +113,8 @@ def test_ablations_differ_from_the_recipe_in_little():
         cfg = load(path).to_dict()
         changed = {key for key in cfg if cfg[key] != recipe.get(key)}
         changed -= {'crop_size', 'train_pipeline'}
+    labels = [build(recipe).affinity_label for recipe in (cfg, coco)]
+    assert labels == ['cam', 'walk']
         assert 'model' in changed, f'{path.name} changes nothing'
         assert changed <= {
             'cam': {'model', 'custom_hooks'},

@@ -15,6 +15,7 @@ from ...utils import Phase, eval_mode, rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .local_label import (
+    Affinity,
     BackgroundPairLabeler,
     affinity_grid,
     affinity_of,
@@ -53,6 +54,9 @@ class AFA(WeakSegmentor):
         high_thr: High background score.
         low_thr: Low background score.
         refine_scale: Size of the image that guides the refiner, relative to the crop.
+        affinity_label: Label of the affinity loss while there is a walk: ``'cam'``, the
+            label before it, as released for VOC, or ``'walk'``, the label after it, as
+            released for COCO.
         walk_scale: Size of the image from which the random walk's affinity is taken.
         radius: Largest step of the random walk, in grid cells.
         cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
@@ -79,6 +83,7 @@ class AFA(WeakSegmentor):
         high_thr: float = 0.55,
         low_thr: float = 0.35,
         refine_scale: float = 0.5,
+        affinity_label: str = 'cam',
         walk_scale: float = 1.5,
         radius: int = 8,
         cam_normalization: str = 'minmax',
@@ -88,6 +93,7 @@ class AFA(WeakSegmentor):
         check_background(self)
         check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
         self.cam_normalization = cam_normalization
+        check_value('affinity_label', affinity_label, choices=('cam', 'walk'))
         check_value('walk_scale', walk_scale, above=0)
         self.loss_seg = MODELS.build(
             loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.1}
@@ -104,6 +110,7 @@ class AFA(WeakSegmentor):
         self.loss_affinity = MODELS.build(
             loss_affinity or {'type': 'AffinityLoss', 'loss_weight': 0.1}
         )
+        self.affinity_label = affinity_label
         self.walk_scale = walk_scale
 
     @one_collective
@@ -129,17 +136,20 @@ class AFA(WeakSegmentor):
         valid = valid_maps(data_samples, inputs)
 
         known = reusable_feats(self, feats)
+        walks: list[Affinity | None] = [None]
         if use_affinity:
-            known[self.walk_scale] = self.inference_feats(inputs, self.walk_scale)
+            known[self.walk_scale] = self.walk_feats(inputs)
+            plain = [feat[: len(inputs)] for feat in known[self.walk_scale]]
+            walk = affinity_of(self.affinity_head, plain)
+            walks = [walk] if self.affinity_label == 'walk' else [None, walk]
         cam = self.normalized_train_cam(inputs, known)
-        label = given_or_made(self.labeler(cam, tags, img, valid), data_samples)
-        small = resize_labels(label, affinity_grid(self.affinity_head, feats))
+        labels = [
+            given_or_made(self.labeler(cam, tags, img, valid, walk), data_samples)
+            for walk in walks
+        ]
+        small = resize_labels(labels[0], affinity_grid(self.affinity_head, feats))
         losses['loss_affinity'] = self.loss_affinity(affinity, small)
-        if use_affinity:
-            walk = affinity_of(self.affinity_head, known[self.walk_scale])
-            label = self.labeler(cam, tags, img, valid, walk)
-            label = given_or_made(label, data_samples)
-
+        label = labels[-1]
         losses['loss_ce'] = self.loss_seg(logits, label)
         if self.dense_energy is not None:
             (losses['loss_dense'],) = self.dense_energy([logits], img, valid, label)
@@ -149,10 +159,21 @@ class AFA(WeakSegmentor):
         return losses
 
     @torch.no_grad()
-    def inference_feats(self, inputs: Tensor, scale: float) -> Feats:
-        """Extract the features of rescaled images, as in inference."""
-        with eval_mode(self):
-            return self.extract_feat(rescale(inputs, scale))
+    def walk_feats(self, inputs: Tensor) -> Feats:
+        """Extract the features from which the random walk's affinity is taken.
+
+        Args:
+            inputs: Normalized crops (N, 3, H, W).
+
+        Returns:
+            Features of the crops at ``walk_scale``, in eval mode; if the CAM is made in
+            train mode, of N crops and of their N mirror images in one batch, as there.
+        """
+        img, cam = rescale(inputs, self.walk_scale), self.train_cam
+        if not (isinstance(cam, PairedCAM) and cam.train_mode):
+            with eval_mode(self):
+                return self.extract_feat(img)
+        return self.extract_feat(torch.cat([img, img.flip(-1)]) if cam.flip else img)
 
     def pseudo_sources(self) -> Sources:
         """Return ``merged``, ``cam_refined``, ``affinity`` beside those of the base."""

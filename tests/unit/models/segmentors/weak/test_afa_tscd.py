@@ -98,9 +98,12 @@ def slow_label(model, cam, tags, img, walk=None, widths=None):
     return torch.stack(labels)
 
 
-@pytest.mark.parametrize('use_affinity', [False, True])
-def test_a_step_of_afa_is_the_formula(use_affinity):
-    model = build('AFA')
+@pytest.mark.parametrize(
+    ('use_affinity', 'affinity_label'),
+    [(False, 'cam'), (True, 'cam'), (False, 'walk'), (True, 'walk')],
+)
+def test_a_step_of_afa_is_the_formula(use_affinity, affinity_label):
+    model = build('AFA', affinity_label=affinity_label)
     model.use_affinity = use_affinity
     inputs, samples = tiny_batch(3)
     samples[1].valid_map.data[:, :, 20:] = False
@@ -113,11 +116,7 @@ def test_a_step_of_afa_is_the_formula(use_affinity):
     cam = slow_cam(model, inputs)
     label = slow_label(model, cam, tags, img).masked_fill(~valid, 255)
     assert {0, 255} < set(label.unique().tolist())
-    grid = feats[-1].shape[2:]
-    small = F.interpolate(label[:, None].float(), grid, mode='nearest')[:, 0].long()
-    torch.testing.assert_close(
-        losses['loss_affinity'], 0.1 * affinity_loss(model.affinity_head(feats), small)
-    )
+    pairs = label
     if use_affinity:
         with torch.no_grad():
             big = model.extract_feat(resize(inputs, (49, 49)))
@@ -126,6 +125,12 @@ def test_a_step_of_afa_is_the_formula(use_affinity):
         walked = walked.masked_fill(~valid, 255)
         assert not torch.equal(walked, label)
         label = walked
+        pairs = walked if affinity_label == 'walk' else pairs
+    grid = feats[-1].shape[2:]
+    small = F.interpolate(pairs[:, None].float(), grid, mode='nearest')[:, 0].long()
+    torch.testing.assert_close(
+        losses['loss_affinity'], 0.1 * affinity_loss(model.affinity_head(feats), small)
+    )
     torch.testing.assert_close(
         losses['loss_ce'], 0.1 * balanced_cross_entropy(logits, label)
     )
@@ -282,6 +287,55 @@ class TestOptions:
             'embed_dims': 8,
             'num_stages': 2,
             'num_layers': [1, 2],
+    def test_released_walk_trains_both_halves(self, monkeypatch):
+        model = build('AFA', train_cfg={'cam': {'train_mode': True}})
+        model.backbone.norm_eval = False
+        model.use_affinity = True
+        model.train()
+        calls, heads = [], []
+        extract, head = model.extract_feat, model.affinity_head
+
+        def spy(img):
+            calls.append((len(img), img.shape[2], model.backbone.training))
+            return extract(img)
+
+        monkeypatch.setattr(model, 'extract_feat', spy)
+        head.register_forward_pre_hook(lambda _, args: heads.append(args[0][-1].shape))
+        inputs, samples = tiny_batch(2)
+        model.loss(inputs, samples)
+        # An image and its mirror image are one batch, from which the walk is taken too.
+        pairs = [(4, side, True) for side in (49, 33, 16)]
+        assert calls == [(2, 33, True), *pairs]
+        assert [shape[0] for shape in heads] == [2, 2]
+
+    def test_released_order_of_the_second_view(self, monkeypatch):
+        model = build('TSCD', train_cfg={'cam': {'train_mode': True}})
+        events = []
+        decode, make = model.decode_head.forward, model.normalized_train_cam
+
+        def spy(img, *args):
+            events.append(('cam', img.shape[2]))
+            with monkeypatch.context() as patch:
+                patch.setattr(model.decode_head, 'forward', decode)
+                return make(img, *args)
+
+        monkeypatch.setattr(model, 'normalized_train_cam', spy)
+        monkeypatch.setattr(
+            model.decode_head,
+            'forward',
+            lambda feats: (
+                events.append(('decode', feats[-1].shape[2])) or decode(feats)
+            ),
+        )
+        losses_of(model)
+        sides = [events[i][1] for i in (0, 2)]
+        assert events == [
+            ('decode', sides[0]),
+            ('cam', 33),
+            ('decode', sides[1]),
+            ('cam', 9),
+        ]
+
             'num_heads': [1, 2],
             'patch_sizes': [7, 3],
             'strides': [4, 2],
@@ -311,6 +365,8 @@ class TestOptions:
         with pytest.raises(ValueError, match='needs a background class: 7 classes'):
             build('AFA', decode_head=head)
 
+        with pytest.raises(ValueError, match=r"affinity_label.*'prediction'"):
+            build('AFA', affinity_label='prediction')
 
 def test_pseudo_labels_of_an_image():
     model = build('AFA').eval()
