@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/schedules/afa_20k.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='TSCD', decode_head=dict(align_corners=True))
+model = dict(type='TSCD', train_align_corners=True)
 custom_hooks = [
     *_base_.runtime_hooks,
     dict(type='WeakWarmupHook', iters=2001),  # released: `i <= 2000`, counted from 0

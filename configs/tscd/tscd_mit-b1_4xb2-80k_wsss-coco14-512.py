@@ -8,7 +8,8 @@ _base_ = [
 model = dict(
     type='TSCD',
     cam_head=dict(num_classes=80),
-    decode_head=dict(num_classes=81, align_corners=True),
+    decode_head=dict(num_classes=81),
+    train_align_corners=True,
     refiner=dict(type='LocalAffinityRefiner', kind='varm'),
 )
 custom_hooks = [*_base_.runtime_hooks, dict(type='WeakWarmupHook', iters=5001)]

@@ -181,6 +181,8 @@ def cases() -> dict[str, Case]:
     add('TSCD', 'er_mode grad, no correspondence', loss_scd=None)
     add('TSCD', 'valid_only', valid_only=True)
     add('TSCD', 'mask_by_label', mask_by_label=True)
+    add('TSCD', 'train_mode', train_cfg={'cam': {'train_mode': True}})
+    add('TSCD', 'train_align_corners', train_align_corners=True)
     add('TSCD', 'view_scale', view_scale=0.5, er_weight=0.3, n_points=50)
 
     teacher = METHODS['RCMMAM'].hooks[-1]

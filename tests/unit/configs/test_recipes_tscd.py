@@ -78,7 +78,9 @@ def test_model(method):
     assert (model.cam_head.pooling, model.cam_head.dropout.p) == ('gmp', 0)
     assert model.affinity_head.fuse.in_channels == 16
     assert model.affinity_head.symmetric == (method == 'afa')
-    assert model.align_corners == (method == 'tscd')
+    assert model.align_corners is False
+    if method == 'tscd':
+        assert model.train_align_corners is True
     assert model.labeler.refiner.kind == {'afa': 'par', 'tscd': 'varm'}[method]
     assert model.labeler.refiner.num_iters == 10
     assert model.loss_seg.loss_weight == model.loss_affinity.loss_weight == 0.1

@@ -11,7 +11,7 @@ from mmseg_wsss.utils.settings import check_value
 from ...cam import PairedCAM, reusable_feats
 from ...losses import equivariant_loss, one_collective
 from ...pseudo_labels import NORMALIZATIONS
-from ...utils import rescale, resize_labels, valid_maps
+from ...utils import rescale, resize, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .local_label import (
@@ -69,6 +69,9 @@ class TSCD(WeakSegmentor):
             where it has no gradient; ``'grad'``: mean difference of the single-scale
             CAMs of both views with a gradient in both.
         er_weight: Its weight.
+        train_align_corners: ``align_corners`` of the logits' resizing in the losses,
+            True as released; by default that of the decode head, which predictions
+            always use.
         cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
             :func:`.normalize_cam`.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
@@ -100,6 +103,7 @@ class TSCD(WeakSegmentor):
         valid_only: bool = False,
         er_mode: str = 'off',
         er_weight: float = 0.1,
+        train_align_corners: bool | None = None,
         cam_normalization: str = 'minmax',
         **kwargs: Any,
     ) -> None:
@@ -135,6 +139,9 @@ class TSCD(WeakSegmentor):
         self.valid_only = valid_only
         self.er_mode = er_mode
         self.er_weight = er_weight
+        if train_align_corners is None:
+            train_align_corners = self.align_corners
+        self.train_align_corners = train_align_corners
 
     @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
@@ -172,10 +179,11 @@ class TSCD(WeakSegmentor):
         view = rescale(inputs, self.view_scale, align_corners=True)
         view_feats = self.extract_feat(view)
         if self.loss_scd is not None:
+            # Before the CAM, which in train mode updates the batch statistics too.
+            view_logits = self.upsample(self.decode_head(view_feats), view)
             view_cam = self.normalized_train_cam(view, reusable_feats(self, view_feats))
             if self.mask_by_label:
                 cam, view_cam = (c * tags[:, :, None, None] for c in (cam, view_cam))
-            view_logits = self.upsample(self.decode_head(view_feats), view)
             points = [self.random_points(valid) for _ in range(2)]
             losses['loss_scd'] = self.loss_scd(
                 cam, logits, view_cam, view_logits, *points
@@ -185,6 +193,10 @@ class TSCD(WeakSegmentor):
                 self.cam_head.cam(feats), self.cam_head.cam(view_feats), tags
             )
         return losses
+
+    def upsample(self, logits: Tensor, inputs: Tensor) -> Tensor:
+        """Resize logits to the size of ``inputs`` in float32, for a loss (bilinear)."""
+        return resize(logits.float(), inputs.shape[2:], self.train_align_corners)
 
     def random_points(self, valid: Tensor) -> Tensor:
         """Draw uniform points (N, P, 2) as (x, y) in [-1, 1].

@@ -141,9 +141,11 @@ def test_a_step_of_afa_is_the_formula(use_affinity, affinity_label):
     assert losses['use_affinity'] == use_affinity
 
 
-def test_a_step_of_tscd_is_the_formula():
-    head = tiny_model('TSCD')['decode_head'] | {'align_corners': True}
-    model = build('TSCD', decode_head=head, er_mode='off')
+@pytest.mark.parametrize('released', [False, True])
+def test_a_step_of_tscd_is_the_formula(released):
+    head = tiny_model('TSCD')['decode_head'] | {'align_corners': not released}
+    corners = {'train_align_corners': True} if released else {}
+    model = build('TSCD', decode_head=head, er_mode='off', **corners)
     inputs, samples = tiny_batch(2)
     losses = losses_of(model)
     feats = model.extract_feat(inputs)
@@ -162,6 +164,10 @@ def test_a_step_of_tscd_is_the_formula():
     )
     torch.testing.assert_close(losses['loss_scd'], 0.1 * expected)
     assert 'loss_er' not in losses
+    # Predictions are resized as the decode head does, whatever the losses do.
+    predicted = model.eval().encode_decode(inputs, [s.metainfo for s in samples])
+    coarse = model.decode_head(model.extract_feat(inputs))
+    torch.testing.assert_close(predicted, resize(coarse, (33, 33), not released))
 
 
 def test_the_methods_differ_as_the_papers_do():
@@ -281,12 +287,6 @@ class TestOptions:
         model.normalized_train_cam(tiny_batch(2)[0], {})
         assert bn.num_batches_tracked == len(seen)
 
-    def test_affinity_follows_the_backbone(self):
-        mit = {
-            'type': 'AttentionMiT',
-            'embed_dims': 8,
-            'num_stages': 2,
-            'num_layers': [1, 2],
     def test_released_walk_trains_both_halves(self, monkeypatch):
         model = build('AFA', train_cfg={'cam': {'train_mode': True}})
         model.backbone.norm_eval = False
@@ -336,6 +336,12 @@ class TestOptions:
             ('cam', 9),
         ]
 
+    def test_affinity_follows_the_backbone(self):
+        mit = {
+            'type': 'AttentionMiT',
+            'embed_dims': 8,
+            'num_stages': 2,
+            'num_layers': [1, 2],
             'num_heads': [1, 2],
             'patch_sizes': [7, 3],
             'strides': [4, 2],
@@ -359,14 +365,14 @@ class TestOptions:
     def test_bad_arguments(self):
         with pytest.raises(ValueError, match=r"er_mode.*'both'"):
             build('TSCD', er_mode='both')
+        with pytest.raises(ValueError, match=r"affinity_label.*'prediction'"):
+            build('AFA', affinity_label='prediction')
         with pytest.raises(ValueError, match=r'low_thr must .*=0.3, got 0.4'):
             build('AFA', high_thr=0.3, low_thr=0.4)
         head = tiny_model('AFA')['decode_head'] | {'num_classes': NUM_TAGS}
         with pytest.raises(ValueError, match='needs a background class: 7 classes'):
             build('AFA', decode_head=head)
 
-        with pytest.raises(ValueError, match=r"affinity_label.*'prediction'"):
-            build('AFA', affinity_label='prediction')
 
 def test_pseudo_labels_of_an_image():
     model = build('AFA').eval()
