@@ -6,7 +6,7 @@ crop_size = (512, 512)
 
 train_pipeline = [
     dict(type='LoadImageStrict'),
-    dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomRescale', ratio_range=(0.5, 2.0), backend='pillow'),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size, pad_val=(0, 0, 0)),
     dict(type='PackWeakInputs'),

@@ -8,7 +8,7 @@ model = dict(
 )
 train_pipeline = [
     dict(type='LoadImageStrict'),
-    dict(type='RandomRescale', ratio_range=(0.5, 2.0)),
+    dict(type='RandomRescale', ratio_range=(0.5, 2.0), backend='pillow'),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCropPad', crop_size=crop_size, pad_val=(0, 0, 0)),
     dict(type='PackWeakInputs'),

@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.datasets.transforms import Resize
 
 from mmseg_wsss.registry import TRANSFORMS
+from mmseg_wsss.utils.settings import check_value
 
 
 @TRANSFORMS.register_module()
@@ -20,13 +21,20 @@ class RandomRescale(BaseTransform):
         batch_size: Total batch size over all ranks, to use one factor for all images of
             a batch as ASDT's released code does; by default each image has its own
             factor. Needs the sample keys of ``EndlessSampler``.
+        backend: Library that resizes, bilinearly: ``'cv2'``, or ``'pillow'``, which
+            averages over larger areas where it shrinks, as AFA's and TSCD's released
+            code does; images have three channels of bytes then.
 
     Raises:
-        ValueError: If the bounds are not 0 < low <= high, or ``batch_size`` is below 1.
+        ValueError: If the bounds are not 0 < low <= high, ``batch_size`` is below 1,
+            or ``backend`` is another one.
     """
 
     def __init__(
-        self, ratio_range: tuple[float, float], batch_size: int | None = None
+        self,
+        ratio_range: tuple[float, float],
+        batch_size: int | None = None,
+        backend: str = 'cv2',
     ) -> None:
         if len(ratio_range) != 2 or not 0 < ratio_range[0] <= ratio_range[1]:
             raise ValueError(
@@ -34,9 +42,10 @@ class RandomRescale(BaseTransform):
             )
         if batch_size is not None and batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        check_value('backend', backend, choices=('cv2', 'pillow'))
         self.ratio_range = tuple(ratio_range)
         self.batch_size = batch_size
-        self.resize = Resize(scale=(1, 1), keep_ratio=False)
+        self.resize = Resize(scale=(1, 1), keep_ratio=False, backend=backend)
 
     def transform(self, results: dict) -> dict:
         """Resize ``img`` and every map of ``seg_fields``."""
@@ -62,5 +71,5 @@ class RandomRescale(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(ratio_range={self.ratio_range}, '
-            f'batch_size={self.batch_size})'
+            f'batch_size={self.batch_size}, backend={self.resize.backend!r})'
         )

@@ -102,8 +102,11 @@ def test_phases():
     assert coco.model.refiner.num_iters == 15
 
 
-def test_augmentation():
-    steps = {s.type: s for s in published().train_dataloader.dataset.pipeline}
+@pytest.mark.parametrize('data', ['voc12aug', 'coco14'])
+def test_augmentation(data):
+    pipeline = published(data=data).train_dataloader.dataset.pipeline
+    steps = {s.type: s for s in pipeline}
+    assert steps['RandomRescale'].backend == 'pillow'
     assert tuple(steps['RandomRescale'].ratio_range) == (0.5, 2.0)
     assert tuple(steps['RandomCropPad'].pad_val) == (0, 0, 0)
     assert not [kind for kind in steps if 'Photo' in kind]
@@ -122,6 +125,16 @@ def test_ablations_differ_from_the_recipe_in_little():
             'cam': {'model', 'custom_hooks'},
             'tscd-released': {'model', 'train_dataloader'},
         }.get(path.stem.split('_')[0], {'model'}), path.name
+
+
+def test_released_preset():
+    (path,) = ROOT.glob('configs/tscd/ablations/tscd-released_*.py')
+    cfg = load(path)
+    model = build(cfg)
+    assert model.train_cam == PairedCAM(train_mode=True)
+    assert model.dense_energy.weight == pytest.approx(0.01 * 0.58 * 1e-7)
+    rescale = cfg.train_dataloader.dataset.pipeline[1]
+    assert (rescale.type, rescale.backend) == ('RandomRescale', 'pillow')
 
 
 def test_runs_on_voc_mini_share_budget_and_start():

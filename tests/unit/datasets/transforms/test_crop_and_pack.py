@@ -1,5 +1,6 @@
 """Crops with their valid area, rescaling, packing."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,23 @@ def test_one_factor_per_batch():
         rescale(sample(10, 10))
 
 
+def test_pillow_averages_where_it_shrinks():
+    results = sample(40, 40)
+    rng = np.random.default_rng(0)
+    img = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    labels = rng.integers(0, 5, (40, 40), dtype=np.uint8)
+    results |= {'img': img, 'gt_seg_map': labels, 'seg_fields': ['gt_seg_map']}
+    small = {
+        backend: RandomRescale((0.25, 0.25), backend=backend)(deepcopy(results))
+        for backend in ('cv2', 'pillow')
+    }
+    expected = Image.fromarray(img).resize((10, 10), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(small['pillow']['img'], np.asarray(expected))
+    assert small['pillow']['img'].std() < 0.7 * small['cv2']['img'].std()
+    assert small['pillow']['gt_seg_map'].shape == (10, 10)
+    assert set(np.unique(small['pillow']['gt_seg_map'])) <= set(range(5))
+
+
 def test_full_image_is_kept_at_crop_size():
     results = KeepFullImage((16, 24))(sample(30, 30))
     packed = PackWeakInputs()(RandomCropPad((16, 24))(results))
@@ -181,6 +199,7 @@ def test_full_image_is_kept_at_crop_size():
     [
         (lambda: RandomCropPad((0, 4)), r'crop_size.*\(0, 4\)'),
         (lambda: RandomRescale((2.0, 1.0)), r'ratio_range.*\(2.0, 1.0\)'),
+        (lambda: RandomRescale((1.0, 2.0), backend='PIL'), "backend.*'PIL'"),
     ],
 )
 def test_bad_arguments_are_named(build, message):
