@@ -10,6 +10,7 @@ model = dict(
         num_classes=_base_.num_classes,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         align_corners=False,
+        init_cfg=None,  # conv_seg: PyTorch's own weights and bias
     ),
     train_cfg=dict(cam=_base_.model.test_cfg.cam),
 )

@@ -9,6 +9,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
 from mmseg_wsss.models.cam import PairedCAM
+from mmseg_wsss.registry import MODELS
 
 
 def published(method: str = 'tscd', data: str = 'voc12aug') -> Config:
@@ -91,6 +92,18 @@ def test_model(method):
         assert model.er_mode == 'off'
 
 
+def test_initial_weights():
+    """PyTorch's own: uniform up to 1 / sqrt(channels)."""
+    model = published().model
+    heads = [MODELS.build(model[name]) for name in ('cam_head', 'decode_head')]
+    for head in heads:
+        head.init_weights()
+    classifier, conv_seg = heads[0].classifier, heads[1].conv_seg
+    assert classifier.weight.std().item() == pytest.approx(0.026, abs=0.001)
+    assert conv_seg.weight.std().item() == pytest.approx((3 * 256) ** -0.5, rel=0.05)
+    assert conv_seg.bias.abs().amax() > 0.01
+
+
 def test_phases():
     cfg = published('afa')
     assert hook(cfg, 'WeakWarmupHook')['iters'] == 2001
@@ -100,6 +113,8 @@ def test_phases():
     assert hook(coco, 'WeakWarmupHook')['iters'] == 5001
     assert hook(coco, 'AffinityLabelHook')['begin'] == 15001
     assert coco.model.refiner.num_iters == 15
+    labels = [build(recipe).affinity_label for recipe in (cfg, coco)]
+    assert labels == ['cam', 'walk']
 
 
 @pytest.mark.parametrize('data', ['voc12aug', 'coco14'])
@@ -112,21 +127,6 @@ def test_augmentation(data):
     assert not [kind for kind in steps if 'Photo' in kind]
 
 
-def test_ablations_differ_from_the_recipe_in_little():
-    recipe = published().to_dict()
-    for path in sorted((ROOT / 'configs/tscd/ablations').glob('*.py')):
-        cfg = load(path).to_dict()
-        changed = {key for key in cfg if cfg[key] != recipe.get(key)}
-        changed -= {'crop_size', 'train_pipeline'}
-    labels = [build(recipe).affinity_label for recipe in (cfg, coco)]
-    assert labels == ['cam', 'walk']
-        assert 'model' in changed, f'{path.name} changes nothing'
-        assert changed <= {
-            'cam': {'model', 'custom_hooks'},
-            'tscd-released': {'model', 'train_dataloader'},
-        }.get(path.stem.split('_')[0], {'model'}), path.name
-
-
 def test_released_preset():
     (path,) = ROOT.glob('configs/tscd/ablations/tscd-released_*.py')
     cfg = load(path)
@@ -135,6 +135,19 @@ def test_released_preset():
     assert model.dense_energy.weight == pytest.approx(0.01 * 0.58 * 1e-7)
     rescale = cfg.train_dataloader.dataset.pipeline[1]
     assert (rescale.type, rescale.backend) == ('RandomRescale', 'pillow')
+
+
+def test_ablations_differ_from_the_recipe_in_little():
+    recipe = published().to_dict()
+    for path in sorted((ROOT / 'configs/tscd/ablations').glob('*.py')):
+        cfg = load(path).to_dict()
+        changed = {key for key in cfg if cfg[key] != recipe.get(key)}
+        changed -= {'crop_size', 'train_pipeline'}
+        assert 'model' in changed, f'{path.name} changes nothing'
+        assert changed <= {
+            'cam': {'model', 'custom_hooks'},
+            'tscd-released': {'model', 'train_dataloader'},
+        }.get(path.stem.split('_')[0], {'model'}), path.name
 
 
 def test_runs_on_voc_mini_share_budget_and_start():
