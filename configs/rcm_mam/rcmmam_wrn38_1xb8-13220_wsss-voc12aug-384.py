@@ -1,5 +1,6 @@
-# Phase 2: RCM and MAM for 10 epochs, both networks from phase 1. Its best epoch is
-# named best_cam_mIoU_iter_*.pth: --cfg-options load_from=... takes it.
+# Phase 2: RCM and MAM for 10 epochs, both networks from MainNet of phase 1 and with an
+# empty memory. The best epoch of phase 1 is named best_cam_mIoU_iter_*.pth:
+# --cfg-options load_from=... takes it.
 _base_ = [
     '../_base_/models/rcmmam_wrn38.py',
     '../_base_/datasets/voc12_aug_weak_384.py',
@@ -16,5 +17,5 @@ train_cfg = dict(max_iters=max_iters)
 custom_hooks = [
     *_base_.weak_hooks,
     dict(type='MeanTeacherHook', decay=0.996, schedule='constant'),
-    dict(type='MultiScaleAttentionHook', begin=0),
+    dict(type='MultiScaleAttentionHook', begin=0, restart_support=True),
 ]

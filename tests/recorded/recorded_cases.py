@@ -196,6 +196,8 @@ def cases() -> dict[str, Case]:
     add('RCMMAM', 'padding is background', hooks=main, ignore_padding=False)
     add('RCMMAM', 'mam_ratio', hooks=main, mam_ratio=0.5)
     add('RCMMAM', 'RCM alone', hooks=later)
+    anew = {'type': 'MultiScaleAttentionHook', 'begin': 1, 'restart_support': True}
+    add('RCMMAM', 'restart_support', hooks=(anew, teacher))
     no_rcm = {'type': 'RegionalContrastiveLoss', 'loss_weight': 0.0}
     no_mam = {'type': 'MultiScaleAttentiveLoss', 'loss_weight': 0.0}
     add('RCMMAM', 'MAM alone', hooks=main, loss_rcm=no_rcm)

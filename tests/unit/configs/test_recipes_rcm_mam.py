@@ -55,6 +55,8 @@ def test_the_phases():
         metric = cfg.val_evaluator[0]
         assert (metric.thresholds[0], metric.thresholds[-1]) == (0.10, 0.29)
         assert len(metric.thresholds) == 20
+    for path in FOLDER.glob('**/rcmmam*_wrn38_1xb8-13220*.py'):
+        assert hook(load(path), 'MultiScaleAttentionHook').restart_support, path.name
     (single,) = FOLDER.glob('rcmmam-single_wrn38*.py')
     assert hook(load(single), 'MultiScaleAttentionHook').begin == 4 * 1322
 

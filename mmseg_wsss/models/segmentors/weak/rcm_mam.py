@@ -144,7 +144,13 @@ class RCMMAM(WeakClassifier):
     def init_weights(self) -> None:
         """Initialize MainNet, and SupportNet as its copy."""
         super().init_weights()
+        self.restart_support()
+
+    def restart_support(self) -> None:
+        """Make SupportNet a copy of MainNet, and empty the memory."""
         update_ema(self.support, self.networks['main'], decay=0)
+        if self.memory is not None:
+            self.memory.queue.zero_()
 
     def train(self, mode: bool = True) -> 'RCMMAM':
         """Switch MainNet; SupportNet stays in eval mode."""

@@ -276,6 +276,31 @@ def test_the_hook_switches_the_second_module_on():
         MultiScaleAttentionHook(begin=-1)
 
 
+def test_the_hook_restarts_the_support_network_once():
+    class Runner:
+        iter = 0
+        model = build()
+
+    model = Runner.model
+    hook = MultiScaleAttentionHook(begin=2, restart_support=True)
+    for Runner.iter in (1, 2, 3):
+        with torch.no_grad():
+            for parameter in model.support.parameters():
+                parameter += 0.1
+            model.memory.queue.fill_(1.0)
+        hook.before_train_iter(Runner, 0)
+        pairs = zip(
+            model.networks['main'].state_dict().values(),
+            model.support.state_dict().values(),
+        )
+        anew = all(torch.equal(main, support) for main, support in pairs)
+        assert anew == (Runner.iter == 2)
+        assert (model.memory.queue.abs().sum() == 0) == anew
+    without_memory = build(memory_size=0)
+    without_memory.restart_support()
+    assert not any(p.requires_grad for p in without_memory.support.parameters())
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
