@@ -248,6 +248,7 @@ def cases() -> dict[str, Case]:
     add_semi('MKD', 'threshold of teachers', pseudo_thr_teacher=0.95, hooks=slow)
     thresholds = {'pseudo_thr_teacher': 0.6, 'pseudo_thr_student': 0.4}
     add_semi('MKD', 'thresholds', hooks=slow, **thresholds)
+    add_semi('MKD', 'mean_over', hooks=slow, mean_over='valid', **thresholds)
     add_semi('MKD', 'teachers in train mode', teacher_mode='train')
     add_semi('MKD', 'concat_forward', concat_forward=True)
     both = {'concat_forward': True, 'teacher_mode': 'train'}

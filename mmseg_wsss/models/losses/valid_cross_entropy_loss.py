@@ -11,7 +11,10 @@ from .utils import DecodeLoss, check_label_shape
 
 
 def valid_cross_entropy(
-    logits: Tensor, pseudo: Tensor, ignore_index: int = 255
+    logits: Tensor,
+    pseudo: Tensor,
+    ignore_index: int = 255,
+    counted: Tensor | None = None,
 ) -> Tensor:
     """Compute the mean cross entropy over the labeled pixels of all ranks.
 
@@ -22,6 +25,8 @@ def valid_cross_entropy(
         logits: Logits (N, C, H, W); computed in float32.
         pseudo: Label (N, H, W) int64 in [0, C), or ``ignore_index``.
         ignore_index: Label of pixels that are left out.
+        counted: Pixels (N, H, W) bool over which the mean is taken, of which those
+            without a label add 0; the labeled pixels by default.
 
     Returns:
         Scalar; 0 with zero gradient if every pixel is ignored.
@@ -38,7 +43,7 @@ def valid_cross_entropy(
     values = F.cross_entropy(
         at_least_float32(logits), pseudo, ignore_index=ignore_index, reduction='none'
     )
-    return mean_of_valid(values, pseudo != ignore_index)
+    return mean_of_valid(values, pseudo != ignore_index if counted is None else counted)
 
 
 @MODELS.register_module()

@@ -114,6 +114,7 @@ class TestPublishedRecipe:
         assert (cfg.pseudo_thr_teacher, cfg.pseudo_thr_student) == (0, 0)
         assert (cfg.semi_on_labeled, cfg.mask_padding) == (True, False)
         assert (cfg.teacher_mode, cfg.targets_from) == ('train', 'shifted')
+        assert cfg.mean_over == 'confident'
         assert (cfg.isda.end_ratio, cfg.isda.schedule) == (1.5, 'cosine')
         assert len(model.isda) == 4
         assert (cfg.cutmix.num_boxes, cfg.cutmix.prop_range) == (3, (0.25, 0.5))
@@ -127,8 +128,10 @@ class TestPublishedRecipe:
         assert net.decode_head.conv_seg.kernel_size == (1, 1)
         assert not net.with_auxiliary_head
 
-    def test_paper_has_a_threshold_and_nothing_else(self):
+    def test_paper_has_a_threshold_and_names_its_mean(self):
         released = find(PUBLISHED).to_dict()
         paper = find(PUBLISHED.replace('released', 'paper')).to_dict()
-        assert paper['model']['semi_train_cfg'].pop('pseudo_thr_teacher') == 0.95
+        settings = paper['model']['semi_train_cfg']
+        assert settings.pop('pseudo_thr_teacher') == 0.95
+        assert settings.pop('mean_over') == 'confident'
         assert paper == released

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -42,6 +43,9 @@ class MKDSettings(SemiSettings):
         pseudo_thr_teacher: Smallest confidence (without offset) of a teacher's label.
             0, as in the released config, accepts all; readers of the paper report 0.95.
         pseudo_thr_student: The same of a student's label.
+        mean_over: Pixels that L_st and L_ss are averaged over: ``'confident'``, those
+            with a label, as released, or ``'valid'``, all valid ones, as in the
+            authors' later code. Without a threshold it makes no difference.
         loss_scale_factor: Size of the maps in L_st and L_ss, relative to the logits.
         semi_on_labeled: Whether labeled images are part of L_st, L_ss and the
             statistics of the offset.
@@ -60,6 +64,7 @@ class MKDSettings(SemiSettings):
     student_weight: float = setting(1.0, at_least=0)
     pseudo_thr_teacher: float = setting(0.0, at_least=0, at_most=1)
     pseudo_thr_student: float = setting(0.0, at_least=0, at_most=1)
+    mean_over: str = setting('confident', choices=('confident', 'valid'))
     loss_scale_factor: float = setting(0.5, above=0)
     semi_on_labeled: bool = setting(True)
     mask_padding: bool = setting(True)
@@ -148,12 +153,10 @@ class MKD(SemiBaseSegmentor):
         }
 
         s1, s2 = (tags.for_loss(logits[student]) for student in self.students)
-        loss_st = valid_cross_entropy(s1, pseudo['teacher2']) + valid_cross_entropy(
-            s2, pseudo['teacher1']
-        )
-        loss_ss = valid_cross_entropy(s1, pseudo['student2']) + valid_cross_entropy(
-            s2, pseudo['student1']
-        )
+        counted = valid if cfg.mean_over == 'valid' else None
+        ce = partial(valid_cross_entropy, counted=counted)
+        loss_st = ce(s1, pseudo['teacher2']) + ce(s2, pseudo['teacher1'])
+        loss_ss = ce(s1, pseudo['student2']) + ce(s2, pseudo['student1'])
 
         teacher_labels = torch.stack([pseudo['teacher1'], pseudo['teacher2']])
         num_confident = (teacher_labels != IGNORED).sum((1, 2, 3))

@@ -82,7 +82,9 @@ def offsets(model, name, parts, labels, ratio=RATIO):
     return results
 
 
-def reference(model, inputs, samples, mask, ratio=RATIO, shifted=True, thr=0.0):
+def reference(
+    model, inputs, samples, mask, ratio=RATIO, shifted=True, thr=0.0, confident=True
+):
     """L_st and L_ss for masks (N, 1, H, W)."""
     mixed = mix(inputs['unsup_strong'], mask)
     valid = torch.stack([s.valid_map.data[0] for s in samples['unsup_weak']])
@@ -105,14 +107,23 @@ def reference(model, inputs, samples, mask, ratio=RATIO, shifted=True, thr=0.0):
         raw = torch.cat(maps)
         logits[name] = raw + torch.cat(added)
         label = (logits[name] if shifted else raw).argmax(1)
-        label[~torch.cat([small_gt != 255, inside])] = 255
+        counted = torch.cat([small_gt != 255, inside])
+        label[~counted] = 255
         if teacher:
             label[raw.softmax(1).amax(1) < thr] = 255
         targets[name] = label
+
+    def mean(values, label):
+        return values.sum() / (label != 255 if confident else counted).sum()
+
     cross = [
         sum(
-            F.cross_entropy(logits[s], targets[f'{kind}{other[-1]}'], ignore_index=255)
+            mean(
+                F.cross_entropy(logits[s], label, ignore_index=255, reduction='none'),
+                label,
+            )
             for s, other in OTHER.items()
+            for label in [targets[f'{kind}{other[-1]}']]
         )
         for kind in ('teacher', 'student')
     ]
@@ -164,6 +175,14 @@ def test_threshold_of_teachers_applies_to_raw_confidence():
     model = network(pseudo_thr_teacher=0.6)
     losses = assert_matches(model, batch(), thr=0.6)
     assert 0 < losses['ratio_confident'] < 1
+
+
+def test_means_over_all_valid_pixels():
+    model = network(pseudo_thr_teacher=0.6, mean_over='valid')
+    losses = assert_matches(model, batch(), thr=0.6, confident=False)
+    confident = network(pseudo_thr_teacher=0.6).loss(*batch())
+    assert losses['loss_st'] < confident['loss_st']
+    torch.testing.assert_close(losses['loss_ss'], confident['loss_ss'])
 
 
 @pytest.mark.parametrize('name', ['student1', 'teacher2'])

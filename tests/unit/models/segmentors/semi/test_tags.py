@@ -165,9 +165,9 @@ def test_pseudo_labels_have_tagged_classes(name, monkeypatch):
     path, function = target.rsplit('.', 1)
     original = getattr(__import__(path, fromlist=[function]), function)
 
-    def spy(logits, label, *rest):
+    def spy(logits, label, *rest, **kwargs):
         seen.append(label[-2:])
-        return original(logits, label, *rest)
+        return original(logits, label, *rest, **kwargs)
 
     monkeypatch.setattr(target, spy)
     torch.manual_seed(1)
