@@ -23,7 +23,7 @@ class RandomRescale(BaseTransform):
             factor. Needs the sample keys of ``EndlessSampler``.
         backend: Library that resizes, bilinearly: ``'cv2'``, or ``'pillow'``, which
             averages over larger areas where it shrinks, as AFA's and TSCD's released
-            code does; images have three channels of bytes then.
+            code does; images are (H, W) or (H, W, 3) of bytes then.
 
     Raises:
         ValueError: If the bounds are not 0 < low <= high, ``batch_size`` is below 1,
@@ -48,7 +48,20 @@ class RandomRescale(BaseTransform):
         self.resize = Resize(scale=(1, 1), keep_ratio=False, backend=backend)
 
     def transform(self, results: dict) -> dict:
-        """Resize ``img`` and every map of ``seg_fields``."""
+        """Resize ``img`` and every map of ``seg_fields``.
+
+        Raises:
+            ValueError: If ``backend='pillow'`` cannot resize the image; names the file.
+        """
+        img = results['img']
+        if self.resize.backend == 'pillow' and (
+            img.dtype != np.uint8 or img.shape[2:] not in ((), (3,))
+        ):
+            raise ValueError(
+                f"{results.get('img_path', 'image')}: backend='pillow' resizes images "
+                f'(H, W) or (H, W, 3) of bytes, found {img.dtype} of shape '
+                f"{img.shape}; set backend='cv2' in RandomRescale"
+            )
         ratio = self._generator(results).uniform(*self.ratio_range)
         height, width = results['img'].shape[:2]
         self.resize.scale = (

@@ -188,6 +188,17 @@ def test_pillow_averages_where_it_shrinks():
     assert set(np.unique(small['pillow']['gt_seg_map'])) <= set(range(5))
 
 
+@pytest.mark.parametrize(
+    'img', [np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 5), np.uint8)]
+)
+def test_pillow_refuses_what_it_cannot_resize(img):
+    rescale = RandomRescale((0.5, 0.5), backend='pillow')
+    with pytest.raises(ValueError, match=r"a\.png.*pillow.*backend='cv2'"):
+        rescale(sample(8, 8) | {'img': img})
+    gray = rescale(sample(8, 8) | {'img': np.zeros((8, 8), np.uint8)})
+    assert gray['img'].shape == (4, 4)
+
+
 def test_full_image_is_kept_at_crop_size():
     results = KeepFullImage((16, 24))(sample(30, 30))
     packed = PackWeakInputs()(RandomCropPad((16, 24))(results))
