@@ -11,8 +11,7 @@ Prints a table and writes ``benchmarks/results/asdt_step.json``.
 
 import argparse
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from mmengine.structures import LabelData
 from mmseg.structures import SegDataSample
 from rich.console import Console
 from rich.table import Table
+from timing import add_device, fastest, to_device
 from torch import Tensor
 
 from mmseg_wsss import config_path
@@ -64,13 +64,15 @@ def batch(num: int = 8, size: int = 225) -> tuple[Tensor, list[SegDataSample]]:
 
 
 @torch.no_grad()
-def naive_cam(model: ASDT, inputs: Tensor, flip: bool) -> Tensor:
-    """One full forward for each image, scale and flipped copy."""
+def naive_cam(
+    model: ASDT, inputs: Tensor, flip: bool, scales: Sequence[float] = SCALES
+) -> Tensor:
+    """One full forward for each image, scale (1 first) and flipped copy."""
     model.eval()
     results = []
     for img in inputs:
         maps = []
-        for scale in SCALES:
+        for scale in scales:
             size = [int(side * scale) for side in img.shape[1:]]
             view = F.interpolate(img[None], size, mode='bilinear')
             for flipped in (False, True)[: 1 + flip]:
@@ -79,33 +81,30 @@ def naive_cam(model: ASDT, inputs: Tensor, flip: bool) -> Tensor:
                 model.teacher_head(feats)
                 cam = model.cam_head.cam(feats)
                 cam = cam.flip(-1) if flipped else cam
-                maps.append(F.interpolate(cam, (15, 15), mode='bilinear'))
+                size = cam.shape[2:] if not maps else maps[0].shape[2:]
+                maps.append(F.interpolate(cam, size, mode='bilinear'))
         results.append(torch.stack(maps).mean(0))
     model.train()
     return torch.cat(results)
 
 
-def fastest(variants: dict[str, Callable[[], object]], repeats: int) -> dict:
-    """Seconds of the fastest run of each variant."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(repeats + 1):  # the first round warms up
-        for name, run in variants.items():
-            begin = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - begin)
-    return {name: min(values[1:]) for name, values in times.items()}
+def wall(calls: dict[str, Callable[[], object]], args: argparse.Namespace) -> dict:
+    """Seconds of the fastest run of each call."""
+    best = fastest(calls, args.device, args.repeats)
+    return {name: took['wall'] for name, took in best.items()}
 
 
-def parts(model: ASDT, repeats: int) -> dict[str, float]:
+def parts(model: ASDT, args: argparse.Namespace) -> dict[str, float]:
     """Seconds of the parts of a step; each is run on its own."""
-    inputs, samples = batch()
+    inputs, samples = to_device(batch(), args.device)
     tags, valid = stack_tags(samples), valid_maps(samples, inputs)
     img = denormalize(inputs, model.data_preprocessor)
     with torch.no_grad():
-        cam = torch.rand(8, 20, *inputs.shape[2:]) * tags[:, :, None, None]
+        cam = torch.rand(8, 20, *inputs.shape[2:]).to(inputs) * tags[:, :, None, None]
         label, _ = model.labeler(cam, tags, img)
     logits = [
-        torch.randn(8, 21, *inputs.shape[2:], requires_grad=True) for _ in range(2)
+        torch.randn(8, 21, *inputs.shape[2:]).to(inputs).requires_grad_()
+        for _ in range(2)
     ]
     prob = logits[0].detach().softmax(1)
 
@@ -141,37 +140,38 @@ def parts(model: ASDT, repeats: int) -> dict[str, float]:
         'dense label (CRF)': lambda: model.refine_by_crf(prob, tags, img),
         'losses of two heads, both ways': losses,
     }
-    return fastest(variants, repeats)
+    return wall(variants, args)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--threads', type=int, default=2)
+    add_device(parser)
     parser.add_argument('--out', type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    model = build()
-    inputs, _ = batch()
+    model = build().to(args.device)
+    inputs = batch()[0].to(args.device)
     feats = model.extract_feat(inputs)
-    cam = fastest(
+    cam = wall(
         {
             'export, naive': lambda: naive_cam(model, inputs, flip=True),
             'export, ours': lambda: MultiScaleCAM(SCALES, flip=True)(model, inputs),
             'training, naive': lambda: naive_cam(model, inputs, flip=False),
             'training, ours': lambda: MultiScaleCAM(SCALES)(model, inputs, feats=feats),
         },
-        args.repeats,
+        args,
     )
     ratios = {
         use: cam[f'{use}, naive'] / cam[f'{use}, ours']
         for use in ('export', 'training')
     }
     result = {
-        'machine': machine(),
+        'machine': f'{machine()}, {args.device}',
         'multi_scale_cam_seconds': cam,
         'multi_scale_cam_ratio': ratios,
-        'step_seconds': parts(model, args.repeats),
+        'step_seconds': parts(model, args),
     }
     args.out.parent.mkdir(exist_ok=True)
     args.out.write_text(json.dumps(result, indent=1) + '\n')

@@ -14,8 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +23,7 @@ import torch.nn.functional as F
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from timing import machine, peak_mib
+from timing import add_device, fastest, machine, peak_mib
 from torch import Tensor
 
 from mmseg_wsss.models.refiners import DenseCRF
@@ -85,23 +83,6 @@ def cam_like(mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.stack(scores, 1), exists
 
 
-def fastest(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, dict]:
-    """Least wall and CPU seconds of every call, the calls taking turns."""
-    best = {name: {'wall': float('inf'), 'cpu': float('inf')} for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(repeats):
-        for name, call in calls.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            call()
-            took = {
-                'cpu': time.process_time() - cpu,
-                'wall': time.perf_counter() - wall,
-            }
-            best[name] = {key: min(best[name][key], took[key]) for key in took}
-    return best
-
-
 def time_one(images: list[dict], repeats: int) -> dict:
     """Wall and CPU seconds an image, one image a call, on one core."""
     torch.set_num_threads(1)
@@ -116,7 +97,7 @@ def time_one(images: list[dict], repeats: int) -> dict:
         for image in images:
             inputs = [image[key] for key in keys]
             calls = {name: partial(crf, *inputs) for name, crf in crfs.items()}
-            runs.append(fastest(calls, repeats))
+            runs.append(fastest(calls, 'cpu', repeats))
         result[task] = {
             name: {key: float(np.mean([r[name][key] for r in runs])) for key in times}
             for name, times in runs[0].items()
@@ -124,8 +105,9 @@ def time_one(images: list[dict], repeats: int) -> dict:
     return result
 
 
-def time_batch(images: list[dict], threads: int, repeats: int) -> dict:
+def time_batch(images: list[dict], args: argparse.Namespace) -> dict:
     """Wall seconds an image, all images in one call, on all cores or a GPU."""
+    threads = args.threads
     torch.set_num_threads(threads)
     pool = DenseCRF(backend='pydensecrf', num_workers=threads)
     result = {}
@@ -135,17 +117,12 @@ def time_batch(images: list[dict], threads: int, repeats: int) -> dict:
             f'torch, {threads} threads': partial(DenseCRF(), *inputs),
             f'pydensecrf, {threads} processes': partial(pool, *inputs),
         }
-        if torch.cuda.is_available():
-            calls['torch, GPU'] = partial(on_gpu, *(x.cuda() for x in inputs))
-        times = fastest(calls, repeats)
+        if args.device == 'cuda':
+            calls['torch, GPU'] = partial(DenseCRF(), *(x.cuda() for x in inputs))
+        times = fastest(calls, args.device, args.repeats)
         result[task] = {name: t['wall'] / len(images) for name, t in times.items()}
     pool.pool.close()
     return result
-
-
-def on_gpu(*inputs: Tensor) -> float:
-    """One call, waited for."""
-    return DenseCRF()(*inputs).sum().item()
 
 
 def compare(images: list[dict]) -> dict:
@@ -229,6 +206,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--num-timed', type=int, default=8, help='images to time')
     parser.add_argument('--size', type=int, default=321)
     parser.add_argument('--threads', type=int, default=2)
+    add_device(parser)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--out', type=Path, default=RESULT)
     parser.add_argument('--memory-of', help=argparse.SUPPRESS)
@@ -259,7 +237,7 @@ def main() -> None:
         'size': args.size,
         'num_iters': 10,
         'seconds': time_one(timed, args.repeats),
-        'batch_seconds': time_batch(timed, args.threads, args.repeats),
+        'batch_seconds': time_batch(timed, args),
         'agreement': compare(images),
         'memory_mib': {b: peak_memory(args, b) for b in ('torch', 'pydensecrf')},
     }

@@ -18,7 +18,7 @@ from mmengine.model import ExponentialMovingAverage, revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
-from timing import seconds_of
+from timing import add_device, fastest
 from torch import nn
 
 from mmseg_wsss import config_path
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--repeats', type=int, default=10)
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
+    add_device(parser)
     parser.add_argument('--out', type=Path, default=RESULT)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -54,11 +54,7 @@ def main() -> None:
         'mmengine': lambda: averaged.update_parameters(student),
         'ours': lambda: update_ema(teacher, student, 1 - MOMENTUM),
     }
-    best: dict[str, dict[str, float]] = {name: {} for name in calls}
-    for _ in range(args.repeats + 1):  # the first round warms up
-        for name, call in calls.items():
-            for key, value in seconds_of(call, args.device).items():
-                best[name][key] = min(best[name].get(key, value), value)
+    best = fastest(calls, args.device, args.repeats)
     pairs = zip(averaged.module.state_dict().items(), teacher.state_dict().values())
     gaps = [
         (first - second).abs().max().item()

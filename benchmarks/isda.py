@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.table import Table
-from timing import peak_mib, seconds_of
+from timing import add_device, fastest, peak_mib, to_device
 from torch import Tensor
 
 from mmseg_wsss.models.utils import ImplicitSemanticAugmentation
@@ -34,15 +34,17 @@ PARTS = ('update', 'shift')
 class Formula:
     """The formulas of the paper (docs/methods: MKD) line by line, in float32."""
 
-    def __init__(self, num_classes: int) -> None:
-        self.mean = torch.zeros(num_classes, CHANNELS)
-        self.variance = torch.zeros(num_classes, CHANNELS)
-        self.count = torch.zeros(num_classes)
+    def __init__(
+        self, num_classes: int, device: str = 'cpu', channels: int = CHANNELS
+    ) -> None:
+        self.mean = torch.zeros(num_classes, channels, device=device)
+        self.variance = torch.zeros(num_classes, channels, device=device)
+        self.count = torch.zeros(num_classes, device=device)
 
     def update(self, feat: Tensor, label: Tensor) -> None:
         members = torch.nn.functional.one_hot(label, len(self.count)).float()
         count = members.sum(0)
-        spread = members[:, :, None].expand(-1, -1, CHANNELS)
+        spread = members[:, :, None].expand(-1, -1, self.mean.shape[1])
         size = count.clamp(min=1)[:, None]
         mean = (feat[:, None] * spread).sum(0) / size
         variance = ((feat[:, None] - mean) * spread).square().sum(0) / size
@@ -58,15 +60,18 @@ class Formula:
         return 0.5 * ratio * (gap.square() * self.variance[label][:, None]).sum(2)
 
 
-def calls_of(run: str, num_classes: int, pixels: int) -> dict[str, Callable]:
+def calls_of(
+    run: str, num_classes: int, pixels: int, device: str
+) -> dict[str, Callable]:
     rng = torch.Generator().manual_seed(0)
     feat = torch.randn(pixels, CHANNELS, generator=rng)
     weight = torch.randn(num_classes, CHANNELS, generator=rng)
     label = torch.randint(num_classes, (pixels,), generator=rng)
+    feat, weight, label = to_device([feat, weight, label], device)
     if run == 'formula':
-        isda = Formula(num_classes)
+        isda = Formula(num_classes, device)
     else:
-        isda = ImplicitSemanticAugmentation(num_classes, CHANNELS)
+        isda = ImplicitSemanticAugmentation(num_classes, CHANNELS).to(device)
     isda.update(feat[:100], label[:100])
     return {
         'update': lambda: isda.update(feat, label),
@@ -77,17 +82,15 @@ def calls_of(run: str, num_classes: int, pixels: int) -> dict[str, Callable]:
 def measure(case: str, args: argparse.Namespace) -> dict:
     """Seconds and MiB of both, and how far apart their offsets are."""
     num_classes, pixels = map(int, case.split('x'))
-    calls = {run: calls_of(run, num_classes, pixels) for run in RUNS}
-    rows: dict[str, dict] = {part: {run: {} for run in RUNS} for part in PARTS}
-    for _ in range(args.repeats + 1):  # the first round warms up
-        for part in PARTS:
-            for run in RUNS:
-                best = rows[part][run]
-                for key, value in seconds_of(calls[run][part], 'cpu').items():
-                    best[key] = min(best.get(key, value), value)
+    device = args.device
+    calls = {run: calls_of(run, num_classes, pixels, device) for run in RUNS}
+    rows: dict[str, dict] = {
+        part: fastest({run: calls[run][part] for run in RUNS}, device, args.repeats)
+        for part in PARTS
+    }
     for part in PARTS:
         for run in RUNS:
-            rows[part][run]['mib'] = peak_memory(run, part, case)
+            rows[part][run]['mib'] = peak_memory(run, part, case, device)
         ours, formula = (rows[part][run] for run in ('ours', 'formula'))
         rows[part]['ratio'] = {key: formula[key] / ours[key] for key in ours}
     pairs = [calls[run]['shift']() for run in RUNS]
@@ -95,20 +98,21 @@ def measure(case: str, args: argparse.Namespace) -> dict:
     return rows | {'largest_relative_difference': gap.item()}
 
 
-def peak_memory(run: str, part: str, case: str) -> float:
+def peak_memory(run: str, part: str, case: str, device: str) -> float:
     """MiB that a call adds to a process, in a process of its own."""
     command = [sys.executable, __file__, '--memory-of', run, part]
-    command += ['--cases', case]
+    command += ['--cases', case, '--device', device]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1])
 
 
-def print_peak_memory(run: str, part: str, case: str) -> None:
+def print_peak_memory(run: str, part: str, case: str, device: str) -> None:
     num_classes, pixels = map(int, case.split('x'))
-    calls_of(run, num_classes, 200)[part]()  # what is loaded once, before the count
-    call = calls_of(run, num_classes, pixels)[part]
+    # What is loaded once, before the count.
+    calls_of(run, num_classes, 200, device)[part]()
+    call = calls_of(run, num_classes, pixels, device)[part]
     # Growth by less than a page is not visible: report a page at least.
-    print(max(peak_mib(call), 4 / 1024))
+    print(max(peak_mib(call, device), 4 / 1024))
 
 
 def main() -> None:
@@ -116,15 +120,16 @@ def main() -> None:
     parser.add_argument('--cases', nargs='+', default=['21x16384', '150x16384'])
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--threads', type=int, default=1)
+    add_device(parser)
     parser.add_argument('--out', type=Path, default=RESULT)
     parser.add_argument('--memory-of', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.memory_of:
-        print_peak_memory(*args.memory_of, args.cases[0])
+        print_peak_memory(*args.memory_of, args.cases[0], args.device)
         return
     result = {
-        'machine': f'{machine()}, {args.threads} threads',
+        'machine': f'{machine()}, {args.threads} threads, {args.device}',
         'channels': CHANNELS,
         'cases': {case: measure(case, args) for case in args.cases},
     }

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
-from timing import machine, peak_mib, seconds_of
+from timing import add_device, fastest, machine, peak_mib, seconds_of
 from torch import Tensor
 
 from mmseg_wsss.models.refiners import LocalAffinityRefiner
@@ -124,13 +124,10 @@ def measure(case: str, kind: str, args: argparse.Namespace) -> dict:
     calls = {run: call_of(run, case, kind, args.device) for run in runs}
     rows: dict[str, dict] = {}
     for run, call in calls.items():
-        first = seconds_of(call, args.device)['wall']
-        rows[run] = {'first_call': first, 'seconds': {}}
-    for _ in range(args.repeats):
-        for run, call in calls.items():
-            best = rows[run]['seconds']
-            for key, value in seconds_of(call, args.device).items():
-                best[key] = min(best.get(key, value), value)
+        rows[run] = {'first_call': seconds_of(call, args.device)['wall']}
+    best = fastest(calls, args.device, args.repeats, warm_up=False)
+    for run, row in rows.items():
+        row['seconds'] = best[run]
     expected = calls['formula']()
     for run, row in rows.items():
         pairs = zip(calls[run](), expected)
@@ -187,7 +184,7 @@ def main() -> None:
     parser.add_argument(
         '--kinds', nargs='+', choices=('par', 'varm'), default=['par', 'varm']
     )
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
+    add_device(parser)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--out', type=Path, default=RESULT)

@@ -14,6 +14,7 @@ more reliable than wall time. Prints a table and writes
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from rich.console import Console
 from rich.table import Table
-from timing import seconds_of
+from timing import add_device, fastest, to_device
 from torch import Tensor
 
 from mmseg_wsss import config_path
@@ -83,9 +84,12 @@ def batch(num: int, size: int) -> tuple[dict[str, Tensor], dict[str, list]]:
 class Naive:
     """The step of the released code, regardless of its cost."""
 
-    def __init__(self, model: MKD) -> None:
+    def __init__(self, model: MKD, device: str) -> None:
         self.model = model
-        self.isda = {name: Formula(21) for name in model.networks}
+        self.isda = {
+            name: Formula(21, device, net.decode_head.channels)
+            for name, net in model.networks.items()
+        }
 
     def loss(self, inputs: dict[str, Tensor], samples: dict[str, list]) -> Tensor:
         mask = torch.ones_like(inputs['unsup_strong'][:, :1])
@@ -138,18 +142,9 @@ class Naive:
         return torch.cat(results)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--repeats', type=int, default=3)
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--batch', type=int, default=4)
-    parser.add_argument('--size', type=int, default=512)
-    parser.add_argument('--out', type=Path, default=RESULT)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    model = build()
-    naive = Naive(model)
-    data = batch(args.batch, args.size)
+def steps_of(model: MKD, data: tuple, device: str) -> dict[str, Callable]:
+    """The naive and our step, forward, backward and the update of the teachers."""
+    naive = Naive(model, device)
     averaged = {
         teacher: ExponentialMovingAverage(
             model.networks[teacher], 0.4, update_buffers=True
@@ -169,14 +164,25 @@ def main() -> None:
         for teacher, student in model.pairs.items():
             update_ema(model.networks[teacher], model.networks[student], 0.6)
 
-    calls = {'naive': naive_step, 'ours': our_step}
-    best: dict[str, dict[str, float]] = {name: {} for name in calls}
-    for _ in range(args.repeats + 1):  # the first round warms up
-        for name, call in calls.items():
-            for key, value in seconds_of(call, 'cpu').items():
-                best[name][key] = min(best[name].get(key, value), value)
+    return {'naive': naive_step, 'ours': our_step}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--threads', type=int, default=1)
+    add_device(parser)
+    parser.add_argument('--batch', type=int, default=4)
+    parser.add_argument('--size', type=int, default=512)
+    parser.add_argument('--out', type=Path, default=RESULT)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    model = build().to(args.device)
+    data = to_device(batch(args.batch, args.size), args.device)
+    calls = steps_of(model, data, args.device)
+    best = fastest(calls, args.device, args.repeats)
     result = {
-        'machine': f'{machine()}, {args.threads} threads',
+        'machine': f'{machine()}, {args.threads} threads, {args.device}',
         'batch': f'{args.batch}+{args.batch} of {args.size} pixels',
         'seconds': best,
         'times_faster': {k: best['naive'][k] / best['ours'][k] for k in best['ours']},

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
-from timing import peak_mib, seconds_of
+from timing import add_device, fastest, peak_mib, to_device
 from torch import Tensor
 
 from mmseg_wsss.models.losses import regional_contrastive_loss
@@ -40,7 +40,26 @@ SIZES = {'contrast': (2, 256, 48, 384), 'walk': (47, 63)}
 SMALL = {'contrast': (2, 4, 3, 9), 'walk': (3, 4)}
 
 
-def contrast_call(run: str, size: tuple[int, ...]) -> Callable[[], Tensor]:
+@torch.no_grad()
+def prototypes_formula(feat: Tensor, region: Tensor, num_classes: int) -> Tensor:
+    """Prototypes (N, C, D) of features that are upsampled to the crop."""
+    full = F.interpolate(feat, region.shape[1:], mode='bilinear')
+    classes = torch.arange(num_classes, device=region.device)
+    masks = (region[:, None] == classes[:, None, None]).to(feat)
+    own = torch.einsum('ndhw,nchw->ncd', F.normalize(full, dim=1), masks)
+    return F.normalize(own, dim=-1)
+
+
+def contrast_formula(feat: Tensor, prototypes: Tensor, region: Tensor) -> Tensor:
+    """The loss, of prototypes (N, C, D) or (C, D), at the size of the crop."""
+    full = F.interpolate(feat, region.shape[1:], mode='bilinear')
+    full = F.normalize(full, dim=1)
+    prototypes = prototypes.expand(len(feat), -1, -1)
+    cosine = torch.einsum('ndhw,nkd->nkhw', full, prototypes)
+    return F.cross_entropy(2 * cosine, region, ignore_index=255)
+
+
+def contrast_call(run: str, size: tuple[int, ...], device: str) -> Callable[[], Tensor]:
     """Loss, with the gradient of the features appended."""
     num, channels, side, crop = size
     rng = torch.Generator().manual_seed(0)
@@ -48,45 +67,35 @@ def contrast_call(run: str, size: tuple[int, ...]) -> Callable[[], Tensor]:
     # A quarter of the crop, in stripes, is of a class.
     region = torch.arange(crop).div(crop / CLASSES, rounding_mode='floor').long()
     region = region.expand(num, crop, crop).contiguous()
-    eye = torch.eye(CLASSES)
-
-    def here(feat: Tensor) -> Tensor:
-        own = regional_prototypes(feats[1], region, CLASSES)
-        return regional_contrastive_loss(feat, leave_one_out(own), region)
-
-    def formula(feat: Tensor) -> Tensor:
-        with torch.no_grad():
-            full = F.interpolate(feats[1], (crop, crop), mode='bilinear')
-            masks = eye[region].permute(0, 3, 1, 2)
-            own = torch.einsum('ndhw,nchw->ncd', F.normalize(full, dim=1), masks)
-            prototypes = leave_one_out(F.normalize(own, dim=-1))
-        full = F.interpolate(feat, (crop, crop), mode='bilinear')
-        cosine = torch.einsum('ndhw,nkd->nkhw', F.normalize(full, dim=1), prototypes)
-        return F.cross_entropy(2 * cosine, region)
+    feats, region = to_device([feats, region], device)
+    parts = regional_prototypes, regional_contrastive_loss
+    if run == 'formula':
+        parts = prototypes_formula, contrast_formula
 
     def call() -> Tensor:
         feat = feats[0].clone().requires_grad_()
-        loss = (here if run == 'here' else formula)(feat)
+        own = parts[0](feats[1], region, CLASSES)
+        loss = parts[1](feat, leave_one_out(own), region)
         (grad,) = torch.autograd.grad(loss, feat)
         return torch.cat([loss.detach()[None], grad.flatten()])
 
     return call
 
 
-def walk_call(run: str, size: tuple[int, ...]) -> Callable[[], Tensor]:
+def walk_call(run: str, size: tuple[int, ...], device: str) -> Callable[[], Tensor]:
     """Maps (1, 21, h, w) after the walk."""
     rng = torch.Generator().manual_seed(0)
     maps = torch.rand(1, CLASSES, *size, generator=rng)
     feat = torch.randn(1, 8, size[0], size[1], generator=rng)
-    affinity = pair_affinity(feat, 5)
+    maps, affinity = to_device([maps, pair_affinity(feat, 5)], device)
     if run == 'here':
         walk = RandomWalk()
         return lambda: walk(maps, affinity)
 
     def dense() -> Tensor:
         count = size[0] * size[1]
-        grid = torch.arange(count).view(size)
-        step = torch.eye(count)
+        grid = torch.arange(count, device=device).view(size)
+        step = torch.eye(count, device=device)
         for weight, offset in zip(affinity[0] ** 8, half_disk(5)):
             first, second = windows(size, offset)
             one, other = grid[first].flatten(), grid[second].flatten()
@@ -99,47 +108,45 @@ def walk_call(run: str, size: tuple[int, ...]) -> Callable[[], Tensor]:
     return dense
 
 
-def call_of(run: str, case: str, sizes: dict) -> Callable[[], Tensor]:
-    return {'contrast': contrast_call, 'walk': walk_call}[case](run, sizes[case])
+def call_of(run: str, case: str, sizes: dict, device: str) -> Callable[[], Tensor]:
+    calls = {'contrast': contrast_call, 'walk': walk_call}
+    return calls[case](run, sizes[case], device)
 
 
 def measure(case: str, args: argparse.Namespace) -> dict:
     """Seconds, MiB and largest difference from the formula of both runs."""
-    calls = {run: call_of(run, case, SIZES) for run in RUNS}
+    calls = {run: call_of(run, case, SIZES, args.device) for run in RUNS}
     results = {run: call() for run, call in calls.items()}
-    rows: dict[str, dict] = {run: {'seconds': {}} for run in RUNS}
-    for _ in range(args.repeats):
-        for run, call in calls.items():
-            best = rows[run]['seconds']
-            for key, value in seconds_of(call, 'cpu').items():
-                best[key] = min(best.get(key, value), value)
+    best = fastest(calls, args.device, args.repeats, warm_up=False)
+    rows: dict[str, dict] = {run: {'seconds': best[run]} for run in RUNS}
     for run, row in rows.items():
         difference = (results[run] - results['formula']).abs().max()
         row['largest_difference'] = float(difference)
         command = [sys.executable, __file__, '--memory-of', run, '--cases', case]
-        command += ['--threads', str(args.threads)]
+        command += ['--threads', str(args.threads), '--device', args.device]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         row['mib'] = float(done.stdout.splitlines()[-1])
     return rows
 
 
-def print_peak_memory(run: str, case: str) -> None:
-    call = call_of(run, case, SIZES)
-    call_of(run, case, SMALL)()  # what is loaded once does not count
-    print(peak_mib(call))
+def print_peak_memory(run: str, case: str, device: str) -> None:
+    call = call_of(run, case, SIZES, device)
+    call_of(run, case, SMALL, device)()  # what is loaded once does not count
+    print(peak_mib(call, device))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--cases', nargs='+', choices=CASES, default=CASES)
     parser.add_argument('--threads', type=int, default=1)
+    add_device(parser)
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--out', type=Path, default=RESULT)
     parser.add_argument('--memory-of', choices=RUNS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.memory_of:
-        print_peak_memory(args.memory_of, args.cases[0])
+        print_peak_memory(args.memory_of, args.cases[0], args.device)
         return
     results = {case: measure(case, args) for case in args.cases}
     table = Table('case', 'run', 'wall, s', 'CPU, s', 'MiB', 'difference')

@@ -1,23 +1,77 @@
-"""Seconds, memory and machine of the benchmarks."""
+"""Seconds, memory, machine and device of the benchmarks."""
 
 import argparse
 import ctypes
+import math
 import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--device``."""
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
+
+
+def to_device(value: Any, device: str) -> Any:
+    """Return tensors, modules and data samples in containers on a device."""
+    return tree_map(lambda x: x.to(device) if hasattr(x, 'to') else x, value)
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device has done everything that was asked of it."""
+    if device == 'cuda':
+        torch.cuda.synchronize()
 
 
 def seconds_of(call: Callable[[], object], device: str) -> dict[str, float]:
     """Return the wall time and the CPU time (summed over threads) of a call."""
+    synchronize(device)
     wall, cpu = time.perf_counter(), time.process_time()
     call()
-    if device == 'cuda':
-        torch.cuda.synchronize()
+    synchronize(device)
     cpu = time.process_time() - cpu
     return {'wall': time.perf_counter() - wall, 'cpu': cpu}
+
+
+def milliseconds_of(call: Callable[[], object], device: str) -> float:
+    """Return the milliseconds of a call, on a GPU between two events."""
+    if device != 'cuda':
+        return 1e3 * seconds_of(call, device)['wall']
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end)
+
+
+def fastest(
+    calls: dict[str, Callable[[], object]],
+    device: str,
+    repeats: int,
+    warm_up: bool = True,
+) -> dict[str, dict[str, float]]:
+    """Return the least wall and CPU seconds of every call; the calls take turns.
+
+    Args:
+        calls: Calls by name.
+        device: ``'cpu'`` or ``'cuda'``.
+        repeats: Rounds that count.
+        warm_up: Whether there is a round before that does not count.
+    """
+    best = {name: {'wall': math.inf, 'cpu': math.inf} for name in calls}
+    for number in range(repeats + warm_up):
+        for name, call in calls.items():
+            took = seconds_of(call, device)
+            if number >= warm_up:
+                best[name] = {key: min(best[name][key], took[key]) for key in took}
+    return best
 
 
 def peak_mib(call: Callable[[], object], device: str = 'cpu') -> float:

@@ -34,7 +34,7 @@ from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
 from mmseg.structures import SegDataSample
 from rich.console import Console
 from rich.table import Table
-from timing import machine, peak_mib, seconds_of
+from timing import add_device, fastest, machine, peak_mib, to_device
 from torch import Tensor
 
 from mmseg_wsss import config_path
@@ -205,33 +205,23 @@ def peak_memory(run: str, phase: str, args: argparse.Namespace) -> float:
 
 def print_peak_memory(run: str, phase: str, args: argparse.Namespace) -> None:
     model = build().to(args.device)
-    step_of(run, model, on(batch(1, 224), args.device), phase == 'warm-up')()
-    step = step_of(
-        run, model, on(batch(args.batch, args.size), args.device), phase == 'warm-up'
-    )
+    warmup = phase == 'warm-up'
+    step_of(run, model, to_device(batch(1, 224), args.device), warmup)()
+    sample = to_device(batch(args.batch, args.size), args.device)
+    step = step_of(run, model, sample, warmup)
     print(peak_mib(step, args.device))
-
-
-def on(sample: Sample, device: str) -> Sample:
-    inputs, samples = sample
-    return inputs.to(device), [item.to(device) for item in samples]
 
 
 def measure(phase: str, args: argparse.Namespace) -> dict:
     """Seconds, MiB and losses of both steps in a phase of the training."""
     model = build().to(args.device)
-    sample = on(batch(args.batch, args.size), args.device)
+    sample = to_device(batch(args.batch, args.size), args.device)
     steps = {run: step_of(run, model, sample, phase == 'warm-up') for run in RUNS}
     with without_drop_path(model):
-        rows: dict[str, dict] = {
-            run: {'losses': step(), 'seconds': {}} for run, step in steps.items()
-        }
-    for _ in range(args.repeats):
-        for run, step in steps.items():
-            best = rows[run]['seconds']
-            for key, value in seconds_of(step, args.device).items():
-                best[key] = min(best.get(key, value), value)
+        rows: dict[str, dict] = {run: {'losses': step()} for run, step in steps.items()}
+    best = fastest(steps, args.device, args.repeats, warm_up=False)
     for run, row in rows.items():
+        row['seconds'] = best[run]
         row['mib'] = peak_memory(run, phase, args)
         row['times_faster'] = {
             key: rows['released']['seconds'][key] / value
@@ -264,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', type=int, default=512, help='at least 224')
     parser.add_argument('--batch', type=int, default=2)
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
+    add_device(parser)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--out', type=Path, default=RESULT)
