@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers.training import train
 from mmengine.config import Config
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from PIL import Image
 
 from mmseg_wsss.datasets.tags.image_tags import ImageTags
@@ -217,3 +218,38 @@ def test_retraining_on_exported_masks(toy, tmp_path):
         assert 0 < losses['decode.loss_ce'] < 10
     state = {k: v for k, v in run.state.items() if torch.is_tensor(v)}
     assert all(torch.isfinite(value).all() for value in state.values())
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['rcmmam-rcm_wrn38_1xb8-19830-amp', 'rcmmam_wrn38_1xb8-13220-amp'],
+)
+def test_rcm_mam_in_mixed_precision(name, toy, tmp_path, monkeypatch):
+    """Both phases, with the autocast of a CPU: MMEngine asks for a GPU before."""
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    (path,) = ROOT.glob(f'configs/rcm_mam/{name}_*.py')
+    cfg = shrink(Config.fromfile(path), tmp_path)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    cfg.load_from = None
+    cfg.model.backbone.base_channels = 4
+    cfg.model.cam_head.update(in_channels=256, num_classes=len(FOREGROUND))
+    dataset = cfg.train_dataloader.dataset
+    dataset.dataset.update(
+        type='BaseSegDataset',
+        metainfo=dict(classes=CLASSES),
+        data_root=str(toy),
+        ann_file='ImageSets/Segmentation/train.txt',
+        img_suffix='.png',
+    )
+    dataset.tags = dict(path=str(toy / 'tags_train.json'))
+    for hook in cfg.custom_hooks:
+        if hook.type == 'WeakWarmupHook':
+            hook.iters = 1
+    for key in ('dataloader', 'evaluator', 'cfg'):
+        cfg[f'val_{key}'] = cfg[f'test_{key}'] = None
+    cfg.default_hooks.checkpoint.pop('save_best')
+    run = train(cfg)
+    first, second = (losses for _, losses in sorted(run.losses.items()))
+    assert all(np.isfinite(list(losses.values())).all() for losses in (first, second))
+    assert 'loss_rcm' in second
+    assert ('loss_mam' in second) == ('-rcm_' not in name)
