@@ -1,5 +1,10 @@
 """Under autocast only networks compute in half precision."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 import torch
 from helpers.half_ops import HalfOps
@@ -10,9 +15,26 @@ from torch import nn
 from mmseg_wsss.models.pseudo_labels import all_channels
 from mmseg_wsss.models.utils import update_ema
 
+sys.path.append(str(Path(__file__).resolve().parents[3] / 'benchmarks'))
+
+from emulated_cuda import count, on_gpu
+
 
 def half_precision() -> torch.autocast:
     return torch.autocast('cpu', torch.bfloat16)
+
+
+@contextmanager
+def cuda_autocast() -> Iterator[None]:
+    """Autocast to float16 by PyTorch's lists for CUDA, also without a GPU."""
+    torch.set_autocast_enabled('cuda', True)
+    torch.set_autocast_cache_enabled(False)  # emulated weights have no storage
+    torch.set_autocast_dtype('cuda', torch.float16)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled('cuda', False)
+        torch.set_autocast_cache_enabled(True)
 
 
 def test_an_operation_in_half_precision_is_found():
@@ -32,6 +54,40 @@ def test_pseudo_labels_statistics_and_losses_of_a_step_are_float32(method):
             losses = model.loss(*batch)
         assert not ops.found, phase
         assert {v.dtype for k, v in losses.items() if 'loss' in k} == {torch.float32}
+
+
+def test_the_lists_of_cuda_are_used():
+    maps = on_gpu(torch.ones(2, 2))
+    dtypes = []
+
+    def call() -> None:
+        with cuda_autocast():
+            # Not in the list of float32 for CPUs: pow.
+            dtypes.extend([(maps @ maps).dtype, (maps @ maps).pow(2).dtype])
+
+    count(call)
+    assert dtypes == [torch.float16, torch.float32]
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_a_step_is_float32_by_the_lists_of_cuda(method):
+    model = on_gpu(tiny_network(method))
+    batch = on_gpu(batch_of(method, num=2, tags=((0, 3), (1,))))
+    found = {}
+
+    def step() -> None:
+        with cuda_autocast(), HalfOps() as ops:
+            losses = model.loss(*batch)
+        # Without gradients loss_idle is a number.
+        values = [torch.as_tensor(v) for k, v in losses.items() if 'loss' in k]
+        dtypes = {value.dtype for value in values}
+        found[str(phase)] = ops.found, dtypes
+
+    for phase in METHODS[method].phases:
+        set_phase(model, phase)
+        count(step)
+    expected = set(), {torch.float32}
+    assert found == {str(phase): expected for phase in METHODS[method].phases}
 
 
 @torch.no_grad()
