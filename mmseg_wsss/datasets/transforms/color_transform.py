@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -39,11 +40,10 @@ class ColorTransform(BaseTransform):
             top, bottom, left, right = bounding_box(results['valid_map'])
             box = slice(top, bottom), slice(left, right)
         if img[box].size:
-            order = slice(None, None, -1 if channels == 3 else 1)
-            area = img[box].reshape(*img[box].shape[:2], channels)[..., order]
-            changed = self.change(np.ascontiguousarray(area))
-            changed = changed.reshape(area.shape)[..., order]
-            img = img.copy()
+            area = np.ascontiguousarray(img[box])
+            area = area.reshape(*area.shape[:2], channels)
+            changed = swap_rgb(self.change(swap_rgb(area)).reshape(area.shape))
+            img = img.copy() if area.size < img.size else np.empty_like(img)
             img[box] = changed.reshape(img[box].shape)
         results['img'] = img
         return results
@@ -58,3 +58,8 @@ class ColorTransform(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({vars(self)})'
+
+
+def swap_rgb(img: np.ndarray) -> np.ndarray:
+    """Turn BGR (h, w, 3) into RGB and back; leave other numbers of channels alone."""
+    return cv2.cvtColor(img, cv2.COLOR_BGR2RGB) if img.shape[2] == 3 else img

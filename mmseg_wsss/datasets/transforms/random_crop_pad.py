@@ -81,8 +81,11 @@ class RandomCropPad(BaseTransform):
         pad_val: float | Sequence[float],
     ) -> np.ndarray:
         crop = np.empty((*self.crop_size, *array.shape[2:]), dtype=array.dtype)
-        crop[...] = pad_val if array.ndim == 3 else np.ravel(pad_val)[0]
         (rows, to_rows), (cols, to_cols) = spans
+        if array[rows, cols].shape != crop.shape:
+            # The first row, then copies of it: NumPy fills pixel by pixel otherwise.
+            crop[0] = pad_val if array.ndim == 3 else np.ravel(pad_val)[0]
+            crop[1:] = crop[0]
         crop[to_rows, to_cols] = array[rows, cols]
         return crop
 

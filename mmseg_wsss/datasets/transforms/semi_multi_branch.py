@@ -91,8 +91,9 @@ class SemiMultiBranch(BaseTransform):
         packed: dict = {
             key: Views.fromkeys(self.branch_field) for key in ('inputs', 'data_samples')
         }
+        last = next(reversed(self.branches))  # works on the results themselves
         for name, pipeline in self.branches.items():
-            view = pipeline(deepcopy(results))
+            view = pipeline(results if name == last else deepcopy(results))
             if view is None:
                 return None
             for key in packed:
