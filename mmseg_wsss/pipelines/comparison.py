@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Run:
         cfg = Config.fromfile(self.config)
         for key in self.without:
             *outer, last = key.split('.')
-            reduce(lambda part, name: part[name], outer, cfg).pop(last)
+            _item(cfg, outer).pop(last)
         cfg.merge_from_dict(dict(self.cfg_options))
         for kind, options in self.hooks.items():
             of_kind = [hook for hook in cfg.custom_hooks if hook.type == kind]
@@ -161,6 +161,8 @@ def read_comparison(
         raise ValueError(f'{path}: unknown keys {sorted(given)}')
     if baseline not in runs:
         raise ValueError(f'{path}: baseline {baseline!r} is none of the runs {[*runs]}')
+    if both := sorted(runs.keys() & starts.keys()):
+        raise ValueError(f'{path}: {both} are names of runs and of starts; rename one')
     for run in (*runs.values(), *starts.values()):
         if run.start is not None and run.start not in starts:
             raise ValueError(
@@ -203,6 +205,13 @@ def _read_run(
     if common and not run.tests and not run.sources:
         raise ValueError(f'{path}: run {name!r} has neither sources nor tests to score')
     return run
+
+
+def _item(node: Any, names: Sequence[str]) -> Any:
+    """Return a part of a nested config by keys, and indices of lists."""
+    for name in names:
+        node = node[int(name)] if isinstance(node, list) else node[name]
+    return node
 
 
 def _set_steps(cfg: Config, steps: int) -> None:

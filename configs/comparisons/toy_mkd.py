@@ -1,0 +1,54 @@
+# MKD on 10 labeled and 390 unlabeled images: its parts switched off one by one, and
+# feature augmentation (ISDA) switched on. All begin with the network of the 10 masks.
+_mkd = dict(config='mkd/mkd_r18_1xb8+8-600_semi-10-toy-voc-128.py', start='masks')
+_masks = 'supervised/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py'
+_schedule = [dict(type='PolyLR', power=0.9, begin=0, end=600, by_epoch=False)]
+_teacher = dict(cfg_options={'model.semi_test_cfg': dict(predict_on='teacher1')})
+
+baseline = 'MKD'
+seeds = (0, 1, 2, 3, 4)
+starts = dict(masks=dict(config=_masks, tests={'single scale': {}}))
+tests = {'single scale': {}, 'teacher': _teacher}
+runs = {
+    'MKD': _mkd,
+    # Each student is supervised by its own teacher alone: one student is enough.
+    'no mutual distillation': dict(
+        without=('model.semi_train_cfg',),
+        cfg_options={
+            'model.type': 'MeanTeacherSegmentor',
+            'model.semi_train_cfg': dict(
+                unsup_weight=1.5,
+                pseudo_thr=0.8,
+                cutmix=dict(num_boxes=3, prop_range=(0.25, 0.5)),
+            ),
+        },
+        tests={
+            'single scale': {},
+            'teacher': dict(
+                cfg_options={'model.semi_test_cfg': dict(predict_on='teacher')}
+            ),
+        },
+        **_mkd,
+    ),
+    'no mean teachers': dict(
+        cfg_options={'model.semi_train_cfg.teacher_weight': 0.0}, **_mkd
+    ),
+    'no other student': dict(
+        cfg_options={'model.semi_train_cfg.student_weight': 0.0}, **_mkd
+    ),
+    'no CutMix': dict(cfg_options={'model.semi_train_cfg.cutmix': None}, **_mkd),
+    'with ISDA': dict(
+        cfg_options={
+            'model.semi_train_cfg.isda': dict(_delete_=True, end_ratio=0.3),
+            'model.semi_train_cfg.targets_from': 'raw',
+        },
+        **_mkd,
+    ),
+    'masks alone': dict(
+        config=_masks,
+        start='masks',
+        max_iters=600,
+        cfg_options={'param_scheduler': _schedule},
+        tests={'single scale': {}},
+    ),
+}
