@@ -1,0 +1,12 @@
+# 51 masks take the place of pseudo-labels, beside the tags of 154 images.
+_base_ = [
+    '../_base_/models/asdt_mobilenet-v2.py',
+    '../_base_/datasets/voc_mini_tags-and-masks.py',
+    '../_base_/schedules/mini_600.py',
+    '../_base_/default_runtime.py',
+]
+load_from = 'work_dirs/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225/iter_350.pth'
+custom_hooks = [
+    *_base_.weak_hooks,
+    dict(type='PWMDistillationHook', period=20, divisor=2, begin=150),
+]

@@ -1,0 +1,26 @@
+# What 51 masks (semi_1_4) add to the tags of 205 images of voc-mini: ASDT and AFA from
+# one classifier, 600 steps of 8 images, 4 of them with masks where there are some. The
+# tag file is made once, see configs/_base_/datasets/voc_mini_tags-and-masks.py.
+_scales = {'train_dataloader.dataset.pipeline.1.ratio_range': (0.4, 1.1)}
+_tags = '{0}/{0}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
+_both = '{0}/{0}_mobilenet-v2_1xb4+4-600_mixed-1-4-voc-mini-225.py'
+
+baseline = 'ASDT, tags'
+seeds = (0, 1, 2)
+starts = dict(
+    classifier=dict(
+        config='cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py', sources=('cam',)
+    )
+)
+tests = {'single scale': {}}
+allow_different = ('data', 'budget')
+runs = {
+    'ASDT, tags': dict(
+        config=_tags.format('asdt'), cfg_options=_scales, start='classifier'
+    ),
+    'ASDT, tags and masks': dict(config=_both.format('asdt'), start='classifier'),
+    'AFA, tags': dict(
+        config=_tags.format('afa'), cfg_options=_scales, start='classifier'
+    ),
+    'AFA, tags and masks': dict(config=_both.format('afa'), start='classifier'),
+}

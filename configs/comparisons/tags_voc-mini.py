@@ -1,0 +1,50 @@
+# What the tags of 154 unlabeled images add to 51 masks (semi_1_4 of voc-mini). All begin
+# with the network of the masks and take 900 steps of 4 + 4 images. The tag file is made
+# once, see configs/_base_/datasets/voc_mini_tags-and-masks.py.
+_cam_head = {
+    'model.cam_head': dict(type='CAMHead', in_channels=320, num_classes=20),
+    'train_dataloader.dataset.tags.path': 'work_dirs/voc-mini_tags.json',
+}
+_tags = {**_cam_head, 'model.semi_train_cfg.tag_filter.margin': None}
+_class_aware = {**_tags, 'model.semi_train_cfg.class_aware_ce': True}
+# Chosen on training images by tools/misc/prediction_filter_threshold.py.
+_filtered = {
+    'single scale': {},
+    'prediction filter': dict(
+        cfg_options={'model.semi_test_cfg.prediction_filter.thr': 0.05}
+    ),
+}
+_options = {
+    '': dict(),
+    ', tags': dict(cfg_options=_tags, tests=_filtered),
+    ', tags and class-aware CE': dict(cfg_options=_class_aware, tests=_filtered),
+}
+_methods = {
+    'MeanTeacher': 'mean_teacher/mean-teacher',
+    'UniMatch': 'unimatch/unimatch',
+    'MKD': 'mkd/mkd',
+}
+_run = '{}_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
+_masks = dict(config=_run.format('supervised/supervised'), start='masks')
+
+baseline = 'masks alone'
+seeds = (0, 1, 2)
+starts = dict(
+    masks=dict(
+        config='supervised/supervised_mobilenet-v2_1xb8-1000_sup-1-4-voc-mini-225.py',
+        tests={'single scale': {}},
+    )
+)
+tests = {'single scale': {}}
+allow_different = ('data',)
+runs = {
+    'masks alone': _masks,
+    'masks alone, classifier of the tags': dict(
+        cfg_options=_cam_head, tests=_filtered, **_masks
+    ),
+    **{
+        method + name: dict(config=_run.format(config), start='masks', **options)
+        for method, config in _methods.items()
+        for name, options in _options.items()
+    },
+}
