@@ -11,6 +11,8 @@ from mmseg_wsss.registry import MODELS
 from ..utils import resize, resize_labels, scaled_size
 from .gaussian_sum import gaussian_sum
 
+BACKENDS = ('matmul', 'triton')
+
 
 def dense_energy_losses(
     probs: Sequence[Tensor],
@@ -22,6 +24,7 @@ def dense_energy_losses(
     scale_factor: float = 0.5,
     weight: float = 1.0,
     ignore_index: int = 255,
+    backend: str = 'matmul',
 ) -> tuple[Tensor, ...]:
     """Compute the gated dense energy of several heads on the same images.
 
@@ -54,13 +57,16 @@ def dense_energy_losses(
         scale_factor: Factor of the size, in (0, 1].
         weight: Factor of the loss.
         ignore_index: Label of pixels with gate 1.
+        backend: ``'matmul'``, sums by matrix products of tiles of the kernel, on any
+            device; or ``'triton'``, a CUDA kernel for float32, which does not keep
+            the weights of pairs in memory. It has not been measured on a GPU.
 
     Returns:
         One scalar (at most 0) for each head, in float32 or wider.
 
     Raises:
-        ValueError: If shapes do not fit, or a standard deviation or the factor is out
-            of range.
+        ValueError: If shapes do not fit, or another argument is out of range.
+        TypeError: If an input is float64 and ``backend`` is ``'triton'``.
 
     Example:
         >>> prob = torch.rand(1, 3, 8, 8).softmax(1)
@@ -71,7 +77,7 @@ def dense_energy_losses(
         >>> len(losses)
         2
     """
-    _check(probs, img, roi, pseudo, sigma_rgb, sigma_xy, scale_factor)
+    _check(probs, img, roi, pseudo, sigma_rgb, sigma_xy, scale_factor, backend)
     size = scaled_size(img.shape[2:], scale_factor)
     scores = [resize(prob, size) for prob in probs]
     dtype = scores[0].dtype
@@ -84,6 +90,7 @@ def dense_energy_losses(
         img / sigma_rgb,
         inside[:, 0] > 0,
         sigma_xy * scale_factor,
+        backend,
     ).split([score.shape[1] for score in scores], 1)
     losses = []
     for score, total in zip(scores, sums):
@@ -104,6 +111,7 @@ def dense_energy_loss(
     scale_factor: float = 0.5,
     weight: float = 1.0,
     ignore_index: int = 255,
+    backend: str = 'matmul',
 ) -> Tensor:
     """Compute the gated dense energy of one head; see :func:`dense_energy_losses`.
 
@@ -117,13 +125,14 @@ def dense_energy_loss(
         scale_factor: Factor of the size, in (0, 1].
         weight: Factor of the loss.
         ignore_index: Label of pixels with gate 1.
+        backend: ``'matmul'`` or ``'triton'``.
 
     Returns:
         Scalar, at most 0.
 
     Raises:
-        ValueError: If shapes do not fit, or a standard deviation or the factor is out
-            of range.
+        ValueError: If shapes do not fit, or another argument is out of range.
+        TypeError: If an input is float64 and ``backend`` is ``'triton'``.
 
     Example:
         >>> prob = torch.ones(1, 1, 2, 2)
@@ -143,6 +152,7 @@ def dense_energy_loss(
         scale_factor,
         weight,
         ignore_index,
+        backend,
     )
     return loss
 
@@ -156,6 +166,7 @@ class DenseEnergyLoss(nn.Module):
         sigma_rgb: Standard deviation in color levels.
         sigma_xy: Standard deviation in pixels of the full size.
         scale_factor: Factor of the size, in (0, 1].
+        backend: ``'matmul'`` or ``'triton'``, see :func:`dense_energy_losses`.
     """
 
     def __init__(
@@ -164,12 +175,14 @@ class DenseEnergyLoss(nn.Module):
         sigma_rgb: float = 15.0,
         sigma_xy: float = 100.0,
         scale_factor: float = 0.5,
+        backend: str = 'matmul',
     ) -> None:
         super().__init__()
         self.loss_weight = loss_weight
         self.sigma_rgb = sigma_rgb
         self.sigma_xy = sigma_xy
         self.scale_factor = scale_factor
+        self.backend = backend
 
     def forward(self, prob: Tensor, img: Tensor, roi: Tensor, pseudo: Tensor) -> Tensor:
         """Return the weighted loss of the probabilities (N, K, H, W) of a head."""
@@ -182,6 +195,7 @@ class DenseEnergyLoss(nn.Module):
             self.sigma_xy,
             self.scale_factor,
             self.loss_weight,
+            backend=self.backend,
         )
 
 
@@ -206,28 +220,37 @@ class _GatedEnergy(torch.autograd.Function):
 @torch.no_grad()
 @torch.compiler.disable
 def _energy_sums(
-    values: Tensor, color: Tensor, inside: Tensor, sigma_xy: float
+    values: Tensor, color: Tensor, inside: Tensor, sigma_xy: float, backend: str
 ) -> Tensor:
     """Compute the sums ``A`` of every image, over its pixels inside the ROI.
 
     Args:
-        values: Values (N, L, h, w).
+        values: Values (N, L, h, w), 0 outside the ROI.
         color: Colors (N, 3, h, w), divided by their standard deviation.
-        inside: Mask (N, h, w) bool of the ROI; padding costs no time.
+        inside: Mask (N, h, w) bool of the ROI.
         sigma_xy: Standard deviation in pixels of this size.
+        backend: ``'matmul'`` or ``'triton'``.
 
     Returns:
-        Sums (N, L, h, w), 0 outside.
+        Sums (N, L, h, w); those outside the ROI do not count.
     """
     height, width = values.shape[2:]
     rows = torch.arange(height, device=values.device, dtype=values.dtype) / sigma_xy
     cols = torch.arange(width, device=values.device, dtype=values.dtype) / sigma_xy
     place = torch.stack(torch.meshgrid(rows, cols, indexing='ij'))
-    sums = torch.zeros_like(values)
-    for total, value, paint, mask in zip(sums, values, color, inside):
-        feat = torch.cat([place, paint])[:, mask].t()
-        total[:, mask] = gaussian_sum(feat, value[:, mask])
-    return sums
+    feat = torch.cat([place.expand(len(color), -1, -1, -1), color], 1).flatten(2)
+    lines = values.flatten(2)
+    if backend == 'triton':
+        from .gaussian_sum_triton import gaussian_sums  # only where triton is
+
+        return gaussian_sums(feat, lines).view_as(values)
+    sums = torch.zeros_like(lines)
+    for total, line, point, mask in zip(sums, lines, feat, inside.flatten(1)):
+        if mask.device.type == 'cpu':  # padding costs no time
+            total[:, mask] = gaussian_sum(point[:, mask].t(), line[:, mask])
+        else:  # a mask would make the host wait
+            total.copy_(gaussian_sum(point.t(), line))
+    return sums.view_as(values)
 
 
 def _check(
@@ -238,6 +261,7 @@ def _check(
     sigma_rgb: float,
     sigma_xy: float,
     scale_factor: float,
+    backend: str,
 ) -> None:
     n, _, h, w = img.shape
     maps = [('roi', roi), ('pseudo', pseudo)]
@@ -254,3 +278,7 @@ def _check(
             raise ValueError(f'{name} must be above 0, got {value}')
     if not 0 < scale_factor <= 1:
         raise ValueError(f'scale_factor must be in (0, 1], got {scale_factor}')
+    if backend not in BACKENDS:
+        raise ValueError(f'backend must be one of {BACKENDS}, got {backend!r}')
+    if backend == 'triton' and any(prob.dtype == torch.float64 for prob in probs):
+        raise TypeError("backend 'triton' needs float32 or half precision, got float64")

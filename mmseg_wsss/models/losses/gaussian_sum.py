@@ -34,7 +34,7 @@ def gaussian_sum(feat: Tensor, values: Tensor, tile_bytes: int | None = None) ->
     if tile_bytes is None:
         tile_bytes = TILE_BYTES_GPU if feat.is_cuda else TILE_BYTES_CPU
     side = max(1, min(n, math.isqrt(tile_bytes // feat.element_size())))
-    kernel = _PairKernel(feat, side)
+    kernel = _PairKernel(feat, side, split=feat.is_cuda)
     sums = torch.zeros_like(values)
     with torch.autocast(feat.device.type, enabled=False):
         for i in range(0, n, side):
@@ -51,40 +51,40 @@ def gaussian_sum(feat: Tensor, values: Tensor, tile_bytes: int | None = None) ->
 class _PairKernel:
     """Tiles of ``exp(-|f_i - f_j|^2 / 2)``, written into one buffer.
 
-    On a CPU the exponent is one matrix product of the features with the columns
-    ``-|f|^2 / 2`` and 1. Elsewhere it is summed feature by feature, since matrix
-    products there may be rounded to 11 bits (TF32).
+    The exponent is one matrix product of the features with the columns ``-|f|^2 / 2``
+    and 1.
 
     Args:
         feat: Features (n, D).
         side: Largest number of rows and of columns of a tile.
+        split: Whether float32 features stay exact where matrix products round them to
+            11 bits (TF32, an option on GPUs).
     """
 
-    def __init__(self, feat: Tensor, side: int) -> None:
-        self.feat = feat - feat.mean(0)  # small numbers: less cancellation
+    def __init__(self, feat: Tensor, side: int, split: bool = False) -> None:
+        feat = feat - feat.mean(0)  # small numbers: less cancellation
         self.buffer = feat.new_empty(side * side)
         # Denormal numbers would slow a CPU down thirtyfold; far below rounding.
         self.lowest = 2.5 * math.log(torch.finfo(feat.dtype).eps)
-        self.by_product = feat.device.type == 'cpu'
-        if self.by_product:
-            half = -0.5 * self.feat.square().sum(1, keepdim=True)
-            one = torch.ones_like(half)
-            self.left = torch.cat([self.feat, half, one], 1)
-            self.right = torch.cat([self.feat, one, half], 1)
-        else:
-            self.scratch = torch.empty_like(self.buffer)
+        half = -0.5 * feat.square().sum(1, keepdim=True)
+        one = torch.ones_like(half)
+        self.left = torch.cat([feat, half, one], 1)
+        self.right = torch.cat([feat, one, half], 1)
+        if split and feat.dtype == torch.float32:
+            (a, b), (c, d) = _two_parts(self.left), _two_parts(self.right)
+            self.left = torch.cat([a, a, b, b], 1)
+            self.right = torch.cat([c, d, c, d], 1)
 
     def tile(self, rows: slice, cols: slice) -> Tensor:
         """Return a tile of the kernel, valid until the next call."""
-        f_i, f_j = self.feat[rows], self.feat[cols]
-        shape = (len(f_i), len(f_j))
+        left, right = self.left[rows], self.right[cols]
+        shape = (len(left), len(right))
         tile = self.buffer[: shape[0] * shape[1]].view(shape)
-        if self.by_product:
-            torch.mm(self.left[rows], self.right[cols].t(), out=tile)
-        else:
-            scratch = self.scratch[: tile.numel()].view(shape)
-            tile.zero_()
-            for d in range(f_i.shape[1]):
-                torch.sub(f_i[:, d, None], f_j[None, :, d], out=scratch)
-                tile.addcmul_(scratch, scratch, value=-0.5)
+        torch.mm(left, right.t(), out=tile)
         return tile.clamp_(min=self.lowest, max=0.0).exp_()
+
+
+def _two_parts(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return float32 numbers as the sum of their first 11 bits and the others."""
+    first = (x.view(torch.int32) & ~0x1FFF).view(torch.float32)
+    return first, x - first

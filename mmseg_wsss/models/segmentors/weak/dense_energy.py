@@ -7,6 +7,7 @@ from torch import Tensor
 from mmseg_wsss.utils.settings import read_settings, setting
 
 from ...losses import dense_energy_losses
+from ...losses.dense_energy_loss import BACKENDS
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class DenseEnergy:
         sigma_xy: Standard deviation of positions in pixels.
         scale_factor: Factor of the size at which the energy is computed.
         weight: Factor of the loss.
+        backend: ``'matmul'``, or ``'triton'`` on CUDA, not measured yet.
     """
 
     sigma_rgb: float = setting(15.0, above=0)
     sigma_xy: float = setting(100.0, above=0)
     scale_factor: float = setting(0.5, above=0, at_most=1)
     weight: float = setting(1.0, at_least=0)
+    backend: str = setting('matmul', choices=BACKENDS)
 
     def __call__(
         self, logits: Sequence[Tensor], img: Tensor, valid: Tensor, label: Tensor
@@ -49,6 +52,7 @@ class DenseEnergy:
             self.sigma_xy,
             self.scale_factor,
             self.weight,
+            backend=self.backend,
         )
 
 

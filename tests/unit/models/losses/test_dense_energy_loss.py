@@ -204,6 +204,7 @@ def test_module_weighs_the_function():
     [
         ({'sigma_rgb': 0.0}, 'sigma_rgb must be above 0, got 0.0'),
         ({'sigma_xy': -1.0}, 'sigma_xy must be above 0, got -1.0'),
+        ({'backend': 'cuda'}, r"backend must be .*'triton'.*, got 'cuda'"),
         ({'scale_factor': 1.5}, r'scale_factor must be in \(0, 1\], got 1.5'),
         ({'roi': torch.ones(4, 2, 2)}, r'roi .* of 6 x 8 pixels, .* \(4, 2, 2\)'),
         ({'prob': torch.ones(4, 3, 2, 2)}, r'prob .* of shape \(4, 2, 2\)'),
@@ -239,23 +240,49 @@ def test_tiles_of_any_size_give_the_same_sum(tile_bytes):
     torch.testing.assert_close(sums, slow_sum(feat, values))
 
 
-@pytest.mark.parametrize('by_product', [True, False])
-def test_both_forms_of_the_exponent_are_exact_in_single_precision(by_product):
-    # Colors of a whole photograph, at the published standard deviations.
+def photograph(n=200):
+    """Features of pixels of a photograph, at the published standard deviations."""
     generator = torch.Generator().manual_seed(0)
-    place = torch.randint(160, (200, 2), generator=generator) / 50.0
-    paint = torch.randint(256, (200, 3), generator=generator) / 15.0
-    feat = torch.cat([place, paint], 1)
-    kernel = _PairKernel(feat, 200)
-    kernel.by_product = by_product
-    kernel.scratch = torch.empty_like(kernel.buffer)
-    tile = kernel.tile(slice(0, 200), slice(0, 200))
-    exact = torch.exp(-0.5 * torch.cdist(feat.double(), feat.double()) ** 2)
+    place = torch.randint(160, (n, 2), generator=generator) / 50.0
+    paint = torch.randint(256, (n, 3), generator=generator) / 15.0
+    return torch.cat([place, paint], 1)
+
+
+def weights_of(feat):
+    return torch.exp(-0.5 * torch.cdist(feat.double(), feat.double()) ** 2)
+
+
+@pytest.mark.parametrize('split', [False, True])
+def test_weights_are_exact_in_single_precision(split):
+    feat = photograph()
+    tile = _PairKernel(feat, 200, split).tile(slice(0, 200), slice(0, 200))
+    exact = weights_of(feat)
     torch.testing.assert_close(tile.double(), exact, rtol=1e-4, atol=1e-12)
     assert tile.min() >= torch.finfo(torch.float32).tiny, 'denormal numbers are slow'
+
+
+def test_weights_are_exact_where_products_round_to_11_bits():
+    """As GPUs do if TF32 is allowed."""
+
+    def rounded(x):
+        return ((x.view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+    feat, tiles = photograph(), []
+    for split in (True, False):
+        kernel = _PairKernel(feat, 200, split)
+        kernel.left, kernel.right = rounded(kernel.left), rounded(kernel.right)
+        tiles.append(kernel.tile(slice(0, 200), slice(0, 200)).clone().double())
+    exact = weights_of(feat)
+    torch.testing.assert_close(tiles[0], exact, rtol=1e-4, atol=1e-12)
+    assert (tiles[1] / exact - 1).abs().max() > 0.01
 
 
 def test_far_apart_pixels_do_not_underflow():
     feat = torch.tensor([[0.0] * 5, [1e4] * 5])
     sums = gaussian_sum(feat, torch.tensor([[1.0, 2.0]]))
     torch.testing.assert_close(sums, torch.tensor([[1.0, 2.0]]))
+
+
+def test_double_precision_is_refused_by_the_kernel():
+    with pytest.raises(TypeError, match=r"'triton' needs float32 .* got float64"):
+        dense_energy_loss(*draw(), backend='triton')
