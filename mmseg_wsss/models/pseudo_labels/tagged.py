@@ -10,9 +10,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..utils import at_least_float32, near_pairs, resize, scaled_size
+from ..utils import (
+    at_least_float32,
+    bounding_boxes,
+    inside_boxes,
+    near_pairs,
+    resize,
+    resize_boxes,
+    scaled_size,
+)
 
-Refiner = Callable[[Tensor, Tensor], Tensor]
+Refiner = Callable[..., Tensor]
 
 
 @torch.no_grad()
@@ -82,6 +90,46 @@ def refine_probs(
     guide = resize(img.float() / 255, size)
     maps = resize(refiner(guide, prob.flatten(1, 2)), img.shape[2:])
     return maps.unflatten(1, prob.shape[1:3])
+
+
+@torch.no_grad()
+def refine_inside(
+    prob: Tensor, img: Tensor, valid: Tensor, refiner: Refiner, scale: float = 0.5
+) -> Tensor:
+    """Refine probabilities inside each image, not in padding.
+
+    The same as :func:`refine_probs` of the smallest box around the valid pixels of each
+    image, for all images at once.
+
+    Args:
+        prob: Probabilities (N, T, M, H, W).
+        img: Colors (N, 3, H, W) in 0..255.
+        valid: Pixels (N, H, W) bool of the images.
+        refiner: Called with images (N, 3, ...) in [0, 1], maps (N, T * M, ...) of their
+            size and ``sizes`` (N, 2), see :class:`.LocalAffinityRefiner`.
+        scale: Factor of the size at which the refiner runs.
+
+    Returns:
+        Maps (N, T, M, H, W), ``prob`` outside the boxes.
+
+    Example:
+        >>> from mmseg_wsss.models.refiners import LocalAffinityRefiner
+        >>> prob, img = torch.rand(1, 2, 3, 16, 16), torch.rand(1, 3, 16, 16) * 255
+        >>> valid = (torch.arange(16) < 9).expand(1, 16, 16)
+        >>> maps = refine_inside(prob, img, valid, LocalAffinityRefiner(dilations=[1]))
+        >>> maps[..., 9:].equal(prob[..., 9:])
+        True
+    """
+    size, old = scaled_size(img.shape[2:], scale), prob.flatten(1, 2)
+    box = bounding_boxes(valid)
+    small = torch.zeros_like(box)  # the box at the size of the refiner, upper left
+    small[:, 2:] = (box[:, 2:].double() * scale).long().clamp(min=1)
+    guide = resize_boxes(img.float() / 255, box, small, size)
+    maps = resize_boxes(old, box, small, size, align_corners=True)
+    maps = refiner(guide, maps, sizes=small[:, 2:])
+    maps = resize_boxes(maps, small, box, img.shape[2:])
+    inside = inside_boxes(box, img.shape[2:])[:, None]
+    return torch.where(inside, maps, old).unflatten(1, prob.shape[1:3])
 
 
 @torch.no_grad()

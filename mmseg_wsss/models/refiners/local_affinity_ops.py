@@ -5,6 +5,7 @@ fuses each of them into a few loops.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -29,9 +30,48 @@ def position_weights(offsets: Sequence[Offset], bandwidth: float = 0.3) -> Tenso
     return (-((radius / (radius.std() + 1e-8) / bandwidth) ** 2)).softmax(0)
 
 
-def pad_replicate(maps: Tensor, reach: int) -> Tensor:
-    """Repeat the border of (N, C, H, W) maps ``reach`` times on each side."""
-    return F.pad(maps, (reach,) * 4, mode='replicate')
+@lru_cache(maxsize=64)
+def position_terms(
+    offsets: tuple[Offset, ...], weight: float, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """Return ``weight`` times :func:`position_weights`; copied to a device once."""
+    return (weight * position_weights(offsets)).to(device, dtype)
+
+
+def clamped_index(sizes: Tensor, size: Sequence[int], reach: int) -> Tensor:
+    """Compute the pixel of every position of padded maps, clamped to its image.
+
+    Args:
+        sizes: Height and width (N, 2) of the images, from the upper left corner.
+        size: Height H and width W of the maps.
+        reach: Width of the padding.
+
+    Returns:
+        Index ``row * W + column`` (N, H + 2 * reach, W + 2 * reach) int64.
+
+    Example:
+        >>> clamped_index(torch.tensor([[1, 2]]), (1, 3), 1)[0, 0]
+        tensor([0, 0, 1, 1, 1])
+    """
+    last = sizes.long() - 1
+    rows, columns = (
+        torch.arange(-reach, size[i] + reach, device=sizes.device)
+        .clamp(min=0)
+        .minimum(last[:, i, None])
+        for i in (0, 1)
+    )
+    return rows[:, :, None] * size[1] + columns[:, None]
+
+
+def pad_replicate(maps: Tensor, reach: int, index: Tensor | None = None) -> Tensor:
+    """Repeat the border of (N, C, H, W) maps ``reach`` times on each side.
+
+    With an ``index`` of :func:`clamped_index` the borders of the images are repeated.
+    """
+    if index is None:
+        return F.pad(maps, (reach,) * 4, mode='replicate')
+    flat = index.flatten(1)[:, None].expand(-1, maps.shape[1], -1)
+    return maps.flatten(2).gather(2, flat).unflatten(2, index.shape[1:])
 
 
 def variation_terms(padded: Tensor) -> Tensor:
@@ -59,7 +99,7 @@ def affinity_weights_(
     offsets: Sequence[Offset],
     bandwidth: Tensor,
     position: Tensor | None,
-    variation: tuple[Tensor, Tensor, Tensor] | None,
+    variation: tuple[Tensor, Tensor, Tensor, Tensor] | None,
 ) -> None:
     """Compute the weight of every neighbor of every pixel, in place.
 
@@ -72,8 +112,8 @@ def affinity_weights_(
             so that compiled code serves every value).
         position: Weighted position term of shape (len(offsets), 1, 1), or None.
         variation: Weight of the variation term, a scalar; :func:`variation_terms` of
-            ``padded``; and a mask (H, 1) in {0, 1} that is 0 on the last row of the
-            image; or None.
+            ``padded``; and masks (H, 1) or (N, H, 1) and (W,) or (N, 1, W) in {0, 1}
+            that are 0 on the last row and column of an image; or None.
     """
     views = _neighbors(padded, offsets, img.shape[-2:])
     logits = torch.stack(list(_color_logits(views, img, bandwidth)), 1)
@@ -83,38 +123,43 @@ def affinity_weights_(
     if position is not None:
         result += position
     if variation is not None:
-        weight, terms, inner_rows = variation
-        factors = _variations(terms, offsets, img.shape[-2:], inner_rows)
+        weight, terms, *inner = variation
+        factors = _variations(terms, offsets, img.shape[-2:], *inner)
         softmax = torch.stack(list(factors), 1)
         result -= softmax.mul_(weight / softmax.sum(1, keepdim=True))
     weights.copy_(result)
 
 
-def frame(maps: Tensor, reach: int) -> Tensor:
+def frame(maps: Tensor, reach: int, index: Tensor | None = None) -> Tensor:
     """Repeat the border of maps (N, C, H, W), as (N, H + 2r, C, W + 2r).
 
     In this order all maps of a row are adjacent in memory, so that the weights of the
-    row are read once for all of them.
+    row are read once for all of them. For ``index`` see :func:`pad_replicate`.
     """
     num, channels, height, width = maps.shape
     state = maps.new_empty(num, height + 2 * reach, channels, width + 2 * reach)
-    unframed(state, reach).copy_(maps)
-    repeat_border_(state, reach)
+    reframe_(state, maps, reach, index)
     return state
+
+
+def reframe_(
+    state: Tensor, maps: Tensor, reach: int, index: Tensor | None = None
+) -> None:
+    """Fill a framed state with maps (N, C, H, W) and their border, in place."""
+    if index is not None:
+        state.transpose(1, 2).copy_(pad_replicate(maps, reach, index))
+        return
+    unframed(state, reach).copy_(maps)
+    state[..., :reach] = state[..., reach : reach + 1]
+    state[..., -reach:] = state[..., -reach - 1 : -reach]
+    state[:, :reach] = state[:, reach : reach + 1]
+    state[:, -reach:] = state[:, -reach - 1 : -reach]
 
 
 def unframed(state: Tensor, reach: int) -> Tensor:
     """Return a view (N, C, H, W) of the inner part of a framed state."""
     inner = slice(reach, -reach)
     return state[:, inner, :, inner].transpose(1, 2)
-
-
-def repeat_border_(state: Tensor, reach: int) -> None:
-    """Fill the border of a framed state from its inner part, in place."""
-    state[..., :reach] = state[..., reach : reach + 1]
-    state[..., -reach:] = state[..., -reach - 1 : -reach]
-    state[:, :reach] = state[:, reach : reach + 1]
-    state[:, -reach:] = state[:, -reach - 1 : -reach]
 
 
 def neighbor_sum(state: Tensor, weights: Tensor, offsets: Sequence[Offset]) -> Tensor:
@@ -190,16 +235,37 @@ def _color_statistics(views: Sequence[Tensor], img: Tensor) -> tuple[Tensor, Ten
     return nearest, (squares / (len(views) - 1)).sqrt()
 
 
+def last_row_masks(img: Tensor, sizes: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return masks of all rows and columns but the last one, of the type of ``img``.
+
+    Args:
+        img: Images (N, 3, H, W).
+        sizes: Height and width (N, 2) of the images; H and W if None.
+
+    Returns:
+        Masks (H, 1) and (W,), or (N, H, 1) and (N, 1, W) with ``sizes``.
+    """
+    height, width = img.shape[2:]
+    rows = torch.arange(height, device=img.device)[:, None]
+    columns = torch.arange(width, device=img.device)
+    if sizes is None:
+        return (rows != height - 1).to(img), (columns != width - 1).to(img)
+    last = (sizes - 1)[:, :, None, None]
+    return (rows != last[:, 0]).to(img), (columns != last[:, 1]).to(img)
+
+
 def _variations(
-    terms: Tensor, offsets: Sequence[Offset], size: Sequence[int], inner_rows: Tensor
+    terms: Tensor,
+    offsets: Sequence[Offset],
+    size: Sequence[int],
+    inner_rows: Tensor,
+    inner_columns: Tensor,
 ) -> Iterator[Tensor]:
     """Yield exp(v), with v the variation at each neighbor, of shape (N, H, W).
 
     For pixels of the last row (column) of the image, the row (column) difference counts
     as 0 for every neighbor, as in the released code of TSCD.
     """
-    inner_columns = terms.new_ones(size[1])
-    inner_columns[-1] = 0
     rows, columns = (_neighbors(term, offsets, size) for term in terms)
     for row, column in zip(rows, columns):
         yield (row * inner_rows + 1) * (column * inner_columns + 1)

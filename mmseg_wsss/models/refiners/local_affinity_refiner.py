@@ -17,12 +17,14 @@ from mmseg_wsss.registry import MODELS
 from ..utils import resize
 from .local_affinity_ops import (
     affinity_weights_,
+    clamped_index,
     frame,
+    last_row_masks,
     neighbor_offsets,
     neighbor_sum,
     pad_replicate,
-    position_weights,
-    repeat_border_,
+    position_terms,
+    reframe_,
     unframed,
     variation_terms,
 )
@@ -37,7 +39,7 @@ _COMPILE_FROM = 2**20
 # Pixels for which weights are computed at a time on a CPU. The 48 temporary maps of
 # such a band fit in the cache, those of a whole image would go through memory.
 _BAND = 2**14
-_NAMES = {'compile': 'torch.compile', 'triton': 'its Triton kernel'}
+_NAMES = {'compile': 'torch.compile', 'triton': 'its Triton kernels'}
 _failed_devices: set[str] = set()
 
 
@@ -72,8 +74,9 @@ class LocalAffinityRefiner:
         pos_weight: Weight of the position term; 0.01 (PAR) or 0 (VARM).
         var_weight: Weight of the variation term; 0 (PAR) or 0.01 (VARM).
         backend: ``'eager'``, ``'compile'`` (an error where it cannot compile),
-            ``'triton'`` (a CUDA kernel for float32, weights in half precision), or
-            ``'auto'``: the kernel on CUDA where Triton is installed; else compiled
+            ``'triton'`` (CUDA kernels for float32, weights in half precision; not
+            measured on a GPU), or
+            ``'auto'``: the kernels on CUDA where Triton is installed; else compiled
             where a compiler is found and a call has at least 2**20 mask values, else
             eager. The choice depends on shapes and device alone, so that runs are
             reproducible. If it fails, ``'auto'`` warns once and stays eager. The first
@@ -130,13 +133,19 @@ class LocalAffinityRefiner:
         )
 
     @torch.no_grad()
-    def __call__(self, img: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, img: Tensor, mask: Tensor, sizes: Tensor | None = None
+    ) -> Tensor:
         """Refine ``mask`` by the colors of ``img``.
 
         Args:
             img: RGB images of shape (N, 3, H, W), floating, in [0, 1].
             mask: Maps of shape (N, C, h, w), floating; resized to (H, W) first
                 (bilinear, ``align_corners=True``).
+            sizes: Height and width of each image (N, 2), integers from 1 to H and W,
+                on the device of ``img``: it fills the upper left of ``img``, and
+                neighbors are clamped to it. The maps then have the size of ``img``,
+                and the result is undefined outside the images. H and W by default.
 
         Returns:
             Maps of shape (N, C, H, W), float32, or float64 if an input is. Entries
@@ -146,7 +155,7 @@ class LocalAffinityRefiner:
             ValueError: If shapes or devices do not fit.
             TypeError: If an input is not floating, or not float32 for ``'triton'``.
         """
-        _check(img, mask)
+        _check(img, mask, sizes)
         double = torch.float64 in (img.dtype, mask.dtype)
         dtype = torch.float64 if double else torch.float32
         img, mask = img.to(dtype), mask.to(dtype)
@@ -156,9 +165,9 @@ class LocalAffinityRefiner:
             mask = resize(mask, img.shape[-2:], align_corners=True)
             way = self._way(mask)
             if self.backend != 'auto' or way == 'eager':
-                return self._propagate(img, mask, way)
+                return self._propagate(img, mask, sizes, way)
             try:
-                return self._propagate(img, mask, way)
+                return self._propagate(img, mask, sizes, way)
             except torch.cuda.OutOfMemoryError:
                 raise
             except Exception as error:
@@ -169,30 +178,44 @@ class LocalAffinityRefiner:
                     RuntimeWarning,
                     stacklevel=2,
                 )
-                return self._propagate(img, mask, 'eager')
+                return self._propagate(img, mask, sizes, 'eager')
 
-    def _propagate(self, img: Tensor, mask: Tensor, way: str) -> Tensor:
+    def _propagate(
+        self, img: Tensor, mask: Tensor, sizes: Tensor | None, way: str
+    ) -> Tensor:
         if self.num_iters == 0:
             return mask.clone()
         if way == 'triton':
-            from .local_affinity_triton import propagate  # only where triton is
-
-            weights = self._weights(img, affinity_weights_)
-            return propagate(mask, weights, self.offsets, self.num_iters)
+            return self._launch(img, mask, sizes)
         fill, sum_of = affinity_weights_, neighbor_sum
         if way == 'compile':
             fill, sum_of = _compiled(fill), _compiled(sum_of)
         if img.device.type != 'cpu':
-            return self._iterate(img, mask, fill, sum_of)
+            return self._iterate(img, mask, fill, sum_of, sizes)
         # One image at a time, so that its weights stay in the cache. A map of zeros
         # stays zero, so only the others are propagated.
         refined = torch.zeros_like(mask)
-        for colors, maps, out in zip(img.split(1), mask.split(1), refined):
+        ends = sizes.tolist() if sizes is not None else [img.shape[2:]] * len(img)
+        for i, (height, width) in enumerate(ends):
+            colors, maps, out = (
+                x[i : i + 1, :, :height, :width] for x in (img, mask, refined)
+            )
             live = maps[0].flatten(1).any(1)
             if live.any():
-                maps = maps[:, live]
-                out[live] = self._iterate(colors, maps, fill, sum_of)[0]
+                out[:, live] = self._iterate(colors, maps[:, live], fill, sum_of)
         return refined
+
+    def _launch(self, img: Tensor, mask: Tensor, sizes: Tensor | None) -> Tensor:
+        # Only where Triton is.
+        from .local_affinity_triton import affinity_weights, propagate
+
+        if sizes is None:
+            sizes = img.new_empty(len(img), 2, dtype=torch.int32)
+            sizes[:, 0], sizes[:, 1] = img.shape[2:]  # no copy from the host
+        sizes = sizes.int().contiguous()
+        terms = self.bandwidth, self.pos_weight, self.var_weight
+        weights = affinity_weights(img, sizes, self.offsets, *terms)
+        return propagate(mask, weights, sizes, self.offsets, self.num_iters)
 
     def _iterate(
         self,
@@ -200,29 +223,37 @@ class LocalAffinityRefiner:
         mask: Tensor,
         fill: Callable[..., None],
         sum_of: Callable[..., Tensor],
+        sizes: Tensor | None = None,
     ) -> Tensor:
-        weights = self._weights(img, fill)
-        state = frame(mask, self.reach)
+        index = None
+        if sizes is not None:
+            index = clamped_index(sizes, img.shape[2:], self.reach)
+        weights = self._weights(img, fill, sizes, index)
+        state = frame(mask, self.reach, index)
         for _ in range(self.num_iters):
-            unframed(state, self.reach).copy_(sum_of(state, weights, self.offsets))
-            repeat_border_(state, self.reach)
+            maps = sum_of(state, weights, self.offsets)
+            reframe_(state, maps, self.reach, index)
         return unframed(state, self.reach)
 
-    def _weights(self, img: Tensor, fill: Callable[..., None]) -> Tensor:
+    def _weights(
+        self,
+        img: Tensor,
+        fill: Callable[..., None],
+        sizes: Tensor | None,
+        index: Tensor | None,
+    ) -> Tensor:
         position = variation = None
         if self.pos_weight:
-            position = self.pos_weight * position_weights(self.offsets)
-            position = position.to(img)[:, None, None]
+            position = position_terms(
+                self.offsets, self.pos_weight, img.device, img.dtype
+            )[:, None, None]
         # Tensors, not numbers: compiled code then serves every value.
         bandwidth = img.new_full((), self.bandwidth)
-        padded = pad_replicate(img, self.reach)
+        padded = pad_replicate(img, self.reach, index)
         if self.var_weight:
-            var_weight, terms = (
-                img.new_full((), self.var_weight),
-                variation_terms(padded),
-            )
-            inner_rows = img.new_ones(img.shape[2], 1)
-            inner_rows[-1] = 0
+            var_weight = img.new_full((), self.var_weight)
+            terms = variation_terms(padded)
+            inner_rows, inner_columns = last_row_masks(img, sizes)
         weights = img.new_empty(len(img), len(self.offsets), *img.shape[2:])
         height = img.shape[2]
         rows = height
@@ -232,7 +263,12 @@ class LocalAffinityRefiner:
             end = min(end, height)  # the last band overlaps: one shape is compiled
             band, wide = slice(end - rows, end), slice(end - rows, end + 2 * self.reach)
             if self.var_weight:
-                variation = var_weight, terms[:, :, wide], inner_rows[band]
+                variation = (
+                    var_weight,
+                    terms[:, :, wide],
+                    inner_rows[..., band, :],
+                    inner_columns,
+                )
             fill(
                 weights[:, :, band],
                 padded[:, :, wide],
@@ -259,7 +295,7 @@ class LocalAffinityRefiner:
         return 'eager'
 
 
-def _check(img: Tensor, mask: Tensor) -> None:
+def _check(img: Tensor, mask: Tensor, sizes: Tensor | None) -> None:
     if img.ndim != 4 or mask.ndim != 4 or img.shape[0] != mask.shape[0]:
         raise ValueError(
             'img must be (N, 3, H, W) and mask (N, C, h, w) with one N, '
@@ -278,6 +314,13 @@ def _check(img: Tensor, mask: Tensor) -> None:
     if img.device != mask.device:
         raise ValueError(
             f'img and mask must be on one device, got {img.device} and {mask.device}'
+        )
+    if sizes is not None and (
+        sizes.shape != (len(img), 2) or mask.shape[2:] != img.shape[2:]
+    ):
+        raise ValueError(
+            f'sizes must be ({len(img)}, 2) for maps of the size of img, got '
+            f'{tuple(sizes.shape)}, {tuple(mask.shape)} and {tuple(img.shape)}'
         )
 
 

@@ -1,5 +1,6 @@
 """Small parts that several models use."""
 
+from .boxes import bounding_boxes, extents, inside_boxes, resize_boxes
 from .chunks import chunk_rows
 from .compiled_ops import ops_available, require_ops
 from .cutmix import CutMixSettings, cutmix_masks, draw_masks, mix
@@ -39,14 +40,17 @@ __all__ = [
     'PrototypeMemory',
     'at_least_float32',
     'boundary_affinity',
+    'bounding_boxes',
     'check_state',
     'check_unused',
     'chunk_rows',
     'cutmix_masks',
     'draw_masks',
     'eval_mode',
+    'extents',
     'half_disk',
     'has_pooled_batch_norm',
+    'inside_boxes',
     'interpolation_matrices',
     'inverse_length',
     'matches_eval_mode',
@@ -62,6 +66,7 @@ __all__ = [
     'require_ops',
     'rescale',
     'resize',
+    'resize_boxes',
     'resize_labels',
     'resized_squares',
     'scaled_size',

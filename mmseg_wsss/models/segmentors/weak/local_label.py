@@ -14,6 +14,7 @@ from ...pseudo_labels import (
     all_channels,
     merge_backgrounds,
     random_walk,
+    refine_inside,
     refine_probs,
     strongest_labels,
     tagged_probs,
@@ -82,7 +83,8 @@ class BackgroundPairLabeler:
     Attention" (AFA), section 3.3, https://arxiv.org/abs/2203.02664.
 
     Args:
-        refiner: Refiner, called with images in [0, 1] and maps.
+        refiner: Refiner, called with images in [0, 1] and maps, and after a random walk
+            also with ``sizes`` of the images, see :class:`.LocalAffinityRefiner`.
         high_thr: High background score.
         low_thr: Low background score.
         refine_scale: Size of the image that guides the refiner, relative to the crop.
@@ -159,25 +161,10 @@ class BackgroundPairLabeler:
             prob, labels = self.walk(cam, tags, backgrounds, affinity)
             flat = resize(prob.flatten(1, 2), img.shape[2:])
             prob = flat.unflatten(1, prob.shape[1:3])
-            if valid is not None and not bool(valid.all()):
-                return self._refine_inside(prob, img, valid), labels
+            if valid is not None:
+                how = self.refiner, self.refine_scale
+                return refine_inside(prob, img, valid, *how), labels
         return refine_probs(prob, img, self.refiner, self.refine_scale), labels
-
-    def _refine_inside(self, prob: Tensor, img: Tensor, valid: Tensor) -> Tensor:
-        """Refine maps in the box of each image, and leave them as they are outside."""
-        refined = prob.clone()
-        for i, inside in enumerate(valid):
-            if not bool(inside.any()):
-                continue
-            rows, columns = (inside.any(dim).nonzero()[:, 0] for dim in (1, 0))
-            y, x = (slice(int(at[0]), int(at[-1]) + 1) for at in (rows, columns))
-            refined[i : i + 1, ..., y, x] = refine_probs(
-                prob[i : i + 1, ..., y, x],
-                img[i : i + 1, ..., y, x],
-                self.refiner,
-                self.refine_scale,
-            )
-        return refined
 
     def walk(
         self,

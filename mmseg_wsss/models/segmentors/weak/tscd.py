@@ -11,7 +11,7 @@ from mmseg_wsss.utils.settings import check_value
 from ...cam import PairedCAM, reusable_feats
 from ...losses import equivariant_loss, one_collective
 from ...pseudo_labels import NORMALIZATIONS
-from ...utils import rescale, resize, resize_labels, valid_maps
+from ...utils import extents, rescale, resize, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .local_label import (
@@ -223,9 +223,8 @@ def _extent(inside: Tensor) -> tuple[Tensor, Tensor]:
     A row without any gives the whole range.
     """
     length = inside.shape[1]
-    empty = ~inside.any(1)
-    first = inside.byte().argmax(1)
-    last = length - 1 - inside.flip(1).byte().argmax(1)
+    first, last = extents(inside)
+    empty = last < 0
     scale = 2 / max(length - 1, 1)
     low, high = first * scale - 1, last * scale - 1
     return low.masked_fill(empty, -1.0), high.masked_fill(empty, 1.0)

@@ -10,6 +10,7 @@ from mmseg_wsss.models.pseudo_labels import (
     all_channels,
     merge_backgrounds,
     random_walk,
+    refine_inside,
     refine_probs,
     strongest_labels,
     tagged_probs,
@@ -49,6 +50,27 @@ class TestTaggedProbs:
         prob, labels = tagged_probs(cam_of_tags(), torch.zeros_like(TAGS), [0.4])
         assert labels.tolist() == [[0]] * 3
         assert torch.equal(prob, torch.ones(3, 1, 1, 6, 7))
+
+
+@pytest.mark.parametrize('scale', [0.5, 0.3, 1.0])
+def test_refinement_inside_images_equals_that_of_each_image_alone(scale):
+    rng = torch.Generator().manual_seed(2)
+    prob = torch.rand(4, 2, 3, 21, 26, generator=rng)
+    img = torch.rand(4, 3, 21, 26, generator=rng) * 255
+    boxes = [(0, 21, 0, 26), (3, 20, 5, 26), (20, 21, 0, 9)]
+    valid = torch.zeros(4, 21, 26, dtype=torch.bool)  # the last image is all padding
+    for inside, (top, bottom, left, right) in zip(valid, boxes):
+        inside[top:bottom, left:right] = True
+    refiner = LocalAffinityRefiner('varm', (1, 3), num_iters=3)
+    expected = prob.clone()
+    for i, (top, bottom, left, right) in enumerate(boxes):
+        box = slice(i, i + 1), ..., slice(top, bottom), slice(left, right)
+        expected[box] = refine_probs(prob[box], img[box], refiner, scale)
+    found = refine_inside(prob, img, valid, refiner, scale)
+    torch.testing.assert_close(found, expected)
+    assert found[~valid[:, None, None].expand_as(found)].equal(
+        prob[~valid[:, None, None].expand_as(found)]
+    )
 
 
 class TestRefineProbs:

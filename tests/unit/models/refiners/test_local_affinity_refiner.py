@@ -216,6 +216,22 @@ class TestFormula:
         assert not refined[0, 1:3].any()
         assert not refined[1].any()
 
+    @pytest.mark.parametrize('vectorized', [False, True])
+    def test_images_of_several_sizes(self, kind, vectorized):
+        """On a CPU one by one, elsewhere all at once by clamped indices."""
+        img, mask = images(num=3)
+        sizes = torch.tensor([(37, 45), (9, 45), (30, 2)])
+        refine = LocalAffinityRefiner(kind, num_iters=3)
+        if vectorized:
+            steps = module.affinity_weights_, module.neighbor_sum
+            refined = refine._iterate(img, mask, *steps, sizes)
+        else:
+            refined = refine(img, mask, sizes)
+        for i, (height, width) in enumerate(sizes.tolist()):
+            part = slice(i, i + 1), slice(None), slice(height), slice(width)
+            expected = slow_refine(img[part], mask[part], kind, 3)
+            assert largest_error(refined[part], expected) < 5e-6
+
     def test_map_that_is_not_finite_shows(self, kind):
         img, mask = images()
         mask[0, 2, 7, 9] = torch.nan
@@ -356,6 +372,8 @@ def test_bad_arguments_name_themselves(argument):
         (lambda img, mask: (img.to('meta'), mask), ValueError),
         (lambda img, mask: ((img * 255).byte(), mask), TypeError),
         (lambda img, mask: (img, mask > 0.5), TypeError),
+        (lambda img, mask: (img, mask, torch.ones(2, 1)), ValueError),
+        (lambda img, mask: (img, mask[..., ::2], torch.ones(2, 2)), ValueError),
     ],
 )
 def test_bad_inputs(change, error):

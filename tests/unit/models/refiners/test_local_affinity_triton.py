@@ -1,9 +1,11 @@
-"""The Triton kernel of LocalAffinityRefiner, by Triton's interpreter without a GPU."""
+"""The Triton kernels of LocalAffinityRefiner, by Triton's interpreter without a GPU."""
 
 import pytest
 import torch
+from helpers.interpreter import interpret_triton
 
 from mmseg_wsss.models.refiners import LocalAffinityRefiner, local_affinity_refiner
+from mmseg_wsss.models.refiners.local_affinity_ops import neighbor_offsets
 
 pytestmark = pytest.mark.extras
 
@@ -16,7 +18,7 @@ def kernel(monkeypatch):
     """The kernel's module, interpreted without a GPU."""
     pytest.importorskip('triton', reason='Triton is not installed (make env-triton)')
     if not CUDA:
-        monkeypatch.setenv('TRITON_INTERPRET', '1')  # read when kernels are made
+        interpret_triton(monkeypatch)
     from mmseg_wsss.models.refiners import local_affinity_triton
 
     return local_affinity_triton
@@ -41,13 +43,18 @@ def test_kernel_equals_eager(kernel, kind, num_iters, size):
     torch.testing.assert_close(found, expected, rtol=num_iters * 2**-11, atol=1e-4)
 
 
-def test_kernel_with_exact_weights(kernel):
+def sizes_of(num, size):
+    return torch.tensor([size] * num, dtype=torch.int32, device=DEVICE)
+
+
+def test_steps_with_exact_weights(kernel):
     """Weights that half precision holds exactly: nothing but the order of sums."""
     rng = torch.Generator().manual_seed(0)
     offsets = ((0, 1), (-2, 0), (3, -3))
-    weights = torch.randint(0, 5, (2, 3, 6, 7), generator=rng).float() / 8
+    weights = torch.randint(0, 5, (2, 3, 6, 7), generator=rng).half() / 8
     mask = torch.rand(2, 5, 6, 7, generator=rng)
-    found = kernel.propagate(mask.to(DEVICE), weights.to(DEVICE), offsets, 2)
+    args = weights.to(DEVICE), sizes_of(2, (6, 7)), offsets, 2
+    found = kernel.propagate(mask.to(DEVICE), *args)
     expected = mask
     for _ in range(2):
         total = torch.zeros_like(expected)
@@ -57,6 +64,57 @@ def test_kernel_with_exact_weights(kernel):
             total += weights[:, k : k + 1] * expected[:, :, rows][..., columns]
         expected = total
     torch.testing.assert_close(found.cpu(), expected)
+
+
+@pytest.mark.parametrize('terms', [(0.3, 0.0, 0.0), (0.3, 0.5, 0.0), (0.25, 0.2, 0.5)])
+@pytest.mark.parametrize('dilations', [(1,), (2, 3, 7)])
+@pytest.mark.parametrize('case', ['noise', 'flat', 'odd pixel', 'gray'])
+def test_weights_are_the_formula(kernel, terms, dilations, case):
+    """In double precision, term by term; K = 8 and 24 (of a tile of 32)."""
+    bandwidth, pos_weight, var_weight = terms
+    img = images(2, size=(9, 11))[0]
+    if case == 'flat':
+        img = torch.full_like(img, 0.3)
+    if case == 'odd pixel':
+        img = 0.5 + (img * 4).round() * 2.0**-12
+        img[:, :2, 4, 5] = 1.0
+    if case == 'gray':
+        img[:, 1] = 0.25
+    offsets = neighbor_offsets(dilations)
+    found = kernel.affinity_weights(img, sizes_of(2, (9, 11)), offsets, *terms)
+    img = img.cpu().double()
+    rows, columns = torch.arange(9), torch.arange(11)
+    stack = torch.stack(
+        [
+            img[:, :, (rows + y).clamp(0, 8)][..., (columns + x).clamp(0, 10)]
+            for y, x in offsets
+        ]
+    )
+    gap = (stack - img) / (stack.std(0) + 1e-8) / bandwidth
+    expected = (-gap.square().mean(2)).softmax(0)
+    radius = torch.tensor(offsets).double().square().sum(1).sqrt()
+    position = (-((radius / radius.std() / 0.3) ** 2)).softmax(0)
+    expected += pos_weight * position[:, None, None, None]
+    down, right = torch.zeros_like(stack), torch.zeros_like(stack)
+    down[..., :-1, :] = stack[..., :-1, :] - stack[..., 1:, :]
+    right[..., :-1] = stack[..., :-1] - stack[..., 1:]
+    variation = (down.square() + right.square()).mean(2).softmax(0)
+    expected = (expected - var_weight * variation).transpose(0, 1)
+    # Half precision rounds by 2**-11; differences of flat channels are those of float.
+    torch.testing.assert_close(found.double().cpu(), expected, rtol=2**-10, atol=2e-5)
+
+
+@pytest.mark.parametrize('kind', ['par', 'varm'])
+def test_images_of_several_sizes(kernel, kind):
+    """Each as if it were alone."""
+    img, mask = images(3, size=(13, 19))
+    sizes = [(13, 19), (5, 19), (8, 1)]
+    refine = LocalAffinityRefiner(kind, (1, 4), 2, backend='triton')
+    given = torch.tensor(sizes, device=DEVICE)
+    found = refine(img, mask, given)
+    for i, (height, width) in enumerate(sizes):
+        part = slice(i, i + 1), slice(None), slice(height), slice(width)
+        assert found[part].equal(refine(img[part], mask[part]))
 
 
 def test_the_input_stays(kernel):
