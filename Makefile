@@ -38,7 +38,7 @@ env-crf: env  ## add pydensecrf2, the second backend of DenseCRF (compiled here)
 		>>$(VENV)/install.log 2>&1 || { tail -n 20 $(VENV)/install.log; exit 1; }
 	@echo 'env-crf: done, DenseCRF(backend="pydensecrf") works'
 
-env-triton: env  ## add Triton, whose interpreter tests the GPU kernel without a GPU
+env-triton: env  ## add Triton, whose interpreter tests the GPU kernels without a GPU
 	@$(PY) -m pip install -r requirements/triton.txt >>$(VENV)/install.log 2>&1 \
 		|| { tail -n 20 $(VENV)/install.log; exit 1; }
 	@echo 'env-triton: done'

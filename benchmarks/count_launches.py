@@ -7,10 +7,11 @@ Parts run at published sizes; methods, in each of their phases, on the tiny netw
 the tests with 4 images of 65 x 65. Forward passes on an emulated device, see
 ``emulated_cuda.py``; a launch costs 6 to 8 microseconds of host time. Collectives are
 counted in a process group of two ranks that sends nothing. Prints a table and writes
-``benchmarks/results/launches.json``.
+its rows to ``benchmarks/results/launches.json``; rows of other names stay.
 """
 
 import argparse
+import importlib.util
 import json
 import logging
 import sys
@@ -18,6 +19,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -30,9 +32,9 @@ from rich.table import Table
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import mmseg_wsss  # noqa: F401  registers everything
-from mmseg_wsss.models.losses import regional_contrastive_loss
-from mmseg_wsss.models.pseudo_labels import regional_prototypes
-from mmseg_wsss.models.refiners import RandomWalk
+from mmseg_wsss.models.losses import dense_energy_losses, regional_contrastive_loss
+from mmseg_wsss.models.pseudo_labels import refine_inside, regional_prototypes
+from mmseg_wsss.models.refiners import LocalAffinityRefiner, RandomWalk
 from mmseg_wsss.models.utils import ImplicitSemanticAugmentation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,10 +88,53 @@ def random_walk() -> Callable:
     return lambda: walk(maps, affinity)
 
 
+def after_first(call: Callable) -> Callable:
+    """Return a call of which the first run, which copies constants, is over."""
+    count(call)
+    return call
+
+
+def refined(kind: str, backend: str) -> Callable:
+    """PAR or VARM on 4 images of 256 x 256, 8 maps each."""
+    refiner = LocalAffinityRefiner(kind, backend=backend)
+    img, maps = on_gpu([torch.rand(4, channels, 256, 256) for channels in (3, 8)])
+    return after_first(lambda: refiner(img, maps))
+
+
+def padded(kind: str, backend: str) -> Callable:
+    """PAR or VARM inside 4 padded crops of 128 x 128; counts are those of any size."""
+    refiner = LocalAffinityRefiner(kind, backend=backend)
+    prob, img = torch.rand(4, 2, 4, 128, 128), torch.rand(4, 3, 128, 128)
+    valid = torch.zeros(4, 128, 128, dtype=torch.bool)
+    for inside, width in zip(valid, (128, 70, 100, 50)):
+        inside[:, :width] = True
+    prob, img, valid = on_gpu([prob, img, valid])
+    return after_first(lambda: refine_inside(prob, img, valid, refiner))
+
+
+def dense_energy_triton() -> Callable:
+    """The energy of both heads of ASDT, 4 crops of 321 x 321."""
+    size = (4, 321, 321)
+    probs = on_gpu([torch.rand(4, 21, *size[1:]) for _ in range(2)])
+    img, roi = on_gpu([torch.rand(4, 3, *size[1:]), torch.ones(size)])
+    pseudo = on_gpu(torch.full(size, 255))
+    return lambda: dense_energy_losses(probs, img, roi, pseudo, backend='triton')
+
+
 PARTS = {
     call.__name__: call
     for call in (isda_update, isda_shift, rcm_loss, rcm_prototypes, random_walk)
 }
+KINDS = ('par', 'varm')
+PARTS |= {f'{kind}_padded': partial(padded, kind, 'eager') for kind in KINDS}
+# Parts that run Triton kernels, counted where it is installed (make env-extras).
+TRITON_PARTS = {
+    'dense_energy_triton': dense_energy_triton,
+    **{f'{kind}_triton': partial(refined, kind, 'triton') for kind in KINDS},
+    **{f'{kind}_padded_triton': partial(padded, kind, 'triton') for kind in KINDS},
+}
+if importlib.util.find_spec('triton'):
+    PARTS |= TRITON_PARTS
 
 
 def method_steps(name: str) -> Iterator[tuple[str, Callable, Callable]]:
@@ -173,6 +218,8 @@ def main() -> None:
             for line, number in counts.launches.most_common(20):
                 print(f'{label}: {number} {line}')
     args.out.parent.mkdir(exist_ok=True)
+    if args.out.exists():
+        result = json.loads(args.out.read_text()) | result
     args.out.write_text(json.dumps(result, indent=1) + '\n')
     Console().print(table)
 

@@ -1,14 +1,16 @@
 """A CUDA device in name only, which counts what a GPU would be asked to do.
 
 Tensors report ``cuda:0``, hence code takes the branches for GPUs; the arithmetic is
-done by the CPU. Forward passes only: no speed, no backward pass, no Triton kernel.
+done by the CPU. A Triton kernel counts as one launch and computes nothing. Forward
+passes only: no speed, no backward pass.
 """
 
+import importlib.util
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -206,12 +208,32 @@ def _emulated() -> Iterator[None]:
         _note('copies', 'tensor')
         return CudaTensor(make(*args, **kwargs))
 
-    with (
+    patches = [
         mock.patch.object(torch, 'tensor', tensor),
         mock.patch.object(torch.cuda, '_lazy_init', lambda: None),
-        _Mode(),
-    ):
+        mock.patch.object(torch.cuda, 'device_of', lambda tensor: nullcontext()),
+    ]
+    if importlib.util.find_spec('triton'):
+        from triton.runtime.jit import KernelInterface
+
+        patches.append(mock.patch.object(KernelInterface, '__getitem__', _launcher))
+    with ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(patch)
+        stack.enter_context(_Mode())
         yield
+
+
+def _launcher(kernel: Any, grid: tuple) -> Callable[..., None]:
+    """Stand in for ``kernel[grid]``."""
+
+    def launch(*args: Any, **kwargs: Any) -> None:
+        tensors = [x for x in args if isinstance(x, Tensor)]
+        if not all(isinstance(x, CudaTensor) for x in tensors):
+            _note('mixed', kernel.__name__)
+        _note('launches', kernel.__name__)
+
+    return launch
 
 
 def _plain(value: Any) -> Any:

@@ -17,12 +17,14 @@ LIMITS = {
     'rcm_loss': (50, 0, 2),
     'rcm_prototypes': (50, 0, 2),
     'random_walk': (150, 0, 0),
+    'par_padded': (1345, 0, 0),
+    'varm_padded': (1607, 0, 0),
     'CAM': (60, 0, 0),
-    'RRM': (862, 38, 5),
-    'CAMSeg': (383, 12, 0),
-    'AFA': (2910, 15, 5),
-    'TSCD': (2152, 13, 1),
-    'ASDT': (1418, 64, 11),
+    'RRM': (859, 26, 5),
+    'CAMSeg': (380, 0, 0),
+    'AFA': (3066, 2, 3),
+    'TSCD': (2151, 1, 1),
+    'ASDT': (1415, 52, 11),
     'RCMMAM': (448, 0, 5),
     'AffinityNet': (768, 26, 5),
     'IRNet': (826, 26, 6),
@@ -34,19 +36,39 @@ LIMITS = {
     'UniMatchV2': (306, 2, 2),
     'MKD': (1137, 4, 1),
 }
+# Those that need Triton.
+TRITON_LIMITS = {
+    'dense_energy_triton': (42, 0, 0),
+    'par_triton': (13, 0, 0),
+    'varm_triton': (13, 0, 0),
+    'par_padded_triton': (192, 0, 0),
+    'varm_padded_triton': (192, 0, 0),
+}
 # With a collective inside a loss, or of statistics; one for counts in all others.
 TWO_COLLECTIVES = ('TSCD', 'RCMMAM', 'MKD')
 
 
 def test_everything_has_a_limit():
-    assert set(LIMITS) == {*counting.PARTS, *METHODS}
+    parts = {*counting.PARTS, *counting.TRITON_PARTS}
+    assert {*LIMITS, *TRITON_LIMITS} == {*parts, *METHODS}
 
 
 @pytest.mark.parametrize('name', LIMITS)
 def test_counts(name):
+    check(name, LIMITS[name])
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize('name', TRITON_LIMITS)
+def test_counts_of_kernels(name):
+    pytest.importorskip('triton', reason='Triton is not installed (make env-triton)')
+    check(name, TRITON_LIMITS[name])
+
+
+def check(name, limits):
     for label, counts, collectives in counting.measure([name]):
         row = counts.totals()
         found = [row.get(key, 0) for key in ('launches', 'waits', 'copies')]
-        assert all(n <= most for n, most in zip(found, LIMITS[name])), (label, found)
+        assert all(n <= most for n, most in zip(found, limits)), (label, found)
         assert not counts.mixed
         assert (collectives or 0) <= 1 + (name in TWO_COLLECTIVES), label
