@@ -11,7 +11,7 @@ from pathlib import Path
 # Imports the package, quietly.
 runpy.run_path(str(Path(__file__).with_name('start.py')))
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from rich.console import Console
 
 from mmseg_wsss.pipelines.stages import exit_on_sigterm, only_one, run_stages
@@ -27,6 +27,13 @@ def parse_args() -> argparse.Namespace:
         '--work-dir', help='folder of the stages; default: work_dirs/NAME_OF_CONFIG'
     )
     parser.add_argument('--gpus', type=int, default=1, help='processes per stage')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='override settings of the pipeline: KEY=VALUE, such as seed=1',
+    )
     return parser.parse_args()
 
 
@@ -34,6 +41,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
     work_dir = Path(args.work_dir or Path('work_dirs', Path(args.config).stem))
     console = Console()
     with exit_on_sigterm(), only_one(work_dir) as lock:

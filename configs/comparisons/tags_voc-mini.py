@@ -1,6 +1,6 @@
-# What the tags of 154 unlabeled images add to 51 masks (semi_1_4 of voc-mini). All begin
-# with the network of the masks and take 900 steps of 4 + 4 images. The tag file is made
-# once, see configs/_base_/datasets/voc_mini_tags-and-masks.py.
+# What the tags of 154 unlabeled images add to 51 masks (semi_1_4 of voc-mini). All
+# begin with the network of the masks and take 900 steps of 4 + 4 images. The tag file
+# is made once, see configs/_base_/datasets/voc_mini_tags-and-masks.py.
 _cam_head = {
     'model.cam_head': dict(type='CAMHead', in_channels=320, num_classes=20),
     'train_dataloader.dataset.tags.path': 'work_dirs/voc-mini_tags.json',

@@ -1,6 +1,7 @@
 """Write the report of a pipeline: scores of all label maps, and images."""
 
 import datetime
+import json
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,7 +125,10 @@ def write_report(
         file.write(markdown_page(page))
     with atomic_write(out_dir / 'report.html', 'w') as file:
         file.write(html_page(page))
-    return {name: row.summary()['mIoU'] for name, row in scores.items()}
+    summary = {name: row.summary() for name, row in scores.items()}
+    with atomic_write(out_dir / 'scores.json', 'w') as file:
+        json.dump(summary, file, indent=1)
+    return {name: row['mIoU'] for name, row in summary.items()}
 
 
 def _versions() -> dict[str, str]:

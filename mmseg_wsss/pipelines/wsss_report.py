@@ -18,7 +18,13 @@ from .predict_images import predict_images
 from .report import Images, write_report
 from .stages import Stage
 from .unmasked_images import unmasked_images
-from .wsss_stages import has_test_set, network_of, point_to_masks, prediction_folder
+from .wsss_stages import (
+    has_test_set,
+    network_of,
+    point_to_masks,
+    prediction_folder,
+    stage_config,
+)
 
 NUM_IMAGES = 6
 
@@ -37,8 +43,7 @@ def check_pipeline(cfg: Config) -> None:
         ValueError: If something is wrong; the message has all of it.
     """
     configs = {
-        part: Config.fromfile(cfg[part].config)
-        for part in ('seeds', 'affinity', 'network')
+        part: stage_config(cfg, part) for part in ('seeds', 'affinity', 'network')
     }
     init_default_scope(configs['seeds'].get('default_scope', 'mmseg'))
     point_to_masks(configs['network'], Path('masks'))
@@ -163,7 +168,7 @@ def report_pipeline(
     Returns:
         mIoU in per cent, by title of the label maps.
     """
-    seeds, network = Config.fromfile(cfg.seeds.config), network_of(cfg)
+    seeds, network = stage_config(cfg, 'seeds'), network_of(cfg)
     init_default_scope(seeds.get('default_scope', 'mmseg'))
     loader = choose_dataloader(seeds, cfg.seeds.get('gt_split', 'train'))
     given = given_names(work_dir / 'seeds/maps')
@@ -184,7 +189,7 @@ def report_pipeline(
     }
     parts = [train]
     checkpoint = {stage.name: stage.output for stage in stages}['network']
-    if has_test_set(Config.fromfile(cfg.network.config)):
+    if has_test_set(stage_config(cfg, 'network')):
         folder = work_dir / 'report_network'
         network.load_from = None
         _predict_shown(network, loader, checkpoint, folder, train.shown(NUM_IMAGES))
@@ -199,6 +204,8 @@ def report_pipeline(
             f'{part}: {cfg[part].config}' for part in ('seeds', 'affinity', 'network')
         )
     }
+    if 'seed' in cfg:
+        facts['seed'] = str(cfg.seed)
     if given:
         facts['given masks'] = (
             f'{len(given)} training images have masks of their own, which are neither '

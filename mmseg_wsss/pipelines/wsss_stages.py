@@ -19,6 +19,7 @@ from .stages import Stage, call
 from .unmasked_images import unmasked_images
 
 KEYS = ('seeds', 'labels', 'affinity', 'network', 'evaluation')
+OPTIONAL_KEYS = ('seed', 'custom_imports')
 FLAGS = {'crf': '--crf', 'ms_flip': '--ms-flip'}
 
 
@@ -50,8 +51,9 @@ class Tools:
 def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     """Build the stages of a pipeline from its config.
 
-    ``seeds``, ``affinity`` and ``network`` have a ``config`` each; ``seeds`` also has
-    the pseudo-label ``source`` (default ``'cam'``), optionally a trained
+    ``seeds``, ``affinity`` and ``network`` have a ``config`` each, and optionally
+    ``cfg_options`` that override it, see :func:`stage_config`; ``seeds`` also has the
+    pseudo-label ``source`` (default ``'cam'``), optionally a trained
     ``checkpoint``, and ``gt_split``, the split of the report. ``labels`` has the
     arguments of :func:`write_affinity_labels`. ``evaluation`` has test settings by
     name, with the keys ``crf`` and ``ms_flip``; without a test set in the config of the
@@ -65,14 +67,14 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     Raises:
         KeyError: If a key is missing or unknown.
     """
-    given = {key for key in cfg if key != 'custom_imports'}
+    given = {key for key in cfg if key not in OPTIONAL_KEYS}
     if given != set(KEYS):
         raise KeyError(f'a pipeline must have the keys {KEYS}, got {sorted(given)}')
     seeds, maps = work_dir / 'seeds_network', work_dir / 'seeds/maps'
     labels, masks = work_dir / 'affinity_labels/masks', work_dir / 'pseudo_masks/masks'
     walked = work_dir / 'refined_seeds/masks'
-    base = Config.fromfile(cfg.seeds.config)
-    affinity = Config.fromfile(cfg.affinity.config)
+    base = stage_config(cfg, 'seeds')
+    affinity = stage_config(cfg, 'affinity')
     point_to(affinity.train_dataloader, labels, 'LoadPseudoLabel')
     point_to(affinity.export_dataloader, maps, 'LoadPseudoLabel')
     no_crf = Config(affinity.to_dict())
@@ -97,7 +99,7 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     needs = ('seeds', 'affinity_network')
     last = _training('network', network, ('pseudo_masks',), work_dir / 'network', tools)
     source = cfg.seeds.get('source', 'cam')
-    tested = has_test_set(Config.fromfile(cfg.network.config))
+    tested = has_test_set(stage_config(cfg, 'network'))
 
     def make_labels() -> None:
         with (labels.parent / 'log.txt').open('a') as log:
@@ -120,6 +122,21 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
             for name, options in cfg.evaluation.items()
         ),
     ]
+
+
+def stage_config(cfg: Config, part: str) -> Config:
+    """Load the config of a part of the pipeline.
+
+    Args:
+        cfg: Config of the pipeline; its ``seed`` becomes that of all trainings.
+        part: ``'seeds'``, ``'affinity'`` or ``'network'``; its ``cfg_options`` override
+            the config, such as ``{'train_cfg.max_iters': 400}``.
+    """
+    stage = Config.fromfile(cfg[part].config)
+    stage.merge_from_dict(dict(cfg[part].get('cfg_options', {})))
+    if 'seed' in cfg:
+        stage.merge_from_dict({'randomness.seed': cfg.seed})
+    return stage
 
 
 def point_to(node: Any, folder: Path, kind: str) -> None:
@@ -155,9 +172,9 @@ def network_of(cfg: Config) -> Config:
     These are the images of the seeds that have no given mask; they pass through the
     pipeline of the network's ``export_dataloader``, or else of the seeds'.
     """
-    network = Config.fromfile(cfg.network.config)
+    network = stage_config(cfg, 'network')
     if not has_test_set(network):
-        seeds = Config.fromfile(cfg.seeds.config)
+        seeds = stage_config(cfg, 'seeds')
         loader = network.get('export_dataloader') or seeds.export_dataloader
         owner = next(pipeline_owners(unmasked_images(loader.dataset)))
         network.test_dataloader = dict(copy.deepcopy(seeds.export_dataloader))

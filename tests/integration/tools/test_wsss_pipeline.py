@@ -1,5 +1,6 @@
 """The pipeline on eight small images, stopped in each of its stages."""
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from unittest import mock
@@ -88,6 +89,7 @@ def pipeline(tmp_path_factory) -> Path:
 def files(work_dir: Path) -> dict[str, bytes]:
     """All files of the result; of reports the part without date and seconds."""
     wanted = [*work_dir.glob('report*.*'), *work_dir.rglob('masks/*.png')]
+    wanted.append(work_dir / 'scores.json')
     contents = {str(path.relative_to(work_dir)): path.read_bytes() for path in wanted}
     return {name: data.split(HOW.encode())[0] for name, data in contents.items()}
 
@@ -101,7 +103,7 @@ def whole(pipeline, tmp_path_factory) -> dict[str, bytes]:
 
 def test_a_report_of_all_stages(whole):
     panels = {'report_training.png', 'report_test.png'}
-    assert {'report.md', 'report.html'} | panels <= set(whole)
+    assert {'report.md', 'report.html', 'scores.json'} | panels <= set(whole)
     text = whole['report.md'].decode()
     for title in (
         'seeds (threshold',
@@ -116,6 +118,8 @@ def test_a_report_of_all_stages(whole):
         assert len([name for name in whole if name.startswith(folder)]) == 8
     assert len([name for name in whole if name.startswith('predictions')]) == 6
     assert b'base64' in whole['report.html']
+    row = json.loads(whole['scores.json'])['pseudo-masks, training images']
+    assert f'{row["mIoU"]:.2f}' in text
 
 
 @pytest.mark.parametrize('stage', STAGES)
@@ -163,6 +167,21 @@ def test_gpus_share_the_images_of_a_step(tmp_path):
     assert share('my_config', 4) == 2
     with pytest.raises(ValueError, match=r'net_1xb2.*: 2 images.* split over 4 GPUs'):
         share('net_1xb2-20k_data', 4)
+
+
+def test_seed_and_options_of_a_part(pipeline, tmp_path):
+    cfg = Config.fromfile(pipeline)
+    cfg.seed = 3
+    cfg.affinity.cfg_options = {'train_cfg.max_iters': 1}
+    stages = build_stages(cfg, tmp_path, Tools(TOOLS, None))
+    trained = {stage.name: stage for stage in stages if 'network' in stage.name}
+    assert len(trained) == 3
+    for name, stage in trained.items():
+        config = stage.settings['config']
+        assert config['randomness']['seed'] == 3
+        steps = 1 if name == 'affinity_network' else 2
+        assert config['train_cfg']['max_iters'] == steps
+        assert stage.output.name == f'iter_{steps}.pth'
 
 
 def test_a_config_with_other_keys(tmp_path):
