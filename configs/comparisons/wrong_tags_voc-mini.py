@@ -1,0 +1,42 @@
+# What wrong tags cost (51 masks, 154 images with tags): a hard filter of pseudo-labels
+# against a margin. The tag files are made once, the first as in
+# configs/_base_/datasets/voc_mini_tags-and-masks.py:
+#   for part in 10 25; do python tools/misc/wrong_tags.py work_dirs/voc-mini_tags.json \
+#       work_dirs/voc-mini_tags_wrong-$part.json --classes voc --ratio 0.$part; done
+_run = dict(
+    config='mean_teacher/mean-teacher_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
+    start='masks',
+)
+
+
+def _options(file, margin):
+    return {
+        'train_dataloader.dataset.tags.path': f'work_dirs/{file}.json',
+        'model.semi_train_cfg.tag_filter.margin': margin,
+    }
+
+
+_files = {
+    'true tags': 'voc-mini_tags',
+    '10 % wrong': 'voc-mini_tags_wrong-10',
+    '25 % wrong': 'voc-mini_tags_wrong-25',
+}
+
+baseline = 'no tags'
+seeds = (0, 1, 2)
+starts = dict(
+    masks=dict(
+        config='supervised/supervised_mobilenet-v2_1xb8-1000_sup-1-4-voc-mini-225.py',
+        tests={'single scale': {}},
+    )
+)
+tests = {'single scale': {}}
+allow_different = ('data',)
+runs = {
+    'no tags': _run,
+    **{
+        f'{name}, {kind}': dict(cfg_options=_options(file, margin), **_run)
+        for name, file in _files.items()
+        for kind, margin in (('hard', None), ('margin', 2.0))
+    },
+}
