@@ -1,7 +1,7 @@
 # AFA: labels by a random walk along the learned affinity in the last quarter, against
 # labels by the local refiner alone, with and without the affinity loss.
 _config = 'afa/afa_mit-toy_1xb16-400_wsss-toy-voc-128.py'
-_never = dict(AffinityLabelHook=dict(begin=400))
+_never = dict(AffinityLabelHook=dict(begin=399))  # the last step, at a rate of 0
 _no_loss = {'model.loss_affinity': dict(type='AffinityLoss', loss_weight=0.0)}
 
 baseline = 'local refiner'

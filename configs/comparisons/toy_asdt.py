@@ -21,6 +21,7 @@ runs = {
     ),
     'RRM': dict(
         cfg_options={'model.type': 'RRM'},
+        hooks=dict(PWMDistillationHook=None),
         without=(
             'model.teacher_head',
             'model.distill_weight',

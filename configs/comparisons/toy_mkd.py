@@ -38,8 +38,9 @@ runs = {
     ),
     'no CutMix': dict(cfg_options={'model.semi_train_cfg.cutmix': None}, **_mkd),
     'with ISDA': dict(
+        without=('model.semi_train_cfg.isda',),
         cfg_options={
-            'model.semi_train_cfg.isda': dict(_delete_=True, end_ratio=0.3),
+            'model.semi_train_cfg.isda': dict(end_ratio=0.3),
             'model.semi_train_cfg.targets_from': 'raw',
         },
         **_mkd,

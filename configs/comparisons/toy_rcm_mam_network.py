@@ -5,6 +5,7 @@ _base_ = './toy_rcm_mam.py'
 _rrm = dict(
     config='asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py',
     cfg_options={'model.type': 'RRM'},
+    hooks=dict(PWMDistillationHook=None),
     without=(
         'model.teacher_head',
         'model.distill_weight',

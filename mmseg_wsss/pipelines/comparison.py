@@ -30,7 +30,8 @@ class Run:
         config: Config file, relative to the comparison's folder or to ``configs/``.
         cfg_options: Values that override the config.
         without: Keys that are removed from the config, parts joined by dots.
-        hooks: Arguments of custom hooks by type, over those of the config.
+        hooks: Arguments of custom hooks by type, over those of the config; None
+            removes the hook.
         start: Name of the run in ``starts`` whose network it begins with.
         max_iters: Steps, in place of the config's.
         sources: Pseudo-labels to score on ``export_dataloader``.
@@ -65,7 +66,10 @@ class Run:
                     f'{self.name}: expected one {kind} in custom_hooks of '
                     f'{self.config}, found {len(of_kind)}'
                 )
-            of_kind[0].update(options)
+            if options is None:
+                cfg.custom_hooks.remove(of_kind[0])
+            else:
+                of_kind[0].update(options)
         _set_steps(cfg, self.max_iters or cfg.train_cfg.max_iters)
         return cfg
 
