@@ -10,7 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
@@ -43,7 +43,8 @@ class Counts:
         launches: Kernels; an operation counts as one.
         waits: Times that the host waits for the device.
         copies: Copies from host to device.
-        mixed: Operations of tensors on both, which would fail.
+        mixed: Operations of tensors on both, and Triton kernels outside of
+            ``torch.cuda.device_of``, which would fail on a second device.
     """
 
     def __init__(self) -> None:
@@ -211,7 +212,7 @@ def _emulated() -> Iterator[None]:
     patches = [
         mock.patch.object(torch, 'tensor', tensor),
         mock.patch.object(torch.cuda, '_lazy_init', lambda: None),
-        mock.patch.object(torch.cuda, 'device_of', lambda tensor: nullcontext()),
+        mock.patch.object(torch.cuda, 'device_of', _device_of),
     ]
     if importlib.util.find_spec('triton'):
         from triton.runtime.jit import KernelInterface
@@ -224,12 +225,23 @@ def _emulated() -> Iterator[None]:
         yield
 
 
+_guards: list[Tensor] = []
+
+
+@contextmanager
+def _device_of(tensor: Tensor) -> Iterator[None]:
+    _guards.append(tensor)
+    yield
+    _guards.pop()
+
+
 def _launcher(kernel: Any, grid: tuple) -> Callable[..., None]:
     """Stand in for ``kernel[grid]``."""
 
     def launch(*args: Any, **kwargs: Any) -> None:
         tensors = [x for x in args if isinstance(x, Tensor)]
-        if not all(isinstance(x, CudaTensor) for x in tensors):
+        on_device = all(isinstance(x, CudaTensor) for x in tensors)
+        if not (on_device and _guards):
             _note('mixed', kernel.__name__)
         _note('launches', kernel.__name__)
 

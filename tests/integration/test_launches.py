@@ -4,11 +4,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.methods import METHODS
+
+from mmseg_wsss.models.losses import dense_energy_loss
+from mmseg_wsss.models.pseudo_labels import refine_inside
+from mmseg_wsss.models.refiners import LocalAffinityRefiner
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
 import count_launches as counting
+from emulated_cuda import count, on_gpu
 
 # Most launches, waits and copies; those of methods over all of their phases.
 LIMITS = {
@@ -72,3 +78,26 @@ def check(name, limits):
         assert all(n <= most for n, most in zip(found, limits)), (label, found)
         assert not counts.mixed
         assert (collectives or 0) <= 1 + (name in TWO_COLLECTIVES), label
+
+
+def test_branches_for_gpus_give_the_results_of_a_cpu():
+    """The dense energy, and the refinement of padded crops."""
+    rng = torch.Generator().manual_seed(0)
+    prob = torch.rand(2, 2, 3, 14, 18, generator=rng)
+    img = torch.rand(2, 3, 14, 18, generator=rng) * 255
+    valid = torch.ones(2, 14, 18, dtype=torch.bool)
+    valid[0, :, 11:], valid[1, 9:] = False, False
+    pseudo = torch.randint(2, (2, 14, 18), generator=rng) * 255
+    refiner = LocalAffinityRefiner('varm', (1, 4), 3, backend='eager')
+
+    def results(prob, img, valid, pseudo):
+        refined = refine_inside(prob, img, valid, refiner)
+        return refined, dense_energy_loss(refined[:, 0], img, valid, pseudo)
+
+    found = []
+    args = prob, img, valid, pseudo
+    on_device = on_gpu(args)
+    counts = count(lambda: found.extend(results(*on_device)))
+    assert not counts.mixed and not counts.waits
+    plain = [x.elem for x in found]
+    torch.testing.assert_close(plain, list(results(*args)), rtol=1e-5, atol=1e-5)
