@@ -16,4 +16,6 @@ def stub_torchvision(monkeypatch: MonkeyPatch) -> None:
         import torchvision.ops.boxes  # noqa: F401
     except (ImportError, RuntimeError):
         for name in ('torchvision', 'torchvision.ops', 'torchvision.ops.boxes'):
-            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+            stub = ModuleType(name)
+            stub.__version__ = '0'  # the log of MMEngine's Runner has it
+            monkeypatch.setitem(sys.modules, name, stub)
