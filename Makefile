@@ -76,8 +76,8 @@ docs: env-docs  ## build the site offline into docs/_build/html; every warning i
 	@$(PY) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo 'make docs: open docs/_build/html/index.html'
 
-bench: env  ## run the benchmarks (but dense_crf.py, mask_voting.py: need VOC); results in benchmarks/results
-	@for script in $(filter-out %/dense_crf.py %/mask_voting.py,$(wildcard benchmarks/*.py)); do \
+bench: env  ## run the benchmarks (but those that need VOC or a GPU); results in benchmarks/results
+	@for script in $(filter-out %/dense_crf.py %/mask_voting.py %/gpu_check.py %/gpu_tables.py,$(wildcard benchmarks/*.py)); do \
 		echo "bench: $$script"; $(PY) $$script || exit 1; done
 
 clean:  ## remove caches and build leftovers; environments and work_dirs stay

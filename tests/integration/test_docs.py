@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import sys
 import textwrap
 from pathlib import Path
 from unittest import mock
@@ -108,7 +109,9 @@ def parser_of(name: str) -> argparse.ArgumentParser:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        # A script finds its neighbors, as when Python starts it.
+        with mock.patch.object(sys, 'path', [str((ROOT / name).parent), *sys.path]):
+            spec.loader.exec_module(module)
     else:
         module = importlib.import_module(name)
 
@@ -123,8 +126,11 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     return caught.value.args[0]
 
 
-def split_of_script(script: str, words: list[str]) -> tuple[str, list[str]]:
+def split_of_script(script: str, words: list[str]) -> tuple[str, list[str]] | None:
     """What a launching script starts: the tool, and the tool's arguments."""
+    if script == 'tools/misc/gpu_env.sh':
+        assert words[0] in ('fetch', 'install')
+        return None
     if script == 'tools/dist_train.sh':
         assert words[1].isdigit()
         return 'tools/train.py', [words[0], *words[2:]]

@@ -1,0 +1,146 @@
+"""Check what only a GPU can tell, in one call of at most ``--budget`` seconds.
+
+    python benchmarks/gpu_check.py --out gpu_check.json [--only parity steps]
+
+Each section runs in a process of its own, with a share of the time that is left; the
+report is written after each, so that a call that is killed loses one section. The exit
+status is 1 if a row of a section failed. ``--device cpu --tiny`` tries the logic
+without a GPU. On a machine without a network see ``tools/misc/gpu_env.sh``;
+``benchmarks/gpu_tables.py`` writes the tables of docs/gpu.md from the report.
+"""
+
+import os
+
+if __name__ == '__main__':
+    # Counting devices through the driver would leave forked processes without a GPU.
+    os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
+
+import argparse
+import json
+import logging
+import multiprocessing
+import signal
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from mmengine.registry import init_default_scope
+from timing import add_device, machine
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / 'tests'))
+
+from gpu_sections import SECTIONS  # noqa: E402
+from gpu_sections.measuring import Setting  # noqa: E402
+
+RESULT = ROOT / 'benchmarks' / 'results' / 'gpu_check.json'
+
+
+def run_section(name: str, args: argparse.Namespace) -> None:
+    """Append the rows of a section to its file, each when it is known."""
+    warnings.filterwarnings('ignore')
+    logging.disable(logging.INFO)
+    init_default_scope('mmseg')
+    torch.set_num_threads(args.threads)
+    with rows_path(name, args).open('a') as file, TemporaryDirectory() as folder:
+        os.chdir(folder)  # what libraries write to the working directory
+        try:
+            if args.device == 'cuda':
+                # Full precision: the reference formulas are computed on a CPU.
+                torch.backends.cuda.matmul.allow_tf32 = False
+                torch.backends.cudnn.allow_tf32 = False
+            for row in SECTIONS[name].rows(Setting(args.device, args.tiny)):
+                print(json.dumps(row, default=str), file=file, flush=True)
+        except BaseException:
+            error = traceback.format_exc()[-1500:]
+            row = {'what': name, 'ok': False, 'error': error}
+            print(json.dumps(row), file=file, flush=True)
+
+
+def start(name: str, args: argparse.Namespace) -> None:
+    """Run a section in this forked process, or in a fresh one if it has no GPU."""
+    os.setsid()  # its own processes end with it
+    try:
+        torch.zeros(1, device=args.device)
+    except RuntimeError:
+        os.execv(sys.executable, [sys.executable, *sys.argv, '--section', name])
+    run_section(name, args)
+    sys.stdout.flush()
+    os._exit(0)  # without the clean-up of what the parent has imported
+
+
+def rows_path(name: str, args: argparse.Namespace) -> Path:
+    return args.out.with_suffix(f'.{name}.jsonl')
+
+
+def check_section(name: str, args: argparse.Namespace, limit: float) -> dict:
+    """Run a section for at most ``limit`` seconds and return its report."""
+    path, begin = rows_path(name, args), time.time()
+    path.write_text('')
+    # A fork shares what is imported; that takes longer than some sections.
+    context = multiprocessing.get_context('fork')
+    process = context.Process(target=start, args=(name, args))
+    process.start()
+    process.join(limit)
+    late = process.is_alive()
+    if late:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.unlink()
+    failed = [row['what'] for row in rows if not row['ok']]
+    if process.exitcode and not late:
+        failed.append(f'{name}: exit status {process.exitcode}')
+    return {
+        'seconds': round(time.time() - begin, 1),
+        'passed': sum(row['ok'] for row in rows),
+        'failed': failed,
+        'complete': not late,
+        'rows': rows,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_device(parser)
+    parser.set_defaults(device='cuda')
+    parser.add_argument('--tiny', action='store_true', help='small sizes, few methods')
+    parser.add_argument('--budget', type=float, default=480, help='seconds in all')
+    parser.add_argument('--threads', type=int, help='default: all; 1 of a tiny check')
+    parser.add_argument('--only', nargs='+', choices=SECTIONS, default=[*SECTIONS])
+    parser.add_argument('--out', type=Path, default=RESULT)
+    parser.add_argument('--section', choices=SECTIONS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    args.out = args.out.resolve()
+    args.threads = args.threads or (1 if args.tiny else os.cpu_count())
+    if args.section:
+        run_section(args.section, args)
+        return
+    end = time.time() + args.budget
+    report = {'budget_s': args.budget, 'tiny': args.tiny, 'sections': {}}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(args.only):
+        shares = [SECTIONS[other].SHARE for other in args.only[number:]]
+        limit = max(end - time.time(), 1) * shares[0] / sum(shares)
+        result = report['sections'][name] = check_section(name, args, limit)
+        part = args.out.with_suffix('.tmp')
+        part.write_text(json.dumps(report, indent=1) + '\n')
+        os.replace(part, args.out)
+        late = '' if result['complete'] else ', out of time'
+        print(
+            f'{name}: {result["seconds"]} s{late}, {result["passed"]} passed, '
+            f'{len(result["failed"])} failed {result["failed"][:4]}',
+            flush=True,
+        )
+    # The sections are over: this process may use the GPU, and look for its name.
+    report['machine'] = machine(args)
+    args.out.write_text(json.dumps(report, indent=1) + '\n')
+    raise SystemExit(any(part['failed'] for part in report['sections'].values()))
+
+
+if __name__ == '__main__':
+    main()
