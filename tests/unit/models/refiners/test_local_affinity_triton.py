@@ -31,7 +31,7 @@ def images(num=2, channels=5, size=(13, 11)):
 
 
 @pytest.mark.parametrize('kind', ['par', 'varm'])
-@pytest.mark.parametrize('num_iters', [1, 2, 3])
+@pytest.mark.parametrize('num_iters', [1, 3])
 @pytest.mark.parametrize('size', [(13, 11), (1, 1), (2, 30), (70, 5)])
 def test_kernel_equals_eager(kernel, kind, num_iters, size):
     img, mask = images(size=size)
