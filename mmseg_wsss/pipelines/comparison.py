@@ -151,7 +151,8 @@ def read_comparison(
     given = Config.fromfile(path).to_dict()
     given = {key: value for key, value in given.items() if not key.startswith('_')}
     common = {key: given.pop(key, None) for key in ('sources', 'tests', 'max_iters')}
-    seeds = tuple(given.pop('seeds', (0,))) if seeds is None else tuple(seeds)
+    own_seeds = given.pop('seeds', (0,))
+    seeds = tuple(own_seeds if seeds is None else seeds)
     tables = {}
     for table in ('runs', 'starts'):
         tables[table] = {

@@ -1,13 +1,18 @@
 """Runs of a comparison: equal parts, resumption, failures, and the report."""
 
 import json
-import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.tiny import tiny_config
+from mmengine.hooks import Hook
 
-from mmseg_wsss.pipelines import compare_run
+from mmseg_wsss.pipelines import compare as compare_module
+from mmseg_wsss.pipelines import compare_run, measure
 from mmseg_wsss.pipelines.compare import compare
 from mmseg_wsss.pipelines.compare_stats import mean_iou
 from mmseg_wsss.pipelines.comparison import read_comparison
@@ -24,6 +29,12 @@ runs = {
     'other': dict(config='rrm.py', start='classifier', cfg_options=OPTIONS),
 }
 """
+ALONE = """
+baseline = 'alone'
+max_iters = 4
+sources = ('cam',)
+runs = {'alone': dict(config='cam.py')}
+"""
 FASTER = "{'optim_wrapper.optimizer.lr': 0.01}"
 BROKEN = "{'model.alphas': (0, 1)}"
 
@@ -38,21 +49,28 @@ def folder(tiny_voc, tmp_path) -> Path:
     return tmp_path
 
 
-def write(folder: Path, options: str = FASTER, **lines: str) -> Path:
-    text = FILE.replace('OPTIONS', options)
-    for key, value in lines.items():
-        text = re.sub(rf'^{key} = .*$', f'{key} = {value}', text, flags=re.M)
+def write(folder: Path, options: str = FASTER) -> Path:
     path = folder / 'comparison.py'
-    path.write_text(text)
+    path.write_text(FILE.replace('OPTIONS', options))
     return path
 
 
-def do(path: Path, name: str, seed: int = 0) -> dict:
+def do(path: Path, name: str, root: str | None = None) -> dict:
     """Do a run in this process."""
     comparison = read_comparison(path)
     run = {**comparison.runs, **comparison.starts}[name]
-    root = str(path.parent / 'out/runs')
-    return compare_run.do_run(comparison, run, seed, root)
+    root = root or str(path.parent / 'out/runs')
+    return compare_run.do_run(comparison, run, 0, root)
+
+
+def finished(path: Path, name: str, root: str) -> dict | None:
+    comparison = read_comparison(path)
+    return compare_run.finished(comparison, comparison.runs[name], 0, root)
+
+
+def weights(run: dict) -> dict[str, torch.Tensor]:
+    path = Path(run['folder'], f'iter_{run["steps"]}.pth')
+    return torch.load(path, weights_only=False)['state_dict']
 
 
 def test_runs_are_done_once_and_reported(folder, capsys):
@@ -82,6 +100,57 @@ def test_runs_are_done_once_and_reported(folder, capsys):
     compare(path, out, jobs=0)
     assert capsys.readouterr().out == '3 of 3 runs are finished\n'
     assert {path: path.read_text() for path in written} == written
+
+
+def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
+    path = folder / 'alone.py'
+    path.write_text(ALONE)
+    whole = weights(do(path, 'alone'))
+
+    class InterruptHook(Hook):
+        def after_train_iter(self, runner, *args, **kwargs):
+            if runner.iter == 2:
+                raise KeyboardInterrupt
+
+    build = measure._runner
+
+    def interrupted(cfg):
+        runner = build(cfg)
+        runner.register_hook(InterruptHook())
+        return runner
+
+    again = str(tmp_path / 'again')
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, '_runner', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            do(path, 'alone', root=again)
+    (checkpoint,) = Path(again).rglob('iter_*.pth')
+    assert checkpoint.name == 'iter_2.pth'
+    assert finished(path, 'alone', again) is None
+    resumed = do(path, 'alone', root=again)
+    for key, value in weights(resumed).items():
+        assert torch.equal(value, whole[key]), key
+    assert finished(path, 'alone', again) == resumed
+
+
+def test_an_interruption_ends_the_runs(folder, monkeypatch):
+    path = write(folder)
+    started = []
+
+    def begin(*args):
+        command = [sys.executable, '-c', 'import time; time.sleep(60)']
+        process = subprocess.Popen(command)
+        started.append(process)
+        return compare_module.Running(process, 0, folder / 'log')
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare_module, '_begin', begin)
+    monkeypatch.setattr(compare_module.time, 'sleep', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        compare(path, folder / 'out', jobs=1)
+    assert [process.poll() for process in started] == [-signal.SIGTERM]
 
 
 def test_a_failed_run_is_named_and_the_others_go_on(folder, capsys):

@@ -1,0 +1,194 @@
+"""What a comparison file may say, and which runs may not be compared."""
+
+from pathlib import Path
+
+import pytest
+from helpers.tiny import tiny_config
+
+from mmseg_wsss.pipelines.comparison import read_comparison
+from mmseg_wsss.pipelines.comparison_check import check_fair
+
+BASE = """
+baseline = 'plain'
+seeds = (0, 1)
+tests = {'single scale': {}}
+starts = dict(cam=dict(config='CAM.py'), other_cam=dict(config='CAM.py', max_iters=3))
+_rrm = dict(config='RRM.py', start='cam')
+"""
+
+
+@pytest.fixture(scope='module')
+def configs(tiny_voc, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('configs')
+    for method in ('CAM', 'RRM', 'ASDT', 'MKD'):
+        cfg = tiny_config(method, tiny_voc, folder / 'unused', 2)
+        cfg.param_scheduler[0].end = 2
+        cfg.dump(folder / f'{method}.py')
+    return folder
+
+
+@pytest.fixture
+def read(configs):
+    """Read a comparison of these lines after those of ``BASE``."""
+
+    def read(lines: str, base: str = BASE, **options):
+        path = configs / 'file.py'
+        path.write_text(base + lines)
+        return read_comparison(path, **options)
+
+    return read
+
+
+def two(second: str) -> str:
+    return f"runs = {{'plain': _rrm, 'second': dict({second})}}"
+
+
+@pytest.mark.parametrize(
+    ('second', 'part', 'message'),
+    [
+        (
+            "cfg_options={'train_dataloader.dataset.dataset.indices': 4}, **_rrm",
+            'data',
+            'data: train.dataset.indices is 4 against nothing',
+        ),
+        (
+            "cfg_options={'test_dataloader.dataset.pipeline.0.type': 'Load'}, **_rrm",
+            'data',
+            'data: test.pipeline.0.type is Load against LoadImageStrict',
+        ),
+        ('max_iters=3, **_rrm', 'budget', 'budget: steps is 3 against 2'),
+        (
+            "cfg_options={'train_dataloader.batch_size': 4}, **_rrm",
+            'budget',
+            'budget: images a step is 4 against 2',
+        ),
+        (
+            "cfg_options={'optim_wrapper.accumulative_counts': 3}, **_rrm",
+            'budget',
+            'budget: images a step is 6 against 2',
+        ),
+        (
+            "cfg_options={'train_dataloader.sampler.source_ratio': [1, 3]}, **_rrm",
+            'budget',
+            'budget: source_ratio.0 is 1 against nothing',
+        ),
+        ("config='RRM.py'", 'start', 'start: network is None against nothing'),
+        ("config='RRM.py', start='other_cam'", 'start', 'start: network.0 is '),
+    ],
+)
+def test_unequal_runs_are_refused(read, second, part, message):
+    comparison = read(two(second))
+    with pytest.raises(ValueError, match='differ in their') as error:
+        check_fair(comparison)
+    text = str(error.value)
+    assert text.startswith("file: 'second' and the baseline 'plain' differ in their ")
+    assert message in text
+    assert text.endswith(f'make them equal, or pass --allow-different {part}')
+    assert '\n' not in text
+    check_fair(comparison, [part])
+    check_fair(read(f'{two(second)}\nallow_different = ({part!r},)'))
+    others = {'data', 'budget', 'start'} - {part}
+    with pytest.raises(ValueError, match='differ in their'):
+        check_fair(comparison, sorted(others))
+
+
+def test_what_is_compared_may_differ(read):
+    options = (
+        "cfg_options={'model.alphas': (1.0, 2.0), 'optim_wrapper.optimizer.lr': 0.1, "
+        "'train_dataloader.dataset.pipeline.1.ratio_range': (1.0, 1.1)}, **_rrm"
+    )
+    comparison = read(two(options))
+    check_fair(comparison)
+    cfg = comparison.runs['second'].load()
+    assert cfg.model.alphas == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        ("runs = {'a': _rrm}", r"baseline 'plain' is none of the runs \['a'\]"),
+        (two('**_rrm') + '\nsteps = 3', r"unknown keys \['steps'\]"),
+        (two("step=3, config='RRM.py'"), "run 'second': .*unexpected.*'step'"),
+        (two('max_iters=3'), "run 'second': 'config'"),
+        (two("config='RRM.py', start='x'"), "start 'x' of second is none of"),
+        (two('tests={}, **_rrm'), "run 'second' has neither sources nor tests"),
+        ("runs = {'plain': _rrm, 'cam': _rrm}", r"\['cam'\] are names of runs and"),
+        (two('**_rrm') + '\nseeds = (1, 1)', r'different seeds, found \[1, 1\]'),
+        (two('**_rrm') + '\nseeds = ()', r'different seeds, found \[\]'),
+        (
+            two('**_rrm') + "\nallow_different = ('time',)",
+            r"allow_different has \['time'\]; choose out of",
+        ),
+    ],
+)
+def test_faults_of_a_file_are_named(read, lines, message):
+    with pytest.raises(ValueError, match=message) as error:
+        read(lines)
+    assert '\n' not in str(error.value)
+
+
+def test_a_missing_config_is_named(read):
+    with pytest.raises(FileNotFoundError, match=r"no config 'missing\.py'"):
+        read(two("config='missing.py'"))
+
+
+@pytest.mark.parametrize('count', [0, 2])
+def test_a_hook_must_be_there_once(read, count):
+    hooks = [{'type': 'MeanTeacherHook'}] * count
+    options = f"config='RRM.py', cfg_options={{'custom_hooks': {hooks}}}"
+    second = f'{options}, hooks=dict(MeanTeacherHook=dict(decay=0.5))'
+    run = read(two(second)).runs['second']
+    with pytest.raises(
+        ValueError, match=f'expected one MeanTeacherHook.*found {count}'
+    ):
+        run.load()
+
+
+def test_options_hooks_and_steps(read):
+    comparison = read(
+        two(
+            "config='ASDT.py', without=('test_dataloader.dataset.pipeline.0.type',), "
+            "max_iters=5, cfg_options={'model.distill_weight': 0.5}, hooks=dict("
+            "NonFiniteLossHook=None, PWMDistillationHook=dict(mode='always'))"
+        )
+    )
+    cfg = comparison.runs['second'].load()
+    assert 'type' not in cfg.test_dataloader.dataset.pipeline[0]
+    modes = {hook.type: hook.get('mode') for hook in cfg.custom_hooks}
+    assert 'NonFiniteLossHook' not in modes
+    assert modes['PWMDistillationHook'] == 'always'
+    assert cfg.model.distill_weight == 0.5
+    assert cfg.train_cfg.max_iters == 5
+    assert cfg.param_scheduler[0].end == 5
+    assert cfg.default_hooks.checkpoint.save_best is None
+
+
+def test_folders_follow_what_is_trained(read):
+    comparison = read(two("config='RRM.py', start='other_cam'"))
+    plain, second = comparison.runs.values()
+    cfg = comparison.config(plain, 7, 'root')
+    assert cfg.randomness.seed == 7
+    assert Path(cfg.work_dir).parent == Path('root/RRM')
+    start = comparison.config(comparison.starts['cam'], 7, 'root')
+    assert cfg.load_from == f'{start.work_dir}/iter_2.pth'
+    # The seed, and the start, have folders of their own; the root has no part in it.
+    names = {
+        Path(comparison.config(run, seed, root).work_dir).name
+        for run in (plain, second)
+        for seed in (7, 8)
+        for root in ('root', 'other')
+    }
+    assert len(names) == 4
+
+
+def test_seeds_of_the_command_line_and_the_main_score(read):
+    assert read(two('**_rrm'), seeds=[5]).seeds == (5,)
+    assert read(two('**_rrm')).score == 'val/single scale'
+    sources = BASE.replace("tests = {'single scale': {}}", "sources = ('cam',)")
+    assert read(two('**_rrm'), sources).score == 'train/cam'
+
+
+def test_jobs_come_seed_by_seed_after_their_starts(read):
+    jobs = [(run.name, seed) for run, seed in read(two('**_rrm')).jobs()]
+    assert jobs[:4] == [('cam', 0), ('other_cam', 0), ('plain', 0), ('second', 0)]
+    assert [seed for _, seed in jobs] == [0] * 4 + [1] * 4
