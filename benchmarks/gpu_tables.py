@@ -26,7 +26,7 @@ SECTIONS = {
     'inference': 'predictions, pseudo-labels and exported networks, GPU against CPU',
     'strategies': 'the strategies of MMEngine',
     'deterministic': '`randomness.deterministic=True`',
-    'compiled': '`torch.compile` of whole steps',
+    'compiled': '`torch.compile` of losses and of whole steps',
     'trainings': 'trainings on the toy images',
 }
 STEPS = (
@@ -67,8 +67,8 @@ def tables(report: dict) -> dict[str, str]:
             figures(rows.get('steps', {}), STEPS, step_cells, 6),
         ),
         'parts': table(
-            ('part', 'ms', 'difference', 'launches', 'waits'),
-            figures(rows.get('parts', {}), PARTS, part_cells, 4),
+            ('part', 'ms', 'difference', 'of copy speed', 'launches', 'waits'),
+            figures(rows.get('parts', {}), PARTS, part_cells, 5),
         ),
         'machine': machine(report, rows),
     }
@@ -122,11 +122,17 @@ def step_cells(row: dict) -> tuple:
 
 def part_cells(row: dict) -> tuple:
     if 'ms' not in row:
-        return ('failed', *('-',) * 3)
+        return ('failed', *('-',) * 4)
     gap = row.get('gap', 1 - row.get('same_labels', 1))
     gap = max(gap.values()) if isinstance(gap, dict) else gap
     times = ', '.join(f'{name} {value:.2f}' for name, value in row['ms'].items())
-    return times, f'{gap:.1e}', row['launches'], sum(row.get('waits', {}).values())
+    return (
+        times,
+        f'{gap:.1e}',
+        number(row.get('share_of_copy'), '.0%'),
+        row['launches'],
+        sum(row.get('waits', {}).values()),
+    )
 
 
 def number(value: float | None, style: str) -> str:

@@ -26,9 +26,8 @@ PALETTE = [[30 * k, 0, 0] for k in range(len(CLASSES))]
 PIPELINE = [{'type': 'LoadImageFromFile'}, {'type': 'PackSegInputs'}]
 
 
-@safe_checkpoints()
 def rows(setting: Setting) -> Iterator[dict]:
-    with unformatted_configs():
+    with unformatted_configs(), safe_checkpoints():
         data = write_tiny_voc(Path('voc').absolute())
         for name in setting.methods:
             row = {'what': name, 'ok': False}

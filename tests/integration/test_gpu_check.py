@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
 import gpu_check
 import gpu_tables
+from gpu_sections.recipes import RECIPES
 
 ROOT = gpu_check.ROOT
 
@@ -82,6 +83,12 @@ def test_the_page_has_the_figures_of_the_report():
     page = gpu_tables.PAGE.read_text()
     assert gpu_tables.filled(page, report) == page
     assert set(gpu_tables.SECTIONS) == set(gpu_check.SECTIONS)
+    steps = {
+        f'{name}, {phase}, {recipe.dtype}'
+        for name, recipe in RECIPES.items()
+        for phase in recipe.phases
+    }
+    assert set(gpu_tables.STEPS) == steps
 
 
 def test_figures_fill_the_tables():
