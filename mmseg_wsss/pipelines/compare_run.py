@@ -31,13 +31,42 @@ def wanted_of(run: Run) -> dict[str, Any]:
 
 
 def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | None:
-    """Return the result of a finished run, or None."""
-    cfg = comparison.config(run, seed, root)
-    path = Path(cfg.work_dir, RESULT)
-    if not path.is_file():
+    """Return the result of a finished run, or None.
+
+    Scores and areas that another comparison asked for in the same folder are left out.
+    """
+    result = _stored(comparison.config(run, seed, root))
+    if result is None:
         return None
-    result = json.loads(path.read_text('utf-8'))
-    return result if result['wanted'] == wanted_of(run) else None
+    wanted, found = wanted_of(run), result['wanted']
+    missing = set(wanted['sources']) - set(found['sources'])
+    if missing or any(
+        found['tests'].get(name) != test for name, test in wanted['tests'].items()
+    ):
+        return None
+    names = {f'val/{name}' for name in wanted['tests']}
+    names |= {f'train/{source}' for source in wanted['sources']}
+    for part in ('scores', 'areas'):
+        result[part] = {
+            key: value
+            for key, value in result[part].items()
+            if key in names or key.rpartition('/')[0] in names
+        }
+    return result
+
+
+def _stored(cfg: Config) -> dict | None:
+    path = Path(cfg.work_dir, RESULT)
+    return json.loads(path.read_text('utf-8')) if path.is_file() else None
+
+
+def _with_earlier(wanted: dict, stored: dict | None) -> dict:
+    """Add what other comparisons asked for in the same folder, so that it stays."""
+    if stored is None:
+        return wanted
+    earlier = stored['wanted']
+    sources = dict.fromkeys([*earlier['sources'], *wanted['sources']])
+    return {'sources': [*sources], 'tests': earlier['tests'] | wanted['tests']}
 
 
 def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, Any]:
@@ -55,7 +84,10 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
     """
     cfg = comparison.config(run, seed, root)
     with _locked(Path(cfg.work_dir)):
-        result = measure(cfg, cfg.work_dir, run.sources, run.tests, per_image=True)
+        wanted = _with_earlier(wanted_of(run), _stored(cfg))
+        result = measure(
+            cfg, cfg.work_dir, wanted['sources'], wanted['tests'], per_image=True
+        )
         found = _facts(cfg, run, seed) | {
             key: result.get(key) for key in ('seconds', 'machine')
         }
@@ -63,7 +95,7 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
             'scores': _scores(result),
             'areas': _areas(result),
             'images': result.get('images', {}),
-            'wanted': wanted_of(run),
+            'wanted': wanted,
         }
         with atomic_write(Path(cfg.work_dir, RESULT), 'w') as file:
             json.dump(found, file, indent=1)

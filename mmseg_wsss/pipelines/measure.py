@@ -38,7 +38,7 @@ def measure(
 
     ``measure.json`` in the work folder stores the result of each finished part with a
     digest of the config; finished parts are not repeated. Another config in the same
-    folder starts anew.
+    folder starts anew, and a setting that has changed is tested again.
 
     Args:
         config: Config or its file.
@@ -54,9 +54,10 @@ def measure(
 
     Returns:
         ``config``, ``seconds`` of training, ``machine``, ``train`` (scores of the
-        pseudo-labels) and ``val`` (scores of each setting); scores in per cent. With
-        ``per_image`` also ``areas``: ``train`` by source and ``val`` by setting, one
-        line per image, and ``images``: their names in ``train`` and ``val``.
+        pseudo-labels), ``val`` (scores by setting) and ``settings``; scores in per
+        cent. With ``per_image`` also ``areas``: ``train`` by source and ``val`` by
+        setting, one line per image, and ``images``: their names in ``train`` and
+        ``val``.
     """
     cfg = _load(config, work_dir, cfg_options)
     digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
@@ -85,13 +86,15 @@ def measure(
         if per_image:
             _note(result, 'train', hook, hook.areas(result['train']))
         save()
-    val = result.setdefault('val', {})
-    for name, setting in (
-        {'single scale': {}} if settings is None else settings
-    ).items():
-        if name not in val or (per_image and name not in areas.get('val', {})):
+    val, tested = result.setdefault('val', {}), result.setdefault('settings', {})
+    settings = {'single scale': {}} if settings is None else settings
+    for name, setting in settings.items():
+        stored = json.loads(json.dumps(setting))
+        done = name in (areas.get('val', {}) if per_image else val)
+        if not done or tested.get(name, stored) != stored:
             hook = ImageAreasHook()
             val[name] = _test_setting(deepcopy(cfg), checkpoint, setting, hook)
+            tested[name] = stored
             if per_image:
                 _note(result, 'val', hook, {name: hook.areas(val[name]).get('')})
             areas = result.get('areas', {})

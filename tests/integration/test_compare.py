@@ -102,6 +102,28 @@ def test_runs_are_done_once_and_reported(folder, capsys):
     assert {path: path.read_text() for path in written} == written
 
 
+def test_comparisons_share_runs_and_keep_their_scores(folder, tmp_path):
+    """A folder of a run serves several files: none undoes what another has scored."""
+    root = str(tmp_path / 'runs')
+    first, second, third = (folder / f'{name}.py' for name in ('a', 'b', 'c'))
+    first.write_text(ALONE.replace('max_iters = 4', 'max_iters = 2'))
+    tests = "\ntests = {'test': dict(cfg_options={'log_level': 'ERROR'})}"
+    second.write_text(first.read_text().replace("sources = ('cam',)", tests))
+    alone = do(first, 'alone', root)
+    assert finished(second, 'alone', root) is None
+    tested = do(second, 'alone', root)
+    assert tested['folder'] == alone['folder']
+    assert set(finished(second, 'alone', root)['scores']) == {'val/test'}
+    for part in ('scores', 'areas'):
+        assert finished(first, 'alone', root)[part] == alone[part]
+    # Another test of the same name is another test.
+    half = "\ntests = {'test': dict(ms_flip=True, scales=(0.5,))}"
+    third.write_text(second.read_text().replace(tests, half))
+    assert finished(third, 'alone', root) is None
+    changed = do(third, 'alone', root)
+    assert changed['areas']['val/test'] != tested['areas']['val/test']
+
+
 def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
     path = folder / 'alone.py'
     path.write_text(ALONE)

@@ -49,6 +49,14 @@ def test_another_config_begins_anew(config, tmp_path):
     assert same(new, weights(tmp_path / 'fresh'))
 
 
+def test_a_changed_setting_is_tested_again(config, tmp_path):
+    folder = tmp_path / 'run'
+    plain = measure(config, folder, settings={'test': {}})
+    again = measure(config, folder, settings={'test': {'ms_flip': True}})
+    assert plain['val']['test'].keys() != again['val']['test'].keys()
+    assert again['seconds'] == plain['seconds']
+
+
 def test_an_interrupted_training_goes_on(config, tmp_path):
     whole, folder = tmp_path / 'whole', tmp_path / 'run'
     measure(config, whole)
