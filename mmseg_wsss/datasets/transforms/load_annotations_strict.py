@@ -1,5 +1,6 @@
 import io
 
+import cv2
 import numpy as np
 from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations
@@ -55,7 +56,8 @@ class LoadAnnotationsStrict(LoadAnnotations):
             )
         if self.num_classes is not None:
             rule = LabelRule(self.num_classes, False, ignore_index=self.ignore_index)
-            problem = rule.problem(np.unique(labels))
+            counts = cv2.calcHist([labels], [0], None, [256], [0, 256])
+            problem = rule.problem(np.flatnonzero(counts))
             if problem:
                 raise ValueError(f'{path}: {problem}')
         return results
