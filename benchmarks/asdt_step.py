@@ -29,7 +29,6 @@ from mmseg_wsss import config_path
 from mmseg_wsss.models.cam import MultiScaleCAM
 from mmseg_wsss.models.segmentors import ASDT
 from mmseg_wsss.models.segmentors.weak import denormalize, stack_tags
-from mmseg_wsss.models.utils import valid_maps
 from mmseg_wsss.pipelines.measure import machine
 from mmseg_wsss.registry import MODELS
 
@@ -97,7 +96,7 @@ def wall(calls: dict[str, Callable[[], object]], args: argparse.Namespace) -> di
 def parts(model: ASDT, args: argparse.Namespace) -> dict[str, float]:
     """Seconds of the parts of a step; each is run on its own."""
     inputs, samples = to_device(batch(), args.device)
-    tags, valid = stack_tags(samples), valid_maps(samples, inputs)
+    tags = stack_tags(samples)
     img = denormalize(inputs, model.data_preprocessor)
     with torch.no_grad():
         cam = torch.rand(8, 20, *inputs.shape[2:]).to(inputs) * tags[:, :, None, None]
@@ -126,9 +125,7 @@ def parts(model: ASDT, args: argparse.Namespace) -> dict[str, float]:
         model.zero_grad()
 
     def losses() -> None:
-        total = sum(model.loss_seg(logit, label) for logit in logits)
-        total = total + sum(model.dense_energy(logits, img, valid, label))
-        total.backward()
+        sum(model.loss_seg(logit, label) for logit in logits).backward()
 
     variants = {
         'step, teacher A': lambda: step(False),
