@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from mmseg_wsss.utils.settings import check_value
+
 from .compare_report import write_report
 from .compare_run import finished
 from .comparison import Comparison, Run, read_comparison
@@ -68,11 +70,13 @@ def compare(
         What the JSON file contains.
 
     Raises:
-        ValueError: If runs differ in what must be equal, or nothing is finished.
+        ValueError: If runs differ in what must be equal, ``jobs`` is negative, or
+            nothing is finished.
     """
     comparison = read_comparison(path, seeds)
     check_fair(comparison, allow_different)
     jobs = default_jobs() if jobs is None else jobs
+    check_value('jobs', jobs, at_least=0)
     root = str(Path(out, 'runs'))
     if jobs:
         _prepare(comparison)

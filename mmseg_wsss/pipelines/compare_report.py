@@ -114,10 +114,12 @@ def _summary(
     common = [] if run == base else common
     paired = [values[run][seed] - values[base][seed] for seed in common]
     summary = asdict(summarize([*values[run].values()], paired))
-    both = [
-        [results[name, s]['areas'].get(score) for s in common] for name in (run, base)
-    ]
-    if common and all(lines for side in both for lines in side):
+    pairs = [(results[run, seed], results[base, seed]) for seed in common]
+    split = score.partition('/')[0]
+    # With other images, as allowed to differ, there are no pairs to draw.
+    same = all(a['images'].get(split) == b['images'].get(split) for a, b in pairs)
+    both = [[side['areas'].get(score) for side in sides] for sides in zip(*pairs)]
+    if common and same and all(lines for side in both for lines in side):
         classes = _num_classes(side for lines in both for side in lines)
         sides = [[read_areas(lines, classes) for lines in side] for side in both]
         summary['interval'] = bootstrap_interval(sides[0], sides[1])

@@ -57,7 +57,14 @@ class Run:
         cfg = Config.fromfile(self.config)
         for key in self.without:
             *outer, last = key.split('.')
-            _item(cfg, outer).pop(last)
+            try:
+                node = _item(cfg, outer)
+                node[last]  # pop takes a missing key for a removed one
+                node.pop(last)
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise ValueError(
+                    f'{self.name}: {self.config} has no {key}; leave it out of without'
+                ) from None
         cfg.merge_from_dict(dict(self.cfg_options))
         for kind, options in self.hooks.items():
             of_kind = [hook for hook in cfg.custom_hooks if hook.type == kind]
@@ -177,13 +184,11 @@ def read_comparison(
         raise ValueError(f'{path}: expected different seeds, found {list(seeds)}')
     check_parts(allowed)
     first = runs[baseline]
-    score = (
-        score
-        or [
-            *(f'val/{name}' for name in first.tests),
-            *(f'train/{name}' for name in first.sources),
-        ][0]
-    )
+    scores = [f'val/{name}' for name in first.tests]
+    scores += [f'train/{name}' for name in first.sources]
+    score = scores[0] if score is None else score
+    if not any(f'{score}/'.startswith(f'{known}/') for known in scores):
+        raise ValueError(f'{path}: score {score!r} is none of {scores}')
     return Comparison(Path(path).stem, baseline, runs, starts, seeds, score, allowed)
 
 

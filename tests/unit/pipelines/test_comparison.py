@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from helpers.tiny import tiny_config
 
+from mmseg_wsss.pipelines.compare import compare
 from mmseg_wsss.pipelines.comparison import read_comparison
 from mmseg_wsss.pipelines.comparison_check import check_fair
 
@@ -116,6 +117,10 @@ def test_what_is_compared_may_differ(read):
         (two('**_rrm') + '\nseeds = (1, 1)', r'different seeds, found \[1, 1\]'),
         (two('**_rrm') + '\nseeds = ()', r'different seeds, found \[\]'),
         (
+            two('**_rrm') + "\nscore = 'val/plain'",
+            r"score 'val/plain' is none of \['val/single scale'\]",
+        ),
+        (
             two('**_rrm') + "\nallow_different = ('time',)",
             r"allow_different has \['time'\]; choose out of",
         ),
@@ -141,6 +146,19 @@ def test_a_hook_must_be_there_once(read, count):
     with pytest.raises(
         ValueError, match=f'expected one MeanTeacherHook.*found {count}'
     ):
+        run.load()
+
+
+def test_a_negative_number_of_jobs_is_refused(read, configs, tmp_path):
+    read(two('**_rrm'))
+    with pytest.raises(ValueError, match=r'jobs.*-1'):
+        compare(configs / 'file.py', tmp_path, jobs=-1)
+
+
+@pytest.mark.parametrize('key', ['model.none', 'none.type', 'custom_hooks.99.type'])
+def test_a_removed_key_must_be_there(read, key):
+    run = read(two(f"config='RRM.py', without=({key!r},)")).runs['second']
+    with pytest.raises(ValueError, match=rf'^second: .*RRM\.py has no {key}; leave'):
         run.load()
 
 
