@@ -9,7 +9,7 @@ from helpers.methods import METHODS
 
 from mmseg_wsss.models.losses import dense_energy_loss
 from mmseg_wsss.models.pseudo_labels import refine_inside
-from mmseg_wsss.models.refiners import LocalAffinityRefiner
+from mmseg_wsss.models.refiners import DenseCRF, LocalAffinityRefiner
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
@@ -101,3 +101,18 @@ def test_branches_for_gpus_give_the_results_of_a_cpu():
     assert not counts.mixed and not counts.waits
     plain = [x.elem for x in found]
     torch.testing.assert_close(plain, list(results(*args)), rtol=1e-5, atol=1e-5)
+
+
+def test_crf_waits_twice_and_equals_the_cpu():
+    """Once for the values that it checks, once for the size of the lattice."""
+    rng = torch.Generator().manual_seed(0)
+    img = torch.rand(2, 3, 9, 11, generator=rng) * 255
+    img[1] = 99  # one color
+    prob = torch.rand(2, 2, 4, 9, 11, generator=rng)
+    present = torch.tensor([[1, 1, 0, 1], [0, 0, 1, 1]]).bool()
+    args, found = on_gpu((img, prob, present)), []
+    for _ in range(2):  # the first call builds the lattice of the positions
+        counts = count(lambda: found.append(DenseCRF()(*args)))
+    assert counts.totals().keys() == {'launches', 'waits'}
+    assert counts.waits.total() == 2
+    torch.testing.assert_close(found[1].elem, DenseCRF()(img, prob, present))

@@ -35,11 +35,12 @@ class PairwiseKernel:
 
     Attributes:
         filter: Linear map from label probabilities (n, C) to messages (n, C).
-        bound: Largest row sum, hence the largest message that a label can receive.
+        bound: Largest row sum, hence the largest message that a label can receive; a
+            scalar tensor except on a CPU.
     """
 
     filter: Callable[[Tensor], Tensor]
-    bound: float
+    bound: float | Tensor
 
 
 class CRFGuide:
@@ -55,9 +56,11 @@ class CRFGuide:
     Attributes:
         img: The rounded images.
         size: Their height and width.
+        bounds: Smallest and largest value (2,) before rounding.
 
     Raises:
-        ValueError: ``img`` has another shape or holds values outside 0..255.
+        ValueError: ``img`` has another shape or holds values outside 0..255 (checked by
+            the first CRF if the images are not on a CPU, to wait for the device once).
     """
 
     def __init__(self, img: Tensor) -> None:
@@ -66,12 +69,9 @@ class CRFGuide:
                 f'img: expected non-empty shape (N, 3, H, W), found {tuple(img.shape)}'
             )
         img = img.detach().float()
-        low, high = (bound.item() for bound in img.aminmax())
-        # De-normalizing an image may leave the range by a rounding error.
-        if not (low >= -1 and high <= 256):
-            raise ValueError(
-                f'img: expected RGB values in 0..255, found {low:g} to {high:g}'
-            )
+        self.bounds = torch.stack(img.aminmax())
+        if img.device.type == 'cpu':
+            check_colors(*self.bounds.tolist())
         self.img = img.round().clamp_(0, 255)
         self.size = (img.shape[2], img.shape[3])
         self._reduced: dict[tuple[int, int], Tensor] = {self.size: self.img}
@@ -113,7 +113,9 @@ class CRFGuide:
         if not filters:
             return PairwiseKernel(torch.zeros_like, 0.0)
         stacked = stack_filters(filters)
-        return PairwiseKernel(stacked, stacked.row_sums().max().item())
+        bound = stacked.row_sums().max()
+        on_cpu = bound.device.type == 'cpu'
+        return PairwiseKernel(stacked, bound.item() if on_cpu else bound)
 
     def _lattice(
         self, sxy: float, srgb: float | None, size: tuple[int, int], chunk: slice
@@ -128,6 +130,15 @@ class CRFGuide:
             rgb = img.transpose(0, 1).flatten(1) / srgb
             self._lattices[key] = build_lattice(torch.cat([xy, rgb]), num)
         return self._lattices[key]
+
+
+def check_colors(low: float, high: float) -> None:
+    """Raise a ValueError if the smallest or largest color is outside 0..255."""
+    # De-normalizing an image may leave the range by a rounding error.
+    if not (low >= -1 and high <= 256):
+        raise ValueError(
+            f'img: expected RGB values in 0..255, found {low:g} to {high:g}'
+        )
 
 
 def _positions(size: tuple[int, int], num: int, device: torch.device) -> Tensor:

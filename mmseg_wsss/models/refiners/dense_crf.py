@@ -14,7 +14,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from ..utils import resize
-from .crf_guide import CRFGuide, PairwiseKernel, PairwiseTerm
+from .crf_guide import CRFGuide, PairwiseKernel, PairwiseTerm, check_colors
 from .image_threads import for_each_image
 from .pydensecrf_backend import PyDenseCRFPool
 
@@ -31,7 +31,7 @@ def mean_field(
     score: Tensor,
     kernel: Callable[[Tensor], Tensor],
     num_iters: int,
-    bound: float = math.inf,
+    bound: float | Tensor = math.inf,
 ) -> Tensor:
     """Run parallel mean-field updates with Potts compatibility (paper, Algorithm 1).
 
@@ -43,7 +43,8 @@ def mean_field(
             labels that are left out.
         kernel: Linear map ``K`` over the pixels, applied to (n, G * C).
         num_iters: Number of updates.
-        bound: Upper bound of the entries of ``K Q``, which are at least 0.
+        bound: Upper bound of the entries of ``K Q``, which are at least 0; used on a
+            CPU.
 
     Returns:
         Marginals (n, G, C); NaN if every label is left out.
@@ -58,6 +59,9 @@ def mean_field(
     for _ in range(num_iters):
         prob = kernel(prob.flatten(1)).view_as(score)
         prob += score
+        if prob.device.type != 'cpu':
+            prob = prob.softmax(2)  # one kernel
+            continue
         # Messages only add to scores of at most 0, so exp() is safe below the bound,
         # which saves the pass over the labels that a stable softmax needs.
         if bound > SAFE_EXPONENT:
@@ -184,19 +188,22 @@ class DenseCRF:
             ValueError: Shapes, devices or values do not fit; the message names them.
         """
         guide = img if isinstance(img, CRFGuide) else self.prepare(img)
-        _check_inputs(guide, prob, class_mask)
+        _check_shapes(guide, prob, class_mask)
         stacked = (prob if prob.dim() == 5 else prob[:, None]).float()
         if class_mask is None:
             class_mask = stacked.new_ones(
                 stacked[:, 0, :, 0, 0].shape, dtype=torch.bool
             )
         class_mask = class_mask.to(prob.device, torch.bool)
-        out = self._infer(guide, stacked, class_mask)
-        if not class_mask.any(1).all():
+        counts = _checked_counts(guide, prob, class_mask)
+        out = self._infer(guide, stacked, class_mask, counts)
+        if min(counts) == 0:
             out.masked_fill_(~class_mask[:, None, :, None, None], 0)
         return _resize(out, guide.size).reshape(prob.shape)
 
-    def _infer(self, guide: CRFGuide, prob: Tensor, class_mask: Tensor) -> Tensor:
+    def _infer(
+        self, guide: CRFGuide, prob: Tensor, class_mask: Tensor, counts: list[int]
+    ) -> Tensor:
         """Return marginals (N, G, C, h, w) at the reduced size."""
         height, width = guide.size
         size = (
@@ -213,7 +220,7 @@ class DenseCRF:
         out = prob.new_zeros(prob.shape)
 
         def infer(chunk: slice) -> None:
-            label, absent = _compact(class_mask[chunk])
+            label, absent = _compact(class_mask[chunk], counts[chunk])
             if label.shape[1] > 0:
                 kernel = guide.kernel(self.terms, size, chunk)
                 _infer_chunk(
@@ -249,7 +256,7 @@ def _infer_chunk(
     out.view(num * groups * classes, -1).index_copy_(0, rows, part)
 
 
-def _scores(prob: Tensor, absent: Tensor | None, least: float) -> Tensor:
+def _scores(prob: Tensor, absent: Tensor | None, least: float | Tensor) -> Tensor:
     """Compute negative unary energies of (N, G, C, ...) in place, 0 for the best label.
 
     Args:
@@ -266,17 +273,16 @@ def _scores(prob: Tensor, absent: Tensor | None, least: float) -> Tensor:
     return score.masked_fill_(absent, -math.inf)
 
 
-def _compact(class_mask: Tensor) -> tuple[Tensor, Tensor | None]:
+def _compact(class_mask: Tensor, counts: list[int]) -> tuple[Tensor, Tensor | None]:
     """List the existing labels of every image, padded to the largest number of them.
 
     Returns:
         Labels (N, K), and the mask (N, K) of the padding; None if there is none.
     """
     exists, label = class_mask.to(torch.uint8).sort(dim=1, descending=True, stable=True)
-    count = exists.sum(1)
-    most = int(count.max())
+    most = max(counts)
     absent = exists[:, :most] == 0
-    return label[:, :most], None if int(count.min()) == most else absent
+    return label[:, :most], None if min(counts) == most else absent
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -301,7 +307,7 @@ def _check_settings(
             raise ValueError(f'{name}: expected an integer, found {value!r}')
 
 
-def _check_inputs(guide: CRFGuide, prob: Tensor, class_mask: Tensor | None) -> None:
+def _check_shapes(guide: CRFGuide, prob: Tensor, class_mask: Tensor | None) -> None:
     num, _, height, width = guide.img.shape
     fits = prob.dim() in (4, 5) and len(prob) == num and 0 not in prob.shape
     if not fits or tuple(prob.shape[-2:]) != (height, width):
@@ -313,10 +319,18 @@ def _check_inputs(guide: CRFGuide, prob: Tensor, class_mask: Tensor | None) -> N
         raise ValueError(
             f'prob: expected on {guide.img.device} as img, found on {prob.device}'
         )
-    if not prob.sum(dtype=torch.float32).isfinite():
-        raise ValueError('prob: expected finite scores, found NaN or infinity')
     shape = (num, prob.shape[-3])
     if class_mask is not None and tuple(class_mask.shape) != shape:
         raise ValueError(
             f'class_mask: expected shape {shape}, found {tuple(class_mask.shape)}'
         )
+
+
+def _checked_counts(guide: CRFGuide, prob: Tensor, class_mask: Tensor) -> list[int]:
+    """Check colors and scores, and count the labels of each image, in one wait."""
+    values = torch.stack([*guide.bounds, prob.sum(dtype=torch.float32)])
+    low, high, total, *counts = torch.cat([values, class_mask.sum(1)]).tolist()
+    check_colors(low, high)
+    if not math.isfinite(total):
+        raise ValueError('prob: expected finite scores, found NaN or infinity')
+    return [int(count) for count in counts]

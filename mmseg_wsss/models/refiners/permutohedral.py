@@ -23,9 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Longest row of the splat matrix that is summed in one piece. In an image of one color
-# all pixels touch the same few vertices, and each would be summed by a single thread.
-MAX_ROW = 2048
+# Longest row of the splat matrix that is summed in one piece, on a CPU and elsewhere.
+# In an image of one color all pixels touch the same few vertices, and each would be
+# summed by a single thread; a GPU's are slow, and there are many.
+MAX_ROW, GPU_MAX_ROW = 2048, 256
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,18 @@ class LatticeFilter:
         splat: (M, n) map of points onto vertices.
         blur: (M, M) maps, one per lattice direction, applied in this order.
         slice: (n, M) map back.
+        long_rows: Whether a row of ``splat`` is too long to be summed in one piece.
     """
 
     splat: SparseMap
     blur: tuple[SparseMap, ...]
     slice: SparseMap
+    long_rows: bool
     _parts: tuple[SparseMap, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, '_parts', _split_long_rows(self.splat))
+        parts = _in_pieces(self.splat) if self.long_rows else (self.splat,)
+        object.__setattr__(self, '_parts', parts)
 
     @property
     def num_vertices(self) -> int:
@@ -103,6 +107,7 @@ class LatticeFilter:
                 (back.weight.view(-1, width) * after[:, None]).flatten(),
                 back.start,
             ),
+            self.long_rows,
         )
 
 
@@ -112,7 +117,8 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
     The scale of the lattice (``sqrt(2/3) (d + 1)``) is chosen so that one blur of
     weights (1/2, 1, 1/2) per direction has the variance of a unit Gaussian; the result
     is multiplied by ``1 / (1 + 2^-d)``, as in the released CRF of Kraehenbuehl and
-    Koltun. Blurring only reaches vertices that some point touches.
+    Koltun. Blurring only reaches vertices that some point touches. The host waits for
+    the device once, to learn the number of vertices.
 
     Args:
         features: Feature vectors (d, n), float32, already divided by their standard
@@ -131,7 +137,7 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
     """
     dim, num_points = features.shape
     origin, rank, weight = _enclosing_simplex(features)
-    key, steps = _vertex_keys(origin, rank, num_groups)
+    key, steps, spans = _vertex_keys(origin, rank, num_groups)
     key = key.t().flatten()
     weight = weight.t().flatten()
 
@@ -140,18 +146,24 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
     ordered, order = torch.sort(key, stable=True)
     first = torch.ones_like(ordered, dtype=torch.bool)
     torch.ne(ordered[1:], ordered[:-1], out=first[1:])
-    start = first.nonzero().squeeze(1)
     number = first.cumsum(0, dtype=torch.int32) - 1
+    most = _max_row(key.device)
+    long_rows = (ordered[most:] == ordered[:-most]).any()
+    facts = torch.stack([*spans, number[-1] + 1, long_rows.long()]).tolist()
+    _check_spans(facts[:dim], num_groups)
+    own = torch.arange(facts[dim], device=key.device, dtype=torch.int32)
+    start = torch.searchsorted(number, own, out_int32=True)
     vertex = torch.empty_like(number).scatter_(0, order, number)
     point = torch.div(order.int(), dim + 1, rounding_mode='trunc')
     return LatticeFilter(
-        SparseMap(point, weight.index_select(0, order), start.int()),
-        tuple(_blur_map(ordered[start], step) for step in steps),
+        SparseMap(point, weight.index_select(0, order), start),
+        tuple(_blur_map(ordered.index_select(0, start), step) for step in steps),
         SparseMap(
             vertex,
             weight / (1 + 2.0**-dim),
             torch.arange(num_points, device=key.device, dtype=torch.int32) * (dim + 1),
         ),
+        bool(facts[-1]),
     )
 
 
@@ -176,6 +188,7 @@ def stack_filters(filters: Sequence[LatticeFilter]) -> LatticeFilter:
             _stack_rows([_stage(f, k) for f in filters], shift) for k in range(stages)
         ),
         SparseMap(column.flatten(), weight.flatten(), start * column.shape[1]),
+        any(f.long_rows for f in filters),
     )
 
 
@@ -226,61 +239,72 @@ def _enclosing_simplex(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _vertex_keys(
     origin: Tensor, rank: Tensor, num_groups: int
-) -> tuple[Tensor, list[int]]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Number vertices by their first ``d`` coordinates in a mixed radix, exactly.
 
     The published implementation hashes coordinates. Here neighbors along a direction
     differ by a constant, so that a binary search in the sorted keys finds them.
 
     Returns:
-        Keys (d + 1, n), int64, and for each of the ``d + 1`` directions the constant
-        difference of the keys of neighbors.
+        Keys (d + 1, n), int64; for each of the ``d + 1`` directions the constant
+        difference of the keys of neighbors; and the spans (d,) of the coordinates.
     """
     dim = len(origin) - 1
-    low, high = ((origin.aminmax(dim=1)[k] * (dim + 1)).tolist() for k in (0, 1))
+    low, high = ((bound[:dim] * (dim + 1)).long() for bound in origin.aminmax(dim=1))
     # A margin of two cells keeps neighbors beyond the border from aliasing.
     margin = 2 * (dim + 1)
-    spans = [int(b - a) + 2 * margin + 1 for a, b in zip(low, high)][:dim]
-    if num_groups * math.prod(spans) >= 2**63:
-        raise ValueError(
-            'the lattice has too many cells: the features span '
-            f'{spans} lattice units; use larger standard deviations'
-        )
-    strides = [math.prod(spans[:j]) for j in range(dim)]
-    key = torch.arange(num_groups, device=origin.device) * math.prod(spans)
+    spans = high - low + (2 * margin + 1)
+    sizes = torch.cat([spans.new_ones(1), spans.cumprod(0)])
+    strides = sizes[:dim]
+    groups = torch.arange(num_groups, device=origin.device) * sizes[dim]
+    key = groups + ((margin - low) * strides).sum()
     key = key.repeat_interleave(origin.shape[1] // num_groups)
-    for j, stride in enumerate(strides):
-        key += ((origin[j] * (dim + 1)).long() - int(low[j]) + margin) * stride
+    for coordinate, stride in zip(origin, strides):
+        key += (coordinate * (dim + 1)).long() * stride
 
     # From remainder r - 1 to r every coordinate grows by 1, except that of rank
     # d + 1 - r, which falls by d.
-    every = sum(strides)
-    per_coordinate = torch.tensor([*strides, 0], device=key.device) * (dim + 1)
+    every = strides.sum()
+    per_coordinate = torch.cat([strides, strides.new_zeros(1)]) * (dim + 1)
     fall = torch.empty_like(rank).scatter_(
         0, rank, per_coordinate[:, None].expand_as(rank)
     )
     keys = [key]
     for r in range(1, dim + 1):
         keys.append(keys[-1] + (every - fall[dim + 1 - r]))
-    return torch.stack(keys), [every - (dim + 1) * s for s in (*strides, 0)]
+    return torch.stack(keys), every - per_coordinate, spans
 
 
-def _blur_map(keys: Tensor, step: int) -> SparseMap:
-    """Build the weights (1/2, 1, 1/2) of one direction; ``keys`` (M,) are sorted."""
+def _check_spans(spans: list[int], num_groups: int) -> None:
+    if num_groups * math.prod(spans) >= 2**63:
+        raise ValueError(
+            'the lattice has too many cells: the features span '
+            f'{spans} lattice units; use larger standard deviations'
+        )
+
+
+def _blur_map(keys: Tensor, step: Tensor) -> SparseMap:
+    """Build the weights (1/2, 1, 1/2) of one direction; ``keys`` (M,) are sorted.
+
+    A vertex without a neighbor has itself in its place, with weight 0.
+    """
     size = len(keys)
     own = torch.arange(size, device=keys.device)
     target = keys + step
     forward = torch.searchsorted(keys, target).clamp_(max=size - 1)
-    found = keys[forward] == target
-    source, forward = own[found], forward[found]
-    column = own[:, None].repeat(1, 3)
-    weight = torch.zeros(size, 3, device=keys.device)
-    weight[:, 0] = 1
-    column[source, 1] = forward
-    weight[source, 1] = 0.5
-    column[forward, 2] = source
-    weight[forward, 2] = 0.5
-    return SparseMap(column.int().flatten(), weight.flatten(), own.int() * 3)
+    found = keys.index_select(0, forward) == target
+    # Neighbors that are not found are written behind the end.
+    slot = forward.where(found, size)
+    backward = torch.cat([own, own[:1]]).scatter_(0, slot, own)
+    weight = torch.zeros(size + 1, device=keys.device)
+    weight.scatter_(0, slot, 0.5)
+    columns = [own, forward.where(found, own), backward[:size]]
+    weights = [torch.ones_like(weight[:size]), found * 0.5, weight[:size]]
+    return SparseMap(
+        torch.stack(columns, 1).int().flatten(),
+        torch.stack(weights, 1).flatten(),
+        own.int() * 3,
+    )
 
 
 def _identity_map(size: int, device: torch.device) -> SparseMap:
@@ -305,21 +329,26 @@ def _stack_rows(maps: Sequence[SparseMap], shift: Sequence[int]) -> SparseMap:
     )
 
 
-def _split_long_rows(matrix: SparseMap) -> tuple[SparseMap, ...]:
-    """Return the matrix, or two factors of it if a row is longer than MAX_ROW."""
-    start = matrix.start.long()
-    length = torch.diff(start, append=start.new_tensor([len(matrix.column)]))
-    pieces = torch.div(length + MAX_ROW - 1, MAX_ROW, rounding_mode='floor')
-    num_pieces = int(pieces.sum())
-    if num_pieces == len(start):
-        return (matrix,)
-    end = pieces.cumsum(0)
-    own = torch.arange(num_pieces, device=start.device)
-    within = own - (end - pieces).repeat_interleave(pieces)
-    piece_start = start.repeat_interleave(pieces) + within * MAX_ROW
-    merge = SparseMap(
-        own.int(),
-        torch.ones(num_pieces, device=start.device),
-        (end - pieces).int(),
+def _in_pieces(matrix: SparseMap) -> tuple[SparseMap, SparseMap]:
+    """Return two factors of a matrix, the first with rows of limited length.
+
+    Rows are cut where they begin, and at all multiples of the limit: the number of
+    pieces follows from sizes that the host knows.
+    """
+    start, device = matrix.start.long(), matrix.start.device
+    most = _max_row(device)
+    cut = torch.arange(0, len(matrix.column), most, device=device)
+    # Both are sorted: the place of each among all, a row before a cut at its start.
+    row_place = torch.arange(len(start), device=device) + (start + most - 1) // most
+    cut_place = torch.arange(len(cut), device=device) + torch.searchsorted(
+        start, cut, right=True
     )
-    return SparseMap(matrix.column, matrix.weight, piece_start.int()), merge
+    pieces = torch.cat([start, cut])
+    pieces = pieces.scatter(0, torch.cat([row_place, cut_place]), pieces).int()
+    own = torch.arange(len(pieces), device=device, dtype=torch.int32)
+    merge = SparseMap(own, torch.ones_like(own, dtype=torch.float32), row_place.int())
+    return SparseMap(matrix.column, matrix.weight, pieces), merge
+
+
+def _max_row(device: torch.device) -> int:
+    return MAX_ROW if device.type == 'cpu' else GPU_MAX_ROW

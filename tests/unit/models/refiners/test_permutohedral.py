@@ -106,13 +106,20 @@ def test_stacked_and_scaled_filters_are_the_sum_of_products():
     torch.testing.assert_close(result, expected)
 
 
-def test_long_rows_are_summed_in_pieces(monkeypatch):
-    features, values = make_features(2, 200, scale=0.5), torch.rand(200, 2)
+@pytest.mark.parametrize('scale', [0.0, 0.5])
+def test_long_rows_are_summed_in_pieces(monkeypatch, scale):
+    """Also of an image of one color, the rows of which have all of its pixels."""
+    features, values = make_features(2, 200, scale), torch.rand(200, 2)
     whole = build_lattice(features)
     monkeypatch.setattr(permutohedral, 'MAX_ROW', 7)
     pieces = build_lattice(features)
     assert len(whole._parts) == 1 and len(pieces._parts) == 2
+    part = pieces._parts[0]
+    lengths = torch.diff(part.start, append=torch.tensor([len(part.column)]))
+    assert lengths.min() >= 0 and lengths.max() == 7
     torch.testing.assert_close(pieces(values), whole(values))
+    stacked = stack_filters([pieces, build_lattice(make_features(5, 200))])
+    assert stacked.long_rows and stacked.scaled(values[:, 0], values[:, 1]).long_rows
 
 
 def test_too_many_cells():
