@@ -192,6 +192,19 @@ class CudaTensor(Tensor):
         return tuple(map(_plain, items))
 
 
+class _Generator(torch.Generator):
+    """Generator on the CPU that reports the device that it was asked for."""
+
+    def __new__(cls, device: Any = CPU) -> '_Generator':
+        generator = super().__new__(cls)
+        generator.reported = torch.device(device)
+        return generator
+
+    @property
+    def device(self) -> torch.device:
+        return self.reported
+
+
 class _Mode(TorchDispatchMode):
     """Sees the operations that have no tensor of the device yet, such as ``zeros``."""
 
@@ -211,6 +224,7 @@ def _emulated() -> Iterator[None]:
 
     patches = [
         mock.patch.object(torch, 'tensor', tensor),
+        mock.patch.object(torch, 'Generator', _Generator),
         mock.patch.object(torch.cuda, '_lazy_init', lambda: None),
         mock.patch.object(torch.cuda, 'device_of', _device_of),
     ]

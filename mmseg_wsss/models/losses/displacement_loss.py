@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
-from ..utils import at_least_float32, half_disk, partners
+from ..utils import at_least_float32, constant, half_disk, partners
 from .rank_means import mean_of_valid
 
 
@@ -48,7 +48,7 @@ def displacement_loss(
     other = partners(pseudo, radius, ignore_index)
     label = pseudo[:, None].expand_as(other)
     same = (label != ignore_index) & (label == other)
-    offsets = field.new_tensor(half_disk(radius)).view(1, -1, 2, 1, 1)
+    offsets = constant(half_disk(radius), field).view(1, -1, 2, 1, 1)
     moved = torch.stack([partners(part, radius, 0.0) for part in field.unbind(1)], 2)
     difference = field[:, None] - moved  # (N, P, 2, h, w)
     foreground = (difference - offsets).abs().mean(2)

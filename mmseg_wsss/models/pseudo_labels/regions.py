@@ -107,6 +107,7 @@ def leave_one_out(prototypes: Tensor) -> Tensor:
         tensor([[[0., 1.]],
                 [[1., 0.]]])
     """
-    others = 1 - torch.eye(len(prototypes)).to(prototypes)
+    eye = torch.eye(len(prototypes), dtype=prototypes.dtype, device=prototypes.device)
+    others = 1 - eye
     total = (others @ prototypes.flatten(1)).view_as(prototypes)
     return F.normalize(total, dim=-1)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..utils import (
     at_least_float32,
     bounding_boxes,
+    constant,
     inside_boxes,
     near_pairs,
     resize,
@@ -55,7 +56,7 @@ def tagged_probs(
     index = order[:, :, None, None].expand(-1, -1, *cam.shape[2:])
     chosen = at_least_float32(cam).gather(1, index)
     chosen = chosen[:, None].expand(-1, len(backgrounds), -1, -1, -1)
-    scores = chosen.new_tensor(backgrounds)[:, None, None, None]
+    scores = constant(backgrounds, chosen)[:, None, None, None]
     scores = scores.expand(len(cam), -1, 1, *cam.shape[2:])
     absent = (labels < 0)[:, None, :, None, None]
     scores = torch.cat([scores, chosen], 2).masked_fill(absent, -torch.inf)

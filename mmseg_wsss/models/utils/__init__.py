@@ -3,11 +3,13 @@
 from .boxes import bounding_boxes, extents, inside_boxes, resize_boxes
 from .chunks import chunk_rows
 from .compiled_ops import ops_available, require_ops
+from .constants import constant, made_once
 from .cutmix import CutMixSettings, cutmix_masks, draw_masks, mix
 from .ema import update_ema
 from .eval_mode import eval_mode, matches_eval_mode
 from .isda import ImplicitSemanticAugmentation, sum_over_ranks
 from .near_pairs import near_pairs
+from .opaque import opaque
 from .phase import Phase, phases_of
 from .pixel_pairs import (
     boundary_affinity,
@@ -44,6 +46,7 @@ __all__ = [
     'check_state',
     'check_unused',
     'chunk_rows',
+    'constant',
     'cutmix_masks',
     'draw_masks',
     'eval_mode',
@@ -53,10 +56,12 @@ __all__ = [
     'inside_boxes',
     'interpolation_matrices',
     'inverse_length',
+    'made_once',
     'matches_eval_mode',
     'mix',
     'near_pairs',
     'neighbor_products',
+    'opaque',
     'ops_available',
     'pair_affinity',
     'partners',

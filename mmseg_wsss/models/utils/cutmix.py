@@ -6,6 +6,8 @@ from torch import Tensor
 
 from mmseg_wsss.utils.settings import setting
 
+from .opaque import opaque
+
 
 @dataclass(frozen=True)
 class CutMixSettings:
@@ -26,9 +28,10 @@ class CutMixSettings:
     box_of: str = setting('own', choices=('own', 'partner'))
 
 
-@torch.compiler.disable
 def draw_masks(inputs: Tensor, cutmix: CutMixSettings | None) -> Tensor:
     """Draw the CutMix masks of a batch from a generator seeded by torch's global one.
+
+    They are drawn on the device of the images: the draws of a CPU and a GPU differ.
 
     Args:
         inputs: Images (N, 3, H, W).
@@ -37,18 +40,31 @@ def draw_masks(inputs: Tensor, cutmix: CutMixSettings | None) -> Tensor:
     Returns:
         Masks (N, 1, H, W), 1 where an image keeps its own pixels.
     """
-    num, _, height, width = inputs.shape
     if cutmix is None:
-        return inputs.new_ones(num, 1, height, width)
-    generator = torch.Generator()
+        return _empty_masks(inputs).fill_(1)
+    low, high = cutmix.prop_range
+    partner = cutmix.box_of == 'partner'
+    return _draw_masks(inputs, cutmix.num_boxes, low, high, cutmix.prob, partner)
+
+
+def _empty_masks(inputs: Tensor, *_: float) -> Tensor:
+    return inputs.new_empty((len(inputs), 1, *inputs.shape[2:]), dtype=torch.float32)
+
+
+@opaque(_empty_masks, random=True)
+def _draw_masks(
+    inputs: Tensor, num_boxes: int, low: float, high: float, prob: float, partner: bool
+) -> Tensor:
+    num, _, height, width = inputs.shape
+    generator = torch.Generator(inputs.device)
     generator.manual_seed(int(torch.randint(2**62, ())))
-    masks = cutmix_masks(
-        num, height, width, cutmix.num_boxes, cutmix.prop_range, generator
-    )
-    if cutmix.box_of == 'partner':
+    masks = cutmix_masks(num, height, width, num_boxes, (low, high), generator)
+    if partner:
         masks = 1 - masks
-    masks[torch.rand(num, generator=generator) >= cutmix.prob] = 1
-    return masks.to(inputs.device)
+    if prob == 1:
+        return masks
+    draw = torch.rand(num, generator=generator, device=inputs.device)
+    return masks.masked_fill((draw >= prob)[:, None, None, None], 1)
 
 
 def cutmix_masks(

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .constants import made_once
+
 # Squared length at and below which features count as zeros.
 MIN_SQUARE = 1e-24
 
@@ -16,7 +18,8 @@ MIN_SQUARE = 1e-24
 def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
     """Return bilinear resizing along one axis, ``align_corners=False``, as matrices.
 
-    A new value is ``(1 - t) * a + t * b`` of two old neighbors.
+    A new value is ``(1 - t) * a + t * b`` of two old neighbors. The result is shared by
+    equal calls and must not be changed.
 
     Args:
         old: Old size.
@@ -33,8 +36,15 @@ def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
                 [0.5000, 0.5000],
                 [0.0000, 1.0000]])
     """
-    position = (torch.arange(new, dtype=torch.float64) + 0.5) * (old / new) - 0.5
-    position = position.clamp(min=0)
+    return _interpolation_matrices(old, new, like.dtype, like.device)
+
+
+@made_once
+def _interpolation_matrices(
+    old: int, new: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    pixel = torch.arange(new, dtype=torch.float64, device=device)
+    position = ((pixel + 0.5) * (old / new) - 0.5).clamp(min=0)
     first = position.long().clamp(max=old - 1)
     t = (position - first)[:, None]
     a = F.one_hot(first, old)
@@ -44,7 +54,7 @@ def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
         a * (1 - t) ** 2 + b * t**2,
         a * (2 * t * (1 - t)),
     ]
-    return torch.stack(matrices).to(like)
+    return torch.stack(matrices).to(dtype)
 
 
 def neighbor_products(feat: Tensor) -> Tensor:

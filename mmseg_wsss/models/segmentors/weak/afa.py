@@ -155,7 +155,7 @@ class AFA(WeakSegmentor):
             (losses['loss_dense'],) = self.dense_energy([logits], img, valid, label)
         losses |= self.other_head_losses(feats, coarse, label)
         losses |= label_ratios(label, valid)
-        losses['use_affinity'] = inputs.new_tensor(float(use_affinity))
+        losses['use_affinity'] = inputs.new_full((), float(use_affinity))
         return losses
 
     @torch.no_grad()

@@ -181,7 +181,7 @@ class ASDT(WeakSegmentor):
             'loss_teacher_dense': weight_b * dense_b,
             'loss_student_ce': weight_s * ce_student,
             'loss_student_dense': weight_s * dense_s,
-            'pwm': inputs.new_tensor(float(high)),
+            'pwm': inputs.new_full((), float(high)),
         }
         losses |= self.other_head_losses(feats, coarse, label)
         return losses | label_ratios(label_a, valid)
