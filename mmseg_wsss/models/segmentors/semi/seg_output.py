@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
+from ...decode_heads import auxiliary_losses, head_losses
 from ...utils import mix, require_ops
 
 
@@ -165,7 +166,9 @@ def _refuse_point_heads(segmentor: dict) -> None:
             )
 
 
-def head_losses(net: Any, output: SegOutput, data_samples: list) -> dict[str, Tensor]:
+def supervised_losses(
+    net: Any, output: SegOutput, data_samples: list
+) -> dict[str, Tensor]:
     """Compute the losses of a network's own heads on the ground truth.
 
     Args:
@@ -177,7 +180,7 @@ def head_losses(net: Any, output: SegOutput, data_samples: list) -> dict[str, Te
     losses: dict[str, Tensor] = {}
     for i, (head, out) in enumerate(zip(heads, output.outs)):
         prefix = 'decode' if len(heads) == 1 else f'decode_{i}'
-        losses |= add_prefix(head.loss_by_feat(out, data_samples), prefix)
+        losses |= add_prefix(head_losses(head, out, data_samples), prefix)
     if net.with_auxiliary_head:
-        losses |= net._auxiliary_head_forward_train(output.feats, data_samples)
+        losses |= auxiliary_losses(net, output.feats, data_samples)
     return losses

@@ -16,7 +16,7 @@ from ...data_preprocessor import with_branches
 from ...utils import Phase, check_unused, resize, update_ema
 from .checkpoint_filling import fill_networks
 from .ensemble import networks_of, predict
-from .seg_output import SegOutput, build_network, decode, head_losses
+from .seg_output import SegOutput, build_network, decode, supervised_losses
 from .settings import SemiSettings, SemiTestSettings
 from .tag_classifier import classification_loss, surely_absent
 from .tag_constraint import TagConstraint
@@ -202,7 +202,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         """
         tags = TagConstraint.of(self, data_samples)
         output = tags.for_head_losses(output)
-        losses = head_losses(self.networks[name], output, data_samples)
+        losses = supervised_losses(self.networks[name], output, data_samples)
         weight = self.train_cfg.sup_weight
         losses = {k: v * weight if 'loss' in k else v for k, v in losses.items()}
         if self.cam_head is not None and name == self.students[0]:

@@ -89,7 +89,8 @@ class AffinityNet(WeakClassifier):
 
         valid = valid_maps(data_samples, inputs)
         regions = self.regions
-        label = regions.training_label(self, inputs, data_samples, feats, valid)
+        cam = regions.training_cam(self, inputs, data_samples, feats)
+        label = regions.training_label(self, inputs, data_samples, cam, valid)
         affinity = self.affinity(feats)
         small = resize_labels(label, affinity.shape[2:])
         losses['loss_affinity'] = self.loss_affinity(affinity, small, self.walk.radius)

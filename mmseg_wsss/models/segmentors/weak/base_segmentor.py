@@ -15,6 +15,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import read_settings
 
 from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
+from ...decode_heads import auxiliary_losses
 from ...pseudo_labels import fuse_cam, hard_label, normalize_cam
 from ...utils import Phase, require_ops, resize, zero_loss
 from .inference_context import InferenceContext
@@ -149,7 +150,7 @@ class WeakSegmentor(EncoderDecoder):
             refine = self.refine_head.loss(feats, logits, samples, self.train_cfg)
             losses |= add_prefix(refine, 'refine')
         if self.with_auxiliary_head:
-            losses |= self._auxiliary_head_forward_train(feats, samples)
+            losses |= auxiliary_losses(self, feats, samples)
         return losses
 
     def decode(self, feats: Feats, batch_img_metas: list[dict]) -> Tensor:

@@ -101,7 +101,8 @@ class IRNet(WeakClassifier):
 
         valid = valid_maps(data_samples, inputs)
         regions = self.regions
-        label = regions.training_label(self, inputs, data_samples, feats, valid)
+        cam = regions.training_cam(self, inputs, data_samples, feats)
+        label = regions.training_label(self, inputs, data_samples, cam, valid)
         boundary, field = self.affinity_head(feats)
         small = resize_labels(label, boundary.shape[1:])
         radius = self.walk.radius

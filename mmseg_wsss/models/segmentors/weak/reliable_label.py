@@ -63,6 +63,7 @@ class ReliableLabeler:
         self.background = background
 
     @torch.no_grad()
+    @torch.compiler.disable
     def sparse_label(
         self, cam: Tensor, tags: Tensor, img: Tensor, valid: Tensor
     ) -> Tensor:
@@ -84,7 +85,6 @@ class ReliableLabeler:
         return label.masked_fill(~valid, 255)
 
     @torch.no_grad()
-    @torch.compiler.disable
     def __call__(self, cam: Tensor, tags: Tensor, img: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the label of a normalized CAM.
 

@@ -34,56 +34,60 @@ class SureRegions:
         self.last_crf = MODELS.build({**cfg, 'num_iters': crf_iters})
         self.alphas = tuple(alphas)
 
+    def training_cam(
+        self, model: Any, inputs: Tensor, data_samples: Sequence[Any], feats: Feats
+    ) -> Tensor | None:
+        """Extract the CAM (N, K, H, W) of a training step, where a label needs it.
+
+        Args:
+            model: AffinityNet or IRNet.
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples, with ``pseudo_label`` or ``gt_sem_seg`` where
+                an image needs no label.
+            feats: Features of ``inputs``.
+
+        Returns:
+            CAM, not normalized; None if no image needs a label.
+        """
+        if all('pseudo_label' in s or 'gt_sem_seg' in s for s in data_samples):
+            return None
+        detached = [feat.detach() for feat in feats]
+        return model.train_cam(model, inputs, size=inputs.shape[2:], feats=detached)
+
+    @torch.no_grad()
+    @torch.compiler.disable
     def training_label(
         self,
         model: Any,
         inputs: Tensor,
         data_samples: Sequence[Any],
-        feats: Feats,
+        cam: Tensor | None,
         valid: Tensor,
     ) -> Tensor:
-        """Return masks or pseudo-labels of the data samples, or label the model's CAM.
+        """Return masks or pseudo-labels of the data samples, or label the CAM.
 
         Args:
             model: AffinityNet or IRNet.
             inputs: Normalized crops (N, 3, H, W).
             data_samples: N data samples with ``gt_tags``; with ``gt_sem_seg`` if the
                 image has a mask, and ``pseudo_label`` if ``LoadPseudoLabel`` loads one.
-            feats: Features of ``inputs``.
+            cam: What :meth:`training_cam` returns.
             valid: Pixels (N, H, W) bool of the image, not padding.
 
         Returns:
             Label (N, H, W) int64, 255 for unlabeled pixels and padding.
         """
         label = torch.full(valid.shape, 255, device=valid.device)
-        if not all('pseudo_label' in s or 'gt_sem_seg' in s for s in data_samples):
-            detached = [feat.detach() for feat in feats]
-            cam = model.train_cam(model, inputs, size=inputs.shape[2:], feats=detached)
+        if cam is not None:
+            tags = stack_tags(data_samples)
+            # Weights that are not finite must show in a loss, not inside the CRF.
+            cam = cam.nan_to_num(0.0, 0.0, 0.0) * valid[:, None]
             img = denormalize(inputs, model.data_preprocessor)
-            label = self.label(cam, stack_tags(data_samples), img, valid)
+            label = affinity_labels(
+                normalize_cam(cam, tags), tags, img, self.crf, self.alphas
+            )
         for field in ('pseudo_label', 'gt_sem_seg'):
             label = given_or_made(label, data_samples, field)
-        return label.masked_fill(~valid, 255)
-
-    @torch.no_grad()
-    @torch.compiler.disable
-    def label(self, cam: Tensor, tags: Tensor, img: Tensor, valid: Tensor) -> Tensor:
-        """Compute the label of crops from a CAM that is not normalized.
-
-        Args:
-            cam: CAM (N, K, H, W), at least 0.
-            tags: Image tags (N, K).
-            img: Colors (N, 3, H, W) in 0..255.
-            valid: Pixels (N, H, W) bool of the image, not padding.
-
-        Returns:
-            Label (N, H, W) int64, 255 for pixels that are not sure.
-        """
-        # Weights that are not finite must show in a loss, not inside the CRF.
-        cam = cam.nan_to_num(0.0, 0.0, 0.0) * valid[:, None]
-        label = affinity_labels(
-            normalize_cam(cam, tags), tags, img, self.crf, self.alphas
-        )
         return label.masked_fill(~valid, 255)
 
 

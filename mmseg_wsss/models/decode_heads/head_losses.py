@@ -1,0 +1,79 @@
+"""Losses of mmseg's decode heads, without the waits of its accuracy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from mmseg.utils import add_prefix
+from torch import Tensor, nn
+
+
+def head_losses(head: Any, output: Any, data_samples: Sequence) -> dict[str, Tensor]:
+    """Compute the losses of a decode head and its accuracy.
+
+    Same as ``head.loss_by_feat``, which heads with a method of their own call. mmseg's
+    base class selects the labeled pixels for the accuracy, for which the host waits
+    twice, and which breaks the graph of ``torch.compile``; here they are masked.
+
+    Args:
+        head: Decode head of mmseg.
+        output: What its ``forward`` returns.
+        data_samples: Data samples of the batch, with ``gt_sem_seg``.
+    """
+    if type(head).loss_by_feat is not BaseDecodeHead.loss_by_feat:
+        return head.loss_by_feat(output, data_samples)
+    gt = torch.stack([sample.gt_sem_seg.data for sample in data_samples])
+    logits = resize(
+        output, gt.shape[2:], mode='bilinear', align_corners=head.align_corners
+    )
+    weight = None if head.sampler is None else head.sampler.sample(logits, gt)
+    gt = gt[:, 0]
+    losses: dict[str, Tensor] = {}
+    modules: Any = head.loss_decode
+    for loss in modules if isinstance(modules, nn.ModuleList) else [modules]:
+        value = loss(logits, gt, weight=weight, ignore_index=head.ignore_index)
+        name: Any = loss.loss_name
+        losses[name] = losses[name] + value if name in losses else value
+    return losses | {'acc_seg': accuracy(logits, gt, head.ignore_index)}
+
+
+def auxiliary_losses(
+    net: Any, feats: Sequence[Tensor], data_samples: Sequence
+) -> dict[str, Tensor]:
+    """Compute the losses of the auxiliary heads of a segmentor of mmseg."""
+    heads = net.auxiliary_head
+    several = isinstance(heads, nn.ModuleList)
+    losses: dict[str, Tensor] = {}
+    for i, head in enumerate(heads if several else [heads]):
+        if type(head).loss is BaseDecodeHead.loss:
+            own = head_losses(head, head.forward(feats), data_samples)
+        else:
+            own = head.loss(feats, data_samples, net.train_cfg)
+        losses |= add_prefix(own, f'aux_{i}' if several else 'aux')
+    return losses
+
+
+@torch.no_grad()
+def accuracy(logits: Tensor, gt: Tensor, ignore_index: int = 255) -> Tensor:
+    """Return the ratio of labeled pixels with the right class, in percent.
+
+    Args:
+        logits: Logits (N, C, H, W).
+        gt: Label (N, H, W) int64.
+        ignore_index: Label of pixels that are not counted.
+
+    Returns:
+        Tensor (1,), equal to mmseg's ``accuracy``: 100 without labeled pixels.
+
+    Example:
+        >>> logits = torch.tensor([[[[2.0, 0.0, 0.0]], [[1.0, 1.0, 1.0]]]])
+        >>> accuracy(logits, torch.tensor([[[0, 0, 255]]]))
+        tensor([50.])
+    """
+    valid = gt != ignore_index
+    correct = (logits.argmax(1) == gt) & valid
+    eps = torch.finfo(torch.float32).eps
+    percent = 100 / (valid.sum().double() + eps)
+    return (correct.sum(dtype=torch.float32) + eps)[None] * percent.float()
