@@ -1,4 +1,4 @@
-"""Count kernel launches, host waits, copies and collectives, without a GPU.
+"""Count launches, host waits, copies, collectives and graph breaks, without a GPU.
 
     python benchmarks/count_launches.py                 # everything
     python benchmarks/count_launches.py isda_update MKD --lines
@@ -6,8 +6,9 @@
 Parts run at published sizes; methods, in each of their phases, on the tiny network of
 the tests with 4 images of 65 x 65. Forward passes on an emulated device, see
 ``emulated_cuda.py``; a launch costs 6 to 8 microseconds of host time. Collectives are
-counted in a process group of two ranks that sends nothing. Prints a table and writes
-its rows to ``benchmarks/results/launches.json``; rows of other names stay.
+counted in a process group of two ranks that sends nothing, and breaks in the graph of
+``torch.compile`` on a CPU. Prints a table and writes its rows to
+``benchmarks/results/launches.json``; rows of other names stay.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+import torch._dynamo as dynamo
 import torch.distributed as dist
 from emulated_cuda import Counts, count, on_gpu
 from mmengine.registry import init_default_scope
@@ -180,6 +182,14 @@ def count_collectives(call: Callable[[], object]) -> int:
     return calls.total()
 
 
+def graph_breaks(name: str, phase: dict) -> int:
+    """Return the breaks in the graph of a step: the number of graphs, less one."""
+    model = tiny_network(name)
+    set_phase(model, phase)
+    torch.compiler.reset()
+    return dynamo.explain(model)(*batch_of(name), mode='loss').graph_break_count
+
+
 def measure(names: list[str]) -> Iterator[tuple[str, Counts, int | None]]:
     """Yield label, counts and (of methods) collectives of parts and methods."""
     for name in names:
@@ -205,12 +215,18 @@ def main() -> None:
     logging.disable(logging.INFO)
     init_default_scope('mmseg')
     result = {}
-    keys = ('launches', 'waits', 'copies', 'mixed', 'collectives')
+    keys = ('launches', 'waits', 'copies', 'mixed', 'collectives', 'graph_breaks')
     table = Table('part or method', *keys)
+    breaks = [
+        graph_breaks(name, phase)
+        for name in args.names
+        if name in METHODS
+        for phase in METHODS[name].phases
+    ]
     for label, counts, collectives in measure(args.names):
         row = counts.totals()
         if collectives is not None:
-            row['collectives'] = collectives
+            row |= {'collectives': collectives, 'graph_breaks': breaks.pop(0)}
         at = {'waits_at': counts.waits, 'copies_at': counts.copies}
         result[label] = row | {k: dict(v.most_common()) for k, v in at.items() if v}
         table.add_row(label, *(str(row.get(key, 0)) for key in keys))

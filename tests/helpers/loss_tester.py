@@ -35,7 +35,6 @@ class LossTester:
         blank: Argument that can leave nothing to train on, by position, and the value
             that does (255 for a label, 0 for a mask).
         splits: Shares of a batch of 4 that two ranks get.
-        one_graph: Whether ``torch.compile`` gets the loss into one graph.
     """
 
     loss: ClassVar[Callable[..., Tensor]]
@@ -43,7 +42,6 @@ class LossTester:
     gradient: ClassVar[Callable[..., Tensor] | None] = None
     blank: ClassVar[tuple[int, float] | None] = None
     splits: ClassVar[Sequence[tuple[int, int]]] = ((2, 2),)
-    one_graph: ClassVar[bool] = True
 
     def inputs(self) -> dict[str, Arguments]:
         """Arguments by the name of the case, each a batch of 4."""
@@ -124,7 +122,7 @@ class LossTester:
         """No branch on data breaks the graph."""
         torch.compiler.reset()
         compiled = torch.compile(
-            self.loss, backend='eager', fullgraph=self.one_graph, dynamic=False
+            self.loss, backend='eager', fullgraph=True, dynamic=False
         )
         name, args = next(iter(self.inputs().items()))
         value, grad = _value_and_grad(compiled, args)

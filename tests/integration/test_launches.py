@@ -53,6 +53,10 @@ TRITON_LIMITS = {
 # With a collective inside a loss, or of statistics; one for counts in all others.
 TWO_COLLECTIVES = ('TSCD', 'RCMMAM', 'MKD')
 
+# Of some methods, for time: one for each label with a refiner, which stays outside of
+# the graph.
+GRAPH_BREAKS = {'TSCD': 1, 'ASDT': 2, 'RCMMAM': 0, 'IRNet': 1, 'UniMatch': 0, 'MKD': 0}
+
 
 def test_everything_has_a_limit():
     parts = {*counting.PARTS, *counting.TRITON_PARTS}
@@ -101,6 +105,13 @@ def test_branches_for_gpus_give_the_results_of_a_cpu():
     assert not counts.mixed and not counts.waits
     plain = [x.elem for x in found]
     torch.testing.assert_close(plain, list(results(*args)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', GRAPH_BREAKS)
+def test_graph_breaks(name):
+    """In the last phase, which has every part of a step."""
+    breaks = counting.graph_breaks(name, METHODS[name].phases[-1])
+    assert breaks <= GRAPH_BREAKS[name]
 
 
 def test_crf_waits_twice_and_equals_the_cpu():

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
-from ..utils import resize, resize_labels, scaled_size
+from ..utils import opaque, resize, resize_labels, scaled_size
 from .gaussian_sum import gaussian_sum
 
 BACKENDS = ('matmul', 'triton')
@@ -217,8 +217,8 @@ class _GatedEnergy(torch.autograd.Function):
         return grad * (-2 / len(pull)) * pull, None
 
 
+@opaque(lambda values, *_: values.new_empty(values.shape))
 @torch.no_grad()
-@torch.compiler.disable
 def _energy_sums(
     values: Tensor, color: Tensor, inside: Tensor, sigma_xy: float, backend: str
 ) -> Tensor:

@@ -91,7 +91,6 @@ class TestFullSize(LossTester):
     reference = staticmethod(slow_full_size)
     gradient = staticmethod(slow_full_size_grad)
     blank = (2, 0)
-    one_graph = False
 
     def inputs(self):
         prob, img, roi, pseudo = draw((4, 5))
@@ -110,7 +109,6 @@ class TestHalfSize(LossTester):
     reference = staticmethod(slow_half_size)
     gradient = staticmethod(slow_half_size_grad)
     blank = (2, 0)
-    one_graph = False
 
     def inputs(self):
         return {'plain': draw(), 'two classes': draw((4, 10), 2, seed=1)}
