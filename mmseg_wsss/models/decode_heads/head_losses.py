@@ -70,7 +70,7 @@ def accuracy(logits: Tensor, gt: Tensor, ignore_index: int = 255) -> Tensor:
     Example:
         >>> logits = torch.tensor([[[[2.0, 0.0, 0.0]], [[1.0, 1.0, 1.0]]]])
         >>> accuracy(logits, torch.tensor([[[0, 0, 255]]]))
-        tensor([50.])
+        tensor([50.0000])
     """
     valid = gt != ignore_index
     correct = (logits.argmax(1) == gt) & valid
