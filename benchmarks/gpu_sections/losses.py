@@ -1,4 +1,4 @@
-"""Losses at published sizes, with what a gradient flows into."""
+"""Losses at published sizes, and their gradients."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def images(num: int, size: int) -> Tensor:
 
 
 def loss_inputs(num: int, side: int) -> dict[str, tuple[Tensor, tuple]]:
-    """What a gradient flows into, and the other arguments, of every loss."""
+    """Return the input with a gradient, and the other arguments, of every loss."""
     torch.manual_seed(0)
     logits = torch.randn(num, 21, side, side)
     label = torch.randint(21, (num, side, side))

@@ -1,4 +1,4 @@
-"""Do the runs of a comparison side by side, and report them."""
+"""Run a comparison, several processes at a time, and report it."""
 
 import os
 import subprocess
@@ -51,10 +51,10 @@ def compare(
     allow_different: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """Do what is left of a comparison, and write its JSON, table and plot.
+    """Complete the runs of a comparison, and write its JSON, table and plot.
 
-    Each run is a process of its own with one thread, on a GPU if there is one. What is
-    finished is kept, and an interrupted run goes on from its last checkpoint. A run
+    Each run is a process of its own with one thread, on a GPU if there is one. Finished
+    runs are kept, and an interrupted one goes on from its last checkpoint. A run
     that fails is named in one line; the others go on.
 
     Args:
@@ -67,7 +67,7 @@ def compare(
         seeds: Seeds in place of the file's.
 
     Returns:
-        What the JSON file contains.
+        Content of the JSON file.
 
     Raises:
         ValueError: If runs differ in what must be equal, ``jobs`` is negative, or

@@ -83,7 +83,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison file says.
+    """The content of a comparison file.
 
     Args:
         name: Name of the file.

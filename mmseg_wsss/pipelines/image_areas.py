@@ -19,7 +19,7 @@ from mmseg_wsss.evaluation.confusion import sum_counts
 
 
 class ImageAreasHook(Hook):
-    """Keep what the metrics of a test know of each image.
+    """Keep the results of the metrics of a test for each image.
 
     Attributes:
         images: Names of the tested images, without folder and suffix.

@@ -85,6 +85,17 @@ def test_bootstrap_of_equal_images_and_seeds_has_no_width():
     assert bootstrap_interval(run, base) == pytest.approx((5.0, 5.0))
 
 
+def test_bootstrap_draws_pairs():
+    """Images and seeds differ widely; the gain on each of them is 5 % all the same."""
+    hit = np.random.default_rng(2).integers(0, 90, (3, 40, 1))
+    hit[2] //= 4  # a bad seed
+    base = np.stack([hit, np.full_like(hit, 100)], -1)
+    run = base + np.array([5, 0])
+    assert np.ptp([mean_iou(areas) for areas in base]) > 20
+    found = bootstrap_interval(list(run), list(base))
+    assert found == pytest.approx((5.0, 5.0))
+
+
 def test_bootstrap_refuses_other_images():
     areas = np.ones((4, 2, 2))
     with pytest.raises(ValueError, match=r'found \[4\] and \[3\] images'):

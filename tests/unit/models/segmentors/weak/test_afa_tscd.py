@@ -10,7 +10,7 @@ from mmengine.config import ConfigDict
 from torch import nn
 
 from mmseg_wsss.engine.hooks import AffinityLabelHook
-from mmseg_wsss.models.cam import PairedCAM, reusable_feats
+from mmseg_wsss.models.cam import reusable_feats
 from mmseg_wsss.models.losses import (
     affinity_loss,
     balanced_cross_entropy,
@@ -272,69 +272,6 @@ class TestOptions:
         assert points[1:].abs().max() > 0.98  # everything, also without an image
         loose = build('TSCD', n_points=500).random_points(valid)
         assert loose[0].abs().max() > 0.98
-
-    def test_released_train_mode_of_the_cam(self):
-        model = build('AFA', train_cfg={'cam': {'train_mode': True}})
-        model.backbone.norm_eval = False
-        model.train()
-        bn = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
-        seen = []
-        model.decode_head.register_forward_hook(lambda *args: seen.append(1))
-        model.normalized_train_cam(tiny_batch(2)[0], {})
-        # each of three scales in one or several forwards, the decode head in each
-        assert bn.num_batches_tracked == len(seen) >= 3
-        model.train_cam = PairedCAM()
-        model.normalized_train_cam(tiny_batch(2)[0], {})
-        assert bn.num_batches_tracked == len(seen)
-
-    def test_released_walk_trains_both_halves(self, monkeypatch):
-        model = build('AFA', train_cfg={'cam': {'train_mode': True}})
-        model.backbone.norm_eval = False
-        model.use_affinity = True
-        model.train()
-        calls, heads = [], []
-        extract, head = model.extract_feat, model.affinity_head
-
-        def spy(img):
-            calls.append((len(img), img.shape[2], model.backbone.training))
-            return extract(img)
-
-        monkeypatch.setattr(model, 'extract_feat', spy)
-        head.register_forward_pre_hook(lambda _, args: heads.append(args[0][-1].shape))
-        inputs, samples = tiny_batch(2)
-        model.loss(inputs, samples)
-        # An image and its mirror image are one batch, from which the walk is taken too.
-        pairs = [(4, side, True) for side in (49, 33, 16)]
-        assert calls == [(2, 33, True), *pairs]
-        assert [shape[0] for shape in heads] == [2, 2]
-
-    def test_released_order_of_the_second_view(self, monkeypatch):
-        model = build('TSCD', train_cfg={'cam': {'train_mode': True}})
-        events = []
-        decode, make = model.decode_head.forward, model.normalized_train_cam
-
-        def spy(img, *args):
-            events.append(('cam', img.shape[2]))
-            with monkeypatch.context() as patch:
-                patch.setattr(model.decode_head, 'forward', decode)
-                return make(img, *args)
-
-        monkeypatch.setattr(model, 'normalized_train_cam', spy)
-        monkeypatch.setattr(
-            model.decode_head,
-            'forward',
-            lambda feats: (
-                events.append(('decode', feats[-1].shape[2])) or decode(feats)
-            ),
-        )
-        losses_of(model)
-        sides = [events[i][1] for i in (0, 2)]
-        assert events == [
-            ('decode', sides[0]),
-            ('cam', 33),
-            ('decode', sides[1]),
-            ('cam', 9),
-        ]
 
     def test_affinity_follows_the_backbone(self):
         mit = {
