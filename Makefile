@@ -77,7 +77,7 @@ docs: env-docs  ## build the site offline into docs/_build/html; every warning i
 	@echo 'make docs: open docs/_build/html/index.html'
 
 bench: env  ## run the benchmarks (but those that need VOC or a GPU); results in benchmarks/results
-	@for script in $(filter-out %/dense_crf.py %/mask_voting.py %/gpu_check.py %/gpu_tables.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out %/dense_crf.py %/mask_voting.py %/gpu_check.py %_tables.py,$(wildcard benchmarks/*.py)); do \
 		echo "bench: $$script"; $(PY) $$script || exit 1; done
 
 clean:  ## remove caches and build leftovers; environments and work_dirs stay

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -146,6 +147,15 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def read_report(path: str | os.PathLike) -> dict[str, Any]:
+    """Read the JSON file of :func:`write_report`, with NaN for undefined numbers."""
+    report = json.loads(Path(path).read_text(encoding='utf-8'))
+    for rows in report['scores'].values():
+        for row in rows.values():
+            row.update({k: math.nan for k, v in row.items() if v is None})
+    return report
 
 
 def _without_nan(node: Any) -> Any:
