@@ -45,10 +45,10 @@ def plot_comparison(report: Mapping[str, Any], out: str | os.PathLike) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.suptitle(report['comparison'])
-    _save(figure, out)
+    save_svg(figure, out)
 
 
-def _save(figure: Figure, out: str | os.PathLike) -> None:
+def save_svg(figure: Figure, out: str | os.PathLike) -> None:
     """Write an SVG file that is the same for the same data."""
     FigureCanvasSVG(figure)
     buffer = io.StringIO()

@@ -1,9 +1,14 @@
 """Benchmarks still fit the configs that they measure."""
 
+import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mmseg_wsss.pipelines.wsss_stages import stage_config
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / 'benchmarks'
 
@@ -27,3 +32,31 @@ def test_loader(tmp_path):
     assert {'LoadImageStrict', 'unsup_weak/PackWeakInputs'} <= row['transforms'].keys()
     # Two networks on all images: at least six passes of 10^11 operations.
     assert row['tflop_per_image'] > 0.6
+
+
+def test_every_cell_of_the_cost_curve_is_what_it_says(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.chdir(BENCHMARKS.parent)
+    import cost_curve
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    for masks, split in cost_curve.SPLITS.items():
+        words = cost_curve.command((masks, True, 2))
+        options = parser.parse_known_args(words)[0].cfg_options
+        cfg = Config.fromfile(words[1])
+        cfg.merge_from_dict(options)
+        for part in ('seeds', 'affinity'):
+            stage = stage_config(cfg, part)
+            assert stage.randomness.seed == 2
+            for loader in (stage.train_dataloader, stage.export_dataloader):
+                assert loader.dataset.split.endswith(split)
+        stage = stage_config(cfg, 'seeds')
+        assert stage.load_from.endswith('classifier-seed2/iter_350.pth')
+        assert stage.test_dataloader.dataset.ann_file.endswith(f'{split}/unlabeled.txt')
+
+        words = cost_curve.command((masks, False, 2))
+        options = parser.parse_known_args(words)[0].cfg_options
+        listed = options['train_dataloader.dataset.ann_file']
+        assert listed.endswith(f'{split}/labeled.txt')
+        assert options['randomness.seed'] == 2
