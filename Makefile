@@ -56,8 +56,9 @@ $(DOCS_STAMP): $(STAMP)
 		>>$(VENV)/install.log 2>&1 || { tail -n 20 $(VENV)/install.log; exit 1; }
 	@rm -f $(VENV)/.docs-* && touch $@
 
-demo: env  ## train ASDT (METHOD=mkd: MKD with 10 masks) on the toy set, in about 10 minutes
-	@env -u OMP_NUM_THREADS $(PY) tools/demo$(if $(filter mkd,$(METHOD)),_mkd).py
+demo: env  ## train ASDT (METHOD=mkd: 10 masks; METHOD=mixed: masks and tags) on the toy set, 10 minutes
+	@$(if $(filter-out asdt mkd mixed,$(METHOD)),$(error METHOD=$(METHOD): expected asdt, mkd or mixed))
+	@env -u OMP_NUM_THREADS $(PY) tools/demo$(addprefix _,$(filter-out asdt,$(METHOD))).py
 
 test: env  ## run the tests (PYTEST_ARGS=, ENV=extras or openmmlab, WSSS_SHARED=)
 	@mkdir -p $(dir $(REPORT))
@@ -77,7 +78,7 @@ docs: env-docs  ## build the site offline into docs/_build/html; every warning i
 	@echo 'make docs: open docs/_build/html/index.html'
 
 bench: env  ## run the benchmarks (but those that need VOC or a GPU); results in benchmarks/results
-	@for script in $(filter-out %/dense_crf.py %/mask_voting.py %/gpu_check.py %_tables.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out %/dense_crf.py %/mask_voting.py %/cost_curve.py %/gpu_check.py %_tables.py,$(wildcard benchmarks/*.py)); do \
 		echo "bench: $$script"; $(PY) $$script || exit 1; done
 
 clean:  ## remove caches and build leftovers; environments and work_dirs stay

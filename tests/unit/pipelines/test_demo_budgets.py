@@ -11,7 +11,11 @@ from mmengine.config import Config
 
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 # Compared with each other: the same start, as many steps, batches of one size.
-COMPARED = {'demo': ('asdt', 'never'), 'demo_mkd': ('masks', 'mkd')}
+COMPARED = {
+    'demo': ('asdt', 'never'),
+    'demo_mkd': ('masks', 'mkd'),
+    'demo_mixed': ('masks', 'both'),
+}
 
 
 class Results(dict):
@@ -59,3 +63,13 @@ def test_equal_budgets(trainings):
     loaders = [cfg.train_dataloader for cfg in (first, second)]
     assert loaders[0].batch_size == loaders[1].batch_size
     assert loaders[0].get('sampler') == loaders[1].get('sampler')
+
+
+@pytest.mark.parametrize('trainings', ['demo_mixed'], indirect=True)
+def test_tags_alone_take_as_many_steps(trainings):
+    configs, _ = trainings
+    steps = {name: cfg.train_cfg.max_iters for name, cfg in configs.items()}
+    assert steps['classifier'] + steps['tags'] == steps['start'] + steps['both']
+    sizes = {cfg.train_dataloader.batch_size for cfg in configs.values()}
+    assert sizes == {16}
+    assert 'classifier' in configs['tags'].load_from

@@ -1,0 +1,21 @@
+# The tags of the toy set alone, from its classifier: a control of tools/demo_mixed.py.
+_base_ = [
+    '../_base_/models/toy.py',
+    '../_base_/datasets/toy_voc_weak.py',
+    '../_base_/schedules/toy.py',
+    '../_base_/default_runtime.py',
+]
+max_iters = 900
+model = dict(
+    type='CAMSeg',
+    decode_head=_base_.head,
+    loss_seg=dict(type='BalancedCrossEntropyLoss'),
+    train_cfg=dict(cam=dict(scales=(1.0,))),
+)
+load_from = 'work_dirs/cam_r18_1xb16-400_wsss-toy-voc-128/iter_400.pth'
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
+]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+custom_hooks = _base_.weak_hooks
