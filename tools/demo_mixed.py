@@ -1,6 +1,6 @@
 """Train on the toy set with 10 masks, with the tags of 400 images, and with both.
 
-All three take 1300 steps: 700 on the masks or 400 on the tags, then the rest.
+All three take 900 steps: 500 on the masks or 400 on the tags, then the rest.
 """
 
 import runpy
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from mmseg_wsss import config_path
 from mmseg_wsss.datasets.toy.toy_voc import generate
+from mmseg_wsss.pipelines.comparison import set_steps
 from mmseg_wsss.pipelines.demo import finish, parse_args, train
 from mmseg_wsss.utils.launch import one_line_errors
 
@@ -23,7 +24,8 @@ SUPERVISED = config_path('supervised/supervised_r18_1xb8+8-700_semi-10-toy-voc-1
 CAM = config_path('cam/cam_r18_1xb16-400_wsss-toy-voc-128.py')
 CAMSEG = config_path('cam_seg/camseg_r18_1xb16-900_wsss-toy-voc-128.py')
 MKD = config_path('mkd/mkd-tags_r18_1xb8+8-600_mixed-10-toy-voc-128.py')
-SCHEDULE = ('train_cfg', 'param_scheduler')
+TOTAL = 900
+STEPS = {'masks': 500, 'tags': 400}  # of the starts
 
 
 @one_line_errors()
@@ -32,23 +34,25 @@ def main() -> None:
     out, shorten = args.out, args.shorten
     warnings.filterwarnings('ignore')
     log = Console().print
-    mkd_cfg = Config.fromfile(MKD)
-    log(f'[bold]1/6[/] images, masks and tags of the toy set: {mkd_cfg.data_root}')
-    generate(mkd_cfg.data_root)
+    data_root = Config.fromfile(MKD).data_root
+    log(f'[bold]1/6[/] images, masks and tags of the toy set: {data_root}')
+    generate(data_root)
     log('[bold]2/6[/] 10 masks: the start of the masks alone, and of both')
-    start = train(SUPERVISED, out / 'start', shorten)
+    start = train(SUPERVISED, out / 'start', shorten, steps=STEPS['masks'])
+    more = TOTAL - STEPS['masks']
     from_start = {'load_from': start['checkpoint']}
     log('[bold]3/6[/] the masks alone: the same 10 labeled images')
     # By the schedule of MKD.
-    equal = {key: mkd_cfg[key] for key in SCHEDULE}
-    masks = train(SUPERVISED, out / 'masks', shorten, equal | from_start)
+    equal = from_start | {'param_scheduler': mkd_schedule(more)}
+    masks = train(SUPERVISED, out / 'masks', shorten, equal, steps=more)
     log('[bold]4/6[/] 400 tags: a classifier')
-    classifier = train(CAM, out / 'classifier', shorten)
+    classifier = train(CAM, out / 'classifier', shorten, steps=STEPS['tags'])
     log('[bold]5/6[/] the tags alone: a network on the CAMs of this classifier')
     from_classifier = {'load_from': classifier['checkpoint']}
-    tags = train(CAMSEG, out / 'tags', shorten, from_classifier)
+    more_tags = TOTAL - STEPS['tags']
+    tags = train(CAMSEG, out / 'tags', shorten, from_classifier, steps=more_tags)
     log('[bold]6/6[/] both: MKD with 10 masks, and the tags filter its pseudo-labels')
-    both = train(MKD, out / 'both', shorten, from_start)
+    both = train(MKD, out / 'both', shorten, from_start, steps=more)
 
     results = {
         'start': start,
@@ -62,14 +66,20 @@ def main() -> None:
         f'{name}_val_miou': results[name]['val']['single scale']['mIoU']
         for name in ('masks_alone', 'tags_alone', 'both')
     }
-    first = {'masks_alone': 'start', 'tags_alone': 'classifier', 'both': 'start'}
-    total = {name: steps[name] + steps[before] for name, before in first.items()}
+    total = steps['start'] + steps['both']
     rows = [
-        (f'10 masks, {total["masks_alone"]} steps', 'val', 'masks_alone_val_miou'),
-        (f'400 tags, {total["tags_alone"]} steps', 'val', 'tags_alone_val_miou'),
-        (f'10 masks and 400 tags, {total["both"]} steps', 'val', 'both_val_miou'),
+        (f'10 masks, {total} steps', 'val', 'masks_alone_val_miou'),
+        (f'400 tags, {total} steps', 'val', 'tags_alone_val_miou'),
+        (f'10 masks and 400 tags, {total} steps', 'val', 'both_val_miou'),
     ]
     finish(out, scores, rows, results, steps)
+
+
+def mkd_schedule(steps: int) -> list:
+    """Return MKD's learning rate schedule over a number of steps."""
+    cfg = Config.fromfile(MKD)
+    set_steps(cfg, steps)
+    return cfg.param_scheduler
 
 
 if __name__ == '__main__':

@@ -77,7 +77,7 @@ class Run:
                 cfg.custom_hooks.remove(of_kind[0])
             else:
                 of_kind[0].update(options)
-        _set_steps(cfg, self.max_iters or cfg.train_cfg.max_iters)
+        set_steps(cfg, self.max_iters or cfg.train_cfg.max_iters)
         return cfg
 
 
@@ -224,8 +224,13 @@ def _item(node: Any, names: Sequence[str]) -> Any:
     return node
 
 
-def _set_steps(cfg: Config, steps: int) -> None:
-    """Set the number of steps, and schedules that end with the training to it."""
+def set_steps(cfg: Config, steps: int) -> None:
+    """Set the number of steps, and schedules that end with the training to it.
+
+    Args:
+        cfg: Config of an iteration-based training, changed in place.
+        steps: Number of steps.
+    """
     old = cfg.train_cfg.max_iters
     schedules = cfg.get('param_scheduler') or []
     for schedule in schedules if isinstance(schedules, list) else [schedules]:

@@ -15,6 +15,7 @@ from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.configs import walk_dicts
 from mmseg_wsss.utils.launch import ToolParser
 
+from .comparison import set_steps
 from .measure import machine, measure
 
 # Iterations in param_scheduler, custom_hooks and default_hooks.
@@ -67,6 +68,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     sources: Sequence[str] = (),
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Train and measure a config with its progress in place of the log.
 
@@ -77,12 +79,15 @@ def train(
         options: Top-level values that replace those of the config.
         sources: See :func:`measure`.
         settings: See :func:`measure`.
+        steps: Number of steps before the division, in place of the config's.
 
     Returns:
         Result of :func:`measure`, with ``checkpoint`` and ``steps``.
     """
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(dict(options or {}))
+    if steps is not None:
+        set_steps(cfg, steps)
     cfg = shortened(cfg, divisor)
     hooks = [*(cfg.get('custom_hooks') or []), {'type': 'ProgressBarHook'}]
     values = {

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmseg_wsss.pipelines.comparison import set_steps
+
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 # Compared with each other: the same start, as many steps, batches of one size.
 COMPARED = {
@@ -34,9 +36,11 @@ def trainings(request, monkeypatch, tmp_path):
     spec.loader.exec_module(demo)
     seen = {}
 
-    def train(config, work_dir, divisor=1, options=None, *args, **kwargs):
+    def train(config, work_dir, divisor=1, options=None, *args, steps=None, **kwargs):
         cfg = Config.fromfile(config)
         cfg.merge_from_dict(deepcopy(dict(options or {})))
+        if steps is not None:
+            set_steps(cfg, steps)
         seen[work_dir.name] = cfg
         steps = cfg.train_cfg.max_iters
         return Results(steps=steps, checkpoint=str(work_dir / f'iter_{steps}.pth'))
