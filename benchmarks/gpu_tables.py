@@ -77,11 +77,12 @@ def tables(report: dict) -> dict[str, str]:
 def machine(report: dict, rows: dict) -> str:
     """Return the sentence that names the machine."""
     found = rows.get('environment', {}).get('environment')
-    if not found:
+    if not found or not found['ok']:
         return 'No report: nothing here is measured.\n'
-    host = report['machine']
+    host = report.get('machine', {})  # of a check that was killed there is none
+    name = host.get('gpu') or host.get('cpu') or 'A machine without a recorded name'
     return (
-        f'{host["gpu"] or host["cpu"]}, torch {found["torch"]}, Triton '
+        f'{name}, torch {found["torch"]}, Triton '
         f'{found["triton"] or "not installed"}, Python {found["python"]}; '
         f'{found["copy_GBs"]:.0f} GB/s of copies, {found["float16_TFLOPs"]:.0f} '
         'TFLOP/s of float16 products.\n'

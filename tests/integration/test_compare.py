@@ -129,9 +129,12 @@ def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
     path.write_text(ALONE)
     whole = weights(do(path, 'alone'))
 
+    seen = []
+
     class InterruptHook(Hook):
         def after_train_iter(self, runner, *args, **kwargs):
-            if runner.iter == 2:
+            seen.append(runner.iter)
+            if seen == [0, 1, 2]:
                 raise KeyboardInterrupt
 
     build = measure._runner
@@ -142,14 +145,14 @@ def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
         return runner
 
     again = str(tmp_path / 'again')
-    with monkeypatch.context() as patch:
-        patch.setattr(measure, '_runner', interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            do(path, 'alone', root=again)
+    monkeypatch.setattr(measure, '_runner', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        do(path, 'alone', root=again)
     (checkpoint,) = Path(again).rglob('iter_*.pth')
     assert checkpoint.name == 'iter_2.pth'
     assert finished(path, 'alone', again) is None
     resumed = do(path, 'alone', root=again)
+    assert seen == [0, 1, 2, 2, 3]  # the weights are equal without resuming, too
     for key, value in weights(resumed).items():
         assert torch.equal(value, whole[key]), key
     assert finished(path, 'alone', again) == resumed

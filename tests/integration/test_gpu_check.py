@@ -102,3 +102,14 @@ def test_figures_fill_the_tables():
     assert line in tables['steps']
     assert '| 1 | 0 | 7, out of time |' in tables['sections']
     assert tables['machine'] == 'No report: nothing here is measured.\n'
+    # A check that was killed has no machine, a section that failed no figures.
+    speed = {'copy_GBs': 3000.0, 'float16_TFLOPs': 700.0}
+    versions = {'torch': '2.13', 'triton': None, 'python': '3.12'}
+    environment = {'what': 'environment', 'ok': True, **versions, **speed}
+    parts = {'rows': [environment], 'complete': False}
+    report['sections']['environment'] = section | parts
+    shown = 'A machine without a recorded name, torch 2.13, Triton not installed'
+    assert gpu_tables.tables(report)['machine'].startswith(shown)
+    failed = {'what': 'environment', 'ok': False, 'error': 'x'}
+    report['sections']['environment']['rows'] = [failed]
+    assert gpu_tables.tables(report)['machine'] == tables['machine']
