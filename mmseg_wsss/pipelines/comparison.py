@@ -159,7 +159,7 @@ def read_comparison(
     given = {key: value for key, value in given.items() if not key.startswith('_')}
     common = {key: given.pop(key, None) for key in ('sources', 'tests', 'max_iters')}
     own_seeds = given.pop('seeds', (0,))
-    seeds = tuple(own_seeds if seeds is None else seeds)
+    seeds = own_seeds if seeds is None else seeds
     tables = {}
     for table in ('runs', 'starts'):
         tables[table] = {
@@ -180,23 +180,26 @@ def read_comparison(
             raise ValueError(
                 f'{path}: start {run.start!r} of {run.name} is none of {[*starts]}'
             )
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f'{path}: expected different seeds, found {list(seeds)}')
-    check_parts(allowed)
+    if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
+        raise ValueError(f'{path}: expected a list of different seeds, found {seeds}')
+    check_parts(allowed, path)
     first = runs[baseline]
     scores = [f'val/{name}' for name in first.tests]
     scores += [f'train/{name}' for name in first.sources]
     score = scores[0] if score is None else score
     if not any(f'{score}/'.startswith(f'{known}/') for known in scores):
         raise ValueError(f'{path}: score {score!r} is none of {scores}')
-    return Comparison(Path(path).stem, baseline, runs, starts, seeds, score, allowed)
+    name = Path(path).stem
+    return Comparison(name, baseline, runs, starts, tuple(seeds), score, allowed)
 
 
-def check_parts(parts: Sequence[str]) -> None:
-    """Raise a ValueError if a part that may differ is unknown."""
+def check_parts(parts: Sequence[str], source: str | os.PathLike) -> None:
+    """Raise a ValueError, which names the source, if a part is unknown."""
     unknown = sorted(set(parts) - set(PARTS))
     if unknown:
-        raise ValueError(f'allow_different has {unknown}; choose out of {list(PARTS)}')
+        raise ValueError(
+            f'{source}: allow_different has {unknown}; choose out of {list(PARTS)}'
+        )
 
 
 def _read_run(
@@ -204,13 +207,15 @@ def _read_run(
 ) -> Run:
     known = {key: value for key, value in common.items() if value is not None}
     try:
+        if 'config' not in entry:
+            raise ValueError(f'{path}: run {name!r} has no config')
         values: dict[str, Any] = {**known, **entry}
         config = Path(path).parent / values['config']
         values['config'] = str(
             config if config.is_file() else config_path(values['config'])
         )
         run = Run(name, **values)
-    except (TypeError, KeyError) as error:
+    except TypeError as error:
         raise ValueError(f'{path}: run {name!r}: {error}') from error
     if common and not run.tests and not run.sources:
         raise ValueError(f'{path}: run {name!r} has neither sources nor tests to score')

@@ -25,7 +25,7 @@ def check_fair(comparison: Comparison, allowed: Sequence[str] = ()) -> None:
         allowed: Parts out of ``PARTS`` that may differ, besides those that the file
             allows.
     """
-    check_parts(allowed)
+    check_parts(allowed, comparison.name)
     parts = [
         part for part in PARTS if part not in (*allowed, *comparison.allow_different)
     ]
