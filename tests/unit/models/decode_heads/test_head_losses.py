@@ -82,3 +82,11 @@ def test_accuracy_as_in_mmseg(gt):
     logits = torch.randn(2, 3, 9, 7)
     expected = mmseg_accuracy(logits, gt, ignore_index=255)
     torch.testing.assert_close(accuracy(logits, gt), expected, rtol=0, atol=0)
+
+
+def test_accuracy_without_the_pixels_of_a_class():
+    """Right predictions of an ignored class do not count."""
+    gt, logits = random_gt() % 3, torch.randn(2, 3, 9, 7)
+    expected = mmseg_accuracy(logits, gt, ignore_index=1)
+    found = accuracy(logits, gt, ignore_index=1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
