@@ -1,6 +1,6 @@
 """Train on the toy set with 10 masks, with the tags of 400 images, and with both.
 
-All three take 900 steps: 500 on the masks or 400 on the tags, then the rest.
+All three take 700 steps: 400 on the masks or on the tags, then 300 from there.
 """
 
 import runpy
@@ -16,16 +16,14 @@ from rich.console import Console
 
 from mmseg_wsss import config_path
 from mmseg_wsss.datasets.toy.toy_voc import generate
-from mmseg_wsss.pipelines.comparison import set_steps
 from mmseg_wsss.pipelines.demo import finish, parse_args, train
 from mmseg_wsss.utils.launch import one_line_errors
 
 SUPERVISED = config_path('supervised/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py')
 CAM = config_path('cam/cam_r18_1xb16-400_wsss-toy-voc-128.py')
-CAMSEG = config_path('cam_seg/camseg_r18_1xb16-900_wsss-toy-voc-128.py')
-MKD = config_path('mkd/mkd-tags_r18_1xb8+8-600_mixed-10-toy-voc-128.py')
-TOTAL = 900
-STEPS = {'masks': 500, 'tags': 400}  # of the starts
+CAMSEG = config_path('cam_seg/camseg_r18_1xb16-300_wsss-toy-voc-128.py')
+MKD = config_path('mkd/mkd-tags_r18_1xb8+8-300_mixed-10-toy-voc-128.py')
+SCHEDULE = ('train_cfg', 'param_scheduler')
 
 
 @one_line_errors()
@@ -34,25 +32,23 @@ def main() -> None:
     out, shorten = args.out, args.shorten
     warnings.filterwarnings('ignore')
     log = Console().print
-    data_root = Config.fromfile(MKD).data_root
-    log(f'[bold]1/6[/] images, masks and tags of the toy set: {data_root}')
-    generate(data_root)
+    mkd_cfg = Config.fromfile(MKD)
+    log(f'[bold]1/6[/] images, masks and tags of the toy set: {mkd_cfg.data_root}')
+    generate(mkd_cfg.data_root)
     log('[bold]2/6[/] 10 masks: the start of the masks alone, and of both')
-    start = train(SUPERVISED, out / 'start', shorten, steps=STEPS['masks'])
-    more = TOTAL - STEPS['masks']
+    start = train(SUPERVISED, out / 'start', shorten, steps=400)
     from_start = {'load_from': start['checkpoint']}
     log('[bold]3/6[/] the masks alone: the same 10 labeled images')
     # By the schedule of MKD.
-    equal = from_start | {'param_scheduler': mkd_schedule(more)}
-    masks = train(SUPERVISED, out / 'masks', shorten, equal, steps=more)
+    equal = {key: mkd_cfg[key] for key in SCHEDULE}
+    masks = train(SUPERVISED, out / 'masks', shorten, equal | from_start)
     log('[bold]4/6[/] 400 tags: a classifier')
-    classifier = train(CAM, out / 'classifier', shorten, steps=STEPS['tags'])
+    classifier = train(CAM, out / 'classifier', shorten)
     log('[bold]5/6[/] the tags alone: a network on the CAMs of this classifier')
     from_classifier = {'load_from': classifier['checkpoint']}
-    more_tags = TOTAL - STEPS['tags']
-    tags = train(CAMSEG, out / 'tags', shorten, from_classifier, steps=more_tags)
+    tags = train(CAMSEG, out / 'tags', shorten, from_classifier)
     log('[bold]6/6[/] both: MKD with 10 masks, and the tags filter its pseudo-labels')
-    both = train(MKD, out / 'both', shorten, from_start, steps=more)
+    both = train(MKD, out / 'both', shorten, from_start)
 
     results = {
         'start': start,
@@ -73,13 +69,6 @@ def main() -> None:
         (f'10 masks and 400 tags, {total} steps', 'val', 'both_val_miou'),
     ]
     finish(out, scores, rows, results, steps)
-
-
-def mkd_schedule(steps: int) -> list:
-    """Return MKD's learning rate schedule over a number of steps."""
-    cfg = Config.fromfile(MKD)
-    set_steps(cfg, steps)
-    return cfg.param_scheduler
 
 
 if __name__ == '__main__':

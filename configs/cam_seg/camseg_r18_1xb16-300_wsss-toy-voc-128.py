@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/schedules/toy.py',
     '../_base_/default_runtime.py',
 ]
-max_iters = 900
+max_iters = 300
 model = dict(
     type='CAMSeg',
     decode_head=_base_.head,
