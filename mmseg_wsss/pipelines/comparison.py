@@ -173,13 +173,7 @@ def read_comparison(
         raise ValueError(f'{path}: unknown keys {sorted(given)}')
     if baseline not in runs:
         raise ValueError(f'{path}: baseline {baseline!r} is none of the runs {[*runs]}')
-    if both := sorted(runs.keys() & starts.keys()):
-        raise ValueError(f'{path}: {both} are names of runs and of starts; rename one')
-    for run in (*runs.values(), *starts.values()):
-        if run.start is not None and run.start not in starts:
-            raise ValueError(
-                f'{path}: start {run.start!r} of {run.name} is none of {[*starts]}'
-            )
+    _check_starts(path, runs, starts)
     if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
         raise ValueError(f'{path}: expected a list of different seeds, found {seeds}')
     check_parts(allowed, path)
@@ -191,6 +185,25 @@ def read_comparison(
         raise ValueError(f'{path}: score {score!r} is none of {scores}')
     name = Path(path).stem
     return Comparison(name, baseline, runs, starts, tuple(seeds), score, allowed)
+
+
+def _check_starts(
+    path: str | os.PathLike, runs: Mapping[str, Run], starts: Mapping[str, Run]
+) -> None:
+    """Raise a ValueError unless every run begins with starts that exist."""
+    if both := sorted(runs.keys() & starts.keys()):
+        raise ValueError(f'{path}: {both} are names of runs and of starts; rename one')
+    for run in (*runs.values(), *starts.values()):
+        chain = [run.name]
+        while run.start is not None:
+            if run.start not in starts:
+                raise ValueError(
+                    f'{path}: start {run.start!r} of {run.name} is none of {[*starts]}'
+                )
+            if run.start in chain:
+                raise ValueError(f'{path}: starts {chain} begin with each other')
+            run = starts[run.start]
+            chain.append(run.name)
 
 
 def check_parts(parts: Sequence[str], source: str | os.PathLike) -> None:

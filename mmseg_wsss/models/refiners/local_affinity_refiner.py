@@ -75,14 +75,14 @@ class LocalAffinityRefiner:
         var_weight: Weight of the variation term; 0 (PAR) or 0.01 (VARM).
         backend: ``'eager'``, ``'compile'`` (an error where it cannot compile),
             ``'triton'`` (CUDA kernels for float32, weights in half precision; not
-            measured on a GPU), or
-            ``'auto'``: the kernels on CUDA where Triton is installed; else compiled
-            where a compiler is found and a call has at least 2**20 mask values, else
-            eager. The choice depends on shapes and device alone, so that runs are
-            reproducible. If it fails, ``'auto'`` warns once and stays eager. The first
-            size of images and number of maps compile in some 20 s on a CPU core; the
-            second compiles once more, for all later sizes. On a CPU, maps that are zero
-            everywhere (of classes that an image lacks) cost nothing.
+            measured on a GPU), or ``'auto'``: the kernels on CUDA where Triton is
+            installed; else compiled where a compiler is found and a call has at least
+            2**20 mask values, else eager. The choice depends on shapes and device
+            alone, so that runs are reproducible. If it fails, ``'auto'`` warns once and
+            stays eager. The first size of images and number of maps compile in some
+            20 s on a CPU core; the second compiles once more, for all later sizes. On a
+            CPU, maps that are zero everywhere (of classes that an image lacks) cost
+            nothing.
 
     Raises:
         ValueError: If an argument is out of range.

@@ -112,6 +112,11 @@ def test_what_is_compared_may_differ(read):
         (two("step=3, config='RRM.py'"), "run 'second': .*unexpected.*'step'"),
         (two('max_iters=3'), r"file\.py: run 'second' has no config"),
         (two("config='RRM.py', start='x'"), "start 'x' of second is none of"),
+        (
+            two('**_rrm') + "\nstarts['cam']['start'] = 'other_cam'"
+            "\nstarts['other_cam']['start'] = 'cam'",
+            r"starts \['plain', 'cam', 'other_cam'\] begin with each other",
+        ),
         (two('tests={}, **_rrm'), "run 'second' has neither sources nor tests"),
         ("runs = {'plain': _rrm, 'cam': _rrm}", r"\['cam'\] are names of runs and"),
         (two('**_rrm') + '\nseeds = (1, 1)', r'different seeds, found \(1, 1\)'),
