@@ -136,7 +136,10 @@ class TestOtherRecipes:
     @pytest.mark.parametrize('name', ['rrm', 'asdt-never'])
     def test_ablations_on_voc_mini_share_budget_and_start(self, name):
         (asdt,), (cfg,) = (
-            [load(path) for path in ROOT.glob(f'configs/*/{method}_*_wsss-voc-mini-*.py')]
+            [
+                load(path)
+                for path in ROOT.glob(f'configs/*/{method}_*_wsss-voc-mini-*.py')
+            ]
             for method in ('asdt', name)
         )
         for key in asdt:
