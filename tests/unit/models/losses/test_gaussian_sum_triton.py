@@ -1,8 +1,10 @@
 """The Triton kernel of the dense energy, by Triton's interpreter without a GPU."""
 
+import importlib
+
 import pytest
 import torch
-from helpers.interpreter import interpret_triton
+from helpers.interpreter import interpreted
 
 from mmseg_wsss.models.losses import dense_energy_losses
 
@@ -16,11 +18,8 @@ DEVICE = 'cuda' if CUDA else 'cpu'
 def kernel(monkeypatch):
     """The kernel's module, interpreted without a GPU."""
     pytest.importorskip('triton', reason='Triton is not installed (make env-triton)')
-    if not CUDA:
-        interpret_triton(monkeypatch)
-    from mmseg_wsss.models.losses import gaussian_sum_triton
-
-    return gaussian_sum_triton
+    name = 'mmseg_wsss.models.losses.gaussian_sum_triton'
+    return importlib.import_module(name) if CUDA else interpreted(monkeypatch, name)
 
 
 def exact_sums(feat, values):

@@ -1,8 +1,10 @@
 """The Triton kernels of LocalAffinityRefiner, by Triton's interpreter without a GPU."""
 
+import importlib
+
 import pytest
 import torch
-from helpers.interpreter import interpret_triton
+from helpers.interpreter import interpreted
 
 from mmseg_wsss.models.refiners import LocalAffinityRefiner, local_affinity_refiner
 from mmseg_wsss.models.refiners.local_affinity_ops import neighbor_offsets
@@ -17,11 +19,8 @@ DEVICE = 'cuda' if CUDA else 'cpu'
 def kernel(monkeypatch):
     """The kernel's module, interpreted without a GPU."""
     pytest.importorskip('triton', reason='Triton is not installed (make env-triton)')
-    if not CUDA:
-        interpret_triton(monkeypatch)
-    from mmseg_wsss.models.refiners import local_affinity_triton
-
-    return local_affinity_triton
+    name = 'mmseg_wsss.models.refiners.local_affinity_triton'
+    return importlib.import_module(name) if CUDA else interpreted(monkeypatch, name)
 
 
 def images(num=2, channels=5, size=(13, 11)):
