@@ -22,8 +22,8 @@ model = dict(
     cam_head=_base_.model.cam_head,
     loss_cls=dict(type='MultiLabelSoftMarginLoss', loss_weight=0.0),
     crf=dict(scale_factor=0.5),
-    # The seeds are probabilities: the background is what objects leave of 1.
-    walk_alpha=1.0,
+    # The seeds are probabilities of a network that favors the background.
+    walk_alpha=4.0,
     walk=dict(beta=12.0, steps=32),
     affinity_head=dict(
         in_channels=(320, 96, 32), channels=(64, 64, 32), in_index=(2, 1, 0)
