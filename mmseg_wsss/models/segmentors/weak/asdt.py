@@ -229,8 +229,10 @@ class ASDT(WeakSegmentor):
                 'add KeepFullImage to the training pipeline'
             )
         full_img = torch.stack([s.full_img.data for s in data_samples]).to(img)
-        # The data preprocessor reverses the channels of the inputs alone.
-        swap = getattr(self.data_preprocessor, '_channel_conversion', False)
+        # The data preprocessor reverses the channels of the inputs alone. The attribute
+        # is private in the OneDL forks, and public in the original mmseg.
+        names = '_channel_conversion', 'channel_conversion'
+        swap = any(getattr(self.data_preprocessor, name, False) for name in names)
         return full_img.flip(1) if swap else full_img
 
     def encode_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
