@@ -2,9 +2,9 @@
 
     python benchmarks/comparison_tables.py work_dirs/comparisons/toy_asdt.json
 
-copies the reports to ``benchmarks/results/comparisons``, without the folders of their
-runs, and writes the table of every report there into the page, between ``<!-- table:
-NAME -->`` and ``<!-- end of table -->``. A table without a report is ``not measured``.
+copies the reports to ``benchmarks/results/comparisons`` and writes the table of every
+report there into the page, between ``<!-- table: NAME -->`` and ``<!-- end of table
+-->``. A table without a report is ``not measured``.
 """
 
 import argparse
@@ -59,12 +59,10 @@ def block(name: str, report: Mapping[str, Any] | None) -> str:
 
 
 def add(path: Path, folder: Path) -> None:
-    """Copy a report into a folder, without what only its machine knows."""
-    report = json.loads(path.read_text(encoding='utf-8'))
-    for run in report['runs']:
-        run.pop('folder', None)
-    with atomic_write(str(folder / f'{report["comparison"]}.json'), 'w') as file:
-        json.dump(report, file, indent=1)
+    """Copy a report into a folder, under the name of its comparison."""
+    text = path.read_text(encoding='utf-8')
+    with atomic_write(folder / f'{json.loads(text)["comparison"]}.json', 'w') as file:
+        file.write(text)
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ import torch
 from mmseg_wsss.utils.settings import check_value
 
 from .compare_report import write_report
-from .compare_run import finished
-from .comparison import Comparison, Run, read_comparison
+from .compare_run import finished, restore
+from .comparison import Comparison, Run, final_checkpoint, read_comparison
 from .comparison_check import check_fair
 
 LOG = 'compare.log'
@@ -50,6 +50,7 @@ def compare(
     jobs: int | None = None,
     allow_different: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
+    reuse: Sequence[str | os.PathLike] = (),
 ) -> dict[str, Any]:
     """Complete the runs of a comparison, and write its JSON, table and plot.
 
@@ -65,19 +66,22 @@ def compare(
         allow_different: Parts that may differ between the runs, see
             :func:`.check_fair`.
         seeds: Seeds in place of the file's.
+        reuse: Saved reports; their runs of the same configs count as finished.
 
     Returns:
         Content of the JSON file.
 
     Raises:
-        ValueError: If runs differ in what must be equal, ``jobs`` is negative, or
-            nothing is finished.
+        ValueError: If runs differ in what must be equal, ``jobs`` is negative,
+            nothing is finished, or a file of ``reuse`` is no report.
     """
     comparison = read_comparison(path, seeds)
     check_fair(comparison, allow_different)
     jobs = default_jobs() if jobs is None else jobs
     check_value('jobs', jobs, at_least=0)
     root = str(Path(out, 'runs'))
+    for report in reuse:
+        restore(report, root)
     if jobs:
         _prepare(comparison)
     failed = _do_all(comparison, str(path), root, jobs)
@@ -107,6 +111,7 @@ def _results(comparison: Comparison, root: str) -> dict[Job, dict]:
 def _do_all(comparison: Comparison, path: str, root: str, jobs: int) -> dict[Job, str]:
     """Do all runs that are not finished; return the reasons of those that failed."""
     done = set(_results(comparison, root))
+    done -= _lost_starts(comparison, done, root)
     waiting = [job for job in comparison.jobs() if (job[0].name, job[1]) not in done]
     total, failed = len(done) + len(waiting), dict[Job, str]()
     if done or not jobs:
@@ -135,6 +140,18 @@ def _do_all(comparison: Comparison, path: str, root: str, jobs: int) -> dict[Job
         for one in running.values():
             one.process.wait()
     return failed
+
+
+def _lost_starts(comparison: Comparison, done: set[Job], root: str) -> set[Job]:
+    """Return the starts without checkpoint that unfinished runs need."""
+    lost = set[Job]()
+    for run, seed in comparison.jobs():
+        missing = (run.name, seed) not in done
+        while missing and run.start is not None:
+            run = comparison.starts[run.start]
+            missing = not final_checkpoint(comparison.config(run, seed, root)).is_file()
+            lost.update([(run.name, seed)] if missing else [])
+    return lost
 
 
 def _drop_without_start(waiting: list[tuple[Run, int]], failed: dict[Job, str]) -> None:

@@ -54,6 +54,7 @@ def write_report(
     """
     if not any(name in comparison.runs for name, _ in results):
         raise ValueError(f'{comparison.name}: no run is finished')
+    images = _images(results)
     report = {
         'comparison': comparison.name,
         'baseline': comparison.baseline,
@@ -64,10 +65,9 @@ def write_report(
         'bootstrap': {'samples': SAMPLES, 'level': LEVEL},
         'failed': {f'{name}, seed {seed}': why for (name, seed), why in failed.items()},
         'scores': _all_scores(comparison, results),
-        'images': _images(results),
+        'images': images,
         'runs': [
-            {'name': name}
-            | {k: v for k, v in run.items() if k not in ('images', 'wanted')}
+            {'name': name} | _portable(run, images)
             for (name, _), run in results.items()
         ],
     }
@@ -137,6 +137,15 @@ def _images(results: Results) -> dict[str, list[str]]:
     for run in results.values():
         found = {**run['images'], **found}
     return found
+
+
+def _portable(run: dict, images: Mapping[str, list[str]]) -> dict:
+    """Return a result without paths of this machine, its images where they differ."""
+    own = {
+        split: names for split, names in run['images'].items() if names != images[split]
+    }
+    folder = '/'.join(Path(run['folder']).parts[-2:])
+    return run | {'folder': folder, 'images': own}
 
 
 def _versions() -> dict[str, str]:

@@ -6,6 +6,7 @@
 import contextlib
 import fcntl
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,40 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
     return result
 
 
+def restore(path: str | os.PathLike, root: str | os.PathLike) -> None:
+    """Store the runs of a saved report as finished, where ``root`` has none yet.
+
+    The folder of a run has a digest of its config in its name, so that a run whose
+    config has changed is not taken for it.
+
+    Args:
+        path: JSON file of a comparison.
+        root: Folder of the runs.
+
+    Raises:
+        ValueError: If the file is no report.
+    """
+    try:
+        report = json.loads(Path(path).read_text('utf-8'))
+        results = {
+            run['folder']: run | {'images': report['images'] | run['images']}
+            for run in report['runs']
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path}: expected a JSON file that compare.py has written: {error!r}'
+        ) from error
+    for folder, result in results.items():
+        if not Path(root, folder, RESULT).is_file():
+            Path(root, folder).mkdir(parents=True, exist_ok=True)
+            _store(result, Path(root, folder))
+
+
+def _store(result: dict[str, Any], folder: Path) -> None:
+    with atomic_write(folder / RESULT, 'w') as file:
+        json.dump(result, file, indent=1)
+
+
 def _stored(cfg: Config) -> dict | None:
     path = Path(cfg.work_dir, RESULT)
     return json.loads(path.read_text('utf-8')) if path.is_file() else None
@@ -97,8 +132,7 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
             'images': result.get('images', {}),
             'wanted': wanted,
         }
-        with atomic_write(Path(cfg.work_dir, RESULT), 'w') as file:
-            json.dump(found, file, indent=1)
+        _store(found, Path(cfg.work_dir))
     return found
 
 

@@ -102,6 +102,39 @@ def test_runs_are_done_once_and_reported(folder, capsys):
     assert {path: path.read_text() for path in written} == written
 
 
+def test_a_saved_report_stands_for_its_runs(folder, tmp_path, capsys):
+    """Saved runs are not trained again, but starts that unfinished runs need."""
+    path, out = write(folder), folder / 'out'
+    for name in ('classifier', 'plain', 'other'):
+        do(path, name)
+    report = compare(path, out, jobs=0)
+    assert str(folder) not in json.dumps(report)
+    saved, elsewhere = out / 'comparison.json', tmp_path / 'elsewhere'
+    compare(path, elsewhere, jobs=1, reuse=[saved])
+    assert '3 of 3 runs are finished' in capsys.readouterr().out
+    assert (elsewhere / 'comparison.json').read_text() == saved.read_text()
+
+    write(folder, "{'optim_wrapper.optimizer.lr': 0.02}")
+    begun = []
+
+    def begin(comparison, path, job, root, slot):
+        run, seed = job
+        begun.append(run.name)
+        do_run(comparison, run, seed, root)
+        process = subprocess.Popen([sys.executable, '-c', ''])
+        return compare_module.Running(process, slot, folder / 'log')
+
+    do_run = compare_run.do_run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare_module, '_begin', begin)
+        compare(path, elsewhere, jobs=1, reuse=[saved])
+    assert begun == ['classifier', 'other']
+
+    saved.write_text('{}')
+    with pytest.raises(ValueError, match=r'comparison.json: expected a JSON file that'):
+        compare(path, elsewhere, jobs=0, reuse=[saved])
+
+
 def test_comparisons_share_runs_and_keep_their_scores(folder, tmp_path):
     """A folder of a run serves several files: none undoes what another has scored."""
     root = str(tmp_path / 'runs')

@@ -34,6 +34,13 @@ def main() -> None:
         '--seeds', type=int, nargs='+', help="seeds in place of the file's"
     )
     parser.add_argument(
+        '--reuse',
+        nargs='+',
+        default=[],
+        metavar='REPORT.json',
+        help='saved reports whose runs count as finished where the config is the same',
+    )
+    parser.add_argument(
         '--allow-different',
         nargs='+',
         default=[],
@@ -42,7 +49,9 @@ def main() -> None:
     )
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the runs, too
-    report = compare(args.file, args.out, args.jobs, args.allow_different, args.seeds)
+    report = compare(
+        args.file, args.out, args.jobs, args.allow_different, args.seeds, args.reuse
+    )
     print(table_of(report))
     print(f'results: {args.out}/{report["comparison"]}.json, .md, .svg')
     if report['failed']:

@@ -18,6 +18,7 @@ def result(score: float, areas: list[str], names: list[str] = NAMES) -> dict:
         'areas': {'val/t': areas},
         'images': {'val': names},
         'wanted': {},
+        'folder': 'runs/rrm/seed0-1',
     }
 
 
