@@ -67,6 +67,7 @@ DATA = {
     'coco14': ({'type': 'COCOObjectsDataset', 'ann_file': 'train2014_objects.txt'}, 81),
     'toy-voc': ({'type': 'ToyVOCDataset'}, 7),
     'voc-mini': ({'type': VOC}, 21),
+    'camvid': ({'type': 'BaseSegDataset', 'img_suffix': '.jpg'}, 11),
     'voc12cps': ({'type': VOC}, 21),
     'voc12classic': ({'type': VOC}, 21),
     'cityscapes': ({'type': 'CityscapesDataset'}, 19),
@@ -204,6 +205,11 @@ def check_split(path: Path, cfg: Config) -> Iterator[str]:
     if name['dataset'] == 'toy-voc':
         if (dataset.labeled.indices, dataset.unlabeled.indices) != (10, -390):
             yield 'wrong indices of the toy images'
+    elif name['dataset'] == 'camvid':
+        for kind in ('labeled', 'unlabeled'):
+            split = f'splits/{name["split"].replace("-", "_")}_{kind}.txt'
+            if dataset[kind].ann_file != split:
+                yield f'list {dataset[kind].ann_file}, expected {split}'
     else:
         folder = SPLITS[name['dataset']] + name['split'].replace('-', '_')
         if dataset.get('split') != folder:
@@ -314,7 +320,9 @@ def check_model(path: Path, cfg: Config) -> Iterator[str]:
     """The model builds, its heads fit the features, classes are those of the data."""
     _, count = DATA[named(path)['dataset'].removeprefix(MASKS)]
     part = training_sets(cfg)[0]
-    classes = DATASETS.get(part.type).METAINFO['classes']
+    classes = {**DATASETS.get(part.type).METAINFO, **part.get('metainfo', {})}[
+        'classes'
+    ]
     if len(classes) != count:
         yield f'{part.type} has {len(classes)} classes'
     model = build(cfg)
