@@ -1,6 +1,6 @@
-# Semi-supervised methods on 23 labeled and 344 unlabeled images of CamVid (1/16) against
-# the 23 masks alone. All begin with the network of the masks; the threshold, CutMix and
-# the decay of the teachers are equal.
+# Semi-supervised methods on 23 labeled and 344 unlabeled images of CamVid against the
+# 23 masks alone. All begin with the network of the masks; the threshold, CutMix and the
+# decay of the teachers are equal.
 _masks = 'supervised/supervised_mobilenet-v2_1xb4+4-300_semi-1-16-camvid-193.py'
 _student = {'single scale': {}}
 _settings = dict(pseudo_thr=0.7, cutmix=dict())

@@ -5,6 +5,8 @@ _asdt = dict(config=_config, start='classifier')
 
 baseline = 'never'
 seeds = (0, 1, 2, 3, 4)
+# Pseudo-labels are scored on the first 100 training images.
+cfg_options = {'export_dataloader.dataset.dataset.indices': 100}
 starts = dict(
     classifier=dict(
         config='cam/cam_r18_1xb16-400_wsss-toy-voc-128.py', sources=('cam',)

@@ -15,6 +15,8 @@ _rcm_mam = dict(
 
 baseline = 'classifier alone'
 seeds = (0, 1, 2, 3, 4)
+# Pseudo-labels are scored on the first 100 training images.
+cfg_options = {'export_dataloader.dataset.dataset.indices': 100}
 max_iters = 240
 starts = dict(
     classifier=dict(

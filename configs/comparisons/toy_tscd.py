@@ -5,6 +5,8 @@ _par = {'model.refiner': dict(type='LocalAffinityRefiner', kind='par')}
 
 baseline = 'PAR'
 seeds = (0, 1, 2, 3, 4)
+# Pseudo-labels are scored on the first 100 training images.
+cfg_options = {'export_dataloader.dataset.dataset.indices': 100}
 sources = ('cam', 'cam_refined', 'merged')
 tests = {'single scale': {}}
 runs = {

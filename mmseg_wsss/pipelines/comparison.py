@@ -158,12 +158,15 @@ def read_comparison(
     given = Config.fromfile(path).to_dict()
     given = {key: value for key, value in given.items() if not key.startswith('_')}
     common = {key: given.pop(key, None) for key in ('sources', 'tests', 'max_iters')}
+    options = given.pop('cfg_options', {})
     own_seeds = given.pop('seeds', (0,))
     seeds = own_seeds if seeds is None else seeds
     tables = {}
     for table in ('runs', 'starts'):
         tables[table] = {
-            name: _read_run(path, name, entry, common if table == 'runs' else {})
+            name: _read_run(
+                path, name, entry, common if table == 'runs' else {}, options
+            )
             for name, entry in (given.pop(table, None) or {}).items()
         }
     runs, starts = tables['runs'], tables['starts']
@@ -216,13 +219,18 @@ def check_parts(parts: Sequence[str], source: str | os.PathLike) -> None:
 
 
 def _read_run(
-    path: str | os.PathLike, name: str, entry: Options, common: Options
+    path: str | os.PathLike,
+    name: str,
+    entry: Options,
+    common: Options,
+    options: Options,
 ) -> Run:
     known = {key: value for key, value in common.items() if value is not None}
     try:
         if 'config' not in entry:
             raise ValueError(f'{path}: run {name!r} has no config')
         values: dict[str, Any] = {**known, **entry}
+        values['cfg_options'] = {**options, **values.get('cfg_options', {})}
         config = Path(path).parent / values['config']
         values['config'] = str(
             config if config.is_file() else config_path(values['config'])

@@ -187,6 +187,16 @@ def test_options_hooks_and_steps(read):
     assert cfg.default_hooks.checkpoint.save_best is None
 
 
+def test_options_of_all_runs_yield_to_those_of_a_run(read):
+    common = "cfg_options = {'val_cfg.fp16': True, 'model.alphas': (1.0,)}\n"
+    own = "cfg_options={'model.alphas': (2.0,)}, **_rrm"
+    comparison = read(common + two(own))
+    runs = (comparison.starts['cam'], *comparison.runs.values())
+    loaded = [run.load() for run in runs]
+    assert all(cfg.val_cfg.fp16 for cfg in loaded)
+    assert [tuple(cfg.model.alphas) for cfg in loaded] == [(1.0,), (1.0,), (2.0,)]
+
+
 def test_folders_follow_what_is_trained(read):
     comparison = read(two("config='RRM.py', start='other_cam'"))
     plain, second = comparison.runs.values()
