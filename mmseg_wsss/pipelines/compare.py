@@ -51,6 +51,7 @@ def compare(
     allow_different: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
     reuse: Sequence[str | os.PathLike] = (),
+    only: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Complete the runs of a comparison, and write its JSON, table and plot.
 
@@ -67,6 +68,7 @@ def compare(
             :func:`.check_fair`.
         seeds: Seeds in place of the file's.
         reuse: Saved reports; their runs of the same configs count as finished.
+        only: Names of runs to take, beside the baseline; all by default.
 
     Returns:
         Content of the JSON file.
@@ -75,7 +77,7 @@ def compare(
         ValueError: If runs differ in what must be equal, ``jobs`` is negative,
             nothing is finished, or a file of ``reuse`` is no report.
     """
-    comparison = read_comparison(path, seeds)
+    comparison = read_comparison(path, seeds, only)
     check_fair(comparison, allow_different)
     jobs = default_jobs() if jobs is None else jobs
     check_value('jobs', jobs, at_least=0)

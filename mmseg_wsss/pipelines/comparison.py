@@ -142,13 +142,16 @@ def digest_of(cfg: Config) -> str:
 
 
 def read_comparison(
-    path: str | os.PathLike, seeds: Sequence[int] | None = None
+    path: str | os.PathLike,
+    seeds: Sequence[int] | None = None,
+    only: Sequence[str] | None = None,
 ) -> Comparison:
     """Read a comparison file.
 
     Args:
         path: Config file.
         seeds: Seeds in place of the file's.
+        only: Names of runs to take, beside the baseline; all by default.
 
     Raises:
         ValueError: If a key is unknown or missing, or a name refers to nothing; the
@@ -177,6 +180,8 @@ def read_comparison(
     if baseline not in runs:
         raise ValueError(f'{path}: baseline {baseline!r} is none of the runs {[*runs]}')
     _check_starts(path, runs, starts)
+    if only is not None:
+        runs, starts = _selected(path, runs, starts, [baseline, *only])
     if not isinstance(seeds, Sequence) or not 0 < len(set(seeds)) == len(seeds):
         raise ValueError(f'{path}: expected a list of different seeds, found {seeds}')
     check_parts(allowed, path)
@@ -207,6 +212,27 @@ def _check_starts(
                 raise ValueError(f'{path}: starts {chain} begin with each other')
             run = starts[run.start]
             chain.append(run.name)
+
+
+def _selected(
+    path: str | os.PathLike,
+    runs: Mapping[str, Run],
+    starts: Mapping[str, Run],
+    names: Sequence[str],
+) -> tuple[dict[str, Run], dict[str, Run]]:
+    """Return the runs of these names, in the file's order, and their starts."""
+    if unknown := [name for name in names if name not in runs]:
+        raise ValueError(f'{path}: {unknown} are none of the runs {[*runs]}')
+    chosen = {name: run for name, run in runs.items() if name in names}
+    needed = {start for run in chosen.values() for start in _chain(run, starts)}
+    return chosen, {name: run for name, run in starts.items() if name in needed}
+
+
+def _chain(run: Run, starts: Mapping[str, Run]) -> Iterator[str]:
+    """Yield the start of a run, the start of that, and so on."""
+    while run.start is not None:
+        yield run.start
+        run = starts[run.start]
 
 
 def check_parts(parts: Sequence[str], source: str | os.PathLike) -> None:

@@ -34,6 +34,12 @@ def main() -> None:
         '--seeds', type=int, nargs='+', help="seeds in place of the file's"
     )
     parser.add_argument(
+        '--runs',
+        nargs='+',
+        metavar='NAME',
+        help='runs beside the baseline; default: all',
+    )
+    parser.add_argument(
         '--reuse',
         nargs='+',
         default=[],
@@ -50,7 +56,13 @@ def main() -> None:
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the runs, too
     report = compare(
-        args.file, args.out, args.jobs, args.allow_different, args.seeds, args.reuse
+        args.file,
+        args.out,
+        args.jobs,
+        args.allow_different,
+        args.seeds,
+        args.reuse,
+        args.runs,
     )
     print(table_of(report))
     print(f'results: {args.out}/{report["comparison"]}.json, .md, .svg')

@@ -187,6 +187,17 @@ def test_options_hooks_and_steps(read):
     assert cfg.default_hooks.checkpoint.save_best is None
 
 
+def test_one_run_and_the_baseline(read):
+    runs = two("config='RRM.py', start='other_cam'")
+    second = read(runs, only=['second'])
+    assert [*second.runs] == ['plain', 'second']
+    assert [*second.starts] == ['cam', 'other_cam']
+    plain = read(runs, only=['plain'])
+    assert ([*plain.runs], [*plain.starts]) == (['plain'], ['cam'])
+    with pytest.raises(ValueError, match=r"file.py: \['third'\] are none of the runs"):
+        read(runs, only=['third'])
+
+
 def test_options_of_all_runs_yield_to_those_of_a_run(read):
     common = "cfg_options = {'val_cfg.fp16': True, 'model.alphas': (1.0,)}\n"
     own = "cfg_options={'model.alphas': (2.0,)}, **_rrm"

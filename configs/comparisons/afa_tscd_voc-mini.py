@@ -1,0 +1,24 @@
+# AFA and TSCD on the tags of 205 images of voc-mini, against a decode head on labels
+# cut from the CAM. All begin with one classifier.
+_run = '{0}/{1}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
+_tscd = dict(config=_run.format('tscd', 'tscd'), start='classifier')
+
+baseline = 'CAM + segmentation'
+seeds = (0, 1, 2)
+starts = dict(
+    classifier=dict(
+        config='cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py', sources=('cam',)
+    )
+)
+sources = ('cam', 'cam_refined', 'merged', 'affinity')
+tests = {'single scale': {}}
+runs = {
+    'CAM + segmentation': dict(
+        config=_run.format('cam_seg', 'camseg'),
+        start='classifier',
+        sources=('cam', 'merged'),
+    ),
+    'AFA': dict(config=_run.format('afa', 'afa'), start='classifier'),
+    'TSCD': _tscd,
+    'TSCD without SCD': dict(cfg_options={'model.loss_scd': None}, **_tscd),
+}

@@ -1,0 +1,23 @@
+# ASDT on the tags of 205 images of voc-mini: with and without distillation, and RRM,
+# which has one head and teacher A alone. All begin with one classifier.
+_run = '{0}/{1}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
+_asdt = dict(config=_run.format('asdt', 'asdt'), start='classifier')
+
+baseline = 'never'
+seeds = (0, 1, 2)
+starts = dict(
+    classifier=dict(
+        config='cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py', sources=('cam',)
+    )
+)
+sources = ('cam', 'teacher_a', 'teacher_b', 'fused')
+tests = {'single scale': {}}
+runs = {
+    'never': dict(hooks=dict(PWMDistillationHook=dict(mode='never')), **_asdt),
+    'PWM': _asdt,
+    'RRM': dict(
+        config=_run.format('rrm', 'rrm'),
+        start='classifier',
+        sources=('cam', 'teacher_a', 'prediction'),
+    ),
+}
