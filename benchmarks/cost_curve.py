@@ -33,6 +33,7 @@ SPLITS = {25: 'semi_1_8', 51: 'semi_1_4', 102: 'semi_1_2'}
 CLASSIFIER = 'configs/cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py'
 MASKS = 'configs/supervised/supervised_mobilenet-v2_1xb8-1000_sup-1-4-voc-mini-225.py'
 TAGS = Path('work_dirs/voc-mini_tags.json')  # the name in the configs
+HOOK = 'default_hooks.efficient_conv.type=EfficientConvHook'
 NETWORK = 'network (plain), test images'  # the title in the pipeline's report
 Cell = tuple[int, bool, int]  # masks, tags, seed
 
@@ -65,10 +66,16 @@ def command(cell: Cell) -> list[str]:
     if not tags:
         seeded = [f'randomness.seed={seed}', '--work-dir', str(folder(cell))]
         labeled = DATA / split / 'labeled.txt'
-        options = ['--cfg-options', f'train_dataloader.dataset.ann_file={labeled}']
+        options = [
+            '--cfg-options',
+            f'train_dataloader.dataset.ann_file={labeled}',
+            HOOK,
+        ]
         return ['tools/misc/measure.py', MASKS, *options, *seeded]
     checkpoint = start(seed) / 'iter_350.pth'
     options = [f'seed={seed}', f'seeds.cfg_options.load_from={checkpoint}']
+    parts = ('seeds', 'affinity', 'network')
+    options += [f'{part}.cfg_options.{HOOK}' for part in parts]
     if masks:
         for part in ('seeds', 'affinity'):
             for loader in ('train_dataloader', 'export_dataloader'):
@@ -95,7 +102,7 @@ def call(words: list[str], folder: Path) -> None:
 
 
 def train_classifier(seed: int) -> None:
-    options = ['--cfg-options', f'randomness.seed={seed}', '--work-dir']
+    options = ['--cfg-options', f'randomness.seed={seed}', HOOK, '--work-dir']
     call(['tools/misc/measure.py', CLASSIFIER, *options, str(start(seed))], start(seed))
 
 

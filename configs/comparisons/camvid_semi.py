@@ -65,6 +65,7 @@ def _run(method, settings, teacher=None, two_views=False):
 
 baseline = 'masks alone'
 seeds = (0, 1, 2)
+cfg_options = {'default_hooks.efficient_conv': dict(type='EfficientConvHook')}
 max_iters = 900
 starts = dict(masks=dict(config=_masks, tests=_student))
 tests = _student

@@ -1,6 +1,7 @@
 from .affinity_label_hook import AffinityLabelHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .deterministic_warn_hook import DeterministicWarnHook
+from .efficient_conv_hook import EfficientConvHook
 from .iteration_seed_hook import IterationSeedHook
 from .mean_teacher_hook import MeanTeacherHook
 from .multi_scale_attention_hook import MultiScaleAttentionHook
@@ -15,6 +16,7 @@ __all__ = [
     'AffinityLabelHook',
     'AtomicCheckpointHook',
     'DeterministicWarnHook',
+    'EfficientConvHook',
     'IterationSeedHook',
     'MeanTeacherHook',
     'MultiScaleAttentionHook',
