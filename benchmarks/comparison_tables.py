@@ -1,14 +1,16 @@
-"""Write the tables of docs/results.md from the reports of tools/misc/compare.py.
+"""Write the tables of docs/results.md and README.md from reports of comparisons.
 
     python benchmarks/comparison_tables.py work_dirs/comparisons/toy_asdt.json
 
-copies the reports to ``benchmarks/results/comparisons`` and writes the table of every
-report there into the page, between ``<!-- table: NAME -->`` and ``<!-- end of table
--->``. A table without a report is ``not measured``.
+copies the reports of ``tools/misc/compare.py`` to ``benchmarks/results/comparisons``
+and writes the table of every report there into docs/results.md, between ``<!-- table:
+NAME -->`` and ``<!-- end of table -->``; the table ``does-it-help`` of README.md has
+what single ideas add. A table without a report is ``not measured``.
 """
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,18 +21,48 @@ from mmseg_wsss.utils import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'results.md'
+README = ROOT / 'README.md'
 REPORTS = ROOT / 'benchmarks' / 'results' / 'comparisons'
 LINK = '../benchmarks/results/comparisons'
 TABLE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)', re.S)
 NONE = 'Not measured yet with several seeds'
+SUMMARY = 'does-it-help'
+TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
+# Idea, images, comparison and run with the idea; the run without it is the baseline.
+IDEAS = (
+    ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM'),
+    ('ASDT: two teachers in turn (PWM)', VOC, 'asdt_voc-mini', 'PWM'),
+    ('AFA: affinity loss, random walk', TOY, 'toy_afa', 'affinity loss and walk'),
+    ('TSCD: VARM in place of PAR', TOY, 'toy_tscd', 'VARM'),
+    ('TSCD: correspondence loss', TOY, 'toy_tscd', 'SCD + PAR'),
+    ('RCM, CAMs', TOY, 'toy_rcm_mam', 'RCM'),
+    ('RCM, CAMs', VOC, 'rcm_mam_voc-mini', 'RCM'),
+    ('MAM, CAMs', TOY, 'toy_rcm_mam', 'MAM'),
+    ('RCM, network', TOY, 'toy_rcm_mam_network', 'on RCM'),
+    ('MAM, network', TOY, 'toy_rcm_mam_network', 'on MAM'),
+    ('unlabeled images: MKD', TOY, 'toy_semi', 'MKD'),
+    ('unlabeled images: MKD', CAMVID, 'camvid_semi', 'MKD'),
+    ('unlabeled images: UniMatch', TOY, 'toy_semi', 'UniMatch'),
+    ('unlabeled images: UniMatch', CAMVID, 'camvid_semi', 'UniMatch'),
+    ('tags: MKD', VOC, 'tags_voc-mini', 'MKD, tags'),
+    ('masks: ASDT', VOC, 'masks_voc-mini', 'ASDT, tags and masks'),
+)
 
 
 def filled(page: str, reports: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the page with the tables of the reports, given by name.
+    """Return the page with the tables of the reports, given by name."""
 
-    Raises:
-        ValueError: If the page has no place for a report.
-    """
+    def table(match: re.Match) -> str:
+        name = match[2]
+        if name == SUMMARY:
+            return match[1] + summary(reports) + match[3]
+        return match[1] + block(name, reports.get(name)) + match[3]
+
+    return TABLE.sub(table, page)
+
+
+def check_places(page: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise a ValueError if the page has no place for a report."""
     missing = set(reports) - {name for _, name, _ in TABLE.findall(page)}
     if missing:
         name = min(missing)
@@ -38,9 +70,32 @@ def filled(page: str, reports: Mapping[str, Mapping[str, Any]]) -> str:
             f'{PAGE.name}: no place for the report {name}: add the lines '
             f"'<!-- table: {name} -->' and '<!-- end of table -->'"
         )
-    return TABLE.sub(
-        lambda match: match[1] + block(match[2], reports.get(match[2])) + match[3], page
-    )
+
+
+def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the table of what the ideas add, those measured with several seeds."""
+    head = ('idea', 'images', 'seeds', 'without', 'with', 'difference', 'shown')
+    lines = ['| ' + ' | '.join(head) + ' |', '| --- ' * len(head) + '|']
+    for idea, images, name, run in IDEAS:
+        rows = (
+            reports[name]['scores'][reports[name]['score']] if name in reports else {}
+        )
+        if run not in rows or len(rows[run]['values']) < 2:
+            continue
+        row, base = rows[run], rows[reports[name]['baseline']]
+        cells = [idea, images, str(len(row['values']))]
+        cells += [f'{part["mean"]:.1f} ± {part["std"]:.1f}' for part in (base, row)]
+        cells += [f'{row["difference"]:+.1f} ± {row["error"]:.1f}', verdict(row)]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """Say whether a difference is shown, by the rule of docs/results.md."""
+    low, high = row.get('interval', (-math.inf, math.inf))
+    if abs(row['difference']) <= 2 * row['error'] or low <= 0 <= high:
+        return 'no difference'
+    return 'helps' if row['difference'] > 0 else 'costs'
 
 
 def block(name: str, report: Mapping[str, Any] | None) -> str:
@@ -69,12 +124,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('reports', type=Path, nargs='*', help='reports to add')
     parser.add_argument('--page', type=Path, default=PAGE)
+    parser.add_argument('--readme', type=Path, default=README)
     parser.add_argument('--folder', type=Path, default=REPORTS)
     args = parser.parse_args()
     for path in args.reports:
         add(path, args.folder)
     found = {path.stem: read_report(path) for path in args.folder.glob('*.json')}
-    args.page.write_text(filled(args.page.read_text(), found))
+    check_places(args.page.read_text(), found)
+    for page in (args.page, args.readme):
+        page.write_text(filled(page.read_text(), found))
 
 
 if __name__ == '__main__':

@@ -9,9 +9,21 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
 import comparison_tables
-from comparison_tables import NONE, PAGE, REPORTS, ROOT, TABLE, filled
+from comparison_tables import (
+    IDEAS,
+    NONE,
+    PAGE,
+    README,
+    REPORTS,
+    ROOT,
+    TABLE,
+    check_places,
+    filled,
+    summary,
+)
 
 from mmseg_wsss.pipelines.compare_report import read_report
+from mmseg_wsss.pipelines.comparison import read_comparison
 
 SEEDS = {'0': 40.0, '1': 42.0}
 BASE = {'mean': 41.0, 'std': 1.4142, 'difference': None, 'error': None}
@@ -37,9 +49,12 @@ EMPTY = 'Before.\n<!-- table: toy_x -->\nold\n<!-- end of table -->\nAfter.\n'
 
 def test_one_command_adds_a_report_and_fills_the_page(tmp_path, monkeypatch):
     page, report, folder = (tmp_path / name for name in ('page.md', 'x.json', 'all'))
+    readme = tmp_path / 'readme.md'
     page.write_text(EMPTY)
+    readme.write_text('<!-- table: does-it-help -->\n<!-- end of table -->\n')
     report.write_text(json.dumps(REPORT))
     command = [str(report), '--page', str(page), '--folder', str(folder)]
+    command += ['--readme', str(readme)]
     monkeypatch.setattr(sys, 'argv', ['comparison_tables.py', *command])
     comparison_tables.main()
     text = page.read_text()
@@ -60,13 +75,46 @@ def test_a_comparison_that_was_not_run_says_so():
 
 def test_a_report_without_a_place_is_named():
     with pytest.raises(ValueError, match='no place for the report toy_y: add'):
-        filled(EMPTY, {'toy_y': REPORT})
+        check_places(EMPTY, {'toy_y': REPORT})
 
 
 def test_the_page_has_the_figures_of_the_reports():
-    page = PAGE.read_text()
     found = {path.stem: read_report(path) for path in REPORTS.glob('*.json')}
-    assert filled(page, found) == page, f'run python {comparison_tables.__file__}'
+    for path in (PAGE, README):
+        page = path.read_text()
+        assert filled(page, found) == page, f'run python {comparison_tables.__file__}'
+
+
+@pytest.mark.parametrize(
+    ('change', 'shown'),
+    [
+        ({}, 'helps'),
+        ({'error': 1.3}, 'no difference'),
+        ({'interval': [-0.1, 5.0]}, 'no difference'),
+        ({'difference': -2.5, 'interval': [-3.0, -1.0]}, 'costs'),
+    ],
+)
+def test_a_summary_says_what_is_shown(change, shown, monkeypatch):
+    monkeypatch.setattr(
+        comparison_tables,
+        'IDEAS',
+        [('idea', 'toy', 'toy_x', 'other'), ('idea', 'toy', 'toy_y', 'other')],
+    )
+    rows = {'plain': {**BASE, 'values': SEEDS}}
+    rows['other'] = {**OTHER, 'interval': [1.25, 3.75], 'values': SEEDS, **change}
+    report = {**REPORT, 'scores': {'val/single scale': rows}}
+    *_, line = summary({'toy_x': report}).splitlines()
+    sign, error = change.get('difference', 2.5), change.get('error', 0.5)
+    cells = f'| 2 | 41.0 ± 1.4 | 43.5 ± 0.7 | {sign:+.1f} ± {error:.1f} | {shown} |'
+    assert line == f'| idea | toy {cells}'
+
+
+def test_ideas_are_runs_of_comparisons():
+    for _, _, name, run in IDEAS:
+        path = ROOT / f'configs/comparisons/{name}.py'
+        comparison = read_comparison(path)
+        assert run in comparison.runs
+        assert run != comparison.baseline
 
 
 def test_every_comparison_file_has_a_table():
