@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'results.md'
 README = ROOT / 'README.md'
 REPORTS = ROOT / 'benchmarks' / 'results' / 'comparisons'
-LINK = '../benchmarks/results/comparisons'
+STORED = 'benchmarks/results/comparisons'
+LINK = f'../{STORED}'
 TABLE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)', re.S)
 NONE = 'Not measured yet with several seeds'
 SUMMARY = 'does-it-help'
@@ -107,6 +108,8 @@ def block(name: str, report: Mapping[str, Any] | None) -> str:
     hours = sum(run['seconds'] or 0 for run in runs) / 3600
     machines = '; '.join(sorted({run['machine'] or 'unknown' for run in runs}))
     table = table_of(report).partition('\n\n')[2]
+    if report['missing']:
+        table += f'\n`{command[1:-1]} --reuse {STORED}/{name}.json` goes on.\n'
     return (
         f'{command}: [{name}.json]({LINK}/{name}.json), {len(runs)} trainings, '
         f'{hours:.1f} hours in all ({machines}).\n\n{table}'

@@ -64,6 +64,11 @@ def write_report(
         'versions': _versions(),
         'bootstrap': {'samples': SAMPLES, 'level': LEVEL},
         'failed': {f'{name}, seed {seed}': why for (name, seed), why in failed.items()},
+        'missing': [
+            f'{run.name}, seed {seed}'
+            for run, seed in comparison.jobs()
+            if (run.name, seed) not in results
+        ],
         'scores': _all_scores(comparison, results),
         'images': images,
         'runs': [
@@ -203,6 +208,9 @@ def table_of(report: Mapping[str, Any]) -> str:
         ]
     if report['allowed_to_differ']:
         parts.append(f'Allowed to differ: {", ".join(report["allowed_to_differ"])}.')
+    if missing := report['missing']:
+        total = len(missing) + len(report['runs'])
+        parts.append(f'Not finished: {len(missing)} of {total} runs.')
     parts += [f'Failed: {name}: {why}.' for name, why in report['failed'].items()]
     return '\n\n'.join(parts) + '\n'
 

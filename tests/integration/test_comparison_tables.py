@@ -36,6 +36,7 @@ REPORT = {
     'seeds': [0, 1],
     'allowed_to_differ': [],
     'failed': {},
+    'missing': ['other, seed 2'],
     'scores': {
         'val/single scale': {
             'plain': {**BASE, 'values': SEEDS},
@@ -61,9 +62,11 @@ def test_one_command_adds_a_report_and_fills_the_page(tmp_path, monkeypatch):
     assert '| plain | 2 | 41.00 | 1.41 | - | - | - |\n' in text
     assert '| other | 2 | 43.50 | 0.71 | +2.50 | 0.50 | +1.2 to +3.8 |\n' in text
     assert '2 trainings, 0.5 hours in all (a CPU).' in text
+    assert 'Not finished: 1 of 3 runs.\n\n`python tools/misc/compare.py ' in text
+    assert '--reuse benchmarks/results/comparisons/toy_x.json` goes on.' in text
     assert f'[toy_x.json]({comparison_tables.LINK}/toy_x.json)' in text
     assert text.startswith('Before.\n<!-- table: toy_x -->\n`python ')
-    assert text.endswith('|\n<!-- end of table -->\nAfter.\n')
+    assert text.endswith('goes on.\n<!-- end of table -->\nAfter.\n')
     assert json.loads((folder / 'toy_x.json').read_text()) == REPORT
     comparison_tables.main()
     assert page.read_text() == text

@@ -44,6 +44,9 @@ def test_differences_are_those_of_the_same_seed(tmp_path):
         for job, score in scores.items()
     }
     row = report_of(results, tmp_path)['other']
+    report = json.loads((tmp_path / 'file.json').read_text())
+    assert report['missing'] == ['base, seed 1']
+    assert 'Not finished: 1 of 6 runs.' in (tmp_path / 'file.md').read_text()
     assert row['mean'] == pytest.approx((20 + 90 + 60) / 3)
     assert row['difference'] == 25  # 20 - 10 and 60 - 20
     assert row['error'] == pytest.approx(15)
