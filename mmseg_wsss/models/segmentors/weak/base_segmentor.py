@@ -212,13 +212,6 @@ class WeakSegmentor(EncoderDecoder):
 
     def label_from_fused_cam(self, context: InferenceContext) -> PseudoLabel:
         """Multiply prediction and CAM under the tags by :func:`.fuse_cam`."""
-        cfg = self.test_settings.fused_cam
-        prob = fuse_cam(
-            context.mean_prob(cfg.scales, cfg.flip),
-            context.cam,
-            context.tags,
-            bg_alpha=cfg.bg_alpha,
-            weight=cfg.weight,
-            floor=cfg.floor,
-        )
+        constants = vars(self.test_settings.fused_cam)
+        prob = fuse_cam(context.prob, context.cam, context.tags, **constants)
         return hard_label(prob, context.tags), prob

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from ...pseudo_labels import normalize_cam
-from ...utils import rescale, resize
+from ...utils import resize
 from .samples import denormalize, stack_tags
 
 
@@ -85,20 +84,7 @@ class InferenceContext:
     @cached_property
     def prob(self) -> Tensor:
         """Predicted probabilities (1, C, H, W)."""
-        return self._prob_of(self.inputs)
-
-    def mean_prob(self, scales: Sequence[float], flip: bool) -> Tensor:
-        """Return the mean probabilities (1, C, H, W) over scales and mirror images."""
-        if tuple(scales) == (1.0,) and not flip:
-            return self.prob
-        views = [rescale(self.inputs, scale) for scale in scales]
-        probs = [self._prob_of(view) for view in views]
-        if flip:
-            probs += [self._prob_of(view.flip(3)).flip(3) for view in views]
-        return torch.stack(probs).mean(0)
-
-    def _prob_of(self, inputs: Tensor) -> Tensor:
-        meta = {'img_shape': inputs.shape[2:], 'ori_shape': self.size}
+        meta = {'img_shape': self.inputs.shape[2:], 'ori_shape': self.size}
         if 'gt_tags' in self.data_sample:
             meta['tags'] = self.data_sample.gt_tags.label
-        return self.resize(self.model.predict_prob(inputs, [meta]))
+        return self.resize(self.model.predict_prob(self.inputs, [meta]))

@@ -56,19 +56,11 @@ class SegmentorTrainCfg(TrainCfg):
 
 @dataclass(frozen=True)
 class FusedCAM:
-    """Settings of the pseudo-label ``fused_cam``.
-
-    Args:
-        bg_alpha: See :func:`.fuse_cam`, as ``weight`` and ``floor``.
-        scales: Factors of the image's size over which probabilities are averaged.
-        flip: Whether mirror images take part.
-    """
+    """Constants of the pseudo-label ``fused_cam``, see :func:`.fuse_cam`."""
 
     bg_alpha: float = setting(1.0, above=0)
     weight: float = setting(1.0, at_least=0)
     floor: float = setting(0.1, above=0, at_most=1)
-    scales: tuple[float, ...] = setting((1.0,), above=0, min_length=1)
-    flip: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,7 @@ class SegmentorTestCfg(TestCfg):
     """Settings of ``test_cfg``, with the keys of mmseg's ``PointHead``.
 
     Args:
-        fused_cam: Settings of the pseudo-label ``fused_cam``.
+        fused_cam: Constants of the pseudo-label ``fused_cam``.
     """
 
     fused_cam: FusedCAM = FusedCAM()

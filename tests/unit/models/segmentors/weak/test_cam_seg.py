@@ -74,25 +74,3 @@ def test_the_fused_label_has_the_constants_of_the_settings():
     assert vars(plain.test_settings.fused_cam)['floor'] == 0.1
     with pytest.raises(ValueError, match=r'test_cfg\.fused_cam\.floor must be above 0'):
         tiny_network('CAMSeg', test_cfg={'fused_cam': {'floor': 0.0}})
-
-
-def test_the_fused_label_averages_over_views():
-    views = {'scales': (1.0, 0.5), 'flip': True}
-    test_cfg = {'cam': {'scales': (1.0,)}, 'fused_cam': views}
-    model = tiny_network('CAMSeg', test_cfg=test_cfg).eval()
-    inputs, samples = tiny_batch(1)
-    (result,) = model.pseudo_labels(inputs, samples, ['fused_cam'])
-    size = samples[0].ori_shape
-    metas = [{'img_shape': inputs.shape[2:], 'ori_shape': size}]
-    with torch.no_grad():
-        probs = []
-        half = [side // 2 for side in inputs.shape[2:]]
-        half = F.interpolate(inputs, half, mode='bilinear')
-        for img in (inputs, half):
-            probs.append(model.predict_prob(img, metas))
-            probs.append(model.predict_prob(img.flip(3), metas).flip(3))
-        probs = [F.interpolate(p, size, mode='bilinear') for p in probs]
-        context = InferenceContext(model, inputs, samples[0])
-        expected = fuse_cam(sum(probs) / 4, context.cam, context.tags)
-    torch.testing.assert_close(result['fused_cam'][1], expected[0])
-    assert not torch.equal(context.prob, sum(probs) / 4)
