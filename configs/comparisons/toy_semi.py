@@ -35,6 +35,7 @@ _settings = dict(pseudo_thr=0.8, cutmix=_cutmix)
 
 baseline = 'masks alone'
 seeds = (0, 1, 2, 3, 4)
+cfg_options = {'default_hooks.efficient_conv': dict(type='EfficientConvHook')}
 max_iters = 600
 starts = dict(masks=dict(config=_masks, tests=_student))
 tests = _student
