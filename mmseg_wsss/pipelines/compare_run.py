@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,6 +188,7 @@ def _locked(folder: Path) -> Iterator[None]:
 @one_line_errors(*TRAINING_ERRORS)
 def main() -> None:
     """Do the run of the command line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # keeps what was measured
     file, name, seed, root = sys.argv[1:5]
     comparison = read_comparison(file)
     run = {**comparison.runs, **comparison.starts}[name]

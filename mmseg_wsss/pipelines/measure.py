@@ -75,8 +75,13 @@ def measure(
         save()
     checkpoint = _final_checkpoint(cfg)
     if 'seconds' not in result or not checkpoint.is_file():
-        result['seconds'] = result.get('seconds', 0) + _train(deepcopy(cfg))
-        save()
+        begin = time.monotonic()
+        try:
+            _train(deepcopy(cfg))
+        finally:  # an interrupted training has taken time, too
+            seconds = time.monotonic() - begin
+            result['seconds'] = result.get('seconds', 0) + seconds
+            save()
     areas = result.get('areas', {})
     known = areas.get('train') if per_image else result.get('train')
     if sources and (known is None or set(result['sources']) != set(sources)):
@@ -136,14 +141,11 @@ def _final_checkpoint(cfg: Config) -> Path:
     return Path(cfg.work_dir, f'iter_{cfg.train_cfg.max_iters}.pth')
 
 
-def _train(cfg: Config) -> float:
-    """Train from the last checkpoint on and return the seconds it took."""
+def _train(cfg: Config) -> None:
+    """Train from the last checkpoint on."""
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested later
     resume_last(cfg)
-    runner = _runner(cfg)
-    begin = time.monotonic()
-    runner.train()
-    return time.monotonic() - begin
+    _runner(cfg).train()
 
 
 def _evaluate_sources(

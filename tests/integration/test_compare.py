@@ -183,8 +183,10 @@ def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
         do(path, 'alone', root=again)
     (checkpoint,) = Path(again).rglob('iter_*.pth')
     assert checkpoint.name == 'iter_2.pth'
+    partly = json.loads((checkpoint.parent / 'measure.json').read_text())['seconds']
     assert finished(path, 'alone', again) is None
     resumed = do(path, 'alone', root=again)
+    assert resumed['seconds'] > partly > 0
     assert seen == [0, 1, 2, 2, 3]  # the weights are equal without resuming, too
     for key, value in weights(resumed).items():
         assert torch.equal(value, whole[key]), key
