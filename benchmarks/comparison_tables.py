@@ -45,8 +45,8 @@ IDEAS = (
     ('unlabeled images: MKD', CAMVID, 'camvid_semi', 'MKD'),
     ('unlabeled images: UniMatch', TOY, 'toy_semi', 'UniMatch'),
     ('unlabeled images: UniMatch', CAMVID, 'camvid_semi', 'UniMatch'),
-    ('tags: MKD', VOC, 'tags_voc-mini', 'MKD, tags'),
-    ('masks: ASDT', VOC, 'masks_voc-mini', 'ASDT, tags and masks'),
+    ('unlabeled images and tags: MKD', VOC, 'tags_voc-mini', 'MKD, tags'),
+    ('masks beside tags: ASDT', VOC, 'masks_voc-mini', 'ASDT, tags and masks'),
 )
 
 
@@ -75,15 +75,15 @@ def check_places(page: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
 
 def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of what the ideas add, those measured with several seeds."""
-    head = ('idea', 'images', 'seeds', 'without', 'with', 'difference', 'shown')
+    head = ('idea', 'images', 'seeds', 'without', 'with', 'difference', 'verdict')
     lines = ['| ' + ' | '.join(head) + ' |', '| --- ' * len(head) + '|']
     for idea, images, name, run in IDEAS:
         rows = (
             reports[name]['scores'][reports[name]['score']] if name in reports else {}
         )
-        if run not in rows or len(rows[run]['values']) < 2:
+        row, base = rows.get(run), rows.get(reports[name]['baseline'] if rows else '')
+        if row is None or base is None or math.isnan(row['error']):
             continue
-        row, base = rows[run], rows[reports[name]['baseline']]
         cells = [idea, images, str(len(row['values']))]
         cells += [f'{part["mean"]:.1f} ± {part["std"]:.1f}' for part in (base, row)]
         cells += [f'{row["difference"]:+.1f} ± {row["error"]:.1f}', verdict(row)]
@@ -95,7 +95,7 @@ def verdict(row: Mapping[str, Any]) -> str:
     """Say whether a difference is shown, by the rule of docs/results.md."""
     low, high = row.get('interval', (-math.inf, math.inf))
     if abs(row['difference']) <= 2 * row['error'] or low <= 0 <= high:
-        return 'no difference'
+        return 'not shown'
     return 'helps' if row['difference'] > 0 else 'costs'
 
 

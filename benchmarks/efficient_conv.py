@@ -13,7 +13,6 @@ import argparse
 import copy
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from mmengine.config import Config
@@ -24,7 +23,7 @@ from timing import add_device, fastest
 from torch import Tensor, nn
 
 from mmseg_wsss import config_path
-from mmseg_wsss.engine.hooks import EfficientConvHook
+from mmseg_wsss.engine.hooks.efficient_conv_hook import make_efficient
 from mmseg_wsss.pipelines.measure import machine
 from mmseg_wsss.registry import MODELS
 
@@ -54,7 +53,7 @@ def main() -> None:
     cfg.backbone.init_cfg, cfg.decode_head.dropout_ratio = None, 0
     plain = MODELS.build(cfg).to(args.device).train()
     efficient = copy.deepcopy(plain)
-    EfficientConvHook().before_run(SimpleNamespace(model=efficient))
+    make_efficient(efficient)
     images = torch.randn(args.batch, 3, 225, 225, device=args.device)
     first, second = step(plain, images), step(efficient, images)
     gap = ((first - second).abs().max() / first.abs().max()).item()

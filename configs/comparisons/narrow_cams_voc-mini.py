@@ -1,5 +1,5 @@
 # What makes the CAMs of a plain classifier narrower on voc-mini, where they are wider
-# than the objects: the pooling, the number of steps, the size of the images.
+# than the objects: the pooling, the number of steps, the scales of the exported CAM.
 _config = 'cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py'
 baseline = 'classifier'
 seeds = (0, 1, 2)

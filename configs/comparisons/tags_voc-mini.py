@@ -1,11 +1,17 @@
 # What the tags of 154 unlabeled images add to 51 masks (semi_1_4 of voc-mini). All
 # begin with the network of the masks and take 900 steps of 4 + 4 images. The tag file
 # is made once, see configs/_base_/datasets/voc_mini_tags-and-masks.py.
+# Labeled and mixed images share a batch, as in the config of MKD.
+_one_batch = {'model.semi_train_cfg.concat_forward': True}
 _cam_head = {
     'model.cam_head': dict(type='CAMHead', in_channels=320, num_classes=20),
     'train_dataloader.dataset.tags.path': 'work_dirs/voc-mini_tags.json',
 }
-_tags = {**_cam_head, 'model.semi_train_cfg.tag_filter.margin': None}
+_tags = {
+    **_one_batch,
+    **_cam_head,
+    'model.semi_train_cfg.tag_filter.margin': None,
+}
 _class_aware = {**_tags, 'model.semi_train_cfg.class_aware_ce': True}
 # Chosen on training images by tools/misc/prediction_filter_threshold.py.
 _filtered = {
@@ -15,7 +21,7 @@ _filtered = {
     ),
 }
 _options = {
-    '': dict(),
+    '': dict(cfg_options=_one_batch),
     ', tags': dict(cfg_options=_tags, tests=_filtered),
     ', tags and class-aware CE': dict(cfg_options=_class_aware, tests=_filtered),
 }

@@ -1,5 +1,6 @@
 # Semi-supervised methods on 10 labeled and 390 unlabeled images against the 10 masks
-# alone. All begin with the network of the 10 masks; thresholds and CutMix are equal.
+# alone. All begin with the network of the 10 masks, both students of CPS and MKD, too;
+# thresholds and CutMix are equal.
 _masks = 'supervised/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py'
 _schedule = [dict(type='PolyLR', power=0.9, begin=0, end=600, by_epoch=False)]
 _student = {'single scale': {}}

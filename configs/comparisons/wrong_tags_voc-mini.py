@@ -7,10 +7,12 @@ _run = dict(
     config='mean_teacher/mean-teacher_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
     start='masks',
 )
+_one_batch = {'model.semi_train_cfg.concat_forward': True}
 
 
 def _options(file, margin):
     return {
+        **_one_batch,
         'train_dataloader.dataset.tags.path': f'work_dirs/{file}.json',
         'model.semi_train_cfg.tag_filter.margin': margin,
     }
@@ -34,7 +36,7 @@ starts = dict(
 tests = {'single scale': {}}
 allow_different = ('data',)
 runs = {
-    'no tags': _run,
+    'no tags': dict(cfg_options=_one_batch, **_run),
     **{
         f'{name}, {kind}': dict(cfg_options=_options(file, margin), **_run)
         for name, file in _files.items()

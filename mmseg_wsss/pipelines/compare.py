@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,10 @@ def compare(
         jobs: Number of processes, see :func:`default_jobs`; 0 reports what is finished.
         allow_different: Parts that may differ between the runs, see
             :func:`.check_fair`.
-        seeds: Seeds in place of the file's.
+        seeds: Seeds to do, in place of the file's. The report has all that is
+            finished.
         reuse: Saved reports; their runs of the same configs count as finished.
-        only: Names of runs to take, beside the baseline; all by default.
+        only: Names of runs to do, beside the baseline; all by default.
 
     Returns:
         Content of the JSON file.
@@ -77,20 +78,19 @@ def compare(
         ValueError: If runs differ in what must be equal, ``jobs`` is negative,
             nothing is finished, or a file of ``reuse`` is no report.
     """
-    comparison = read_comparison(path, seeds, only)
-    check_fair(comparison, allow_different)
+    chosen, whole = read_comparison(path, seeds, only), read_comparison(path)
+    whole = replace(whole, seeds=tuple(dict.fromkeys((*whole.seeds, *chosen.seeds))))
+    check_fair(whole, allow_different)
     jobs = default_jobs() if jobs is None else jobs
     check_value('jobs', jobs, at_least=0)
     root = str(Path(out, 'runs'))
     for report in reuse:
         restore(report, root)
     if jobs:
-        _prepare(comparison)
-    failed = _do_all(comparison, str(path), root, jobs)
-    allowed = sorted({*allow_different, *comparison.allow_different})
-    return write_report(
-        comparison, Path(out), _results(comparison, root), failed, allowed
-    )
+        _prepare(chosen)
+    failed = _do_all(chosen, str(path), root, jobs)
+    allowed = sorted({*allow_different, *whole.allow_different})
+    return write_report(whole, Path(out), _results(whole, root), failed, allowed)
 
 
 def _prepare(comparison: Comparison) -> None:

@@ -6,6 +6,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 import signal
 import sys
@@ -37,7 +38,7 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
 
     Scores and areas that another comparison asked for in the same folder are left out.
     """
-    result = _stored(comparison.config(run, seed, root))
+    result = _stored(comparison.config(run, seed, root).work_dir)
     if result is None:
         return None
     wanted, found = wanted_of(run), result['wanted']
@@ -46,6 +47,7 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
         found['tests'].get(name) != test for name, test in wanted['tests'].items()
     ):
         return None
+    result['wanted'] = wanted
     names = {f'val/{name}' for name in wanted['tests']}
     names |= {f'train/{source}' for source in wanted['sources']}
     for part in ('scores', 'areas'):
@@ -58,10 +60,11 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
 
 
 def restore(path: str | os.PathLike, root: str | os.PathLike) -> None:
-    """Store the runs of a saved report as finished, where ``root`` has none yet.
+    """Store the runs of a saved report as finished, beside what ``root`` has.
 
     The folder of a run has a digest of its config in its name, so that a run whose
-    config has changed is not taken for it.
+    config has changed is not taken for it. Scores of both are kept, those of ``root``
+    where they are of the same name.
 
     Args:
         path: JSON file of a comparison.
@@ -72,18 +75,32 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> None:
     """
     try:
         report = json.loads(Path(path).read_text('utf-8'))
-        results = {
-            run['folder']: run | {'images': report['images'] | run['images']}
+        results = [
+            run
+            | {
+                'images': report['images'] | run['images'],
+                'scores': {
+                    name: math.nan if score is None else score
+                    for name, score in run['scores'].items()
+                },
+            }
             for run in report['runs']
-        }
+        ]
+        folders = [Path(root, run['folder']) for run in results]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f'{path}: expected a JSON file that compare.py has written: {error!r}'
         ) from error
-    for folder, result in results.items():
-        if not Path(root, folder, RESULT).is_file():
-            Path(root, folder).mkdir(parents=True, exist_ok=True)
-            _store(result, Path(root, folder))
+    for folder, saved in zip(folders, results):
+        del saved['name']  # of the run in that comparison
+        known = _stored(folder)
+        if known is not None:
+            parts = ('scores', 'areas', 'images')
+            merged = {part: saved[part] | known[part] for part in parts}
+            wanted = _both(saved['wanted'], known['wanted'])
+            saved = known | merged | {'wanted': wanted}
+        folder.mkdir(parents=True, exist_ok=True)
+        _store(saved, folder)
 
 
 def _store(result: dict[str, Any], folder: Path) -> None:
@@ -91,16 +108,13 @@ def _store(result: dict[str, Any], folder: Path) -> None:
         json.dump(result, file, indent=1)
 
 
-def _stored(cfg: Config) -> dict | None:
-    path = Path(cfg.work_dir, RESULT)
+def _stored(folder: str | os.PathLike) -> dict | None:
+    path = Path(folder, RESULT)
     return json.loads(path.read_text('utf-8')) if path.is_file() else None
 
 
-def _with_earlier(wanted: dict, stored: dict | None) -> dict:
-    """Add what other comparisons asked for in the same folder, so that it stays."""
-    if stored is None:
-        return wanted
-    earlier = stored['wanted']
+def _both(earlier: dict, wanted: dict) -> dict:
+    """Return what two comparisons ask for, the tests of ``wanted`` first."""
     sources = dict.fromkeys([*earlier['sources'], *wanted['sources']])
     return {'sources': [*sources], 'tests': earlier['tests'] | wanted['tests']}
 
@@ -120,7 +134,9 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
     """
     cfg = comparison.config(run, seed, root)
     with _locked(Path(cfg.work_dir)):
-        wanted = _with_earlier(wanted_of(run), _stored(cfg))
+        stored, wanted = _stored(cfg.work_dir), wanted_of(run)
+        if stored is not None:  # what other comparisons asked for stays
+            wanted = _both(stored['wanted'], wanted)
         result = measure(
             cfg, cfg.work_dir, wanted['sources'], wanted['tests'], per_image=True
         )

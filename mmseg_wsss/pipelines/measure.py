@@ -53,11 +53,11 @@ def measure(
             :func:`.image_areas.write_areas`.
 
     Returns:
-        ``config``, ``seconds`` of training, ``machine``, ``train`` (scores of the
-        pseudo-labels), ``val`` (scores by setting) and ``settings``; scores in per
-        cent. With ``per_image`` also ``areas``: ``train`` by source and ``val`` by
-        setting, one line per image, and ``images``: their names in ``train`` and
-        ``val``.
+        ``config``, ``seconds`` of training with its interrupted parts, ``machine``,
+        ``train`` (scores of the pseudo-labels), ``val`` (scores by setting) and
+        ``settings``; scores in per cent. With ``per_image`` also ``areas``: ``train``
+        by source and ``val`` by setting, one line per image, and ``images``: their
+        names in ``train`` and ``val``.
     """
     cfg = _load(config, work_dir, cfg_options)
     digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
@@ -74,10 +74,11 @@ def measure(
         result = {'digest': digest, 'config': _name_of(cfg), 'machine': machine()}
         save()
     checkpoint = _final_checkpoint(cfg)
-    if 'seconds' not in result or not checkpoint.is_file():
+    if not result.get('trained') or not checkpoint.is_file():
         begin = time.monotonic()
         try:
             _train(deepcopy(cfg))
+            result['trained'] = True
         finally:  # an interrupted training has taken time, too
             seconds = time.monotonic() - begin
             result['seconds'] = result.get('seconds', 0) + seconds

@@ -135,6 +135,41 @@ def test_a_saved_report_stands_for_its_runs(folder, tmp_path, capsys):
         compare(path, elsewhere, jobs=0, reuse=[saved])
 
 
+def test_a_part_of_the_runs_is_reported_with_all_that_is_finished(folder, capsys):
+    path, out = write(folder), folder / 'out'
+    do(path, 'classifier')
+    do(path, 'plain')
+    do(path, 'other')
+    whole = compare(path, out, jobs=0)
+    text = (out / 'comparison.json').read_text()
+    assert whole['missing'] == []
+    compare(path, out, jobs=1, only=['plain'])
+    assert '2 of 2 runs are finished' in capsys.readouterr().out
+    assert (out / 'comparison.json').read_text() == text
+    more = compare(path, out, jobs=0, seeds=[0, 3])
+    assert more['seeds'] == [0, 3]
+    assert more['missing'] == [f'{n}, seed 3' for n in ('classifier', 'plain', 'other')]
+
+
+def test_a_saved_report_claims_only_the_scores_it_holds(folder, tmp_path):
+    """Another comparison scores the same run: its report does not stand for both."""
+    first, second = (folder / f'{name}.py' for name in ('a', 'b'))
+    first.write_text(ALONE.replace('max_iters = 4', 'max_iters = 2'))
+    tests = "\ntests = {'test': {}}"
+    second.write_text(first.read_text().replace("sources = ('cam',)", tests))
+    for path in (first, second):
+        do(path, 'alone')
+        compare(path, folder / 'out', jobs=0)
+    reports = [folder / f'out/{name}.json' for name in ('a', 'b')]
+    root = str(tmp_path / 'elsewhere/runs')
+    compare_run.restore(reports[1], root)
+    assert finished(first, 'alone', root) is None
+    assert set(finished(second, 'alone', root)['scores']) == {'val/test'}
+    compare_run.restore(reports[0], root)
+    assert set(finished(second, 'alone', root)['scores']) == {'val/test'}
+    assert 'train/cam' in finished(first, 'alone', root)['scores']
+
+
 def test_comparisons_share_runs_and_keep_their_scores(folder, tmp_path):
     """A folder of a run serves several files: none undoes what another has scored."""
     root = str(tmp_path / 'runs')

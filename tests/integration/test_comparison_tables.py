@@ -92,8 +92,8 @@ def test_the_page_has_the_figures_of_the_reports():
     ('change', 'shown'),
     [
         ({}, 'helps'),
-        ({'error': 1.3}, 'no difference'),
-        ({'interval': [-0.1, 5.0]}, 'no difference'),
+        ({'error': 1.3}, 'not shown'),
+        ({'interval': [-0.1, 5.0]}, 'not shown'),
         ({'difference': -2.5, 'interval': [-3.0, -1.0]}, 'costs'),
     ],
 )

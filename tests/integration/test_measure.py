@@ -7,6 +7,7 @@ import torch
 from helpers.tiny import tiny_config
 from mmengine.config import Config
 
+from mmseg_wsss.pipelines import measure as measure_module
 from mmseg_wsss.pipelines.measure import measure
 
 
@@ -47,6 +48,23 @@ def test_another_config_begins_anew(config, tmp_path):
     assert not same(old, new)
     measure(config, tmp_path / 'fresh', cfg_options=changed)
     assert same(new, weights(tmp_path / 'fresh'))
+
+
+def test_another_config_that_was_interrupted_begins_anew(config, tmp_path, monkeypatch):
+    """The checkpoint of the first config does not stand for the second."""
+    folder = tmp_path / 'run'
+    measure(config, folder)
+    old = weights(folder)
+    changed = {'optim_wrapper.optimizer.lr': 0.1}
+
+    def interrupt(cfg):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(measure_module, '_train', interrupt)
+        measure(config, folder, cfg_options=changed)
+    measure(config, folder, cfg_options=changed)
+    assert not same(old, weights(folder))
 
 
 def test_a_changed_setting_is_tested_again(config, tmp_path):

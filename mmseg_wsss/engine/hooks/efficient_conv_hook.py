@@ -13,15 +13,31 @@ class EfficientConvHook(Hook):
     Convolutions run in channels-last order, and MMCV's ``ConvModule`` folds a batch
     norm in eval mode into the weights of its convolution, in training, too. A network
     with depthwise convolutions and frozen batch norm gains most, see the page
-    Benchmarks. Source: You et al., "Efficient ConvBN Blocks for Transfer Learning and
-    Beyond", https://arxiv.org/abs/2305.11624.
+    Benchmarks. It is made for one process: in distributed training the gradients would
+    have another memory format than PyTorch's buckets. Source: You et al., "Efficient
+    ConvBN Blocks for Transfer Learning and Beyond", https://arxiv.org/abs/2305.11624.
     """
 
-    def before_run(self, runner: Runner) -> None:
-        """Change the memory format and the folding of the whole model."""
-        for module in runner.model.modules():
-            if isinstance(module, torch.nn.Conv2d):
-                weight = module.weight
-                weight.data = weight.contiguous(memory_format=torch.channels_last)
-            elif isinstance(module, ConvModule):
-                module.turn_on_efficient_conv_bn_eval()
+    # Not before_run: random weights would be drawn in another order.
+
+    def before_train(self, runner: Runner) -> None:
+        """Change the network that is trained."""
+        make_efficient(runner.model)
+
+    def before_val(self, runner: Runner) -> None:
+        """Change the network that is validated."""
+        make_efficient(runner.model)
+
+    def before_test(self, runner: Runner) -> None:
+        """Change the network that is tested."""
+        make_efficient(runner.model)
+
+
+def make_efficient(model: torch.nn.Module) -> None:
+    """Change the memory format and the folding of the plain convolutions of a model."""
+    for module in model.modules():
+        if type(module) is torch.nn.Conv2d:
+            weight = module.weight
+            weight.data = weight.contiguous(memory_format=torch.channels_last)
+        elif isinstance(module, ConvModule) and type(module.conv) is torch.nn.Conv2d:
+            module.turn_on_efficient_conv_bn_eval()

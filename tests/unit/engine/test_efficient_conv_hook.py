@@ -1,14 +1,17 @@
 """Folded, channels-last convolutions against the plain ones."""
 
 import copy
-from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.tiny import tiny_config
 from mmcv.cnn import ConvModule
+from mmengine.runner import Runner
 from torch import nn
 
-from mmseg_wsss.engine.hooks import EfficientConvHook
+from mmseg_wsss.engine.hooks.efficient_conv_hook import make_efficient
+
+NORM = dict(type='BN')
 
 
 def network(frozen: bool) -> nn.Module:
@@ -35,7 +38,7 @@ def test_outputs_gradients_and_statistics_agree(frozen, monkeypatch):
     torch.manual_seed(0)
     plain = network(frozen)
     efficient = copy.deepcopy(plain)
-    EfficientConvHook().before_run(SimpleNamespace(model=efficient))
+    make_efficient(efficient)
     called = []
     normalize = nn.BatchNorm2d.forward
 
@@ -62,6 +65,35 @@ def test_outputs_gradients_and_statistics_agree(frozen, monkeypatch):
 
 def test_other_layers_keep_their_memory_format():
     model = nn.ModuleList([nn.Conv2d(4, 4, 3), nn.Conv3d(4, 4, 3), nn.Linear(4, 4)])
-    EfficientConvHook().before_run(SimpleNamespace(model=model))
+    make_efficient(model)
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert model[1].weight.is_contiguous()
+
+
+def test_convolutions_of_other_kinds_are_not_folded():
+    """This one pads in its own ``forward``, which folding would leave out."""
+    padded = ConvModule(
+        3, 4, 3, stride=2, conv_cfg=dict(type='Conv2dAdaptivePadding'), norm_cfg=NORM
+    ).eval()
+    images = torch.randn(1, 3, 9, 8)
+    expected = padded(images)
+    make_efficient(padded)
+    torch.testing.assert_close(padded(images), expected)
+
+
+def test_random_weights_are_those_without_the_hook(tmp_path, tiny_voc):
+    """The hook acts after the weights are drawn; another order would change them."""
+    weights = []
+    for hook in ({}, {'efficient_conv': dict(type='EfficientConvHook')}):
+        cfg = tiny_config('RRM', tiny_voc, tmp_path / str(len(weights)), 1)
+        cfg.optim_wrapper.optimizer.lr = 0.0
+        cfg.default_hooks.update(hook)
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        weights.append({k: v.clone() for k, v in runner.model.named_parameters()})
+    plain, efficient = weights
+    convolutions = [v for k, v in efficient.items() if v.ndim == 4 and v.shape[2] > 1]
+    for weight in convolutions:
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+    for name, weight in plain.items():
+        assert torch.equal(weight, efficient[name]), name
