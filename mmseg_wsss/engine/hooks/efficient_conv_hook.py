@@ -1,4 +1,5 @@
 import torch
+from mmcv.cnn import ConvModule
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -34,8 +35,6 @@ class EfficientConvHook(Hook):
 
 def make_efficient(model: torch.nn.Module) -> None:
     """Change the memory format and the folding of the plain convolutions of a model."""
-    from mmcv.cnn import ConvModule  # a slow import with many warnings
-
     for module in model.modules():
         if type(module) is torch.nn.Conv2d:
             weight = module.weight
