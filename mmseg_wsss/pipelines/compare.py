@@ -15,7 +15,13 @@ from mmseg_wsss.utils.settings import check_value
 
 from .compare_report import write_report
 from .compare_run import finished, restore
-from .comparison import Comparison, Run, final_checkpoint, read_comparison
+from .comparison import (
+    Comparison,
+    Run,
+    final_checkpoint,
+    read_comparison,
+    starts_of,
+)
 from .comparison_check import check_fair
 
 LOG = 'compare.log'
@@ -148,11 +154,13 @@ def _lost_starts(comparison: Comparison, done: set[Job], root: str) -> set[Job]:
     """Return the starts without checkpoint that unfinished runs need."""
     lost = set[Job]()
     for run, seed in comparison.jobs():
-        missing = (run.name, seed) not in done
-        while missing and run.start is not None:
-            run = comparison.starts[run.start]
-            missing = not final_checkpoint(comparison.config(run, seed, root)).is_file()
-            lost.update([(run.name, seed)] if missing else [])
+        if (run.name, seed) in done:
+            continue
+        for name in starts_of(run, comparison.starts):
+            cfg = comparison.config(comparison.starts[name], seed, root)
+            if final_checkpoint(cfg).is_file():
+                break
+            lost.add((name, seed))
     return lost
 
 

@@ -224,11 +224,11 @@ def _selected(
     if unknown := [name for name in names if name not in runs]:
         raise ValueError(f'{path}: {unknown} are none of the runs {[*runs]}')
     chosen = {name: run for name, run in runs.items() if name in names}
-    needed = {start for run in chosen.values() for start in _chain(run, starts)}
+    needed = {start for run in chosen.values() for start in starts_of(run, starts)}
     return chosen, {name: run for name, run in starts.items() if name in needed}
 
 
-def _chain(run: Run, starts: Mapping[str, Run]) -> Iterator[str]:
+def starts_of(run: Run, starts: Mapping[str, Run]) -> Iterator[str]:
     """Yield the start of a run, the start of that, and so on."""
     while run.start is not None:
         yield run.start

@@ -126,3 +126,15 @@ def test_every_comparison_file_has_a_table():
     assert sorted(files) == sorted(names), (
         f"add '<!-- table: NAME -->' and '<!-- end of table -->' to {PAGE}"
     )
+
+
+@pytest.mark.parametrize('name', ['toy_semi', 'camvid_semi'])
+def test_methods_with_one_and_two_strong_views_have_the_same(name):
+    comparison = read_comparison(ROOT / f'configs/comparisons/{name}.py')
+    views = {}
+    for method in ('FixMatch', 'UniMatch', 'UniMatch V2'):
+        dataset = comparison.runs[method].load().train_dataloader.dataset
+        branches = dict(dataset.unlabeled.pipeline[-1])
+        views[method] = [branches[k] for k in sorted(branches) if 'strong' in k]
+    (one,) = views['FixMatch']
+    assert views['UniMatch'] == views['UniMatch V2'] == [one, one]
