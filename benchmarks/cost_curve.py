@@ -33,7 +33,10 @@ SPLITS = {25: 'semi_1_8', 51: 'semi_1_4', 102: 'semi_1_2'}
 CLASSIFIER = 'configs/cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py'
 MASKS = 'configs/supervised/supervised_mobilenet-v2_1xb8-1000_sup-1-4-voc-mini-225.py'
 TAGS = Path('work_dirs/voc-mini_tags.json')  # the name in the configs
-HOOK = 'default_hooks.efficient_conv.type=EfficientConvHook'
+FASTER = (
+    'default_hooks.efficient_conv.type=EfficientConvHook',
+    'optim_wrapper.type=BFloat16OptimWrapper',
+)
 NETWORK = 'network (plain), test images'  # the title in the pipeline's report
 Cell = tuple[int, bool, int]  # masks, tags, seed
 
@@ -69,13 +72,13 @@ def command(cell: Cell) -> list[str]:
         options = [
             '--cfg-options',
             f'train_dataloader.dataset.ann_file={labeled}',
-            HOOK,
+            *FASTER,
         ]
         return ['tools/misc/measure.py', MASKS, *options, *seeded]
     checkpoint = start(seed) / 'iter_350.pth'
     options = [f'seed={seed}', f'seeds.cfg_options.load_from={checkpoint}']
     parts = ('seeds', 'affinity', 'network')
-    options += [f'{part}.cfg_options.{HOOK}' for part in parts]
+    options += [f'{part}.cfg_options.{x}' for part in parts for x in FASTER]
     if masks:
         for part in ('seeds', 'affinity'):
             for loader in ('train_dataloader', 'export_dataloader'):
@@ -102,7 +105,7 @@ def call(words: list[str], folder: Path) -> None:
 
 
 def train_classifier(seed: int) -> None:
-    options = ['--cfg-options', f'randomness.seed={seed}', HOOK, '--work-dir']
+    options = ['--cfg-options', f'randomness.seed={seed}', *FASTER, '--work-dir']
     call(['tools/misc/measure.py', CLASSIFIER, *options, str(start(seed))], start(seed))
 
 

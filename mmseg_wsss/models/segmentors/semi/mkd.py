@@ -15,6 +15,7 @@ from mmseg_wsss.utils.settings import setting
 from ...losses import one_collective, valid_cross_entropy
 from ...utils import (
     CutMixSettings,
+    at_least_float32,
     draw_masks,
     mix,
     resize,
@@ -258,5 +259,5 @@ class MKD(SemiBaseSegmentor):
         label = (shifted if cfg.targets_from == 'shifted' else raw).argmax(1)
         teacher = name in self.pairs
         thr = cfg.pseudo_thr_teacher if teacher else cfg.pseudo_thr_student
-        confident = raw.softmax(1).amax(1) >= thr
+        confident = at_least_float32(raw).softmax(1).amax(1) >= thr
         return label.masked_fill(~(valid & confident), IGNORED)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...losses import confident_cross_entropy
-from ...utils import mix, valid_maps
+from ...utils import at_least_float32, mix, valid_maps
 
 IGNORED = 255
 
@@ -26,7 +26,7 @@ class PseudoLabels(NamedTuple):
     @classmethod
     def of_logits(cls, logits: Tensor) -> 'PseudoLabels':
         """Return the most probable class of each pixel of logits (N, C, H, W)."""
-        conf, label = logits.detach().softmax(1).max(1)
+        conf, label = at_least_float32(logits.detach()).softmax(1).max(1)
         return cls(label, conf)
 
     def ignore_padding(self, data_samples: list) -> 'PseudoLabels':
