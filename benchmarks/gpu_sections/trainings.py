@@ -28,8 +28,8 @@ TRAININGS = {
     ),
     'MKD': ('mkd/mkd_r18_1xb8+8-600_semi-10-toy-voc-128.py', '10 masks', ()),
     'RCMMAM': ('rcm_mam/rcmmam_r18_1xb16-400_wsss-toy-voc-128.py', None, ('cam',)),
-    'TSCD': ('tscd/tscd_mit-toy_1xb16-400_wsss-toy-voc-128.py', None, ('cam',)),
-    'AFA': ('afa/afa_mit-toy_1xb16-400_wsss-toy-voc-128.py', None, ('cam',)),
+    'TSCD': ('tscd/tscd_r18_1xb16-240_wsss-toy-voc-128.py', 'CAM', ('cam',)),
+    'AFA': ('afa/afa_r18_1xb16-240_wsss-toy-voc-128.py', 'CAM', ('cam',)),
 }
 SETTINGS = {'ASDT': {'single scale': {}, 'single scale + CRF': {'crf': True}}}
 

@@ -54,7 +54,6 @@ NETWORKS = {
     'res2net101-d8': {'type': 'mmpretrain.Res2Net', 'depth': 101},
     'mobilenet-v2': {'type': 'MobileNetV2'},
     'mit-b1': {'type': 'AttentionMiT', 'embed_dims': 64, 'num_layers': (2, 2, 2, 2)},
-    'mit-toy': {'type': 'AttentionMiT', 'embed_dims': 32, 'num_layers': (1, 1, 2)},
     'smallnet-segformer': {'type': 'SmallNet'},
     'dinov2-small': {'type': 'mmpretrain.VisionTransformer', 'arch': 'dinov2-small'},
 }
