@@ -16,7 +16,8 @@ def check_checkpoint(
     """Check that a checkpoint fits a network.
 
     For training a part of the network, such as a new decode head, may be missing, but
-    the backbone must be there and most of the checkpoint must be used. For testing
+    the backbone must be there, and most tensors of the modules that the network has
+    must be used: another one, such as a mean teacher, may stay unused. For testing
     everything must be there.
 
     Args:
@@ -57,7 +58,9 @@ def check_checkpoint(
     used = len(state) - len(unexpected) - len(wrong)
     if training:
         backbone = {key for key in missing if 'backbone.' in key} - wrong
-        bad = bool(backbone) or used < len(state) / 2
+        children = {name for name, _ in model.named_children()}
+        of_others = sum(key.split('.')[0] not in children for key in unexpected)
+        bad = bool(backbone) or used < (len(state) - of_others) / 2
     else:
         bad = bool(missing or unexpected or wrong)
     if bad:

@@ -65,6 +65,26 @@ def test_weights_of_a_wrapped_network(training):
     assert texts(check_checkpoint(network, state, training)) == []
 
 
+def test_weights_of_a_network_and_its_teacher_start_a_network():
+    network, support = Network(), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    state = network.state_dict()
+    state |= {f'support.{key}': value for key, value in support.state_dict().items()}
+    assert len(state) > 2 * len(network.state_dict())
+    assert texts(check_checkpoint(network, state, training=True)) == []
+    assert texts(check_checkpoint(network, state, training=False))
+    del state['backbone.weight']
+    assert 'tensors missing' in texts(check_checkpoint(network, state, True))[0]
+
+
+def test_weights_of_a_deeper_backbone_are_refused():
+    network = Network()
+    network.backbone = nn.Sequential(nn.Conv2d(3, 2, 1))
+    deeper = nn.Sequential(*(nn.Conv2d(3, 2, 1) for _ in range(3)))
+    state = {f'backbone.{key}': value for key, value in deeper.state_dict().items()}
+    (found,) = texts(check_checkpoint(network, state, training=True))
+    assert '4 tensors of no use' in found
+
+
 def test_images_normalized_twice():
     steps = SimpleNamespace(pipeline=[Normalize([1, 1, 1], [1, 1, 1])])
     settings = {'mean': [120, 120, 120], 'std': [60, 60, 60]}
