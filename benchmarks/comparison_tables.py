@@ -33,7 +33,8 @@ TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
 IDEAS = (
     ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM'),
     ('ASDT: two teachers in turn (PWM)', VOC, 'asdt_voc-mini', 'PWM'),
-    ('AFA: affinity loss, random walk', TOY, 'toy_afa', 'affinity loss and walk'),
+    ('AFA: affinity loss', TOY, 'toy_afa', 'affinity loss'),
+    ('AFA: affinity loss and walk', TOY, 'toy_afa', 'affinity loss and walk'),
     ('TSCD: VARM in place of PAR', TOY, 'toy_tscd', 'VARM'),
     ('TSCD: correspondence loss', TOY, 'toy_tscd', 'SCD + PAR'),
     ('RCM, CAMs', TOY, 'toy_rcm_mam', 'RCM'),
