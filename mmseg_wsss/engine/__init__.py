@@ -1,6 +1,5 @@
-"""Hooks and loops; the launch of a run; loading of checkpoints."""
+"""Hooks, loops and optimizer wrappers; the launch of a run; loading of checkpoints."""
 
-from . import checkpoints, hooks, loops
-from .bfloat16_optim_wrapper import BFloat16OptimWrapper
+from . import checkpoints, hooks, loops, optim_wrappers
 
-__all__ = ['BFloat16OptimWrapper', 'checkpoints', 'hooks', 'loops']
+__all__ = ['checkpoints', 'hooks', 'loops', 'optim_wrappers']
