@@ -28,7 +28,12 @@ from .loops import (
     check_validation,
 )
 from .problem import Problem, StartupError
-from .remarks import late_schedules, small_means, unmatched_keys
+from .remarks import (
+    late_schedules,
+    small_means,
+    small_view_statistics,
+    unmatched_keys,
+)
 from .strategy import check_strategy
 from .weights import check_checkpoint
 
@@ -70,6 +75,7 @@ def find_remarks(runner: Any) -> Iterator[str]:
     yield from late_schedules(runner.param_schedulers, runner.train_loop)
     yield from unmatched_keys(model, runner.cfg)
     yield from small_means(model)
+    yield from small_view_statistics(model)
 
 
 def find_problems(runner: Any) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmseg.models import SegDataPreProcessor
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .loops import ends_of_schedules
 
@@ -60,3 +61,20 @@ def small_means(model: nn.Module) -> Iterator[str]:
                 f'data_preprocessor has mean={part.mean.flatten().tolist()}: images '
                 'that mmcv loads are in 0..255; multiply mean and std by 255'
             )
+
+
+def small_view_statistics(model: nn.Module) -> Iterator[str]:
+    """Yield a remark if a small second view would change the backbone's batch norm.
+
+    Args:
+        model: Unwrapped segmentor.
+    """
+    if not getattr(model, 'second_view', False):
+        return
+    model.train()  # as the loop does next; norm_eval acts here
+    if any(isinstance(m, _BatchNorm) and m.training for m in model.backbone.modules()):
+        yield (
+            f'{type(model).__name__} passes a second view at scale {model.view_scale} '
+            'through batch norm in train mode, whose statistics then fit neither view; '
+            'model.backbone.norm_eval=True keeps those that it begins with'
+        )

@@ -17,6 +17,7 @@ from mmseg_wsss.engine.startup_check.loops import check_phases, check_validation
 from mmseg_wsss.engine.startup_check.remarks import (
     late_schedules,
     small_means,
+    small_view_statistics,
     unmatched_keys,
 )
 
@@ -107,6 +108,29 @@ def test_means_of_another_range(mean, std, count):
     found = list(small_means(Network(mean=mean, std=std)))
     assert len(found) == count
     assert all('multiply mean and std by 255' in text for text in found)
+
+
+class Backbone(nn.Sequential):
+    def __init__(self, norm_eval):
+        super().__init__(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+        self.norm_eval = norm_eval
+
+    def train(self, mode=True):
+        super().train(mode)
+        self[1].train(mode and not self.norm_eval)
+        return self
+
+
+@pytest.mark.parametrize('second_view', [True, False])
+@pytest.mark.parametrize('norm_eval', [True, False])
+def test_batch_norm_under_a_small_second_view(second_view, norm_eval):
+    network = Network()
+    network.backbone = Backbone(norm_eval)
+    network.second_view, network.view_scale = second_view, 0.3
+    found = list(small_view_statistics(network))
+    assert len(found) == (second_view and not norm_eval)
+    assert all('a second view at scale 0.3' in text for text in found)
+    assert list(small_view_statistics(Network())) == []
 
 
 def test_keys_of_no_parameter():

@@ -143,6 +143,11 @@ class TSCD(WeakSegmentor):
             train_align_corners = self.align_corners
         self.train_align_corners = train_align_corners
 
+    @property
+    def second_view(self) -> bool:
+        """Whether a loss compares the batch with its small second view."""
+        return self.loss_scd is not None or self.er_mode != 'off'
+
     @one_collective
     def loss(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """Compute the losses on the pseudo-label and between both views.
@@ -174,7 +179,7 @@ class TSCD(WeakSegmentor):
         losses |= self.other_head_losses(feats, coarse, label)
         losses |= label_ratios(label, valid)
 
-        if self.loss_scd is None and self.er_mode == 'off':
+        if not self.second_view:
             return losses
         view = rescale(inputs, self.view_scale, align_corners=True)
         view_feats = self.extract_feat(view)
