@@ -72,7 +72,8 @@ def small_view_statistics(model: nn.Module) -> Iterator[str]:
     if not getattr(model, 'second_view', False):
         return
     model.train()  # as the loop does next; norm_eval acts here
-    if any(isinstance(m, _BatchNorm) and m.training for m in model.backbone.modules()):
+    backbone = model.get_submodule('backbone')
+    if any(isinstance(m, _BatchNorm) and m.training for m in backbone.modules()):
         yield (
             f'{type(model).__name__} passes a second view at scale {model.view_scale} '
             'through batch norm in train mode, whose statistics then fit neither view; '
