@@ -5,6 +5,7 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 import mmseg_wsss.engine  # noqa: F401
+from mmseg_wsss.models.segmentors.semi.pseudo_labels import PseudoLabels
 
 
 def test_forward_in_bfloat16_and_weights_in_float32():
@@ -44,3 +45,11 @@ def test_accumulates_gradients():
             loss = model(torch.ones(1, 2)).sum()
         wrapper.update_params(loss.float())
     torch.testing.assert_close(model.weight.detach(), start - 1)
+
+
+def test_confidences_are_float32_under_autocast():
+    logits = torch.tensor([2.0, 0.5]).reshape(1, 2, 1, 1).bfloat16()
+    with torch.autocast('cpu', torch.bfloat16):
+        found = PseudoLabels.of_logits(logits)
+    expected = torch.tensor(1 / (1 + torch.tensor(-1.5).exp().item()))
+    torch.testing.assert_close(found.conf.flatten()[0], expected)
