@@ -2,10 +2,9 @@
 _base_ = [
     '../_base_/models/toy.py',
     '../_base_/datasets/toy_voc_weak.py',
-    '../_base_/schedules/toy.py',
+    '../_base_/schedules/toy_240.py',
     '../_base_/default_runtime.py',
 ]
-max_iters = 240
 _crf_b = dict(
     type='DenseCRF', bilateral_sxy=30.0, bilateral_srgb=20.0, bilateral_compat=20.0
 )
@@ -25,12 +24,6 @@ model = dict(
 )
 tta_model = dict(type='WSSSTTAModel', crf=_crf_b)
 load_from = 'work_dirs/cam_r18_1xb16-400_wsss-toy-voc-128/iter_400.pth'
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-param_scheduler = [
-    dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
-]
-train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-default_hooks = dict(checkpoint=dict(interval=80))
 custom_hooks = [
     *_base_.weak_hooks,
     dict(type='PWMDistillationHook', period=20, divisor=2, begin=100),
