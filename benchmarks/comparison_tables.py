@@ -29,7 +29,8 @@ TABLE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)', re
 NONE = 'Not measured yet with several seeds'
 SUMMARY = 'does-it-help'
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
-# Idea, images, comparison and run with the idea; the run without it is the baseline.
+# Idea, images, comparison, and the run with the idea, whose baseline is without it; or
+# the run without it, named 'no ...', whose baseline is with it.
 IDEAS = (
     ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM'),
     ('ASDT: two teachers in turn (PWM)', VOC, 'asdt_voc-mini', 'PWM'),
@@ -42,6 +43,11 @@ IDEAS = (
     ('MAM, CAMs', TOY, 'toy_rcm_mam', 'MAM'),
     ('RCM, network', TOY, 'toy_rcm_mam_network', 'on RCM'),
     ('MAM, network', TOY, 'toy_rcm_mam_network', 'on MAM'),
+    ('MKD: mean teachers', TOY, 'toy_mkd', 'no mean teachers'),
+    ('MKD: mutual distillation', TOY, 'toy_mkd', 'no mutual distillation'),
+    ('MKD: labels of the other student', TOY, 'toy_mkd', 'no other student'),
+    ('MKD: CutMix', TOY, 'toy_mkd', 'no CutMix'),
+    ('MKD: feature augmentation (ISDA)', TOY, 'toy_mkd', 'with ISDA'),
     ('unlabeled images: MKD', TOY, 'toy_semi', 'MKD'),
     ('unlabeled images: MKD', CAMVID, 'camvid_semi', 'MKD'),
     ('unlabeled images: UniMatch', TOY, 'toy_semi', 'UniMatch'),
@@ -85,11 +91,22 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
         row, base = rows.get(run), rows.get(reports[name]['baseline'] if rows else '')
         if row is None or base is None or math.isnan(row['error']):
             continue
+        if run.startswith('no '):
+            base, row = row, {**base, **_reversed(row)}
         cells = [idea, images, str(len(row['values']))]
         cells += [f'{part["mean"]:.1f} ± {part["std"]:.1f}' for part in (base, row)]
         cells += [f'{row["difference"]:+.1f} ± {row["error"]:.1f}', verdict(row)]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
+
+
+def _reversed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the difference of the baseline to a run."""
+    found = {'difference': -row['difference'], 'error': row['error']}
+    if 'interval' in row:
+        low, high = row['interval']
+        found['interval'] = (-high, -low)
+    return found
 
 
 def verdict(row: Mapping[str, Any]) -> str:

@@ -112,6 +112,25 @@ def test_a_summary_says_what_is_shown(change, shown, monkeypatch):
     assert line == f'| idea | toy {cells}'
 
 
+def test_a_run_without_the_idea_is_reversed(monkeypatch):
+    monkeypatch.setattr(
+        comparison_tables, 'IDEAS', [('idea', 'toy', 'toy_x', 'no other')]
+    )
+    rows = {'plain': {**BASE, 'values': SEEDS}}
+    rows['no other'] = {
+        **OTHER,
+        'difference': -2.5,
+        'interval': [-3.75, 0.25],
+        'values': SEEDS,
+    }
+    report = {**REPORT, 'scores': {'val/single scale': rows}}
+    *_, line = summary({'toy_x': report}).splitlines()
+    cells = '43.5 ± 0.7 | 41.0 ± 1.4 | +2.5 ± 0.5 | not shown'
+    assert line == f'| idea | toy | 2 | {cells} |'
+    rows['no other']['interval'] = [-3.75, -1.25]
+    assert summary({'toy_x': report}).splitlines()[-1].endswith('| helps |')
+
+
 def test_ideas_are_runs_of_comparisons():
     for _, _, name, run in IDEAS:
         path = ROOT / f'configs/comparisons/{name}.py'
