@@ -95,7 +95,7 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
             base, row = row, {**base, **_reversed(row)}
         cells = [idea, images, str(len(row['values']))]
         cells += [f'{part["mean"]:.1f} ± {part["std"]:.1f}' for part in (base, row)]
-        cells += [f'{row["difference"]:+.1f} ± {row["error"]:.1f}', verdict(row)]
+        cells += [f'{row["difference"]:+.2f} ± {row["error"]:.2f}', verdict(row)]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
 

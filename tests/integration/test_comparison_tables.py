@@ -108,7 +108,7 @@ def test_a_summary_says_what_is_shown(change, shown, monkeypatch):
     report = {**REPORT, 'scores': {'val/single scale': rows}}
     *_, line = summary({'toy_x': report}).splitlines()
     sign, error = change.get('difference', 2.5), change.get('error', 0.5)
-    cells = f'| 2 | 41.0 ± 1.4 | 43.5 ± 0.7 | {sign:+.1f} ± {error:.1f} | {shown} |'
+    cells = f'| 2 | 41.0 ± 1.4 | 43.5 ± 0.7 | {sign:+.2f} ± {error:.2f} | {shown} |'
     assert line == f'| idea | toy {cells}'
 
 
@@ -125,7 +125,7 @@ def test_a_run_without_the_idea_is_reversed(monkeypatch):
     }
     report = {**REPORT, 'scores': {'val/single scale': rows}}
     *_, line = summary({'toy_x': report}).splitlines()
-    cells = '43.5 ± 0.7 | 41.0 ± 1.4 | +2.5 ± 0.5 | not shown'
+    cells = '43.5 ± 0.7 | 41.0 ± 1.4 | +2.50 ± 0.50 | not shown'
     assert line == f'| idea | toy | 2 | {cells} |'
     rows['no other']['interval'] = [-3.75, -1.25]
     assert summary({'toy_x': report}).splitlines()[-1].endswith('| helps |')
