@@ -3,6 +3,7 @@ from mmcv.cnn import ConvModule
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmseg_wsss.models.utils import SpaceToBatchConv2d
 from mmseg_wsss.registry import HOOKS
 
 
@@ -11,9 +12,10 @@ class EfficientConvHook(Hook):
     """Compute convolutions faster, with the same results up to rounding.
 
     Convolutions run in channels-last order, and MMCV's ``ConvModule`` folds a batch
-    norm in eval mode into the weights of its convolution, in training, too. A network
-    with depthwise convolutions and frozen batch norm gains most, see the page
-    Benchmarks. It is made for one process: in distributed training the gradients would
+    norm in eval mode into the weights of its convolution, in training, too. On a CPU,
+    dilated depthwise convolutions become ``SpaceToBatchConv2d``. A network with
+    depthwise convolutions and frozen batch norm gains most, see the page Benchmarks. It
+    is made for one process: in distributed training the gradients would
     have another memory format than PyTorch's buckets. Source: You et al., "Efficient
     ConvBN Blocks for Transfer Learning and Beyond", https://arxiv.org/abs/2305.11624.
     """
@@ -34,10 +36,12 @@ class EfficientConvHook(Hook):
 
 
 def make_efficient(model: torch.nn.Module) -> None:
-    """Change the memory format and the folding of the plain convolutions of a model."""
-    for module in model.modules():
-        if type(module) is torch.nn.Conv2d:
+    """Change how the plain convolutions of a model are computed."""
+    for module in model.modules():  # a ConvModule comes before its convolution
+        if isinstance(module, ConvModule) and type(module.conv) is torch.nn.Conv2d:
+            module.turn_on_efficient_conv_bn_eval()
+        elif type(module) is torch.nn.Conv2d:
             weight = module.weight
             weight.data = weight.contiguous(memory_format=torch.channels_last)
-        elif isinstance(module, ConvModule) and type(module.conv) is torch.nn.Conv2d:
-            module.turn_on_efficient_conv_bn_eval()
+            if weight.device.type == 'cpu' and SpaceToBatchConv2d.suits(module):
+                module.__class__ = SpaceToBatchConv2d

@@ -29,6 +29,7 @@ from .resized_features import (
     neighbor_products,
     resized_squares,
 )
+from .space_to_batch import SpaceToBatchConv2d
 from .state_files import check_state, read_state_dict
 from .unused_settings import check_unused
 from .unwrap import unwrap
@@ -40,6 +41,7 @@ __all__ = [
     'ImplicitSemanticAugmentation',
     'Phase',
     'PrototypeMemory',
+    'SpaceToBatchConv2d',
     'at_least_float32',
     'boundary_affinity',
     'bounding_boxes',

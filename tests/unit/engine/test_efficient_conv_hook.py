@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmseg_wsss.engine.hooks.efficient_conv_hook import make_efficient
+from mmseg_wsss.models.utils import SpaceToBatchConv2d
 
 NORM = dict(type='BN')
 
@@ -39,6 +40,7 @@ def test_outputs_gradients_and_statistics_agree(frozen, monkeypatch):
     plain = network(frozen)
     efficient = copy.deepcopy(plain)
     make_efficient(efficient)
+    assert type(efficient[1].conv) is SpaceToBatchConv2d
     called = []
     normalize = nn.BatchNorm2d.forward
 
