@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from mmseg_wsss.pipelines.compare_report import read_report, table_of
@@ -93,8 +94,11 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
             continue
         if run.startswith('no '):
             base, row = row, {**base, **_reversed(row)}
-        cells = [idea, images, str(len(row['values']))]
-        cells += [f'{part["mean"]:.1f} ± {part["std"]:.1f}' for part in (base, row)]
+        seeds = base['values'].keys() & row['values'].keys()
+        cells = [idea, images, str(len(seeds))]
+        for part in (base, row):
+            values = [part['values'][seed] for seed in seeds]
+            cells.append(f'{mean(values):.1f} ± {stdev(values):.1f}')
         cells += [f'{row["difference"]:+.2f} ± {row["error"]:.2f}', verdict(row)]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'

@@ -26,6 +26,7 @@ from mmseg_wsss.pipelines.compare_report import read_report
 from mmseg_wsss.pipelines.comparison import read_comparison
 
 SEEDS = {'0': 40.0, '1': 42.0}
+OTHER_SEEDS = {'0': 43.0, '1': 44.0}
 BASE = {'mean': 41.0, 'std': 1.4142, 'difference': None, 'error': None}
 OTHER = {'mean': 43.5, 'std': 0.7071, 'difference': 2.5, 'error': 0.5}
 RUN = {'seconds': 900.0, 'machine': 'a CPU'}
@@ -103,8 +104,10 @@ def test_a_summary_says_what_is_shown(change, shown, monkeypatch):
         'IDEAS',
         [('idea', 'toy', 'toy_x', 'other'), ('idea', 'toy', 'toy_y', 'other')],
     )
-    rows = {'plain': {**BASE, 'values': SEEDS}}
-    rows['other'] = {**OTHER, 'interval': [1.25, 3.75], 'values': SEEDS, **change}
+    # A seed of the baseline that the run lacks does not count.
+    rows = {'plain': {**BASE, 'values': {**SEEDS, '2': 99.0}}}
+    rows['other'] = {**OTHER, 'interval': [1.25, 3.75], 'values': OTHER_SEEDS}
+    rows['other'] |= change
     report = {**REPORT, 'scores': {'val/single scale': rows}}
     *_, line = summary({'toy_x': report}).splitlines()
     sign, error = change.get('difference', 2.5), change.get('error', 0.5)
@@ -121,7 +124,7 @@ def test_a_run_without_the_idea_is_reversed(monkeypatch):
         **OTHER,
         'difference': -2.5,
         'interval': [-3.75, 0.25],
-        'values': SEEDS,
+        'values': OTHER_SEEDS,
     }
     report = {**REPORT, 'scores': {'val/single scale': rows}}
     *_, line = summary({'toy_x': report}).splitlines()
