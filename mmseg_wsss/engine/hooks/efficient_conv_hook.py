@@ -15,9 +15,9 @@ class EfficientConvHook(Hook):
     norm in eval mode into the weights of its convolution, in training, too. On a CPU,
     dilated depthwise convolutions become ``SpaceToBatchConv2d``. A network with
     depthwise convolutions and frozen batch norm gains most, see the page Benchmarks. It
-    is made for one process: in distributed training the gradients would
-    have another memory format than PyTorch's buckets. Source: You et al., "Efficient
-    ConvBN Blocks for Transfer Learning and Beyond", https://arxiv.org/abs/2305.11624.
+    is made for one process: in distributed training the gradients would have another
+    memory format than PyTorch's buckets. Source: You et al., "Efficient ConvBN Blocks
+    for Transfer Learning and Beyond", https://arxiv.org/abs/2305.11624.
     """
 
     # Not before_run: random weights would be drawn in another order.
