@@ -9,6 +9,8 @@ from mmseg.models.utils import resize
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
+from ..utils import channel_argmax
+
 
 def head_losses(head: Any, output: Any, data_samples: Sequence) -> dict[str, Tensor]:
     """Compute the losses of a decode head and its accuracy.
@@ -73,7 +75,7 @@ def accuracy(logits: Tensor, gt: Tensor, ignore_index: int = 255) -> Tensor:
         tensor([50.0000])
     """
     valid = gt != ignore_index
-    correct = (logits.argmax(1) == gt) & valid
+    correct = (channel_argmax(logits) == gt) & valid
     eps = torch.finfo(torch.float32).eps
     percent = 100 / (valid.sum().double() + eps)
     return (correct.sum(dtype=torch.float32) + eps)[None] * percent.float()

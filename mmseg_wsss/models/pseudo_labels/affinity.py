@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..utils import channel_argmax
 from .cam import background_score
 from .tags import present_classes
 
@@ -46,5 +47,5 @@ def affinity_labels(
     """
     scores = [torch.cat([background_score(cam, a), cam], 1) for a in alphas]
     refined = crf(img, torch.stack(scores, 1), class_mask=present_classes(tags))
-    strong, weak = refined.argmax(2).unbind(1)
+    strong, weak = channel_argmax(refined, 2).unbind(1)
     return strong.masked_fill(strong == 0, ignore_index).masked_fill(weak == 0, 0)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..utils import (
     at_least_float32,
     bounding_boxes,
+    channel_argmax,
     constant,
     inside_boxes,
     near_pairs,
@@ -183,7 +184,7 @@ def strongest_labels(maps: Tensor, labels: Tensor) -> Tensor:
         tensor([[[[4]]]])
     """
     absent = (labels < 0)[:, None, :, None, None]
-    strongest = maps.masked_fill(absent, -torch.inf).argmax(2)
+    strongest = channel_argmax(maps.masked_fill(absent, -torch.inf), 2)
     return labels.gather(1, strongest.flatten(1)).view_as(strongest)
 
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..utils import channel_argmax
+
 
 def present_classes(tags: Tensor, background: bool = True) -> Tensor:
     """Mark the channels of classes that an image contains.
@@ -64,7 +66,7 @@ def hard_label(prob: Tensor, tags: Tensor) -> Tensor:
         Label (N, H, W) int64; 255 in images without any class or background.
     """
     present = present_classes(tags, background=prob.shape[1] > tags.shape[1])
-    return prob.argmax(1).masked_fill(~present.any(1)[:, None, None], 255)
+    return channel_argmax(prob).masked_fill(~present.any(1)[:, None, None], 255)
 
 
 def keep_tagged(label: Tensor, tags: Tensor, background: bool = True) -> Tensor:

@@ -1,6 +1,7 @@
 """Small parts that several models use."""
 
 from .boxes import bounding_boxes, extents, inside_boxes, resize_boxes
+from .channel_argmax import channel_argmax
 from .chunks import chunk_rows
 from .compiled_ops import ops_available, require_ops
 from .constants import constant, made_once
@@ -45,6 +46,7 @@ __all__ = [
     'at_least_float32',
     'boundary_affinity',
     'bounding_boxes',
+    'channel_argmax',
     'check_state',
     'check_unused',
     'chunk_rows',

@@ -9,7 +9,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import setting
 
 from ...losses import one_collective, valid_cross_entropy
-from ...utils import CutMixSettings, draw_masks, eval_mode, mix
+from ...utils import CutMixSettings, channel_argmax, draw_masks, eval_mode, mix
 from .pseudo_labels import IGNORED, ignore_padding, num_effective_classes
 from .semi_base import SemiBaseSegmentor
 from .settings import SemiSettings
@@ -92,7 +92,7 @@ class CPS(SemiBaseSegmentor):
             if cfg.cutmix is not None:
                 with torch.no_grad(), eval_mode(self.networks[student]):
                     own = self.forward_logits(student, weak)
-            label = tags.filter(own).argmax(1)
+            label = channel_argmax(tags.filter(own))
             if cfg.mask_padding:
                 label = ignore_padding(label, data_samples['unsup_weak'])
             pseudo[student] = mix(label, mask)
@@ -121,7 +121,7 @@ class CPS(SemiBaseSegmentor):
 
         They are 255 where the ground truth is, unless ``mask_padding`` is off.
         """
-        label = logits.argmax(1)
+        label = channel_argmax(logits)
         if not self.train_cfg.mask_padding:
             return label
         gt = self.ground_truth(data_samples)

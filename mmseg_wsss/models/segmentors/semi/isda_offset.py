@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.utils.settings import setting
 
-from ...utils import ImplicitSemanticAugmentation, sum_over_ranks
+from ...utils import ImplicitSemanticAugmentation, channel_argmax, sum_over_ranks
 from .pseudo_labels import IGNORED
 from .seg_output import ClassifierInput, decode_heads_of
 
@@ -102,7 +102,7 @@ class ISDAOffset(nn.ModuleDict):
         estimators: dict[str, Any] = dict(self.items())
         centers = {name: estimator.center() for name, estimator in estimators.items()}
         for name, estimator in estimators.items():
-            own = logits[name][num:].argmax(1).masked_fill(~valid[num:], IGNORED)
+            own = channel_argmax(logits[name][num:]).masked_fill(~valid[num:], IGNORED)
             labels[name] = torch.cat([gt.flatten(), own.flatten()])
             feat: Any = feats[name]
             rows = feat.permute(0, 2, 3, 1).flatten(0, 2)

@@ -16,6 +16,7 @@ from ...losses import one_collective, valid_cross_entropy
 from ...utils import (
     CutMixSettings,
     at_least_float32,
+    channel_argmax,
     draw_masks,
     mix,
     resize,
@@ -256,7 +257,7 @@ class MKD(SemiBaseSegmentor):
             valid: Pixels (N, h, w) bool that may have a label.
         """
         cfg = self.train_cfg
-        label = (shifted if cfg.targets_from == 'shifted' else raw).argmax(1)
+        label = channel_argmax(shifted if cfg.targets_from == 'shifted' else raw)
         teacher = name in self.pairs
         thr = cfg.pseudo_thr_teacher if teacher else cfg.pseudo_thr_student
         confident = at_least_float32(raw).softmax(1).amax(1) >= thr

@@ -12,7 +12,15 @@ from mmseg_wsss.utils.settings import check_value
 from ...cam import Feats
 from ...losses import one_collective
 from ...pseudo_labels import background_score, present_classes
-from ...utils import Phase, pair_affinity, resize, resize_labels, valid_maps, zero_loss
+from ...utils import (
+    Phase,
+    channel_argmax,
+    pair_affinity,
+    resize,
+    resize_labels,
+    valid_maps,
+    zero_loss,
+)
 from .base_classifier import WeakClassifier
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
@@ -117,4 +125,4 @@ class AffinityNet(WeakClassifier):
         prob = prob / prob.sum(1, keepdim=True).clamp(min=1e-5)
         if self.crf_iters:
             prob = self.regions.last_crf(context.img, prob, class_mask=present[None])
-        return prob.argmax(1), prob
+        return channel_argmax(prob), prob

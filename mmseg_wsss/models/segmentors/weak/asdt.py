@@ -14,7 +14,7 @@ from ...cam import MultiScaleCAM
 from ...decode_heads import fuse_probabilities, log_probability
 from ...losses import one_collective, soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
-from ...utils import Phase, valid_maps
+from ...utils import Phase, channel_argmax, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
@@ -216,7 +216,7 @@ class ASDT(WeakSegmentor):
         """Return the label (N, H, W) of refined probabilities."""
         if self.tag_filter and tags is not None:
             return hard_label(prob, tags)
-        return prob.argmax(1)
+        return channel_argmax(prob)
 
     def crf_guide_of(self, img: Tensor, data_samples: list) -> Tensor:
         """Return the RGB images that guide the CRF of the dense label."""

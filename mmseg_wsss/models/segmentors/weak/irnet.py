@@ -14,6 +14,7 @@ from ...pseudo_labels import cam_to_label, present_classes
 from ...utils import (
     Phase,
     boundary_affinity,
+    channel_argmax,
     resize,
     resize_labels,
     valid_maps,
@@ -132,4 +133,4 @@ class IRNet(WeakClassifier):
             return cam_to_label(walked, context.tags, bg_thr=self.bg_thr), prob
         present = present_classes(context.tags)
         prob = self.regions.last_crf(context.img, prob, class_mask=present)
-        return prob.argmax(1), prob
+        return channel_argmax(prob), prob

@@ -8,6 +8,7 @@ from mmengine.structures import LabelData, PixelData
 from torch import Tensor
 
 from ...pseudo_labels import background_score, cam_to_label, hard_label
+from ...utils import channel_argmax
 from .inference_context import InferenceContext, InferenceNetwork
 
 PseudoLabel = tuple[Tensor, Tensor]
@@ -107,4 +108,4 @@ def label_from_cam(
 
 def label_from_prediction(context: InferenceContext) -> PseudoLabel:
     """Take the class of highest predicted probability, tagged or not."""
-    return context.prob.argmax(1), context.prob
+    return channel_argmax(context.prob), context.prob
