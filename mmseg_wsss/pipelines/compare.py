@@ -139,6 +139,9 @@ def _do_all(comparison: Comparison, path: str, root: str, jobs: int) -> dict[Job
                 del running[key]
                 reason = _reason(one) if one.process.returncode else None
                 (done.add(key) if reason is None else failed.update({key: reason}))
+                again = _other_start(comparison, key, done, root)
+                done -= {(run.name, seed) for run, seed in again}
+                waiting += again
                 left = len(waiting) + len(running)
                 _tell(key, one, reason, total, left, time.monotonic() - begin)
             time.sleep(0.1)
@@ -162,6 +165,19 @@ def _lost_starts(comparison: Comparison, done: set[Job], root: str) -> set[Job]:
                 break
             lost.add((name, seed))
     return lost
+
+
+def _other_start(
+    comparison: Comparison, start: Job, done: set[Job], root: str
+) -> list[tuple[Run, int]]:
+    """Return the finished runs that began with another network than ``start`` is."""
+    return [
+        (run, seed)
+        for run, seed in comparison.jobs()
+        if (run.start, seed) == start
+        and (run.name, seed) in done
+        and finished(comparison, run, seed, root) is None
+    ]
 
 
 def _drop_without_start(waiting: list[tuple[Run, int]], failed: dict[Job, str]) -> None:

@@ -5,6 +5,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -14,14 +15,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
+from mmseg_wsss.engine.checkpoints import read_checkpoint
 from mmseg_wsss.engine.launch import TRAINING_ERRORS
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.launch import one_line_errors
 
-from .comparison import Comparison, Run, digest_of, read_comparison
-from .comparison_check import images_per_step
+from .comparison import (
+    Comparison,
+    Run,
+    digest_of,
+    final_checkpoint,
+    read_comparison,
+)
+from .comparison_check import images_per_step, optimizer_steps
 from .measure import measure
 
 RESULT = 'run.json'
@@ -36,11 +45,17 @@ def wanted_of(run: Run) -> dict[str, Any]:
 def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | None:
     """Return the result of a finished run, or None.
 
-    Scores and areas that another comparison asked for in the same folder are left out.
+    A run that began with another network than that of its start is not finished:
+    another machine rounds differently. Scores and areas that another comparison asked
+    for in the same folder are left out.
     """
     result = _stored(comparison.config(run, seed, root).work_dir)
     if result is None:
         return None
+    if run.start is not None:
+        start = _stored(comparison.config_of_start(run, seed, root).work_dir)
+        if start and start.get('network') != result.get('start_network'):
+            return None
     wanted, found = wanted_of(run), result['wanted']
     missing = set(wanted['sources']) - set(found['sources'])
     if missing or any(
@@ -130,7 +145,8 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
 
     Returns:
         Name, config, options, seed, digest, folder, steps, images seen, seconds,
-        machine, scores and areas of each image, see :func:`.measure`.
+        machine, digests of its network and of that of its start, scores and areas of
+        each image, see :func:`.measure`.
     """
     cfg = comparison.config(run, seed, root)
     with _locked(Path(cfg.work_dir)):
@@ -143,6 +159,10 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         found = _facts(cfg, run, seed) | {
             key: result.get(key) for key in ('seconds', 'machine')
         }
+        found['network'] = _network(cfg)
+        if run.start is not None:
+            start = comparison.config_of_start(run, seed, root)
+            found['start_network'] = _network(start)
         found |= {
             'scores': _scores(result),
             'areas': _areas(result),
@@ -153,8 +173,18 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
     return found
 
 
+def _network(cfg: Config) -> str:
+    """Return the SHA-256 of the weights at the end of a training."""
+    digest = hashlib.sha256()
+    weights = read_checkpoint(final_checkpoint(cfg))['state_dict']
+    for name, value in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _facts(cfg: Config, run: Run, seed: int) -> dict[str, Any]:
-    steps, images = cfg.train_cfg.max_iters, images_per_step(cfg)
+    steps, images = optimizer_steps(cfg), images_per_step(cfg)
     return {
         'config': Path(run.config).name,
         'cfg_options': json.loads(json.dumps(dict(run.cfg_options), default=str)),
@@ -166,7 +196,7 @@ def _facts(cfg: Config, run: Run, seed: int) -> dict[str, Any]:
         'folder': cfg.work_dir,
         'steps': steps,
         'images_a_step': images,
-        'images_seen': steps * images,
+        'images_seen': cfg.train_cfg.max_iters * cfg.train_dataloader.batch_size,
     }
 
 

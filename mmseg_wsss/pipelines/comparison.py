@@ -114,13 +114,18 @@ class Comparison:
         cfg.merge_from_dict({'randomness.seed': seed})
         start = None
         if run.start is not None:
-            start = final_checkpoint(self.config(self.starts[run.start], seed, root))
+            start = final_checkpoint(self.config_of_start(run, seed, root))
             cfg.load_from = str(start.relative_to(root))  # the same on all machines
         folder = f'seed{seed}-{digest_of(cfg)[:10]}'
         cfg.work_dir = str(Path(root, Path(run.config).stem, folder))
         if start is not None:
             cfg.load_from = str(start)
         return cfg
+
+    def config_of_start(self, run: Run, seed: int, root: str | os.PathLike) -> Config:
+        """Return the complete config of the start of a run that has one."""
+        assert run.start is not None
+        return self.config(self.starts[run.start], seed, root)
 
     def jobs(self) -> Iterator[tuple[Run, int]]:
         """Yield runs and seeds in the order of training, starts first."""

@@ -18,7 +18,7 @@ def check_fair(comparison: Comparison, allowed: Sequence[str] = ()) -> None:
     Data are the sets of training and test images, with their lists and labels, not the
     augmentations of the training images. The budget is the number of steps and the
     numbers of images a step, of each source. The start is the run in ``starts`` or
-    ``load_from``.
+    ``load_from``; without either, the pretrained weights of the model's parts.
 
     Args:
         comparison: The comparison.
@@ -55,15 +55,28 @@ def parts_of(comparison: Comparison, run: Run) -> dict[str, Any]:
     start: Any = cfg.get('load_from')
     if run.start is not None:
         start = _chain(comparison, run.start)
+    if start is None:
+        start = _pretrained(cfg.model.to_dict())
     return {
         'data': data,
         'budget': {
-            'steps': cfg.train_cfg.max_iters,
+            'steps': optimizer_steps(cfg),
             'images a step': images_per_step(cfg),
             'source_ratio': list(loader.sampler.get('source_ratio') or ()),
         },
         'start': {'network': start},
     }
+
+
+def _pretrained(model: dict) -> list[str]:
+    """Return the checkpoints that parts of a model are initialized from."""
+    return sorted(
+        {
+            str(part['checkpoint'])
+            for _, part in walk(model)
+            if isinstance(part, dict) and part.get('type') == 'Pretrained'
+        }
+    )
 
 
 def _chain(comparison: Comparison, name: str | None) -> list[str]:
@@ -72,6 +85,12 @@ def _chain(comparison: Comparison, name: str | None) -> list[str]:
         return []
     run = comparison.starts[name]
     return [digest_of(run.load()), *_chain(comparison, run.start)]
+
+
+def optimizer_steps(cfg: Config) -> int:
+    """Return the number of steps of the optimizer, the last one included."""
+    times = cfg.optim_wrapper.get('accumulative_counts', 1)
+    return -(-int(cfg.train_cfg.max_iters) // int(times))
 
 
 def images_per_step(cfg: Config) -> int:

@@ -130,6 +130,23 @@ def test_a_saved_report_stands_for_its_runs(folder, tmp_path, capsys):
         compare(path, elsewhere, jobs=1, reuse=[saved])
     assert begun == ['classifier', 'other']
 
+    # On a machine that rounds otherwise the start is another network.
+    report = json.loads(saved.read_text())
+    for run in report['runs']:
+        key = 'network' if run['start'] is None else 'start_network'
+        run[key] = 'of another machine'
+    saved.write_text(json.dumps(report))
+    begun.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare_module, '_begin', begin)
+        found = compare(path, tmp_path / 'third', jobs=1, reuse=[saved])
+    assert begun == ['classifier', 'other', 'plain']
+    assert found['missing'] == []
+    networks = {run['name']: run.get('start_network') for run in found['runs']}
+    assert networks['plain'] == networks['other'] != 'of another machine'
+    compare(path, tmp_path / 'third', jobs=0, reuse=[saved])
+    assert '3 of 3 runs are finished' in capsys.readouterr().out
+
     saved.write_text('{}')
     with pytest.raises(ValueError, match=r'comparison.json: expected a JSON file that'):
         compare(path, elsewhere, jobs=0, reuse=[saved])

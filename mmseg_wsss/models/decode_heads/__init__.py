@@ -3,7 +3,7 @@
 from .attention_affinity_head import AttentionAffinityHead
 from .cam_head import CAMHead
 from .fused_head import FusedHead, fuse_probabilities, log_probability
-from .head_losses import auxiliary_losses, head_losses
+from .head_losses import auxiliary_losses, head_losses, unchanged
 from .inter_pixel_head import InterPixelHead
 from .large_fov_head import LargeFOVHead
 from .pixel_affinity_head import PixelAffinityHead
@@ -21,4 +21,5 @@ __all__ = [
     'fuse_probabilities',
     'head_losses',
     'log_probability',
+    'unchanged',
 ]

@@ -1,6 +1,6 @@
 """Losses of mmseg's decode heads, without the waits of its accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -41,16 +41,32 @@ def head_losses(head: Any, output: Any, data_samples: Sequence) -> dict[str, Ten
     return losses | {'acc_seg': accuracy(logits, gt, head.ignore_index)}
 
 
+def unchanged(output: Any) -> Any:
+    """Return the output of a head as it is."""
+    return output
+
+
 def auxiliary_losses(
-    net: Any, feats: Sequence[Tensor], data_samples: Sequence
+    net: Any,
+    feats: Sequence[Tensor],
+    data_samples: Sequence,
+    constrain: Callable[[Any], Any] = unchanged,
 ) -> dict[str, Tensor]:
-    """Compute the losses of the auxiliary heads of a segmentor of mmseg."""
+    """Compute the losses of the auxiliary heads of a segmentor of mmseg.
+
+    Args:
+        net: Segmentor of mmseg.
+        feats: Feature maps of its backbone and neck.
+        data_samples: Data samples of the batch, with ``gt_sem_seg``.
+        constrain: Applied to the output of each head without a loss of its own.
+    """
     heads = net.auxiliary_head
     several = isinstance(heads, nn.ModuleList)
     losses: dict[str, Tensor] = {}
     for i, head in enumerate(heads if several else [heads]):
         if type(head).loss is BaseDecodeHead.loss:
-            own = head_losses(head, head.forward(feats), data_samples)
+            output = constrain(head.forward(feats))
+            own = head_losses(head, output, data_samples)
         else:
             own = head.loss(feats, data_samples, net.train_cfg)
         losses |= add_prefix(own, f'aux_{i}' if several else 'aux')

@@ -66,14 +66,20 @@ def two(second: str) -> str:
         (
             "cfg_options={'optim_wrapper.accumulative_counts': 3}, **_rrm",
             'budget',
-            'budget: images a step is 6 against 2',
+            'budget: steps is 1 against 2',
         ),
         (
             "cfg_options={'train_dataloader.sampler.source_ratio': [1, 3]}, **_rrm",
             'budget',
             'budget: source_ratio.0 is 1 against nothing',
         ),
-        ("config='RRM.py'", 'start', 'start: network is None against nothing'),
+        (
+            "cfg_options={'optim_wrapper.accumulative_counts': 2, "
+            "'train_dataloader.batch_size': 1}, max_iters=2, **_rrm",
+            'budget',
+            'budget: steps is 1 against 2',
+        ),
+        ("config='RRM.py'", 'start', 'start: network.0 is nothing against '),
         ("config='RRM.py', start='other_cam'", 'start', 'start: network.0 is '),
     ],
 )
@@ -102,6 +108,33 @@ def test_what_is_compared_may_differ(read):
     check_fair(comparison)
     cfg = comparison.runs['second'].load()
     assert cfg.model.alphas == (1.0, 2.0)
+
+
+def test_accumulated_gradients_are_one_step(read):
+    options = (
+        "cfg_options={'optim_wrapper.accumulative_counts': 2, "
+        "'train_dataloader.batch_size': 1}, max_iters={}, **_rrm"
+    )
+    check_fair(read(two(options.replace('{}', '4'))))
+    check_fair(read(two(options.replace('{}', '3'))))  # the last step has one image
+    with pytest.raises(ValueError, match='steps is 3 against 2'):
+        check_fair(read(two(options.replace('{}', '5'))))
+
+
+def test_other_pretrained_weights_are_another_start(read):
+    init = "'model.backbone.init_cfg': dict(type='Pretrained', checkpoint='{}')"
+    one, other = (init.replace('{}', name) for name in ('a.pth', 'b.pth'))
+    rrm = "dict(config='RRM.py', cfg_options={X})"
+    pair = "runs = {'plain': FIRST, 'second': SECOND}"
+
+    def comparison(first, second):
+        text = pair.replace('FIRST', rrm.replace('X', first))
+        return read(text.replace('SECOND', rrm.replace('X', second)))
+
+    check_fair(comparison(one, one))
+    for second in (other, ''):
+        with pytest.raises(ValueError, match='differ in their start: network'):
+            check_fair(comparison(one, second))
 
 
 @pytest.mark.parametrize(

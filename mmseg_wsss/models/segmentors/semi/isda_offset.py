@@ -13,6 +13,7 @@ from mmseg_wsss.utils.settings import setting
 from ...utils import ImplicitSemanticAugmentation, channel_argmax, sum_over_ranks
 from .pseudo_labels import IGNORED
 from .seg_output import ClassifierInput, decode_heads_of
+from .tag_constraint import TagConstraint
 
 NETWORKS = ('student1', 'student2', 'teacher1', 'teacher2')
 
@@ -78,12 +79,13 @@ class ISDAOffset(nn.ModuleDict):
         feats: Mapping[str, Tensor | None],
         gt: Tensor,
         valid: Tensor,
+        tags: TagConstraint,
     ) -> dict[str, Tensor]:
         """Update the statistics of all networks, and add the offsets to their logits.
 
         Pixels belong to the class of the ground truth in labeled images, and to the
-        network's own label (without offset) in unlabeled ones. The sums of all of them
-        are added up over the ranks in one collective.
+        network's own label (without offset, filtered by tags) in unlabeled ones. The
+        sums of all of them are added up over the ranks in one collective.
 
         Args:
             networks: Networks by their names.
@@ -91,6 +93,7 @@ class ISDAOffset(nn.ModuleDict):
             feats: Inputs (N, A, h, w) of their classifiers; None without an offset.
             gt: Ground truth (N_l, h, w) of the first N_l images.
             valid: Pixels (N, h, w) bool of unlabeled images that are counted.
+            tags: Classes that tags allow at each pixel of the logits.
 
         Returns:
             Logits (N, C, h, w) of each network.
@@ -102,7 +105,8 @@ class ISDAOffset(nn.ModuleDict):
         estimators: dict[str, Any] = dict(self.items())
         centers = {name: estimator.center() for name, estimator in estimators.items()}
         for name, estimator in estimators.items():
-            own = channel_argmax(logits[name][num:]).masked_fill(~valid[num:], IGNORED)
+            own = channel_argmax(tags.filter(logits[name])[num:])
+            own = own.masked_fill(~valid[num:], IGNORED)
             labels[name] = torch.cat([gt.flatten(), own.flatten()])
             feat: Any = feats[name]
             rows = feat.permute(0, 2, 3, 1).flatten(0, 2)

@@ -146,7 +146,7 @@ class MKD(SemiBaseSegmentor):
 
         gt, valid = self.valid_pixels(weak, data_samples, mask, raw['student1'])
         tags = self.mixed_tags(data_samples, mask, raw['student1'])
-        logits = self.isda.update_and_add(self.networks, raw, feats, gt, valid)
+        logits = self.isda.update_and_add(self.networks, raw, feats, gt, valid, tags)
         pseudo = {
             name: self.pseudo_labels(
                 name, tags.filter(raw[name]), tags.filter(logits[name]), valid

@@ -1,6 +1,6 @@
 """Outputs of mmseg's networks, and how the decode heads compute them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
-from ...decode_heads import auxiliary_losses, head_losses
+from ...decode_heads import auxiliary_losses, head_losses, unchanged
 from ...utils import mix, require_ops
 
 
@@ -167,7 +167,10 @@ def _refuse_point_heads(segmentor: dict) -> None:
 
 
 def supervised_losses(
-    net: Any, output: SegOutput, data_samples: list
+    net: Any,
+    output: SegOutput,
+    data_samples: list,
+    constrain: Callable[[Any], Any] = unchanged,
 ) -> dict[str, Tensor]:
     """Compute the losses of a network's own heads on the ground truth.
 
@@ -175,12 +178,14 @@ def supervised_losses(
         net: An mmseg segmentor.
         output: Its output for N images.
         data_samples: Their data samples, with ``gt_sem_seg``.
+        constrain: Applied to the output of each head.
     """
     heads = decode_heads_of(net)
     losses: dict[str, Tensor] = {}
     for i, (head, out) in enumerate(zip(heads, output.outs)):
         prefix = 'decode' if len(heads) == 1 else f'decode_{i}'
-        losses |= add_prefix(head_losses(head, out, data_samples), prefix)
+        own = head_losses(head, constrain(out), data_samples)
+        losses |= add_prefix(own, prefix)
     if net.with_auxiliary_head:
-        losses |= auxiliary_losses(net, output.feats, data_samples)
+        losses |= auxiliary_losses(net, output.feats, data_samples, constrain)
     return losses

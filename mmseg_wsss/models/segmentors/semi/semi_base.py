@@ -201,8 +201,8 @@ class SemiBaseSegmentor(BaseSegmentor):
             data_samples: Their data samples, with ``gt_sem_seg``.
         """
         tags = TagConstraint.of(self, data_samples)
-        output = tags.for_head_losses(output)
-        losses = supervised_losses(self.networks[name], output, data_samples)
+        net = self.networks[name]
+        losses = supervised_losses(net, output, data_samples, tags.for_head_loss)
         weight = self.train_cfg.sup_weight
         losses = {k: v * weight if 'loss' in k else v for k, v in losses.items()}
         if self.cam_head is not None and name == self.students[0]:

@@ -11,7 +11,6 @@ from mmseg_wsss.utils.settings import setting
 
 from ...pseudo_labels import present_classes
 from ...utils import mix
-from .seg_output import SegOutput
 
 # Far below any logit, and finite: -inf would become NaN when a map is resized.
 ABSENT = -1e4
@@ -78,11 +77,11 @@ class TagConstraint:
         """Lower the logits (N, C, H, W) of absent classes in a loss."""
         return self._lower(logits) if self.class_aware_ce else logits
 
-    def for_head_losses(self, output: SegOutput) -> SegOutput:
-        """Lower the logits of absent classes in the outputs of the decode heads."""
+    def for_head_loss(self, out: Any) -> Any:
+        """Lower the logits of absent classes in the output of a decode head."""
         if self.absent is None or not self.class_aware_ce:
-            return output
-        return output._replace(outs=self._lower_all(output.outs))
+            return out
+        return self._lower_all(out)
 
     def mixed(self, mask: Tensor, size: Sequence[int] | None = None) -> 'TagConstraint':
         """Mix by CutMix masks: each pixel has the absent classes of its own image.

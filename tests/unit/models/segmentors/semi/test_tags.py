@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from helpers.methods import NUM_TAGS, SEMI
+from helpers.methods import FCN_HEAD, NUM_TAGS, SEMI
 from helpers.tiny import batch_of, tiny_batch, tiny_network
 from mmengine.structures import LabelData, PixelData
 from mmseg.structures import SegDataSample
@@ -193,6 +193,82 @@ def test_every_parameter_has_a_finite_gradient(name):
             assert parameter.grad is not None, key
             assert torch.isfinite(parameter.grad).all(), key
     assert model.cam_head.classifier.weight.grad.abs().sum() > 0
+
+
+def losses_of(model, inputs, samples, raised: int | None = None) -> dict[str, Tensor]:
+    """Losses, with the logits of a class raised in all heads of all networks."""
+    model = deepcopy(model)
+    if raised is not None:
+        for net in model.networks.values():
+            for head in (net.decode_head, net.auxiliary_head):
+                head.conv_seg.bias.data[raised] += 3
+    torch.manual_seed(1)
+    losses = model.loss(inputs, samples)
+    return {key: value for key, value in losses.items() if 'loss' in key}
+
+
+AUXILIARY = FCN_HEAD | {'in_channels': 8, 'in_index': 0, 'dropout_ratio': 0.0}
+
+
+@pytest.mark.parametrize('name', SEMI)
+def test_losses_do_not_depend_on_absent_classes(name):
+    """Those of labels and of pseudo-labels, in decode and auxiliary heads."""
+    inputs, samples = batch_of(name, tags=((0,), (1,)))
+    samples = tagged(inputs, samples, [[0], [1]])
+    model = training(name, CLASS_AWARE, auxiliary_head=AUXILIARY)
+    plain = losses_of(model, inputs, samples)
+    raised = losses_of(model, inputs, samples, raised=4)
+    assert raised.keys() == plain.keys()
+    for key, value in plain.items():
+        torch.testing.assert_close(raised[key], value, msg=lambda text, at=key: at)
+    model = training(name, HARD, auxiliary_head=AUXILIARY)
+    plain = losses_of(model, inputs, samples)
+    raised = losses_of(model, inputs, samples, raised=4)
+    for key, value in plain.items():
+        if value != 0:
+            assert not torch.isclose(raised[key], value), key
+
+
+@pytest.mark.parametrize('name', UNLABELED_METHODS)
+def test_pixels_from_another_image_keep_its_tags(name):
+    """The second image is padding: all labels are those of pixels of the first."""
+    inputs, samples = batch_of(name, tags=((0,), (0,)))
+    samples = tagged(inputs, samples, [[0], [1]])
+    for branch, (_, padding) in samples.items():
+        if branch != 'sup':
+            padding.valid_map.data[:] = False
+    settings = CLASS_AWARE | {'cutmix': {}}
+    model = training(name, settings, auxiliary_head=AUXILIARY)
+    plain = losses_of(model, inputs, samples)
+    assert sum(plain[key] for key in plain if not key.startswith('sup')) > 0
+    for of_padding, same in ((2, True), (1, False)):
+        raised = losses_of(model, inputs, samples, raised=of_padding)
+        close = [torch.isclose(raised[key], plain[key], rtol=1e-4) for key in plain]
+        assert all(close) == same, dict(zip(plain, close))
+
+
+@pytest.mark.parametrize('settings', [HARD, CLASS_AWARE])
+@pytest.mark.parametrize('name', UNLABELED_METHODS)
+def test_a_margin_reaches_from_no_filter_to_a_hard_one(name, settings):
+    inputs, samples = batch_of(name)
+    samples = tagged(inputs, samples, [[2], [1]])
+
+    def losses(settings):
+        model = training(name, settings, auxiliary_head=AUXILIARY)
+        return list(losses_of(model, inputs, samples).values())
+
+    hard, soft, low, none = (
+        losses(options)
+        for options in (
+            settings,
+            settings | {'tag_filter': {'margin': -ABSENT}},
+            settings | {'tag_filter': {'margin': 1e-6}},
+            {},
+        )
+    )
+    torch.testing.assert_close(soft, hard)
+    torch.testing.assert_close(low, none)
+    assert any(not torch.isclose(a, b) for a, b in zip(hard, none))
 
 
 def test_class_aware_ce_by_hand():
