@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from decimal import ROUND_FLOOR, Context
 from typing import IO, Any, NamedTuple
 
 import torch
@@ -78,6 +79,16 @@ def choose_threshold(prob: Tensor, tags: Tensor, max_missed: float) -> float:
 
 
 @torch.no_grad()
+def rounded_down(thr: float) -> float:
+    """Round a threshold down to four digits, so that no further tag is removed.
+
+    Example:
+        >>> rounded_down(0.100065)
+        0.1
+    """
+    return float(Context(prec=4, rounding=ROUND_FLOOR).create_decimal(thr))
+
+
 def tag_scores(
     cfg: Config, checkpoint: str, stream: IO[str] | None = None
 ) -> tuple[Tensor, Tensor]:

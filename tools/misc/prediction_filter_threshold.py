@@ -15,6 +15,7 @@ from mmengine.config import Config, DictAction
 
 from mmseg_wsss.pipelines.filter_threshold import (
     choose_threshold,
+    rounded_down,
     score_threshold,
     tag_scores,
 )
@@ -47,8 +48,7 @@ def main() -> None:
     for thr in sorted({*THRESHOLDS, chosen}):
         score = score_threshold(prob, tags, thr)
         print(f'{thr:9.4f}  {score.missed:11.1%}  {score.removed:21.1%}')
-    # Rounded down, so that no further tag is removed.
-    thr = f'{0.9999 * chosen:.4g}'
+    thr = rounded_down(chosen)
     print(f'semi_test_cfg=dict(prediction_filter=dict(thr={thr}))')
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from helpers import run_processes
-from helpers.methods import BACKBONE, METHODS
+from helpers.methods import BACKBONE, METHODS, WEAK
 from helpers.tiny import batch_of, set_phase, tiny_network
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
@@ -97,7 +97,7 @@ def step_of_rank(rank: int, method: str, masks: bool) -> dict:
 
 @pytest.mark.parametrize(
     ('method', 'masks'),
-    [*((name, False) for name in METHODS), ('ASDT', True), ('RCMMAM', True)],
+    [*((name, False) for name in METHODS), *((name, True) for name in WEAK)],
 )
 def test_two_processes_equal_one(method, masks):
     expected = step(method, masks=masks)

@@ -16,38 +16,55 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import LabelData
 
 CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
-SETTINGS = {'tag_filter': {}, 'class_aware_ce': True}
-METHODS = [name for name in SEMI if name != 'SupervisedSegmentor']
+SETTINGS = {
+    'separate': {'tag_filter': {}, 'class_aware_ce': True},
+    'together': {'tag_filter': {'margin': 2.0}, 'concat_forward': True},
+}
+CASES = [
+    (method, name)
+    for method in SEMI
+    for name in SETTINGS
+    # It has no unlabeled images to concatenate.
+    if (method, name) != ('SupervisedSegmentor', 'together')
+]
 HALF, END = 2, 4
 
 
-def config(method: str, root: Path, work_dir: Path, **settings: Any) -> Config:
+def config(
+    method: str, kind: str, root: Path, work_dir: Path, **settings: Any
+) -> Config:
     """A tiny training in which two of four unlabeled images have tags.
 
-    One of them is a class that no labeled image has.
+    One of them is a class that no labeled image has. Those without tags are in the same
+    part of the data or, ``'together'``, in a third one.
     """
     cfg = tiny_config(method, root, work_dir, END, **settings)
     names = {'4': ['pink'], '5': [TAG_NAMES[k] for k in TAGS[5]]}
     path = work_dir / 'some_tags.json'
     work_dir.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(names))
-    cfg.train_dataloader.dataset.tags = {'path': str(path)}
+    data = cfg.train_dataloader.dataset
+    data.tags = {'path': str(path)}
+    if kind == 'together':
+        data.tagged = data.unlabeled | {'indices': [4, 5]}
+        data.unlabeled.indices = [6, 7]
+        cfg.train_dataloader.sampler.source_ratio = [2, 1, 1]
     cfg.model.cam_head = CLASSIFIER
-    cfg.model.semi_train_cfg = {**cfg.model.semi_train_cfg, **SETTINGS}
+    cfg.model.semi_train_cfg = {**cfg.model.semi_train_cfg, **SETTINGS[kind]}
     return cfg
 
 
-@pytest.mark.parametrize('method', METHODS)
-def test_a_resumed_run_equals_an_uninterrupted_one(method, tiny_voc, tmp_path):
-    whole = train(config(method, tiny_voc, tmp_path / 'whole'))
-    assert any('unsup_weak.loss_cls' in logs for logs in whole.losses.values())
-    train(config(method, tiny_voc, tmp_path / 'half'), until=HALF)
-    run = train(config(method, tiny_voc, tmp_path / 'half', resume=True))
+@pytest.mark.parametrize(('method', 'kind'), CASES)
+def test_a_resumed_run_equals_an_uninterrupted_one(method, kind, tiny_voc, tmp_path):
+    whole = train(config(method, kind, tiny_voc, tmp_path / 'whole'))
+    assert any(logs['unsup_weak.loss_cls'] > 0 for logs in whole.losses.values())
+    train(config(method, kind, tiny_voc, tmp_path / 'half'), until=HALF)
+    run = train(config(method, kind, tiny_voc, tmp_path / 'half', resume=True))
     assert list(run.losses) == list(range(HALF, END))
     assert not run.difference(whole)
 
 
-def step(method: str, rank: int | None = None) -> dict[str, torch.Tensor]:
+def step(method: str, kind: str, rank: int | None = None) -> dict[str, torch.Tensor]:
     """Losses and gradients of two images, of which the first alone has tags."""
     init_default_scope('mmseg')
     model = tiny_network(
@@ -55,7 +72,7 @@ def step(method: str, rank: int | None = None) -> dict[str, torch.Tensor]:
         drop=False,
         backbone=BACKBONE | {'norm_eval': True},
         cam_head=CLASSIFIER | {'dropout_ratio': 0.0},
-        semi_train_cfg=SETTINGS,
+        semi_train_cfg=SETTINGS[kind],
     ).double()
     model.progress = 0.5
     wrapped = model
@@ -85,15 +102,16 @@ def step(method: str, rank: int | None = None) -> dict[str, torch.Tensor]:
     return found
 
 
-def step_of_rank(rank: int, method: str) -> dict[str, torch.Tensor]:
-    return step(method, rank)
+def step_of_rank(rank: int, method: str, kind: str) -> dict[str, torch.Tensor]:
+    return step(method, kind, rank)
 
 
-@pytest.mark.parametrize('method', METHODS)
-def test_two_processes_equal_one_with_tags_on_one_rank(method):
-    expected = step(method)
+@pytest.mark.parametrize(('method', 'kind'), CASES)
+def test_two_processes_equal_one_with_tags_on_one_rank(method, kind):
+    """One labeled and one unlabeled image on each rank."""
+    expected = step(method, kind)
     assert expected['unsup_weak.loss_cls'] > 0
-    first, second = run_processes(step_of_rank, 2, (method,), timeout=300)
+    first, second = run_processes(step_of_rank, 2, (method, kind), timeout=300)
     for name, value in expected.items():
         mean = (first[name] + second[name]) / 2
         torch.testing.assert_close(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from helpers.tiny import tiny_model
-from mmengine.structures import PixelData
+from mmengine.structures import LabelData, PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_wsss.registry import MODELS
@@ -44,6 +44,20 @@ def collated(labeled: int, unlabeled: int) -> dict:
             v if p else None for v, p in zip(samples, present)
         ]
     return batch
+
+
+def test_tags_go_with_their_images(preprocessor):
+    batch = collated(1, 2)
+    labels = torch.eye(3)
+    for name, samples in batch['data_samples'].items():
+        for sample, label in zip(samples, labels):
+            if sample is not None and name != 'unsup_strong':
+                sample.gt_tags = LabelData(label=label)
+    found = preprocessor(batch, training=True)['data_samples']
+    assert torch.equal(found['sup'][0].gt_tags.label, labels[0])
+    for sample, label in zip(found['unsup_weak'], labels[1:]):
+        assert torch.equal(sample.gt_tags.label, label)
+    assert not any('gt_tags' in sample for sample in found['unsup_strong'])
 
 
 def test_a_batch_is_regrouped_by_branches(preprocessor):

@@ -181,9 +181,11 @@ def test_pseudo_labels_have_tagged_classes(name, monkeypatch):
     assert not set(labels.unique().tolist()) <= {0, 3, 255}
 
 
+@pytest.mark.parametrize('num', [1, 2])
 @pytest.mark.parametrize('name', UNLABELED_METHODS)
-def test_every_parameter_has_a_finite_gradient(name):
-    inputs, samples = batch_of(name)
+def test_every_parameter_has_a_finite_gradient(name, num):
+    """Also with one labeled and one unlabeled image."""
+    inputs, samples = batch_of(name, num=num)
     samples = tagged(inputs, samples, [[2], None])
     model = training(name, CLASS_AWARE, cam_head=CLASSIFIER)
     losses = model.loss(inputs, samples)
