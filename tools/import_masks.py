@@ -8,9 +8,9 @@
 
 Label maps keep what the tags of their image allow. Class-free masks take the class that
 most of their pixels have in the pseudo-mask. Writes OUT/masks (palette PNG files),
-accepted.txt (images with a mask), report.json (coverage of the tags) and, with
---pseudo, disagreement.csv (what to label next); the same command resumes an interrupted
-import.
+accepted.txt and others.txt (images with and without a mask), report.json (coverage of
+the tags) and, with --pseudo, disagreement.csv (what to label next); the same command
+resumes an interrupted import.
 """
 
 import argparse

@@ -11,6 +11,10 @@ tags = 'data/images/tags.csv'
 labeled_images = 'data/labeled/images'
 labeled_masks = 'data/labeled/masks'
 img_suffix = '.jpg'  # of the labeled and of the validation images
+# If all images are in one folder: lists of those with masks and of those with tags
+# alone (its path is relative to data_root), as tools/import_masks.py writes them.
+labeled_list = ''  # e.g. 'data/imported/accepted.txt'
+tagged_list = ''  # e.g. '../imported/tagged.txt'
 max_iters = 2000
 # Optional validation set: images and masks, in the same form.
 val_images = None  # e.g. 'data/val/images'
@@ -27,9 +31,10 @@ images = dict(
     labeled=dict(
         data_prefix=dict(img_path=labeled_images, seg_map_path=labeled_masks),
         img_suffix=img_suffix,
+        ann_file=labeled_list,
         metainfo=dict(classes=('background', *classes)),
     ),
-    tagged=dict(data_root=data_root, classes=classes),
+    tagged=dict(data_root=data_root, classes=classes, ann_file=tagged_list),
     tags=dict(path=tags),
 )
 train_dataloader = dict(dataset=images)

@@ -7,13 +7,14 @@ from mmseg.datasets import BaseSegDataset
 from mmseg_wsss.registry import DATASETS
 
 from .folders import walk_files
-from .image_name import IMAGE_SUFFIXES
+from .image_name import IMAGE_SUFFIXES, image_name
 from .label_maps import voc_palette
+from .splits.split_lists import read_list
 
 
 @DATASETS.register_module()
 class ImageFolder(BaseSegDataset):
-    """All images below a folder, without a list.
+    """All images below a folder, or those of a list.
 
     Suffixes may be in upper case. Links are followed, hidden files and folders are
     skipped.
@@ -22,12 +23,16 @@ class ImageFolder(BaseSegDataset):
         data_root: Folder of the images; sub-folders are searched too. Masks are read
             only with ``data_prefix=dict(img_path='', seg_map_path=FOLDER)``: PNG files
             with the paths of the images below their folder.
+        ann_file: List of images, relative to ``data_root``: a path below the folder of
+            the images, without suffix, in each line. All images by default.
         classes: Names of the foreground classes; ``background`` is added before them.
             Not needed for the unlabeled part of a ``SemiDataset``.
         **kwargs: Arguments of mmseg's ``BaseSegDataset``.
 
     Raises:
-        FileNotFoundError: If the folder does not exist or contains no image.
+        FileNotFoundError: If the folder does not exist or contains no image, or the
+            list or one of its images does not exist.
+        ValueError: If the list is wrong, see :func:`.read_list`.
     """
 
     def __init__(
@@ -40,7 +45,7 @@ class ImageFolder(BaseSegDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Return the paths of the images, in alphabetical order."""
+        """Return the paths of the images, in the order of the list or alphabet."""
         folder = self.data_prefix['img_path']
         paths = [
             path
@@ -52,6 +57,8 @@ class ImageFolder(BaseSegDataset):
                 f'ImageFolder: expected images ({", ".join(IMAGE_SUFFIXES)}) below '
                 f'{folder}, found none; correct data_root'
             )
+        if self.ann_file:
+            paths = self._listed(paths)
         masks = self.data_prefix.get('seg_map_path')
         infos: list[dict] = []
         for path in paths:
@@ -66,3 +73,16 @@ class ImageFolder(BaseSegDataset):
                 info['seg_map_path'] = str(mask)
             infos.append(info)
         return infos
+
+    def _listed(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the images of the list ``ann_file``."""
+        folder = self.data_prefix['img_path']
+        below = {image_name(path, folder): path for path in paths}
+        names = read_list(self.ann_file)
+        for name in names:
+            if name not in below:
+                raise FileNotFoundError(
+                    f'{self.ann_file}: there is no image {name!r} below {folder}; '
+                    'correct the list, or data_root'
+                )
+        return [below[name] for name in names]

@@ -47,7 +47,7 @@ def import_masks(
     """Import a folder of masks; an interrupted import resumes.
 
     ``out`` gets ``masks/NAME.png`` of the accepted images (palette, the labels of
-    exported pseudo-labels), ``accepted.txt`` with their names, ``records/NAME.json``
+    exported pseudo-labels), lists of images with and without one, ``records/NAME.json``
     of each image, ``report.json``, and, with pseudo-masks, ``disagreement.csv``.
     Images with unchanged files are not imported again.
 

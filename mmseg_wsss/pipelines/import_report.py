@@ -23,7 +23,10 @@ def write_report(
     classes: Sequence[str],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write ``report.json``, ``accepted.txt`` and ``disagreement.csv``.
+    """Write ``report.json``, ``disagreement.csv`` and lists of images.
+
+    ``accepted.txt`` and ``others.txt`` are the images with and without an accepted
+    mask, ``tagged.txt`` the latter that have tags.
 
     Args:
         out: Folder of the files.
@@ -57,8 +60,14 @@ def write_report(
     }
     with atomic_write(Path(out, 'report.json'), 'w') as file:
         json.dump(report, file, indent=1)
-    accepted = [r['image'] for r in records if r['status'] == 'accepted']
-    write_list(Path(out, 'accepted.txt'), accepted)
+    of_list = {
+        'accepted': STATUSES[:1],
+        'others': STATUSES[1:],
+        'tagged': ('rejected', 'without masks'),
+    }
+    for name, statuses in of_list.items():
+        names = [r['image'] for r in records if r['status'] in statuses]
+        write_list(Path(out, f'{name}.txt'), names)
     if compared:
         _write_disagreement(Path(out, 'disagreement.csv'), compared)
     return report

@@ -14,7 +14,8 @@ from tool_files import edit, run_pipeline, shorten, tool_in_process
 
 from mmseg_wsss.pipelines.export_files import given_names
 from mmseg_wsss.pipelines.wsss_report import check_pipeline, report_pipeline
-from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages
+from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages, stage_config
+from mmseg_wsss.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parents[3]
 CLASSES = ('red', 'green', 'yellow', 'blue', 'pink', 'cyan')
@@ -111,6 +112,26 @@ def test_stopped_and_gone_on_to_the_report(own, capsys):
     check_report_with_test_images(own)
 
 
+def test_all_images_in_one_folder(own):
+    """Lists say which of them have masks, as tools/import_masks.py writes them."""
+    for name in LABELED:
+        shutil.copy(own / f'labeled/images/{name}.png', own / 'images')
+    cfg = Config.fromfile(own / PIPELINE)
+    edit(own, TEMPLATE, 'labeled_images', str(own / 'images'))
+    with pytest.raises(ValueError, match=r'masks: 4 problem\(s\)'):
+        check_pipeline(cfg)
+    for name, names in {'accepted': LABELED[:2], 'tagged': TAGGED}.items():
+        (own / f'{name}.txt').write_text('\n'.join(names) + '\n')
+    edit(own, TEMPLATE, 'labeled_list', str(own / 'accepted.txt'))
+    edit(own, TEMPLATE, 'tagged_list', '../tagged.txt')
+    check_pipeline(cfg)
+    for part in ('seeds', 'affinity'):
+        for loader in ('train_dataloader', 'export_dataloader'):
+            data = DATASETS.build(stage_config(cfg, part)[loader].dataset)
+            names = [data.name(i) for i in range(len(data))]
+            assert names == [*LABELED[:2], *TAGGED]
+
+
 def check_report_with_test_images(own: Path) -> None:
     """Report again with masks of two predicted images as the test set."""
     for kind in ('images', 'masks'):
@@ -162,7 +183,7 @@ class TestRefusedBeforeTheFirstStage:
     def test_predicted_images_without_the_classes(self, cfg, own):
         path = own / f'configs/{TEMPLATE}.py'
         text = path.read_text()
-        part = 'tagged=dict(data_root=data_root, classes=classes)'
+        part = 'tagged=dict(data_root=data_root, classes=classes, '
         assert part in text
-        path.write_text(text.replace(part, 'tagged=dict(data_root=data_root)'))
+        path.write_text(text.replace(part, 'tagged=dict(data_root=data_root, '))
         assert 'network, predictions: expected the classes' in self.message(cfg)

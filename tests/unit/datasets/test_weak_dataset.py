@@ -235,6 +235,26 @@ def test_names_keep_sub_folders(tmp_path):
     assert [dataset.name(i) for i in range(2)] == ['a/same', 'b/same']
 
 
+def test_a_list_of_the_images_of_a_folder(tmp_path):
+    (tmp_path / 'img/a').mkdir(parents=True)
+    for name in ('a/one.png', 'two.JPG', 'three.png'):
+        Image.new('RGB', (4, 4)).save(tmp_path / 'img' / name)
+    (tmp_path / 'list.txt').write_text('two\na/one\n')
+
+    def names(**settings):
+        folder = ImageFolder(str(tmp_path / 'img'), CLASSES, **settings)
+        return [folder.get_data_info(i)['img_path'] for i in range(len(folder))]
+
+    expected = [str(tmp_path / 'img' / name) for name in ('two.JPG', 'a/one.png')]
+    assert names(ann_file='../list.txt') == expected
+    assert len(names()) == 3
+    (tmp_path / 'list.txt').write_text('two\nfour\n')
+    with pytest.raises(FileNotFoundError, match=r"list.txt: .* no image 'four' below"):
+        names(ann_file='../list.txt')
+    with pytest.raises(FileNotFoundError, match=r'missing\.txt'):
+        names(ann_file='missing.txt')
+
+
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         ImageFolder(str(tmp_path), CLASSES)

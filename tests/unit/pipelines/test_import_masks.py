@@ -76,6 +76,7 @@ def test_label_maps_keep_what_the_tags_allow(data, workers):
         'sub/c': LABELS['sub/c'],
     }
     assert (data / 'out/accepted.txt').read_text() == 'a\nempty\nsub/c\n'
+    assert (data / 'out/others.txt').read_text() == 'b\n'
     counts = {'accepted': 3, 'rejected': 1, 'without masks': 0, 'without tags': 0}
     assert report['images'] == counts
     assert report['classes']['dog'] == {
@@ -227,6 +228,19 @@ def test_masks_of_other_settings_are_kept_unless_overwritten(data):
         run(data, settings=dict(min_coverage=0))
     run(data, settings=dict(min_coverage=0), overwrite=True)
     assert list(written(data)) == ['a', 'b', 'empty', 'sub/c']
+
+
+def test_lists_of_the_images_without_an_accepted_mask(data):
+    (data / 'labels/a.png').unlink()
+    tags = {name: row for name, row in TAGS.items() if name != 'sub/c'}
+    report = run(data, tags=tags)
+    counts = {'accepted': 1, 'rejected': 1, 'without masks': 1, 'without tags': 1}
+    assert report['images'] == counts
+    lists = [
+        (data / f'out/{name}.txt').read_text().split()
+        for name in ('accepted', 'others', 'tagged')
+    ]
+    assert lists == [['empty'], ['a', 'b', 'sub/c'], ['a', 'b']]
 
 
 def test_a_report_is_written_even_if_no_image_is_accepted(data):
