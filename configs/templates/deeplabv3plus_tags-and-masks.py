@@ -30,6 +30,7 @@ labeled = dict(
     type='BaseSegDataset',
     data_prefix=dict(img_path=_base_.labeled_images, seg_map_path='masks'),
     img_suffix=_base_.img_suffix,
+    ann_file=_base_.labeled_list,
     metainfo=dict(classes=('background', *_base_.classes)),
     pipeline=train_pipeline,
 )
@@ -37,6 +38,7 @@ tagged = dict(
     type='ImageFolder',
     data_root=_base_.data_root,
     classes=_base_.classes,
+    ann_file=_base_.tagged_list,
     data_prefix=dict(img_path='', seg_map_path='masks'),
     pipeline=train_pipeline,
 )
