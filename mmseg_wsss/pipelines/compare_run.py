@@ -53,8 +53,9 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
     if result is None:
         return None
     if run.start is not None:
-        start = _stored(comparison.config_of_start(run, seed, root).work_dir)
-        if start and start.get('network') != result.get('start_network'):
+        start = _stored(comparison.config_of_start(run, seed, root).work_dir) or {}
+        network = start.get('network')  # None: unknown, of an older report
+        if network not in (None, result.get('start_network')):
             return None
     wanted, found = wanted_of(run), result['wanted']
     missing = set(wanted['sources']) - set(found['sources'])
