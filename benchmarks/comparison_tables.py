@@ -29,6 +29,7 @@ LINK = f'../{STORED}'
 TABLE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)', re.S)
 NONE = 'Not measured yet with several seeds'
 SUMMARY = 'does-it-help'
+SEMI = ('MeanTeacher', 'CPS', 'FixMatch', 'UniMatch', 'UniMatch V2', 'MKD')
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
 # Idea, images, comparison, and the run with the idea, whose baseline is without it; or
 # the run without it, named 'no ...', whose baseline is with it.
@@ -42,17 +43,18 @@ IDEAS = (
     ('RCM, CAMs', TOY, 'toy_rcm_mam', 'RCM'),
     ('RCM, CAMs', VOC, 'rcm_mam_voc-mini', 'RCM'),
     ('MAM, CAMs', TOY, 'toy_rcm_mam', 'MAM'),
-    ('RCM, network', TOY, 'toy_rcm_mam_network', 'on RCM'),
-    ('MAM, network', TOY, 'toy_rcm_mam_network', 'on MAM'),
+    ('RCM, network*', TOY, 'toy_rcm_mam_network', 'on RCM'),
+    ('MAM, network*', TOY, 'toy_rcm_mam_network', 'on MAM'),
     ('MKD: mean teachers', TOY, 'toy_mkd', 'no mean teachers'),
     ('MKD: mutual distillation', TOY, 'toy_mkd', 'no mutual distillation'),
     ('MKD: labels of the other student', TOY, 'toy_mkd', 'no other student'),
     ('MKD: CutMix', TOY, 'toy_mkd', 'no CutMix'),
-    ('MKD: feature augmentation (ISDA)', TOY, 'toy_mkd', 'with ISDA'),
-    ('unlabeled images: MKD', TOY, 'toy_semi', 'MKD'),
-    ('unlabeled images: MKD', CAMVID, 'camvid_semi', 'MKD'),
-    ('unlabeled images: UniMatch', TOY, 'toy_semi', 'UniMatch'),
-    ('unlabeled images: UniMatch', CAMVID, 'camvid_semi', 'UniMatch'),
+    ('MKD: feature augmentation (ISDA, ratio 0.3)', TOY, 'toy_mkd', 'with ISDA'),
+    *(
+        (f'unlabeled images: {method}', images, comparison, method)
+        for images, comparison in ((TOY, 'toy_semi'), (CAMVID, 'camvid_semi'))
+        for method in SEMI
+    ),
     ('unlabeled images and tags: MKD', VOC, 'tags_voc-mini', 'MKD, tags'),
     ('masks beside tags: ASDT', VOC, 'masks_voc-mini', 'ASDT, tags and masks'),
 )
@@ -134,7 +136,7 @@ def block(name: str, report: Mapping[str, Any] | None) -> str:
         table += f'\n`{command[1:-1]} --reuse {STORED}/{name}.json` goes on.\n'
     return (
         f'{command}: [{name}.json]({LINK}/{name}.json), {len(runs)} trainings, '
-        f'{hours:.1f} hours in all ({machines}).\n\n{table}'
+        f'{hours:.1f} hours of training in all ({machines}).\n\n{table}'
     )
 
 

@@ -62,7 +62,7 @@ def test_one_command_adds_a_report_and_fills_the_page(tmp_path, monkeypatch):
     text = page.read_text()
     assert '| plain | 2 | 41.00 | 1.41 | - | - | - |\n' in text
     assert '| other | 2 | 43.50 | 0.71 | +2.50 | 0.50 | +1.2 to +3.8 |\n' in text
-    assert '2 trainings, 0.5 hours in all (a CPU).' in text
+    assert '2 trainings, 0.5 hours of training in all (a CPU).' in text
     assert 'Not finished: 1 of 3 runs.\n\n`python tools/misc/compare.py ' in text
     assert '--reuse benchmarks/results/comparisons/toy_x.json` goes on.' in text
     assert f'[toy_x.json]({comparison_tables.LINK}/toy_x.json)' in text
