@@ -200,11 +200,18 @@ def table_of(report: Mapping[str, Any]) -> str:
     if others:
         names = list(dict.fromkeys(run for name in others for run in scores[name]))
         cells = [
-            (run, *(_short(scores[name].get(run)) for name in others)) for run in names
+            ('run', *others),
+            *(
+                (run, *(_short(scores[name].get(run)) for name in others))
+                for run in names
+            ),
         ]
+        if len(others) > len(names):  # higher than wide
+            cells = [*zip(*cells)]
+            cells[0] = ('score', *cells[0][1:])
         parts += [
             'Other scores: mean ± standard deviation (difference ± standard error):',
-            _markdown(('run', *others), cells),
+            _markdown(cells[0], cells[1:]),
         ]
     if report['allowed_to_differ']:
         parts.append(f'Allowed to differ: {", ".join(report["allowed_to_differ"])}.')

@@ -1,6 +1,7 @@
 """The tables of docs/results.md are those of the saved comparisons."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from comparison_tables import (
     summary,
 )
 
-from mmseg_wsss.pipelines.compare_report import read_report
+from mmseg_wsss.pipelines.compare_report import read_report, table_of
 from mmseg_wsss.pipelines.comparison import read_comparison
 
 SEEDS = {'0': 40.0, '1': 42.0}
@@ -47,6 +48,23 @@ REPORT = {
     'runs': [{'name': name, **RUN} for name in ('plain', 'other')],
 }
 EMPTY = 'Before.\n<!-- table: toy_x -->\nold\n<!-- end of table -->\nAfter.\n'
+
+
+@pytest.mark.parametrize(('num', 'head'), [(2, 'run | b0 | b1'), (3, 'score | plain')])
+def test_many_other_scores_are_rows(num, head):
+    others = {f'train/b{i}': {'plain': {**BASE, 'values': SEEDS}} for i in range(num)}
+    rows = {'plain': BASE, 'other': OTHER}
+    for score in others.values():
+        score.update({name: {**row, 'values': SEEDS} for name, row in rows.items()})
+    report = json.loads(json.dumps(REPORT | {'scores': REPORT['scores'] | others}))
+    for scores in report['scores'].values():
+        for row in scores.values():
+            row.update({key: math.nan for key, value in row.items() if value is None})
+    text = table_of(report)
+    assert f'| {head.replace("b", "train/b")} |' in text
+    cell = '43.5 ± 0.7 (+2.5 ± 0.5)'
+    row = f'| other | {" | ".join([cell] * num)} |'
+    assert (row if num == 2 else f'| train/b2 | 41.0 ± 1.4 | {cell} |') in text
 
 
 def test_one_command_adds_a_report_and_fills_the_page(tmp_path, monkeypatch):
