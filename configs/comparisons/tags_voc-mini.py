@@ -58,4 +58,10 @@ runs = {
         for method, config in _methods.items()
         for name, options in _options.items()
     },
+    'MeanTeacher, tags and CAM': dict(
+        config=_run.format(_methods['MeanTeacher']),
+        start='masks',
+        cfg_options={**_tags, 'model.semi_train_cfg.cam_fusion.weight': 1.0},
+        tests=_filtered,
+    ),
 }

@@ -26,6 +26,7 @@ class CPSSettings(SemiSettings):
         concat_forward: See :class:`SemiSettings`.
         tag_filter: See :class:`SemiSettings`.
         class_aware_ce: See :class:`SemiSettings`.
+        cam_fusion: See :class:`SemiSettings`.
         cps_weight: Weight of L_cps: on VOC 1 with CutMix and 1.5 without, on
             Cityscapes 5 and 6.
         cutmix: Settings of CutMix; None switches it off.
@@ -76,7 +77,7 @@ class CPS(SemiBaseSegmentor):
         cfg = self.train_cfg
         sup, weak = self.split_branches(inputs)
         mask = draw_masks(weak, cfg.cutmix)
-        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags = TagConstraint.of(self, data_samples['unsup_weak'], weak)
         tags_sup = TagConstraint.of(self, data_samples['sup'])
         tags_loss = tags.mixed(mask)
         if cfg.cutmix is None:

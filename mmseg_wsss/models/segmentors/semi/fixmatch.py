@@ -31,6 +31,7 @@ class FixMatchSettings(SemiSettings):
         concat_forward: See :class:`SemiSettings`.
         tag_filter: See :class:`SemiSettings`.
         class_aware_ce: See :class:`SemiSettings`.
+        cam_fusion: See :class:`SemiSettings`.
         unsup_weight: Weight of L_unsup.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1]; 0.95 on VOC and
             COCO, 0 on Cityscapes in UniMatch.
@@ -77,7 +78,7 @@ class FixMatch(SemiBaseSegmentor):
         sup, weak, strong = self.split_branches(inputs)
         student = StudentForward(self, 'student', sup, data_samples['sup'])
 
-        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags = TagConstraint.of(self, data_samples['unsup_weak'], weak)
         with torch.no_grad(), eval_mode(self.networks['student']):
             logits = self.forward_logits('student', weak)
             pseudo = PseudoLabels.of_logits(tags.filter(logits))

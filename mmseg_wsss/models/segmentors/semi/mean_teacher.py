@@ -28,6 +28,7 @@ class MeanTeacherSettings(SemiSettings):
         concat_forward: See :class:`SemiSettings`.
         tag_filter: See :class:`SemiSettings`.
         class_aware_ce: See :class:`SemiSettings`.
+        cam_fusion: See :class:`SemiSettings`.
         unsup_weight: Weight of L_unsup.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1].
         cutmix: Settings of CutMix; None switches it off.
@@ -74,7 +75,7 @@ class MeanTeacherSegmentor(SemiBaseSegmentor):
         sup, weak, strong = self.split_branches(inputs)
         student = StudentForward(self, 'student', sup, data_samples['sup'])
 
-        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags = TagConstraint.of(self, data_samples['unsup_weak'], weak)
         with torch.no_grad():
             logits = teacher_logits(self, 'teacher', sup, weak)
             pseudo = PseudoLabels.of_logits(tags.filter(logits))

@@ -60,6 +60,7 @@ class MKDSettings(SemiSettings):
         concat_forward: See :class:`SemiSettings`.
         tag_filter: See :class:`SemiSettings`.
         class_aware_ce: See :class:`SemiSettings`.
+        cam_fusion: See :class:`SemiSettings`.
     """
 
     teacher_weight: float = setting(1.5, at_least=0)
@@ -145,7 +146,7 @@ class MKD(SemiBaseSegmentor):
                 raw[teacher], feats[teacher] = self.resize_to_loss(outputs)
 
         gt, valid = self.valid_pixels(weak, data_samples, mask, raw['student1'])
-        tags = self.mixed_tags(data_samples, mask, raw['student1'])
+        tags = self.mixed_tags(weak, data_samples, mask, raw['student1'])
         logits = self.isda.update_and_add(self.networks, raw, feats, gt, valid, tags)
         pseudo = {
             name: self.pseudo_labels(
@@ -234,11 +235,11 @@ class MKD(SemiBaseSegmentor):
         return gt, valid if self.train_cfg.mask_padding else torch.ones_like(valid)
 
     def mixed_tags(
-        self, data_samples: dict[str, list], mask: Tensor, logits: Tensor
+        self, weak: Tensor, data_samples: dict[str, list], mask: Tensor, logits: Tensor
     ) -> TagConstraint:
         """Return the classes that tags allow at each pixel of logits (N, C, h, w)."""
         size = logits.shape[2:]
-        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags = TagConstraint.of(self, data_samples['unsup_weak'], weak)
         tags = tags.mixed(mask, size)
         if not self.train_cfg.semi_on_labeled:
             return tags

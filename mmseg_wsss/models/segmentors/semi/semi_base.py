@@ -91,11 +91,12 @@ class SemiBaseSegmentor(BaseSegmentor):
         self.train_cfg = read_settings(
             self.train_settings, semi_train_cfg, 'semi_train_cfg'
         )
-        if self.train_cfg.concat_forward and len(self.branches) == 1:
-            raise ValueError(
-                f'{type(self).__name__} has no unlabeled images to concatenate: remove '
-                'semi_train_cfg.concat_forward'
-            )
+        for name in ('concat_forward', 'cam_fusion'):
+            if len(self.branches) == 1 and getattr(self.train_cfg, name):
+                raise ValueError(
+                    f'{type(self).__name__} processes no unlabeled images: remove '
+                    f'semi_train_cfg.{name}'
+                )
         for name in (*self.students, *self.pairs):
             self.add_module(name, build_network(segmentor))
         for teacher in self.pairs:
@@ -108,6 +109,8 @@ class SemiBaseSegmentor(BaseSegmentor):
         self.cam_head = MODELS.build(cam_head) if cam_head else None
         if self.prediction_filter and not self.cam_head:
             raise ValueError('semi_test_cfg.prediction_filter needs model.cam_head')
+        if self.train_cfg.cam_fusion and not self.cam_head:
+            raise ValueError('semi_train_cfg.cam_fusion needs model.cam_head')
 
     @property
     def networks(self) -> dict[str, Any]:

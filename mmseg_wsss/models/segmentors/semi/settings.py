@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mmseg_wsss.utils.settings import setting
 
+from .cam_fusion import CAMFusionSettings
 from .tag_constraint import TagFilterSettings
 
 
@@ -25,10 +26,13 @@ class SemiSettings:
         class_aware_ce: Whether the losses of labels and pseudo-labels are computed
             among tagged classes and background (with a margin: the logits of other
             classes are lowered).
+        cam_fusion: Settings of the fusion of pseudo-labels with the CAM of the
+            classifier ``cam_head``; None switches it off.
 
     Raises:
-        ValueError: If ``class_aware_ce`` is set without ``tag_filter``: a pseudo-label
-            of an absent class would have no probability.
+        ValueError: If ``class_aware_ce`` or ``cam_fusion`` is set without
+            ``tag_filter``: a pseudo-label of an absent class would have no probability
+            and no CAM.
     """
 
     sup_weight: float = setting(1.0, at_least=0)
@@ -36,10 +40,13 @@ class SemiSettings:
     concat_forward: bool = setting(False)
     tag_filter: TagFilterSettings | None = setting(None)
     class_aware_ce: bool = setting(False)
+    cam_fusion: CAMFusionSettings | None = setting(None)
 
     def __post_init__(self) -> None:
         if self.class_aware_ce and self.tag_filter is None:
             raise ValueError('class_aware_ce=True needs tag_filter, e.g. dict()')
+        if self.cam_fusion is not None and self.tag_filter is None:
+            raise ValueError('cam_fusion needs tag_filter, e.g. dict()')
 
 
 @dataclass(frozen=True)

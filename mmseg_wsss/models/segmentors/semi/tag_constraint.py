@@ -1,7 +1,7 @@
 """Logits among the classes that image tags allow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from mmseg_wsss.utils.settings import setting
 
 from ...pseudo_labels import present_classes
 from ...utils import mix
+from .cam_fusion import CAMEvidence, cam_evidence
 
 # Far below any logit, and finite: -inf would become NaN when a map is resized.
 ABSENT = -1e4
@@ -42,6 +43,7 @@ class TagConstraint:
             if tags have no effect.
         tag_filter: Settings; None leaves pseudo-labels as they are.
         class_aware_ce: Whether losses are computed among the other classes.
+        evidence: What the CAM of the classifier changes in pseudo-labels; None without.
 
     Example:
         >>> absent = torch.tensor([False, True]).view(1, 2, 1, 1)
@@ -53,24 +55,37 @@ class TagConstraint:
     absent: Tensor | None = None
     tag_filter: TagFilterSettings | None = None
     class_aware_ce: bool = False
+    evidence: CAMEvidence | None = None
 
     @classmethod
-    def of(cls, model: Any, data_samples: Sequence[Any]) -> 'TagConstraint':
+    def of(
+        cls, model: Any, data_samples: Sequence[Any], inputs: Tensor | None = None
+    ) -> 'TagConstraint':
         """Return the constraint of N images, without effect if tags are not used.
 
         Args:
             model: Semi-supervised segmentor.
             data_samples: N data samples, with ``gt_tags`` where an image has tags.
+            inputs: Images (N, 3, H, W), for the CAM; None if they have masks.
         """
         cfg = model.train_cfg
         if cfg.tag_filter is None:
             return cls()
         device = next(model.parameters()).device
         absent = absent_classes(data_samples, model.num_classes, device)
-        return cls(absent[..., None, None], cfg.tag_filter, cfg.class_aware_ce)
+        evidence = None
+        if cfg.cam_fusion is not None and inputs is not None:
+            evidence = cam_evidence(model, inputs, data_samples)
+        constraint = cls(absent[..., None, None], cfg.tag_filter, cfg.class_aware_ce)
+        return replace(constraint, evidence=evidence)
 
     def filter(self, logits: Tensor) -> Tensor:
-        """Lower the logits (N, C, H, W) of absent classes, for pseudo-labels."""
+        """Fuse logits (N, C, H, W) with the CAM, and lower those of absent classes.
+
+        For pseudo-labels.
+        """
+        if self.evidence is not None:
+            logits = self.evidence.fuse(logits)
         return logits if self.tag_filter is None else self._lower(logits)
 
     def for_loss(self, logits: Tensor) -> Tensor:
@@ -92,22 +107,23 @@ class TagConstraint:
         """
         if self.absent is None:
             return self
-        expanded = self.absent.expand(-1, -1, *(size or mask.shape[2:]))
-        return self._with(mix(expanded, mask))
+        size = size or mask.shape[2:]
+        absent = mix(self.absent.expand(-1, -1, *size), mask)
+        evidence = self.evidence and self.evidence.mixed(mask, size)
+        return replace(self, absent=absent, evidence=evidence)
 
     def after(self, first: 'TagConstraint') -> 'TagConstraint':
         """Return the constraint of a batch with the images of ``first`` before these.
 
         Args:
-            first: Constraint of whole images.
+            first: Constraint of whole images that have masks.
         """
         if self.absent is None or first.absent is None:
             return self
         expanded = first.absent.expand(-1, -1, *self.absent.shape[2:])
-        return self._with(torch.cat([expanded, self.absent]))
-
-    def _with(self, absent: Tensor) -> 'TagConstraint':
-        return TagConstraint(absent, self.tag_filter, self.class_aware_ce)
+        evidence = self.evidence and self.evidence.after(len(expanded))
+        absent = torch.cat([expanded, self.absent])
+        return replace(self, absent=absent, evidence=evidence)
 
     def _lower(self, logits: Tensor) -> Tensor:
         if self.absent is None:

@@ -29,6 +29,7 @@ class UniMatchSettings(FixMatchSettings):
         concat_forward: See :class:`SemiSettings`.
         tag_filter: See :class:`SemiSettings`.
         class_aware_ce: See :class:`SemiSettings`.
+        cam_fusion: See :class:`SemiSettings`.
         unsup_weight: Weight of the mean of L_s1 and L_s2.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1]; 0.95 on VOC and
             COCO, 0 on Cityscapes.
@@ -81,7 +82,7 @@ class UniMatch(SemiBaseSegmentor):
 
         outputs = forward.perturbed(weak, perturb)
         plain = next(outputs)
-        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags = TagConstraint.of(self, data_samples['unsup_weak'], weak)
         logits = self.resize_to(weak, plain.logits)
         pseudo = PseudoLabels.of_logits(tags.filter(logits))
         with torch.no_grad(), eval_mode(student):

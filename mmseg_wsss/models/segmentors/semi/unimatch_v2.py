@@ -29,6 +29,7 @@ class UniMatchV2Settings(FixMatchSettings):
         concat_forward: See :class:`SemiSettings`.
         tag_filter: See :class:`SemiSettings`.
         class_aware_ce: See :class:`SemiSettings`.
+        cam_fusion: See :class:`SemiSettings`.
         unsup_weight: Weight of the mean of L_s1 and L_s2.
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1].
         cutmix: Settings of CutMix; None switches it off.
@@ -72,7 +73,7 @@ class UniMatchV2(SemiBaseSegmentor):
         sup, weak, *strong = self.split_branches(inputs)
         student = StudentForward(self, 'student', sup, data_samples['sup'])
 
-        tags = TagConstraint.of(self, data_samples['unsup_weak'])
+        tags = TagConstraint.of(self, data_samples['unsup_weak'], weak)
         with torch.no_grad():
             teacher = teacher_logits(self, 'teacher', sup, weak)
             pseudo = PseudoLabels.of_logits(tags.filter(teacher))

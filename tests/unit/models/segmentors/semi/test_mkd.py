@@ -11,6 +11,7 @@ from helpers.tiny import CROP, batch_of, tiny_network
 from mmseg_wsss.models.segmentors.semi import mkd
 from mmseg_wsss.models.segmentors.semi.isda_offset import NETWORKS, ramp
 from mmseg_wsss.models.segmentors.semi.seg_output import SegOutput
+from mmseg_wsss.models.segmentors.semi.tag_constraint import TagConstraint
 from mmseg_wsss.models.utils import mix
 
 FROZEN = BACKBONE | {'norm_eval': True}
@@ -266,7 +267,7 @@ def test_no_gradient_reaches_teachers_or_the_offset():
     logits = dict.fromkeys(NETWORKS, torch.zeros(2, 7, 4, 4, dtype=torch.float64))
     valid = torch.ones(2, 4, 4, dtype=torch.bool)
     shifted = model.isda.update_and_add(
-        model.networks, logits, feats, valid[:1].long(), valid
+        model.networks, logits, feats, valid[:1].long(), valid, TagConstraint()
     )
     assert model.student1.decode_head.conv_seg.weight.requires_grad
     assert shifted['student1'].any()

@@ -1,0 +1,106 @@
+"""Fusion of the pseudo-labels of tagged images with the classifier's CAM."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmseg_wsss.utils.settings import setting
+
+from ...pseudo_labels import background_score, normalize_cam
+from ...utils import eval_mode, mix, resize
+
+
+@dataclass(frozen=True)
+class CAMFusionSettings:
+    """Settings of the fusion.
+
+    The logits of an image with tags become ``(z_c + weight * r_c * log max(s_c,
+    floor)) / temperature``. The score ``s_c`` of a tagged class is its normalized CAM,
+    that of the background ``(1 - max_c s_c) ** bg_alpha``. ``r_c = max(2 p_c - 1, 0)``
+    tells how far the classifier recognizes the class, with its probability ``p_c``, and
+    is the largest of them for the background: before it has learned anything, the CAM
+    has no effect. Source of the idea: the calibrated fusion of PseudoSeg (Zou et al.,
+    https://arxiv.org/abs/2010.09713, section 3.2), which adds probabilities instead.
+
+    Args:
+        weight: Power of the scores.
+        bg_alpha: Power of the background score; a larger one means a weaker background.
+        floor: Smallest score: how far a CAM that misses a part of an object can lower
+            its probability.
+        temperature: Values below 1 raise the confidences.
+    """
+
+    weight: float = setting(1.0, above=0)
+    bg_alpha: float = setting(1.0, above=0)
+    floor: float = setting(0.1, above=0, at_most=1)
+    temperature: float = setting(1.0, above=0)
+
+
+class CAMEvidence(NamedTuple):
+    """What CAMs change in the logits of N images.
+
+    Args:
+        score: Added to the logits, (N, C, h, w).
+        sharpness: Factor of the sum, (N, 1, h, w).
+    """
+
+    score: Tensor
+    sharpness: Tensor
+
+    def fuse(self, logits: Tensor) -> Tensor:
+        """Change logits (N, C, H, W)."""
+        score, sharpness = self._at(logits.shape[2:])
+        return (logits + score) * sharpness
+
+    def mixed(self, mask: Tensor, size: Sequence[int]) -> 'CAMEvidence':
+        """Mix by CutMix masks (N, 1, H, W), at the size (h, w) of the logits."""
+        return CAMEvidence(*(mix(part, mask) for part in self._at(size)))
+
+    def after(self, num: int) -> 'CAMEvidence':
+        """Return the evidence of a batch with ``num`` images without tags first."""
+        score, sharpness = self
+        none = score.new_zeros(num, *score.shape[1:])
+        ones = sharpness.new_ones(num, *sharpness.shape[1:])
+        return CAMEvidence(torch.cat([none, score]), torch.cat([ones, sharpness]))
+
+    def _at(self, size: Sequence[int]) -> Iterator[Tensor]:
+        for part in self:
+            if part.shape[2:] == (1, 1):  # resizing would round the factors
+                yield part.expand(-1, -1, *size)
+            else:
+                yield resize(part, size)
+
+
+@torch.no_grad()
+def cam_evidence(
+    model: Any, inputs: Tensor, data_samples: Sequence[Any]
+) -> CAMEvidence:
+    """Compute the evidence of the CAMs of images, by one more forward in eval mode.
+
+    Args:
+        model: Semi-supervised segmentor with a ``cam_head`` and ``cam_fusion``.
+        inputs: Images (N, 3, H, W).
+        data_samples: Their data samples, with ``gt_tags`` where an image has tags.
+
+    Returns:
+        The evidence at the size of the CAM, none for images without a tag.
+    """
+    cfg, student = model.train_cfg.cam_fusion, model.networks[model.students[0]]
+    with eval_mode(student), eval_mode(model.cam_head):
+        feats = student.extract_feat(inputs)
+        cam = model.cam_head.cam(feats).float()
+        prob = model.cam_head(feats).float().sigmoid()
+    none = torch.zeros_like(prob[0])
+    tags = torch.stack(
+        [s.gt_tags.label.to(none) if 'gt_tags' in s else none for s in data_samples]
+    )
+    score, sure = normalize_cam(cam, tags), (2 * prob - 1).clamp(min=0) * tags
+    if model.num_classes > tags.shape[1]:
+        score = torch.cat([background_score(score, cfg.bg_alpha), score], 1)
+        sure = torch.cat([sure.amax(1, keepdim=True), sure], 1)
+    score = cfg.weight * sure[:, :, None, None] * score.clamp(min=cfg.floor).log()
+    tagged = tags.any(1)[:, None, None, None]
+    return CAMEvidence(score, torch.where(tagged, 1 / cfg.temperature, 1.0))
