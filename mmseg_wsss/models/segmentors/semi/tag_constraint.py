@@ -76,8 +76,8 @@ class TagConstraint:
         evidence = None
         if cfg.cam_fusion is not None and inputs is not None:
             evidence = cam_evidence(model, inputs, data_samples)
-        constraint = cls(absent[..., None, None], cfg.tag_filter, cfg.class_aware_ce)
-        return replace(constraint, evidence=evidence)
+        absent = absent[..., None, None]
+        return cls(absent, cfg.tag_filter, cfg.class_aware_ce, evidence)
 
     def filter(self, logits: Tensor) -> Tensor:
         """Fuse logits (N, C, H, W) with the CAM, and lower those of absent classes.
