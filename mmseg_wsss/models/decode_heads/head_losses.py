@@ -9,8 +9,6 @@ from mmseg.models.utils import resize
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
-from ..utils import channel_argmax
-
 
 def head_losses(head: Any, output: Any, data_samples: Sequence) -> dict[str, Tensor]:
     """Compute the losses of a decode head and its accuracy.
@@ -91,7 +89,7 @@ def accuracy(logits: Tensor, gt: Tensor, ignore_index: int = 255) -> Tensor:
         tensor([50.0000])
     """
     valid = gt != ignore_index
-    correct = (channel_argmax(logits) == gt) & valid
+    correct = (logits.argmax(1) == gt) & valid
     eps = torch.finfo(torch.float32).eps
     percent = 100 / (valid.sum().double() + eps)
     return (correct.sum(dtype=torch.float32) + eps)[None] * percent.float()
