@@ -45,8 +45,8 @@ def wanted_of(run: Run) -> dict[str, Any]:
 def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | None:
     """Return the result of a finished run, or None.
 
-    A run that began with another network than that of its start is not finished:
-    another machine rounds differently. Scores and areas that another comparison asked
+    A run is not finished if its start has another network now: another machine
+    rounds differently. Scores and areas that another comparison asked
     for in the same folder are left out.
     """
     result = _stored(comparison.config(run, seed, root).work_dir)
@@ -146,7 +146,7 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
 
     Returns:
         Name, config, options, seed, digest, folder, steps, images seen, seconds,
-        machine, digests of its network and of that of its start, scores and areas of
+        machine, digests of its network and its start's network, scores and areas of
         each image, see :func:`.measure`.
     """
     cfg = comparison.config(run, seed, root)

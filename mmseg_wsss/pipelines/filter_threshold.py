@@ -78,7 +78,6 @@ def choose_threshold(prob: Tensor, tags: Tensor, max_missed: float) -> float:
     return present[allowed].item()
 
 
-@torch.no_grad()
 def rounded_down(thr: float) -> float:
     """Round a threshold down to four digits, so that no further tag is removed.
 
@@ -89,6 +88,7 @@ def rounded_down(thr: float) -> float:
     return float(Context(prec=4, rounding=ROUND_FLOOR).create_decimal(thr))
 
 
+@torch.no_grad()
 def tag_scores(
     cfg: Config, checkpoint: str, stream: IO[str] | None = None
 ) -> tuple[Tensor, Tensor]:

@@ -19,11 +19,11 @@ class CAMFusionSettings:
 
     The logits of an image with tags become ``(z_c + weight * r_c * log max(s_c,
     floor)) / temperature``. The score ``s_c`` of a tagged class is its normalized CAM,
-    that of the background ``(1 - max_c s_c) ** bg_alpha``. ``r_c = max(2 p_c - 1, 0)``
+    the background's is ``(1 - max_c s_c) ** bg_alpha``. ``r_c = max(2 p_c - 1, 0)``
     tells how far the classifier recognizes the class, with its probability ``p_c``, and
     is the largest of them for the background: before it has learned anything, the CAM
     has no effect. Source of the idea: the calibrated fusion of PseudoSeg (Zou et al.,
-    https://arxiv.org/abs/2010.09713, section 3.2), which adds probabilities instead.
+    https://arxiv.org/abs/2010.09713), which adds probabilities instead.
 
     Args:
         weight: Power of the scores.
