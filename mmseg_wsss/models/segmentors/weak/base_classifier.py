@@ -140,11 +140,22 @@ class WeakClassifier(BaseSegmentor):
         return self.test_cam(self, inputs, size=size)
 
     @torch.no_grad()
-    def predict_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Predict scores (N, C, H, W) in [0, 1].
+    def infer_cam(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Extract the CAM (N, K, H, W) by ``test_cfg.mode``, not normalized."""
+        slide = self.test_cfg['mode'] == 'slide'
+        infer = self.slide_inference if slide else self.whole_inference
+        return infer(inputs, batch_img_metas)
+
+    @torch.no_grad()
+    def cam_to_prob(
+        self, cam: Tensor, inputs: Tensor, batch_img_metas: list[dict]
+    ) -> Tensor:
+        """Compute scores (N, C, H, W) in [0, 1] from a CAM.
 
         Args:
-            inputs: Normalized images (N, 3, H, W).
+            cam: Result of :meth:`infer_cam` (N, K, H, W).
+            inputs: Normalized images (N, 3, h, w); they are classified where tags are
+                not known.
             batch_img_metas: Meta information of N images, with ``tags`` (K,) if the
                 tags are known.
         """
@@ -158,19 +169,20 @@ class WeakClassifier(BaseSegmentor):
                     for meta, row in zip(batch_img_metas, predicted)
                 ]
             )
-        slide = self.test_cfg['mode'] == 'slide'
-        infer = self.slide_inference if slide else self.whole_inference
-        cam = infer(inputs, batch_img_metas)
         cam = normalize_cam(cam, present.to(cam), self.cam_normalization)
         if not self.has_background:
             return cam
         background = torch.full_like(cam[:, :1], self.test_settings.bg_thr)
         return torch.cat([background, cam], 1)
 
+    def predict_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Predict scores (N, C, H, W) in [0, 1], see :meth:`cam_to_prob`."""
+        cam = self.infer_cam(inputs, batch_img_metas)
+        return self.cam_to_prob(cam, inputs, batch_img_metas)
+
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Compute logarithms (N, C, H, W) of the scores of :meth:`predict_prob`."""
-        prob = self.predict_prob(inputs, batch_img_metas).float()
-        return prob.clamp(min=torch.finfo(torch.float32).tiny).log()
+        return log_scores(self.predict_prob(inputs, batch_img_metas))
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict label maps, and attach the outputs that ``test_cfg`` selects.
@@ -192,9 +204,11 @@ class WeakClassifier(BaseSegmentor):
             else dict(s.metainfo)
             for s in data_samples
         ]
-        logits = self.inference(inputs, metas)
+        cam = self.infer_cam(inputs, metas)
+        logits = log_scores(self.cam_to_prob(cam, inputs, metas))
         results = self.postprocess_result(logits, data_samples)
-        attach_outputs(self, inputs, results)
+        whole = self.test_cfg['mode'] == 'whole'
+        attach_outputs(self, inputs, results, cam if whole else None)
         return results
 
     def pseudo_sources(self) -> Sources:
@@ -211,3 +225,8 @@ class WeakClassifier(BaseSegmentor):
     def label_from_cam(self, context: InferenceContext) -> PseudoLabel:
         """Cut the CAM at ``test_cfg.bg_thr``."""
         return label_from_cam(context, self.test_settings.bg_thr, self.has_background)
+
+
+def log_scores(prob: Tensor) -> Tensor:
+    """Compute logarithms of scores in float32, finite where a score is 0."""
+    return prob.float().clamp(min=torch.finfo(torch.float32).tiny).log()

@@ -36,10 +36,16 @@ class InferenceContext:
         data_sample: Data sample with ``ori_shape`` and ``img_shape``; with ``gt_tags``
             if a pseudo-label needs tags; and with a soft map ``cam_seed`` (C, ...) if
             another method made one.
+        raw_cam: CAM (1, K, h, w) of ``inputs`` before its normalization, if it is
+            already extracted; taken where h and w are the original size.
     """
 
     def __init__(
-        self, model: InferenceNetwork, inputs: Tensor, data_sample: Any
+        self,
+        model: InferenceNetwork,
+        inputs: Tensor,
+        data_sample: Any,
+        raw_cam: Tensor | None = None,
     ) -> None:
         meta = data_sample.metainfo
         height, width = meta.get('img_shape', inputs.shape[2:])[:2]
@@ -47,6 +53,8 @@ class InferenceContext:
         self.inputs = inputs[..., :height, :width]
         self.size = tuple(meta.get('ori_shape', (height, width))[:2])
         self.data_sample = data_sample
+        original = self.inputs.shape == inputs.shape and self.size == inputs.shape[2:]
+        self._raw_cam = raw_cam if original else None
 
     @cached_property
     def tags(self) -> Tensor:
@@ -70,7 +78,9 @@ class InferenceContext:
     @cached_property
     def cam(self) -> Tensor:
         """CAM (1, K, H, W) in [0, 1], 0 for absent tags."""
-        cam = self.model.extract_cam(self.inputs, self.size)
+        cam = self._raw_cam
+        if cam is None:
+            cam = self.model.extract_cam(self.inputs, self.size)
         return normalize_cam(cam, self.tags, self.model.cam_normalization)
 
     @cached_property

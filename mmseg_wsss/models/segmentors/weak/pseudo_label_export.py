@@ -32,6 +32,7 @@ def export_pseudo_labels(
     inputs: Tensor,
     data_samples: list,
     names: Iterable[str],
+    raw_cam: Tensor | None = None,
 ) -> list[dict[str, PseudoLabel]]:
     """Compute pseudo-labels of images at their original size.
 
@@ -42,6 +43,8 @@ def export_pseudo_labels(
         inputs: Normalized images (N, 3, H, W), as the test pipeline gives them.
         data_samples: N data samples, see :class:`InferenceContext`.
         names: Names of the sources to use.
+        raw_cam: CAM (N, K, H, W) that is already extracted, see
+            :class:`InferenceContext`.
 
     Returns:
         For each image and source (label (H, W) int64, soft map (C, H, W)).
@@ -52,23 +55,35 @@ def export_pseudo_labels(
     check_sources(names, sources, model)
     results = []
     for i, sample in enumerate(data_samples):
-        context = InferenceContext(model, inputs[i : i + 1], sample)
+        cam = None if raw_cam is None else raw_cam[i : i + 1]
+        context = InferenceContext(model, inputs[i : i + 1], sample, cam)
         labels = {name: sources[name](context) for name in names}
         results.append({k: (v[0], p[0]) for k, (v, p) in labels.items()})
     return results
 
 
-def attach_outputs(model: Any, inputs: Tensor, data_samples: list) -> None:
+def attach_outputs(
+    model: Any, inputs: Tensor, data_samples: list, raw_cam: Tensor | None = None
+) -> None:
     """Attach the outputs that ``test_cfg`` of a segmentor selects.
 
     Args:
         model: Segmentor.
         inputs: Normalized images (N, 3, H, W).
         data_samples: N data samples; pseudo-labels need ``gt_tags`` in all of them.
+        raw_cam: CAM (N, K, H, W) that is already extracted, see
+            :class:`InferenceContext`.
     """
     settings = model.test_settings
     if all('gt_tags' in sample for sample in data_samples):
-        labels = model.pseudo_labels(inputs, data_samples, settings.pseudo_sources)
+        labels = export_pseudo_labels(
+            model,
+            model.pseudo_sources(),
+            inputs,
+            data_samples,
+            settings.pseudo_sources,
+            raw_cam,
+        )
         attach_pseudo_labels(data_samples, labels, model.has_background)
     if settings.predict_tags:
         logits = model.cam_head(model.extract_feat(inputs))

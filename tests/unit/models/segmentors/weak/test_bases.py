@@ -142,6 +142,36 @@ def test_prediction_carries_what_test_cfg_asks_for():
         assert torch.equal(sample.pseudo_prediction.data, sample.pred_sem_seg.data)
 
 
+@pytest.mark.parametrize(
+    'mode, ori_shape, img_shape, extractions',
+    [
+        ('whole', (40, 48), (40, 48), 1),
+        ('whole', (80, 96), (40, 48), 2),
+        ('whole', (40, 40), (40, 40), 2),  # padded
+        ('whole', (40, 48), (40, 40), 2),
+        ('slide', (40, 48), (40, 48), 9 + 1),  # windows and the whole image
+    ],
+)
+def test_a_prediction_shares_its_cam_with_the_export(
+    mode, ori_shape, img_shape, extractions
+):
+    slide = {'crop_size': (24, 24), 'stride': (12, 12)}
+    cam = {'scales': (0.5, 1.0), 'flip': True}
+    settings = {'mode': mode, 'pseudo_sources': ['cam'], 'cam': cam, **slide}
+    model = build(test_cfg=settings).eval()
+    inputs, samples = tiny_batch(1, (40, 48))
+    samples[0].set_metainfo({'ori_shape': ori_shape, 'img_shape': img_shape})
+    (expected,) = model.pseudo_labels(inputs, samples, ['cam'])
+    calls = []
+    extract = model.extract_cam
+    model.extract_cam = lambda *args: calls.append(args) or extract(*args)
+    (result,) = model.predict(inputs, samples)
+    label, prob = expected['cam']
+    assert result.pseudo_cam.data[0].equal(label)
+    assert result.cam.data.equal(prob[1:])
+    assert len(calls) == extractions
+
+
 def test_a_cascade_has_one_refining_head_at_most():
     head = tiny_model('RRM')['decode_head']
     with pytest.raises(ValueError, match='one refining head, got 2'):
