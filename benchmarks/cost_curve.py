@@ -6,7 +6,8 @@ Trains on voc-mini: with tags the pipelines ``rcmmam_voc-mini`` (no masks) and
 ``mixed_voc-mini``, without tags the network of the masks alone, each from a classifier
 or a backbone that saw no other labels. What is finished is kept, so the same command
 goes on after an interruption; ``--jobs 0`` reports what is finished. Prints a table and
-writes ``benchmarks/results/cost_curve.json`` and ``docs/images/cost_curve.svg``.
+writes ``benchmarks/results/cost_curve.json`` and ``docs/images/cost_curve.svg``; cells
+that the saved file has count as finished, so delete it to measure all anew.
 """
 
 import argparse
@@ -129,19 +130,36 @@ def make_tags() -> None:
         subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
 
 
-def summarize(seeds: list[int]) -> dict:
-    """Collect what is finished, by number of masks and by tags."""
+def saved_scores() -> dict[Cell, dict[str, float]]:
+    """Return the scores by cell of the saved result."""
+    if not RESULT.is_file():
+        return {}
+    rows = json.loads(RESULT.read_text())['mIoU']
+    return {
+        (int(masks), kind == 'tags', int(seed)): found
+        for masks, kinds in rows.items()
+        for kind, cell in kinds.items()
+        for seed, found in cell['seeds'].items()
+    }
+
+
+def summarize(finished: dict[Cell, dict[str, float]]) -> dict:
+    """Order scores by number of masks and by tags, with their mean and spread."""
     rows: dict[str, dict] = {}
     for masks in (0, *SPLITS):
         for tags in (False, True):
-            found = {s: row for s in seeds if (row := scores((masks, tags, s)))}
+            found = {
+                seed: row
+                for (m, t, seed), row in sorted(finished.items())
+                if (m, t) == (masks, tags)
+            }
             if found:
                 values = [row[NETWORK] for row in found.values()]
                 cell = {'mean': statistics.mean(values), 'std': None, 'seeds': found}
                 if len(values) > 1:
                     cell['std'] = statistics.stdev(values)
                 rows.setdefault(str(masks), {})['tags' if tags else 'no tags'] = cell
-    return {'machine': machine(), 'seeds': seeds, 'mIoU': rows}
+    return {'machine': machine(), 'mIoU': rows}
 
 
 def plot(result: dict) -> None:
@@ -168,19 +186,22 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--jobs', type=int, default=2, help='processes side by side')
     args = parser.parse_args()
-    if args.jobs:
+    cells = [
+        (masks, tags, seed)
+        for seed in args.seeds
+        for masks in (0, *SPLITS)
+        for tags in (False, True)
+        if masks or tags
+    ]
+    saved = saved_scores()
+    missing = [cell for cell in cells if cell not in saved and not scores(cell)]
+    if args.jobs and missing:
         make_tags()
-        cells = [
-            (masks, tags, seed)
-            for seed in args.seeds
-            for masks in (0, *SPLITS)
-            for tags in (False, True)
-            if masks or tags
-        ]
         with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(train_classifier, args.seeds))
-            list(pool.map(run, [cell for cell in cells if not scores(cell)]))
-    result = summarize(args.seeds)
+            list(pool.map(train_classifier, sorted({seed for *_, seed in missing})))
+            list(pool.map(run, missing))
+    measured = {cell: row for cell in cells if (row := scores(cell))}
+    result = summarize(saved | measured)
     RESULT.write_text(json.dumps(result, indent=1) + '\n')
     plot(result)
     for masks, row in result['mIoU'].items():
