@@ -14,10 +14,9 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
-from mmseg_wsss.pipelines.compare_report import read_report, table_of
+from mmseg_wsss.pipelines.compare_report import pair_summary, read_report, table_of
 from mmseg_wsss.utils import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,32 +30,58 @@ NONE = 'Not measured yet with several seeds'
 SUMMARY = 'does-it-help'
 SEMI = ('MeanTeacher', 'CPS', 'FixMatch', 'UniMatch', 'UniMatch V2', 'MKD')
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
-# Idea, images, comparison, and the run with the idea, whose baseline is without it; or
-# the run without it, named 'no ...', whose baseline is with it.
+ALONE, MASKS = 'on the classifier alone', 'masks alone'
+# Idea, images, comparison, the run with the idea and the run without it.
 IDEAS = (
-    ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM'),
-    ('ASDT: two teachers in turn (PWM)', VOC, 'asdt_voc-mini', 'PWM'),
-    ('AFA: affinity loss', TOY, 'toy_afa', 'affinity loss'),
-    ('AFA: affinity loss and walk', TOY, 'toy_afa', 'affinity loss and walk'),
-    ('TSCD: VARM in place of PAR', TOY, 'toy_tscd', 'VARM'),
-    ('TSCD: correspondence loss', TOY, 'toy_tscd', 'SCD + PAR'),
-    ('RCM, CAMs', TOY, 'toy_rcm_mam', 'RCM'),
-    ('RCM, CAMs', VOC, 'rcm_mam_voc-mini', 'RCM'),
-    ('MAM, CAMs', TOY, 'toy_rcm_mam', 'MAM'),
-    ('RCM, network*', TOY, 'toy_rcm_mam_network', 'on RCM'),
-    ('MAM, network*', TOY, 'toy_rcm_mam_network', 'on MAM'),
-    ('MKD: mean teachers', TOY, 'toy_mkd', 'no mean teachers'),
-    ('MKD: mutual distillation', TOY, 'toy_mkd', 'no mutual distillation'),
-    ('MKD: labels of the other student', TOY, 'toy_mkd', 'no other student'),
-    ('MKD: CutMix', TOY, 'toy_mkd', 'no CutMix'),
-    ('MKD: feature augmentation (ISDA, ratio 0.3)', TOY, 'toy_mkd', 'with ISDA'),
+    ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM', 'never'),
+    ('ASDT: two teachers in turn (PWM)', VOC, 'asdt_voc-mini', 'PWM', 'never'),
+    ('ASDT in place of RRM', TOY, 'toy_asdt', 'PWM', 'RRM'),
+    ('ASDT in place of RRM', VOC, 'asdt_voc-mini', 'PWM', 'RRM'),
+    ('AFA: affinity loss', TOY, 'toy_afa', 'affinity loss', 'local refiner'),
+    ('AFA: walk', TOY, 'toy_afa', 'affinity loss and walk', 'affinity loss'),
+    ('AFA', VOC, 'afa_tscd_voc-mini', 'AFA', 'CAM + segmentation'),
+    ('TSCD: VARM in place of PAR', TOY, 'toy_tscd', 'VARM', 'PAR'),
+    ('TSCD: correspondence loss', TOY, 'toy_tscd', 'SCD + PAR', 'PAR'),
+    ('TSCD: correspondence loss', VOC, 'afa_tscd_voc-mini', 'TSCD', 'TSCD without SCD'),
     *(
-        (f'unlabeled images: {method}', images, comparison, method)
+        (f'{module}, CAMs', images, comparison, module, 'classifier alone')
+        for module in ('RCM', 'MAM')
+        for images, comparison in ((TOY, 'toy_rcm_mam'), (VOC, 'rcm_mam_voc-mini'))
+    ),
+    *(
+        (f'{module}, network*', TOY, 'toy_rcm_mam_network', f'on {module}', ALONE)
+        for module in ('RCM', 'MAM')
+    ),
+    ('MKD: mean teachers', TOY, 'toy_mkd', 'MKD', 'no mean teachers'),
+    ('MKD: mutual distillation', TOY, 'toy_mkd', 'MKD', 'no mutual distillation'),
+    ('MKD: labels of the other student', TOY, 'toy_mkd', 'MKD', 'no other student'),
+    ('MKD: CutMix', TOY, 'toy_mkd', 'MKD', 'no CutMix'),
+    ('MKD: feature augmentation (ISDA, ratio 0.3)', TOY, 'toy_mkd', 'with ISDA', 'MKD'),
+    *(
+        (f'unlabeled images: {method}', images, comparison, method, MASKS)
         for images, comparison in ((TOY, 'toy_semi'), (CAMVID, 'camvid_semi'))
         for method in SEMI
     ),
-    ('unlabeled images and tags: MKD', VOC, 'tags_voc-mini', 'MKD, tags'),
-    ('masks beside tags: ASDT', VOC, 'masks_voc-mini', 'ASDT, tags and masks'),
+    *(
+        (
+            f'tags beside masks: {method}',
+            VOC,
+            'tags_voc-mini',
+            f'{method}, tags',
+            method,
+        )
+        for method in ('MeanTeacher', 'UniMatch', 'MKD')
+    ),
+    *(
+        (
+            f'masks beside tags: {method}',
+            VOC,
+            'masks_voc-mini',
+            f'{tags} and masks',
+            tags,
+        )
+        for method, tags in (('ASDT', 'ASDT, tags'), ('AFA', 'AFA, tags'))
+    ),
 )
 
 
@@ -87,32 +112,18 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of what the ideas add, those measured with several seeds."""
     head = ('idea', 'images', 'seeds', 'without', 'with', 'difference', 'verdict')
     lines = ['| ' + ' | '.join(head) + ' |', '| --- ' * len(head) + '|']
-    for idea, images, name, run in IDEAS:
-        rows = (
-            reports[name]['scores'][reports[name]['score']] if name in reports else {}
-        )
-        row, base = rows.get(run), rows.get(reports[name]['baseline'] if rows else '')
-        if row is None or base is None or math.isnan(row['error']):
+    for idea, images, name, run, base in IDEAS:
+        if name not in reports:
             continue
-        if run.startswith('no '):
-            base, row = row, {**base, **_reversed(row)}
-        seeds = base['values'].keys() & row['values'].keys()
-        cells = [idea, images, str(len(seeds))]
-        for part in (base, row):
-            values = [part['values'][seed] for seed in seeds]
-            cells.append(f'{mean(values):.1f} ± {stdev(values):.1f}')
+        rows = pair_summary(reports[name], base, run)
+        row = rows[1]
+        if math.isnan(row['error']):
+            continue
+        cells = [idea, images, str(len(row['values']))]
+        cells += [f'{part["mean"]:.1f} ± {part["std"]:.1f}' for part in rows]
         cells += [f'{row["difference"]:+.2f} ± {row["error"]:.2f}', verdict(row)]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
-
-
-def _reversed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the difference of the baseline to a run."""
-    found = {'difference': -row['difference'], 'error': row['error']}
-    if 'interval' in row:
-        low, high = row['interval']
-        found['interval'] = (-high, -low)
-    return found
 
 
 def verdict(row: Mapping[str, Any]) -> str:

@@ -100,8 +100,9 @@ def _all_scores(comparison: Comparison, results: Results) -> dict[str, dict]:
             }
             for run in runs
         }
+        base = values[comparison.baseline]
         rows[score] = {
-            run: _summary(comparison, results, score, run, values)
+            run: _summary(results, score, run, values[run], comparison.baseline, base)
             for run in runs
             if values[run]
         }
@@ -109,17 +110,18 @@ def _all_scores(comparison: Comparison, results: Results) -> dict[str, dict]:
 
 
 def _summary(
-    comparison: Comparison,
     results: Results,
     score: str,
     run: str,
-    values: Mapping[str, Mapping[int, float]],
+    values: Mapping[int, float],
+    base: str,
+    base_values: Mapping[int, float],
 ) -> dict[str, Any]:
-    base = comparison.baseline
-    common = [seed for seed in values[run] if seed in values[base]]
+    """Summarize a score of a run over seeds, and its differences to another run."""
+    common = [seed for seed in values if seed in base_values]
     common = [] if run == base else common
-    paired = [values[run][seed] - values[base][seed] for seed in common]
-    summary = asdict(summarize([*values[run].values()], paired))
+    paired = [values[seed] - base_values[seed] for seed in common]
+    summary = asdict(summarize([*values.values()], paired))
     pairs = [(results[run, seed], results[base, seed]) for seed in common]
     split = score.partition('/')[0]
     # With other images, as allowed to differ, there are no pairs to draw.
@@ -129,7 +131,7 @@ def _summary(
         classes = _num_classes(side for lines in both for side in lines)
         sides = [[read_areas(lines, classes) for lines in side] for side in both]
         summary['interval'] = bootstrap_interval(sides[0], sides[1])
-    return summary | {'values': {str(seed): v for seed, v in values[run].items()}}
+    return summary | {'values': {str(seed): v for seed, v in values.items()}}
 
 
 def _num_classes(sides: Any) -> int:
@@ -170,6 +172,53 @@ def read_report(path: str | os.PathLike) -> dict[str, Any]:
         for row in rows.values():
             row.update({k: math.nan for k, v in row.items() if v is None})
     return report
+
+
+def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs of a saved report, each with its images, as before it was saved.
+
+    Raises:
+        KeyError: If it is no report.
+    """
+    return [
+        run
+        | {
+            'images': report['images'] | run['images'],
+            'scores': {
+                name: math.nan if score is None else score
+                for name, score in run['scores'].items()
+            },
+        }
+        for run in report['runs']
+    ]
+
+
+def pair_summary(
+    report: Mapping[str, Any], base: str, run: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compare the main score of two runs of a saved report, over the seeds of both.
+
+    Args:
+        report: Content of the JSON file of :func:`write_report`.
+        base: Name of a run.
+        run: Name of the run with differences to ``base``.
+
+    Returns:
+        Rows of both as in ``scores``: ``mean``, ``std``, ``difference``, ``error``,
+        ``values`` by seed, and ``interval`` if both have the same images.
+    """
+    score = report['score']
+    results = {(one['name'], one['seed']): one for one in runs_of(report)}
+    seeds = [seed for name, seed in results if name == run and (base, seed) in results]
+    values = {
+        name: {seed: results[name, seed]['scores'][score] for seed in seeds}
+        for name in (base, run)
+    }
+    first, second = (
+        _summary(results, score, name, values[name], base, values[base])
+        for name in (base, run)
+    )
+    return first, second
 
 
 def _without_nan(node: Any) -> Any:
@@ -213,6 +262,7 @@ def table_of(report: Mapping[str, Any]) -> str:
             'Other scores: mean ± standard deviation (difference ± standard error):',
             _markdown(cells[0], cells[1:]),
         ]
+    parts.append(_budget(report['runs']))
     if report['allowed_to_differ']:
         parts.append(f'Allowed to differ: {", ".join(report["allowed_to_differ"])}.')
     if missing := report['missing']:
@@ -220,6 +270,21 @@ def table_of(report: Mapping[str, Any]) -> str:
         parts.append(f'Not finished: {len(missing)} of {total} runs.')
     parts += [f'Failed: {name}: {why}.' for name, why in report['failed'].items()]
     return '\n\n'.join(parts) + '\n'
+
+
+def _budget(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Name the steps, images a step and start of the runs, equal ones together."""
+    names: dict[tuple, dict[str, None]] = {}
+    for run in runs:
+        key = (run['steps'], run['images_a_step'], run['start'])
+        names.setdefault(key, {})[run['name']] = None
+    texts = []
+    for (steps, images, start), found in sorted(
+        names.items(), key=lambda item: item[0][2] is not None
+    ):
+        begin = '' if start is None else f' from {start}'
+        texts.append(f'{", ".join(found)}: {steps} steps of {images} images{begin}')
+    return f'Budget: {"; ".join(texts)}.'
 
 
 def _is_shown(score: str) -> bool:

@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import math
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from mmseg_wsss.engine.launch import TRAINING_ERRORS
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.launch import one_line_errors
 
+from .compare_report import runs_of
 from .comparison import (
     Comparison,
     Run,
@@ -91,17 +91,7 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> None:
     """
     try:
         report = json.loads(Path(path).read_text('utf-8'))
-        results = [
-            run
-            | {
-                'images': report['images'] | run['images'],
-                'scores': {
-                    name: math.nan if score is None else score
-                    for name, score in run['scores'].items()
-                },
-            }
-            for run in report['runs']
-        ]
+        results = runs_of(report)
         folders = [Path(root, run['folder']) for run in results]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

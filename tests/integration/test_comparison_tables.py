@@ -21,16 +21,18 @@ from comparison_tables import (
     check_places,
     filled,
     summary,
+    verdict,
 )
 
-from mmseg_wsss.pipelines.compare_report import read_report, table_of
+from mmseg_wsss.pipelines.compare_report import pair_summary, read_report, table_of
 from mmseg_wsss.pipelines.comparison import read_comparison
 
 SEEDS = {'0': 40.0, '1': 42.0}
 OTHER_SEEDS = {'0': 43.0, '1': 44.0}
 BASE = {'mean': 41.0, 'std': 1.4142, 'difference': None, 'error': None}
 OTHER = {'mean': 43.5, 'std': 0.7071, 'difference': 2.5, 'error': 0.5}
-RUN = {'seconds': 900.0, 'machine': 'a CPU'}
+RUN = {'seconds': 900.0, 'machine': 'a CPU', 'start': 'masks'}
+BUDGET = {'steps': 600, 'images_a_step': 16}
 REPORT = {
     'comparison': 'toy_x',
     'baseline': 'plain',
@@ -45,7 +47,7 @@ REPORT = {
             'other': {**OTHER, 'interval': [1.25, 3.75], 'values': SEEDS},
         }
     },
-    'runs': [{'name': name, **RUN} for name in ('plain', 'other')],
+    'runs': [{'name': name, **RUN, **BUDGET} for name in ('plain', 'other')],
 }
 EMPTY = 'Before.\n<!-- table: toy_x -->\nold\n<!-- end of table -->\nAfter.\n'
 
@@ -81,6 +83,7 @@ def test_one_command_adds_a_report_and_fills_the_page(tmp_path, monkeypatch):
     assert '| plain | 2 | 41.00 | 1.41 | - | - | - |\n' in text
     assert '| other | 2 | 43.50 | 0.71 | +2.50 | 0.50 | +1.2 to +3.8 |\n' in text
     assert '2 trainings, 0.5 hours of training in all (a CPU).' in text
+    assert 'Budget: plain, other: 600 steps of 16 images from masks.\n\n' in text
     assert 'Not finished: 1 of 3 runs.\n\n`python tools/misc/compare.py ' in text
     assert '--reuse benchmarks/results/comparisons/toy_x.json` goes on.' in text
     assert f'[toy_x.json]({comparison_tables.LINK}/toy_x.json)' in text
@@ -108,7 +111,7 @@ def test_the_page_has_the_figures_of_the_reports():
 
 
 @pytest.mark.parametrize(
-    ('change', 'shown'),
+    ('row', 'shown'),
     [
         ({}, 'helps'),
         ({'error': 1.3}, 'not shown'),
@@ -116,48 +119,46 @@ def test_the_page_has_the_figures_of_the_reports():
         ({'difference': -2.5, 'interval': [-3.0, -1.0]}, 'costs'),
     ],
 )
-def test_a_summary_says_what_is_shown(change, shown, monkeypatch):
-    monkeypatch.setattr(
-        comparison_tables,
-        'IDEAS',
-        [('idea', 'toy', 'toy_x', 'other'), ('idea', 'toy', 'toy_y', 'other')],
+def test_a_verdict_needs_the_error_and_the_interval(row, shown):
+    assert (
+        verdict({'difference': 2.5, 'error': 0.5, 'interval': [1, 4], **row}) == shown
     )
-    # A seed of the baseline that the run lacks does not count.
-    rows = {'plain': {**BASE, 'values': {**SEEDS, '2': 99.0}}}
-    rows['other'] = {**OTHER, 'interval': [1.25, 3.75], 'values': OTHER_SEEDS}
-    rows['other'] |= change
-    report = {**REPORT, 'scores': {'val/single scale': rows}}
-    *_, line = summary({'toy_x': report}).splitlines()
-    sign, error = change.get('difference', 2.5), change.get('error', 0.5)
-    cells = f'| 2 | 41.0 ± 1.4 | 43.5 ± 0.7 | {sign:+.2f} ± {error:.2f} | {shown} |'
-    assert line == f'| idea | toy {cells}'
 
 
-def test_a_run_without_the_idea_is_reversed(monkeypatch):
-    monkeypatch.setattr(
-        comparison_tables, 'IDEAS', [('idea', 'toy', 'toy_x', 'no other')]
-    )
-    rows = {'plain': {**BASE, 'values': SEEDS}}
-    rows['no other'] = {
-        **OTHER,
-        'difference': -2.5,
-        'interval': [-3.75, 0.25],
-        'values': OTHER_SEEDS,
-    }
-    report = {**REPORT, 'scores': {'val/single scale': rows}}
-    *_, line = summary({'toy_x': report}).splitlines()
-    cells = '43.5 ± 0.7 | 41.0 ± 1.4 | +2.50 ± 0.50 | not shown'
-    assert line == f'| idea | toy | 2 | {cells} |'
-    rows['no other']['interval'] = [-3.75, -1.25]
-    assert summary({'toy_x': report}).splitlines()[-1].endswith('| helps |')
+def test_a_summary_compares_any_two_runs(monkeypatch):
+    """All images of a run are equal, so each draw of a seed gives its difference."""
+    ideas = [('idea', 'toy', 'toy_x', 'with', 'without')]
+    ideas += [('reversed', 'toy', 'toy_x', 'without', 'with')]
+    ideas += [('not run', 'toy', 'toy_y', 'with', 'without')]
+    monkeypatch.setattr(comparison_tables, 'IDEAS', ideas)
+    # The seed that one of the two lacks does not count.
+    scores = {'without': (40, 42, 99), 'with': (43, 44)}
+    runs = [
+        {
+            'name': name,
+            'seed': seed,
+            'scores': {'val/single scale': float(score)},
+            'areas': {'val/single scale': [f'0:{score}/100'] * 3},
+            'images': {},
+        }
+        for name, found in scores.items()
+        for seed, score in enumerate(found)
+    ]
+    report = {**REPORT, 'images': {'val': ['a', 'b', 'c']}, 'runs': runs}
+    assert pair_summary(report, 'without', 'with')[1]['interval'] == (2, 3)
+    lines = summary({'toy_x': report}).splitlines()[2:]
+    assert lines == [
+        '| idea | toy | 2 | 41.0 ± 1.4 | 43.5 ± 0.7 | +2.50 ± 0.50 | helps |',
+        '| reversed | toy | 2 | 43.5 ± 0.7 | 41.0 ± 1.4 | -2.50 ± 0.50 | costs |',
+    ]
 
 
 def test_ideas_are_runs_of_comparisons():
-    for _, _, name, run in IDEAS:
+    for _, _, name, run, base in IDEAS:
         path = ROOT / f'configs/comparisons/{name}.py'
         comparison = read_comparison(path)
-        assert run in comparison.runs
-        assert run != comparison.baseline
+        assert {run, base} <= comparison.runs.keys()
+        assert run != base
 
 
 def test_every_comparison_file_has_a_table():

@@ -19,6 +19,9 @@ def result(score: float, areas: list[str], names: list[str] = NAMES) -> dict:
         'images': {'val': names},
         'wanted': {},
         'folder': 'runs/rrm/seed0-1',
+        'steps': 30,
+        'images_a_step': 4,
+        'start': None,
     }
 
 
@@ -54,6 +57,7 @@ def test_differences_are_those_of_the_same_seed(tmp_path):
     assert row['interval'] == [10, 40]
     table = (tmp_path / 'file.md').read_text()
     assert '| other | 3 | 56.67 | 35.12 | +25.00 | 15.00 | +10.0 to +40.0 |' in table
+    assert 'Budget: base, other: 30 steps of 4 images.' in table
 
 
 def test_other_images_have_no_interval(tmp_path):
