@@ -1,5 +1,6 @@
 """Label maps on disk: one class index per pixel, as palette or gray images."""
 
+import hashlib
 import os
 import struct
 import zlib
@@ -95,6 +96,13 @@ def write_label_map(
         image.putpalette([value for color in colors for value in color])
     with atomic_write(path) as file:
         image.save(file, format='PNG')
+
+
+def label_digest(labels: np.ndarray) -> str:
+    """Return width, height and 8 digits of the SHA-256 of labels (H, W) uint8."""
+    height, width = labels.shape
+    digest = hashlib.sha256(labels.astype(np.uint8).tobytes()).hexdigest()
+    return f'{width} {height} {digest[:8]}'
 
 
 def voc_palette(num_classes: int) -> list[list[int]]:

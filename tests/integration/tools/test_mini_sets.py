@@ -131,6 +131,19 @@ def test_camvid_is_resized(camvid, tmp_path):
         assert sorted(both) == read['train']
 
 
+def test_other_masks_of_camvid_are_counted(camvid, tmp_path, capsys):
+    write_camvid(camvid, tmp_path / 'CamVid')
+    options = ('--out', tmp_path / 'out', '--size', 4, 3, '--workers', 0)
+    assert camvid.main(words(tmp_path / 'CamVid', *options)) == 0
+    assert '52 masks differ from those of docs/results.md' in capsys.readouterr().out
+
+
+def test_masks_of_camvid_are_those_of_the_figures(camvid, shared):
+    root = shared / 'data/camvid-240'
+    lists = [(root / f'splits/{part}.txt').read_text() for part in ('train', 'val')]
+    assert camvid.count_different(root, ''.join(lists).split()) == 0
+
+
 def test_camvid_has_the_known_splits(camvid, shared, tmp_path):
     known = shared / 'data/camvid-240/splits'
     train = (known / 'train.txt').read_text().split()
