@@ -91,7 +91,12 @@ def compare(
     check_value('jobs', jobs, at_least=0)
     root = str(Path(out, 'runs'))
     for report in reuse:
-        restore(report, root)
+        folders = restore(report, root)
+        known = {
+            Path(whole.config(run, seed, root).work_dir) for run, seed in whole.jobs()
+        }
+        same = len(folders & known)
+        print(f'{report}: {same} of its {len(folders)} runs have the same configs')
     if jobs:
         _prepare(chosen)
     failed = _do_all(chosen, str(path), root, jobs)

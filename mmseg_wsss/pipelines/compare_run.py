@@ -26,7 +26,6 @@ from .compare_report import runs_of
 from .comparison import (
     Comparison,
     Run,
-    digest_of,
     final_checkpoint,
     read_comparison,
 )
@@ -75,7 +74,7 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
     return result
 
 
-def restore(path: str | os.PathLike, root: str | os.PathLike) -> None:
+def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
     """Store the runs of a saved report as finished, beside what ``root`` has.
 
     The folder of a run has a digest of its config in its name, so that a run whose
@@ -85,6 +84,9 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> None:
     Args:
         path: JSON file of a comparison.
         root: Folder of the runs.
+
+    Returns:
+        Folders of its runs below ``root``.
 
     Raises:
         ValueError: If the file is no report.
@@ -107,6 +109,7 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> None:
             saved = known | merged | {'wanted': wanted}
         folder.mkdir(parents=True, exist_ok=True)
         _store(saved, folder)
+    return set(folders)
 
 
 def _store(result: dict[str, Any], folder: Path) -> None:
@@ -135,7 +138,7 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         root: Folder of the runs.
 
     Returns:
-        Name, config, options, seed, digest, folder, steps, images seen, seconds,
+        Name, config, options, seed, folder, steps, images seen, seconds,
         machine, digests of its network and its start's network, scores and areas of
         each image, see :func:`.measure`.
     """
@@ -183,7 +186,6 @@ def _facts(cfg: Config, run: Run, seed: int) -> dict[str, Any]:
         'hooks': json.loads(json.dumps(dict(run.hooks), default=str)),
         'start': run.start,
         'seed': seed,
-        'digest': digest_of(cfg),
         'folder': cfg.work_dir,
         'steps': steps,
         'images_a_step': images,

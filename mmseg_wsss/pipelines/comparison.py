@@ -19,6 +19,7 @@ from mmseg_wsss.utils.configs import config_path
 
 Options = Mapping[str, Any]
 PARTS = ('data', 'budget', 'start')
+SHARED = ('WSSS_SHARED', '../shared')  # variable and default in the configs
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,14 @@ def final_checkpoint(cfg: Config) -> Path:
 
 
 def digest_of(cfg: Config) -> str:
-    """Return the SHA-256 of a config's values, but the work folder."""
+    """Return the SHA-256 of a config's values.
+
+    The work folder and the folder of the shared data have no part in it.
+    """
     values = cfg.to_dict() | {'work_dir': None}
     text = json.dumps(values, sort_keys=True, default=str)
+    shared = json.dumps(os.environ.get(*SHARED))[:-1]
+    text = text.replace(f'{shared}/', '"$WSSS_SHARED/')
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from helpers.tiny import tiny_config
+from mmengine.config import Config
 
 from mmseg_wsss.pipelines.compare import compare
-from mmseg_wsss.pipelines.comparison import read_comparison
+from mmseg_wsss.pipelines.comparison import digest_of, read_comparison
 from mmseg_wsss.pipelines.comparison_check import check_fair
 
 BASE = """
@@ -257,6 +258,18 @@ def test_folders_follow_what_is_trained(read):
         for root in ('root', 'other')
     }
     assert len(names) == 4
+
+
+def test_a_digest_does_not_depend_on_where_the_shared_data_lie(monkeypatch):
+    def digest(root, **values):
+        monkeypatch.setenv('WSSS_SHARED', root)
+        return digest_of(Config(dict(data_root=f'{root}/data', **values)))
+
+    monkeypatch.delenv('WSSS_SHARED', raising=False)
+    known = digest_of(Config(dict(data_root='../shared/data')))
+    assert {digest(root) for root in ('/mnt/shared', '.', 'C:\\shared')} == {known}
+    assert digest('/mnt/shared', other='/mnt/shared_2/data') != digest('/mnt')
+    assert digest('/mnt/shared', other='a') != known
 
 
 def test_seeds_of_the_command_line_and_the_main_score(read):
