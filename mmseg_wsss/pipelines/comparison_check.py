@@ -36,11 +36,17 @@ def check_fair(comparison: Comparison, allowed: Sequence[str] = ()) -> None:
         for part in parts:
             if found[part] != expected[part]:
                 difference = _difference(found[part], expected[part])
+                if part == 'start' and run.start != base.start:
+                    difference = f'{_start(run)} against {_start(base)}'
                 raise ValueError(
                     f'{comparison.name}: {run.name!r} and the baseline {base.name!r} '
                     f'differ in their {part}: {difference}'
                     f'; make them equal, or pass --allow-different {part}'
                 )
+
+
+def _start(run: Run) -> str:
+    return 'no run' if run.start is None else repr(run.start)
 
 
 def parts_of(comparison: Comparison, run: Run) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def configs(tiny_voc, tmp_path_factory) -> Path:
     for method in ('CAM', 'RRM', 'ASDT', 'MKD'):
         cfg = tiny_config(method, tiny_voc, folder / 'unused', 2)
         cfg.param_scheduler[0].end = 2
+        cfg.export_dataloader = cfg.test_dataloader
         cfg.dump(folder / f'{method}.py')
     return folder
 
@@ -80,8 +81,12 @@ def two(second: str) -> str:
             'budget',
             'budget: steps is 1 against 2',
         ),
-        ("config='RRM.py'", 'start', 'start: network.0 is nothing against '),
-        ("config='RRM.py', start='other_cam'", 'start', 'start: network.0 is '),
+        ("config='RRM.py'", 'start', "start: no run against 'cam'; make"),
+        (
+            "config='RRM.py', start='other_cam'",
+            'start',
+            "start: 'other_cam' against 'cam'; make",
+        ),
     ],
 )
 def test_unequal_runs_are_refused(read, second, part, message):
@@ -98,6 +103,13 @@ def test_unequal_runs_are_refused(read, second, part, message):
     others = {'data', 'budget', 'start'} - {part}
     with pytest.raises(ValueError, match='differ in their'):
         check_fair(comparison, sorted(others))
+
+
+def test_other_images_of_the_pseudo_labels_are_refused(read):
+    second = "cfg_options={'export_dataloader.dataset.indices': 2}, **_rrm"
+    base = BASE.replace("tests = {'single scale': {}}", "sources = ('cam',)")
+    with pytest.raises(ValueError, match='indices is 2 against nothing'):
+        check_fair(read(two(second), base))
 
 
 def test_what_is_compared_may_differ(read):
