@@ -31,6 +31,7 @@ from .export_files import (
     write_given_mask,
     write_pseudo_label,
 )
+from .given_masks import masks_sha256
 
 
 def export_from_config(
@@ -95,7 +96,11 @@ def export_from_config(
             'bg_thr': bg_thr,
             'checkpoint_sha256': sha256_of(checkpoint),
             'config_sha256': _config_sha256(cfg, loader_cfg),
-            **({'given': given} if given else {}),
+            **(
+                {'given': given, 'given_sha256': masks_sha256(dataset.labeled)}
+                if given
+                else {}
+            ),
         }
         prepare_folder(out_dir, manifest, names, overwrite)
         return unfinished(out_dir, names, soft)

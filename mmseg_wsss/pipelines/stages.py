@@ -21,6 +21,8 @@ from mmseg_wsss.utils import atomic_write, sha256_of
 from mmseg_wsss.utils.configs import walk, walk_dicts
 from mmseg_wsss.utils.progress import progress_of_log
 
+from .given_masks import mask_files
+
 RECORD = 'stage.json'
 
 
@@ -31,7 +33,8 @@ class Stage:
     Args:
         name: Name, also of its folder.
         settings: Everything that decides the result, as JSON. Files that it names
-            (checkpoints, lists, tags) are included by their content.
+            (checkpoints, lists, tags), and the masks of labeled images, are included
+            by their content.
         needs: Names of the stages that it takes its inputs from.
         run: Function that runs the stage in its folder. It may resume an interrupted
             run of the same settings and inputs.
@@ -126,8 +129,11 @@ def digest(path: Path) -> str | None:
 
 
 def named_files(settings: Any) -> dict[str, str]:
-    """Return the SHA-256 of every file that settings name, also below ``data_root``."""
-    paths = set(_strings(settings))
+    """Return the SHA-256 of every file that settings name, also below ``data_root``.
+
+    The masks of the labeled images of a ``SemiDataset`` count as named.
+    """
+    paths = set(_strings(settings)) | mask_files(settings)
     for part in walk_dicts(settings):
         if part.get('data_root'):
             paths |= {os.path.join(part['data_root'], name) for name in _strings(part)}

@@ -85,6 +85,18 @@ def test_masks_of_labeled_images_can_be_ignored(mixed: tuple, tmp_path: Path) ->
         export(mixed)
 
 
+def test_corrected_masks_are_noticed(mixed: tuple, tmp_path: Path) -> None:
+    export(mixed)
+    path = tmp_path / 'mask/2007_1.png'
+    mask = np.array(Image.open(path))
+    Image.fromarray(np.where(mask == 2, 1, mask).astype(np.uint8)).save(path)
+    with pytest.raises(FileExistsError, match='given_sha256: expected'):
+        export(mixed)
+    export(mixed, overwrite=True)
+    with Image.open(mixed[2] / '2007_1.png') as written:
+        assert np.unique(written).tolist() == [0, 1, 255]
+
+
 def test_a_mask_that_was_resized_is_named(mixed: tuple) -> None:
     steps = mixed[0].export_dataloader.dataset.labeled.pipeline
     steps.insert(2, {'type': 'Resize', 'scale': (14, 12)})
@@ -102,10 +114,15 @@ def test_given_masks_do_not_count_in_the_evaluation(
         (truth / f'{name}.png').write_bytes((mixed[2] / f'{name}.png').read_bytes())
     classes = ['--classes', 'background', 'cat', 'dog']
     argv = ['eval', str(mixed[2]), str(truth), '--workers', '0', *classes]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, 'argv', argv)
-        runpy.run_path(str(TOOLS / 'misc/eval_pseudo_labels.py'), run_name='__main__')
-    assert '4 images' in capsys.readouterr().out
+    (tmp_path / 'all.txt').write_text('\n'.join(NAMES))
+    for words in (argv, [*argv, '--list', str(tmp_path / 'all.txt')]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, 'argv', words)
+            tool = TOOLS / 'misc/eval_pseudo_labels.py'
+            runpy.run_path(str(tool), run_name='__main__')
+        shown = capsys.readouterr().out
+        assert '4 images' in shown
+        assert 'left out: 2 given masks' in shown
 
 
 def test_two_processes_share_given_masks(mixed: tuple, tmp_path: Path) -> None:

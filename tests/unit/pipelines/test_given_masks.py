@@ -1,5 +1,6 @@
 """Images with given masks in reports, and images without any in predictions."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmseg_wsss.datasets import ImageFolder
 from mmseg_wsss.datasets.label_maps import voc_palette
 from mmseg_wsss.pipelines.export import image_names, image_paths, labeled_names
 from mmseg_wsss.pipelines.report import Images, write_report
+from mmseg_wsss.pipelines.stages import named_files
 from mmseg_wsss.pipelines.unmasked_images import unmasked_images
 from mmseg_wsss.registry import DATASETS
 
@@ -52,6 +54,18 @@ def test_names_of_the_labeled_part(tiny_voc, tmp_path):
     dataset = DATASETS.build(config(tiny_voc, tmp_path))
     assert labeled_names(dataset) == ['0', '1', '2', '3']
     assert labeled_names(dataset.tagged) == []
+
+
+def test_masks_of_the_labeled_part_count_as_named_files(tiny_voc, tmp_path):
+    root = shutil.copytree(tiny_voc, tmp_path / 'voc')
+    settings = {'config': {'train': config(root, tmp_path)}}
+    found = named_files(settings)
+    folder = root / 'SegmentationClass'
+    masks = {path: d for path, d in found.items() if Path(path).parent == folder}
+    assert sorted(Path(path).stem for path in masks) == ['0', '1', '2', '3']
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(folder / '2.png')
+    changed = {path for path, d in named_files(settings).items() if found[path] != d}
+    assert changed == {str(folder / '2.png')}
 
 
 def test_predicted_are_images_without_masks(tiny_voc, tmp_path):

@@ -1,0 +1,40 @@
+"""Mask files of the labeled part of a ``SemiDataset``, on which results depend."""
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from mmseg_wsss.datasets.semi_dataset import with_split_list
+from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.utils import sha256_of
+from mmseg_wsss.utils.configs import walk_dicts
+
+
+def mask_files(settings: Any) -> set[str]:
+    """Return the mask files of every labeled part in settings.
+
+    Args:
+        settings: Nested settings with configs of data sets, such as a config.
+    """
+    found: set[str] = set()
+    for part in walk_dicts(settings):
+        if part.get('labeled'):
+            labeled, split = part['labeled'], part.get('split')
+            if split is not None:
+                labeled = with_split_list('labeled', labeled, split)
+            found.update(_mask_files(DATASETS.build(copy.deepcopy(labeled))))
+    return found
+
+
+def masks_sha256(labeled: Any) -> str:
+    """Return the SHA-256 of the mask files of a data set, in its order."""
+    total = hashlib.sha256()
+    for path in _mask_files(labeled):
+        total.update(bytes.fromhex(sha256_of(path)))
+    return total.hexdigest()
+
+
+def _mask_files(dataset: Any) -> Iterator[str]:
+    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+    return (info['seg_map_path'] for info in infos if info.get('seg_map_path'))
