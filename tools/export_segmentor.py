@@ -51,6 +51,11 @@ def main() -> None:
     paths = export_segmentor(cfg, args.checkpoint, args.network, args.out, args.head)
     for path in paths:
         print(path)
+    if (cfg.model.get('semi_test_cfg') or {}).get('prediction_filter'):
+        print(
+            'without prediction_filter, which needs the classifier model.cam_head: '
+            'predictions differ from those of the training config'
+        )
 
 
 if __name__ == '__main__':

@@ -11,6 +11,13 @@ tags = 'data/images/tags.csv'
 labeled_images = 'data/labeled/images'
 labeled_masks = 'data/labeled/masks'
 img_suffix = '.jpg'  # of the labeled and of the validation images
+# If all images are in one folder: lists of those with masks and of those with tags
+# alone (its path is relative to data_root), as tools/import_masks.py writes them.
+labeled_list = ''  # e.g. 'data/imported/accepted.txt'
+tagged_list = ''  # e.g. '../imported/tagged.txt'
+# Tags of the images with masks: by default the classes of their masks. If masks do not
+# show every object, give a tag file: what it names, the classifier takes for present.
+labeled_tags = None  # e.g. tags
 max_iters = 2000
 # Optional validation set: images and masks, in the same form.
 val_images = None  # e.g. 'data/val/images'
@@ -27,10 +34,12 @@ images = dict(
     labeled=dict(
         data_prefix=dict(img_path=labeled_images, seg_map_path=labeled_masks),
         img_suffix=img_suffix,
+        ann_file=labeled_list,
         metainfo=dict(classes=('background', *classes)),
     ),
-    tagged=dict(data_root=data_root, classes=classes),
+    tagged=dict(data_root=data_root, classes=classes, ann_file=tagged_list),
     tags=dict(path=tags),
+    labeled_tags=dict(path=labeled_tags) if labeled_tags else None,
 )
 train_dataloader = dict(dataset=images)
 export_dataloader = dict(dataset=images)

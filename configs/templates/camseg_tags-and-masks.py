@@ -15,6 +15,9 @@ img_suffix = '.jpg'  # of the labeled and of the validation images
 # alone (its path is relative to data_root), as tools/import_masks.py writes them.
 labeled_list = ''  # e.g. 'data/imported/accepted.txt'
 tagged_list = ''  # e.g. '../imported/tagged.txt'
+# Tags of the images with masks: by default the classes of their masks. If masks do not
+# show every object, give a tag file: what it names, the classifier takes for present.
+labeled_tags = None  # e.g. tags
 max_iters = 2000
 # Optional validation set: images and masks, in the same form.
 val_images = None  # e.g. 'data/val/images'
@@ -36,6 +39,7 @@ images = dict(
     ),
     tagged=dict(data_root=data_root, classes=classes, ann_file=tagged_list),
     tags=dict(path=tags),
+    labeled_tags=dict(path=labeled_tags) if labeled_tags else None,
 )
 train_dataloader = dict(dataset=images)
 export_dataloader = dict(dataset=images)

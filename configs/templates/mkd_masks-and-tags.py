@@ -5,9 +5,15 @@ labeled_images = 'data/labeled/images'
 labeled_masks = 'data/labeled/masks'  # PNG, the same names as the images
 img_suffix = '.jpg'  # of the labeled and of the validation images
 unlabeled_images = 'data/unlabeled'  # folder of the images, sub-folders included
-# Tags of all or some of the unlabeled images: JSON, CSV or text, see docs/data.md. Tags
-# of the labeled images are derived from their masks.
+# Tags of all or some of the unlabeled images: JSON, CSV or text, see docs/data.md.
 tag_file = 'data/tags.csv'
+# If all images are in one folder: lists of those with masks and of the others (its path
+# is relative to unlabeled_images), as tools/import_masks.py writes them.
+labeled_list = ''  # e.g. 'data/imported/accepted.txt'
+unlabeled_list = ''  # e.g. '../imported/others.txt'
+# Tags of the images with masks: by default the classes of their masks. If masks do not
+# show every object, give a tag file: what it names, the classifier takes for present.
+labeled_tags = None  # e.g. tag_file
 margin = None  # for noisy tags, e.g. 2.0: lowers the logits of classes without a tag
 # Probability below which the classifier removes a class from a prediction, chosen by
 # tools/misc/prediction_filter_threshold.py after the training.
@@ -38,11 +44,17 @@ train_dataloader = dict(
         labeled=dict(
             data_prefix=dict(img_path=labeled_images, seg_map_path=labeled_masks),
             img_suffix=img_suffix,
+            ann_file=labeled_list,
             metainfo=dict(classes=classes),
             pipeline=labeled_pipeline,
         ),
-        unlabeled=dict(data_root=unlabeled_images, pipeline=_base_.mkd_pipeline),
+        unlabeled=dict(
+            data_root=unlabeled_images,
+            ann_file=unlabeled_list,
+            pipeline=_base_.mkd_pipeline,
+        ),
         tags=dict(path=tag_file),
+        labeled_tags=dict(path=labeled_tags) if labeled_tags else None,
     )
 )
 if val_images is None:

@@ -66,4 +66,5 @@ def foreground_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...]:
 
 def is_background(name: str) -> bool:
     """Return whether a class name is a spelling of ``background``."""
-    return name.strip(' _-').lower() in ('background', 'back ground', 'back_ground')
+    spellings = ('background', 'back ground', 'back_ground', 'back-ground', 'bg')
+    return name.strip(' _-').lower() in spellings

@@ -132,15 +132,24 @@ class SemiDataset(Dataset):
         if isinstance(idx, SampleKey):
             index = SampleKey(index, idx.seed, idx.number)
         sample = part[index]
-        if part is self.labeled and any(
-            'gt_sem_seg' not in v for v in views_of(sample)
-        ):
+        views = views_of(sample)
+        if part is self.labeled and any('gt_sem_seg' not in v for v in views):
             path = part.get_data_info(index)['img_path']
             raise RuntimeError(
                 f'{path}: a labeled sample has no mask; add LoadAnnotationsStrict to '
                 'its pipeline and seg_map_path to the data_prefix of its dataset'
             )
+        if any('gt_tags' not in v for v in views) and self._is_tagged(part, index):
+            path = part.get_data_info(index)['img_path']
+            raise RuntimeError(
+                f'{path}: the pipeline loses the tags of the image; end it, or each of '
+                "its branches, with dict(type='PackWeakInputs')"
+            )
         return sample
+
+    @staticmethod
+    def _is_tagged(part: DeterministicDataset, index: int) -> bool:
+        return isinstance(part, TaggedDataset) and part.name(index) in part.tags
 
 
 def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:

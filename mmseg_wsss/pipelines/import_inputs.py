@@ -39,7 +39,8 @@ class ImportSettings:
             :func:`~mmseg_wsss.datasets.region_files.read_regions`.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or ``zero_is_region`` is set for masks
+            with classes.
     """
 
     classes: tuple[str, ...]
@@ -58,6 +59,11 @@ class ImportSettings:
             )
         if self.min_pixels < 1:
             raise ValueError(f'min_pixels must be at least 1, got {self.min_pixels}')
+        if self.zero_is_region and not self.class_free:
+            raise ValueError(
+                'zero_is_region (--zero-is-mask) is an option of class-free masks: set '
+                'class_free (--class-free) too, or leave it out'
+            )
 
     @property
     def num_classes(self) -> int:

@@ -105,6 +105,7 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
                 'train on SemiDataset, or set model.masks_only=False',
             )
         return
+    yield from _check_first_class(dataset)
     if isinstance(model, WeakClassifier | WeakSegmentor):
         yield from _check_weak(type(model).__name__, dataset)
         return
@@ -123,6 +124,26 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
             'SemiDataset has tags, but the model does not use them',
             f'set model.{" or model.".join(users)}, or remove the tags',
         )
+
+
+def _check_first_class(dataset: Any) -> Iterator[Problem]:
+    """Find a background of another name: a first class of most masks, but of no tag."""
+    labeled, parts = dataset.labeled, dataset.parts.values()
+    others = [p for p in parts if p is not labeled and isinstance(p, TaggedDataset)]
+    if not others or len(labeled.classes) < len(labeled.metainfo['classes']):
+        return
+    shown = _count_first_class(labeled)
+    if 2 * shown > len(labeled) and not any(map(_count_first_class, others)):
+        yield Problem(
+            f'{shown} of {len(labeled)} masks have the first class '
+            f'{labeled.classes[0]!r}, and no tag names it',
+            "call it 'background' if it is the background, else add its tags",
+        )
+
+
+def _count_first_class(part: TaggedDataset) -> int:
+    names = [name for name in map(part.name, range(len(part))) if name in part.tags]
+    return sum(int(part.tags.vector(name)[0]) for name in names)
 
 
 def _check_weak(method: str, dataset: Any) -> Iterator[Problem]:

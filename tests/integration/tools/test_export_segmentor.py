@@ -92,6 +92,11 @@ def test_mmseg_alone_takes_what_the_tool_writes(trained, tiny_voc, tmp_path, cap
     tool_in_process([*tool, *options], None, None)
     config = out.with_suffix('.py')
     assert capsys.readouterr().out.split()[-2:] == [str(out), str(config)]
+    cfg = deepcopy(cfg)
+    cfg.model.semi_test_cfg = {'prediction_filter': {'thr': 0.1}}
+    cfg.dump(source)
+    tool_in_process([*tool, *options], None, None)
+    assert 'without prediction_filter, which needs' in capsys.readouterr().out
     image = tiny_voc / 'JPEGImages/1.png'
     done = subprocess.run(
         [sys.executable, '-c', WITHOUT_OURS, config, out, image],

@@ -1,6 +1,7 @@
 """SemiDataset with image tags: for some images, from masks, in a part of their own."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from mmseg_wsss.datasets import SemiDataset
 from mmseg_wsss.datasets.checks.check_splits import check_splits
 from mmseg_wsss.datasets.checks.from_config import splits_from_config
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
+from mmseg_wsss.engine.startup_check.inputs import check_tags
 
 CLASSES = ('background', 'cat', 'dog', 'cow')
 LOAD = [{'type': 'LoadImageStrict'}]
@@ -72,6 +74,55 @@ def tags_of(dataset: SemiDataset) -> list[list[int] | None]:
         assert all(row == rows[0] for row in rows)
         found.append(rows[0] and [k for k, value in enumerate(rows[0]) if value])
     return found
+
+
+@pytest.mark.parametrize('name', ['labeled', 'tagged'])
+def test_a_pipeline_that_loses_the_tags_is_named(folder, name):
+    pack = [{'type': 'PackSegInputs'}]
+    pipelines = {
+        'labeled': [*LOAD, *MASK, {'type': 'SemiMultiBranch', 'sup': pack}],
+        'tagged': [
+            *LOAD,
+            {'type': 'SemiMultiBranch', 'unsup_weak': PACK, 'unsup_strong': pack},
+        ],
+    }
+    dataset = SemiDataset(
+        **config(folder, **{name: {**part(folder, name), 'pipeline': pipelines[name]}})
+    )
+    index, other = {'labeled': (0, 2), 'tagged': (2, 0)}[name]
+    with pytest.raises(
+        RuntimeError, match=rf'{index}\.png: the pipeline loses the tag'
+    ):
+        dataset[index]
+    dataset[other]
+    dataset[5]  # has none
+
+
+@pytest.mark.parametrize(
+    ('first', 'tags', 'expected'),
+    [
+        ('back', '2,dog\n3,cow\n4,cat\n', "2 of 2 masks have the first class 'back'"),
+        ('back', '2,dog;back\n3,cow\n4,cat\n', None),
+        ('background', '2,dog\n3,cow\n4,cat\n', None),
+    ],
+)
+def test_a_background_of_another_name_is_noticed(folder, first, tags, expected):
+    (folder / 'tags.csv').write_text(tags)
+    settings = config(folder)
+    for name in PIPELINES:
+        settings[name]['metainfo'] = {'classes': (first, *CLASSES[1:])}
+    model = SimpleNamespace(train_cfg=SimpleNamespace(tag_filter={}), cam_head=None)
+    found = [str(p) for p in check_tags(model, SemiDataset(**settings))]
+    assert len(found) == (expected is not None)
+    assert not found or expected in found[0]
+
+
+def test_bg_is_no_class_of_objects(folder):
+    settings = config(folder)
+    for name in PIPELINES:
+        settings[name]['metainfo'] = {'classes': ('bg', *CLASSES[1:])}
+    with pytest.raises(ValueError, match="class 'bg' would count as a foreground"):
+        SemiDataset(**settings)
 
 
 # Images 0 and 1 have masks of cat and dog; the tags of 2 to 4 are in the file.

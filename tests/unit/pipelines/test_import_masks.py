@@ -307,6 +307,7 @@ def test_without_background_label_0_is_the_first_class(data):
     [
         (dict(min_coverage=1.5), r'min_coverage must be in \[0, 1\], got 1.5'),
         (dict(min_pixels=0), 'min_pixels must be at least 1, got 0'),
+        (dict(zero_is_region=True), 'is an option of class-free masks'),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

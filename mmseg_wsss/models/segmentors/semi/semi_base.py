@@ -97,6 +97,12 @@ class SemiBaseSegmentor(BaseSegmentor):
                     f'{type(self).__name__} processes no unlabeled images: remove '
                     f'semi_train_cfg.{name}'
                 )
+        unused = self.train_cfg.tag_filter and not self.train_cfg.class_aware_ce
+        if len(self.branches) == 1 and unused:
+            raise ValueError(
+                f'{type(self).__name__} makes no pseudo-labels: remove '
+                'semi_train_cfg.tag_filter, or set class_aware_ce=True'
+            )
         for name in (*self.students, *self.pairs):
             self.add_module(name, build_network(segmentor))
         for teacher in self.pairs:

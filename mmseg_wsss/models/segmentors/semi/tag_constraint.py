@@ -137,8 +137,9 @@ class TagConstraint:
         if isinstance(node, list | tuple):
             return type(node)(self._lower_all(part) for part in node)
         assert self.absent is not None
-        is_logits = isinstance(node, Tensor) and node.shape[1] == self.absent.shape[1]
-        return self._lower(node) if is_logits else node
+        if not isinstance(node, Tensor) or node.dim() != 4:
+            return node  # such as the image-level output of EncHead
+        return self._lower(node) if node.shape[1] == self.absent.shape[1] else node
 
 
 def absent_classes(

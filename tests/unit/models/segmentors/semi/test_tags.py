@@ -132,6 +132,21 @@ class TestTagConstraint:
         assert (torch.finfo(torch.float16).min < ABSENT) and ABSENT < -1e3
 
 
+def test_a_filter_without_pseudo_labels_is_refused():
+    with pytest.raises(ValueError, match='makes no pseudo-labels: remove semi_train'):
+        training('SupervisedSegmentor', HARD)
+    training('SupervisedSegmentor', CLASS_AWARE)
+
+
+def test_outputs_that_are_no_maps_stay_as_they_are():
+    absent = torch.ones(2, 3, 1, 1, dtype=torch.bool)
+    tags = TagConstraint(absent, TagFilterSettings(), True)
+    maps, images = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3)
+    found = tags.for_head_loss((maps, images))
+    assert (found[0] == ABSENT).all()
+    assert found[1] is images
+
+
 def test_class_aware_ce_needs_the_filter():
     with pytest.raises(ValueError, match='class_aware_ce=True needs tag_filter'):
         training('FixMatch', {'class_aware_ce': True})
@@ -223,7 +238,8 @@ def test_losses_do_not_depend_on_absent_classes(name):
     assert raised.keys() == plain.keys()
     for key, value in plain.items():
         torch.testing.assert_close(raised[key], value, msg=lambda text, at=key: at)
-    model = training(name, HARD, auxiliary_head=AUXILIARY)
+    unaware = HARD if name in UNLABELED_METHODS else {}
+    model = training(name, unaware, auxiliary_head=AUXILIARY)
     plain = losses_of(model, inputs, samples)
     raised = losses_of(model, inputs, samples, raised=4)
     for key, value in plain.items():
