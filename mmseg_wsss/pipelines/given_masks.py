@@ -19,7 +19,7 @@ def mask_files(settings: Any) -> set[str]:
     """
     found: set[str] = set()
     for part in walk_dicts(settings):
-        if part.get('labeled'):
+        if part.get('type') and part.get('labeled'):
             labeled, split = part['labeled'], part.get('split')
             if split is not None:
                 labeled = with_split_list('labeled', labeled, split)

@@ -85,7 +85,10 @@ def _differences(data: Mapping[str, tuple[str, Any]]) -> list[str]:
     try:
         names = set(image_paths(seeds).values())
     except ValueError as error:
-        return [f'seeds, export_dataloader: {error}; rename it in one of the folders']
+        return [
+            f'seeds, export_dataloader: {error}; remove it from one of the folders or '
+            'lists if it is one image, else rename it'
+        ]
     given = set(labeled_names(seeds))
     if 'affinity, export_dataloader' in data:
         _, dataset = data['affinity, export_dataloader']

@@ -269,6 +269,12 @@ def test_a_weak_method_with_images_without_tags(config):
     assert expected.format(4, 'unlabeled') in found[1]
 
 
+def test_a_weak_method_with_an_image_in_two_parts(config):
+    cfg = with_masks(config('CAMSeg'))
+    cfg.train_dataloader.dataset.tagged.indices = -5
+    assert '3 is the name of an image in several parts' in message(cfg)
+
+
 def test_a_weak_method_with_branches(config):
     cfg = with_masks(config('CAMSeg'))
     for name in ('labeled', 'tagged'):

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -33,6 +33,7 @@ def check_splits(
         The findings, split by split, and the numbers of readable files.
     """
     report = Report()
+    known = {tag_key(image.name) for split in splits for image in split.images}
     digests: dict[str, dict[str, str]] = {}
     labels: dict[str, Counter[int]] = {}
     for split in splits:
@@ -53,7 +54,7 @@ def check_splits(
             found.update(values or ())
             if digest is not None:
                 digests.setdefault(split.name, {})[digest] = image.path
-        report.findings += _check_tags(split)
+        report.findings += _check_tags(split, known)
         report.remarks += _absent_tags(split)
     for name, found in labels.items():
         parts = [split for split in splits if split.name == name]
@@ -131,29 +132,29 @@ def _find_overlap(
         yield Finding('overlap of splits', files[digest], message)
 
 
-def _check_tags(split: Split) -> list[Finding]:
+def _check_tags(split: Split, known: Set[str]) -> list[Finding]:
     """Check that every image has tags, and that tags have images.
 
-    A tag file may serve several splits, so an entry is wrong only if its image does not
-    exist in the image folder either.
+    A tag file may serve several splits, so an entry is wrong only if its image is
+    neither among the ``known`` ones of all splits nor in the image folder.
     """
     if split.tags is None:
         return []
-    listed = {tag_key(image.name) for image in split.images}
     findings = [
         Finding('image without tags', p.path, f'no entry in {split.tags.source}')
         for p in split.images
         if p.name not in split.tags and not split.partial_tags
     ]
-    others = [name for name in split.tags.names if tag_key(name) not in listed]
+    others = [name for name in split.tags.names if tag_key(name) not in known]
+    files = set()
     if others:
         folder = split.folder or '.'
-        listed = {
+        files = {
             tag_key(image_name(path, folder))
             for path in (walk_files(folder) if os.path.isdir(folder) else ())
         }
     for name in others:
-        if tag_key(name) not in listed:
+        if tag_key(name) not in files:
             path = Path(split.folder or '.', name + split.img_suffix)
             message = f'{name!r}: neither in {split.name} nor a file {path}'
             location = split.tags.location(name)

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmseg_wsss.registry import DATASETS
 
-from ..image_name import foreground_classes, image_name
+from ..image_name import foreground_classes, image_name, tag_key
 from ..label_maps import LabelRule
 from ..semi_dataset import with_split_list
 from ..splits.published import PUBLISHED, digest
@@ -40,10 +40,30 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
         loader = config.get(key)
         if loader is not None:
             _collect(name, loader['dataset'], {}, splits, findings)
+    exported = config.get('export_dataloader')
+    if exported is not None:
+        findings += _shared_names(exported['dataset'])
     if not splits and not findings:
         message = f'none of {", ".join(LOADERS.values())}'
         findings.append(Finding('cannot load', str(config.filename), message))
     return splits, findings
+
+
+def _shared_names(cfg: dict) -> Iterator[Finding]:
+    """Find names that images of several parts of an export have in common."""
+    parts: list[Split] = []
+    _collect('export', cfg, {}, parts, [])
+    seen: dict[str, tuple[int, str]] = {}
+    for number, part in enumerate(parts):
+        for image in part.images:
+            first, path = seen.setdefault(tag_key(image.name), (number, image.path))
+            if first != number:
+                message = (
+                    f'has the name of {path}, and labels of both are written to one '
+                    'file: remove it from its folder or list if it is the same image, '
+                    'else rename it'
+                )
+                yield Finding('repeated name', image.path, message)
 
 
 def _collect(

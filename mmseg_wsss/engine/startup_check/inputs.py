@@ -1,11 +1,13 @@
 """Sizes of crops and padding, and which data preprocessor is in force."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmcv.transforms import BaseTransform, Normalize
 from torch import nn
 
+from mmseg_wsss.datasets.image_name import tag_key
 from mmseg_wsss.datasets.tagged_dataset import TaggedDataset
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
 from mmseg_wsss.models.segmentors.weak import WeakClassifier, WeakSegmentor
@@ -158,6 +160,19 @@ def _check_weak(method: str, dataset: Any) -> Iterator[Problem]:
                 'set tags=dict(path=...) of SemiDataset and tagged in place of '
                 'unlabeled',
             )
+    counts = Counter(
+        name
+        for part in dataset.parts.values()
+        for name in {tag_key(part.name(index)) for index in range(len(part))}
+    )
+    repeated = sorted(name for name, count in counts.items() if count > 1)
+    if repeated:
+        yield Problem(
+            f'{repeated[0]} is the name of an image in several parts of SemiDataset, '
+            'and exported labels of both would be one file',
+            'remove it from one of the folders or lists if it is one image, else '
+            'rename it',
+        )
     if any(isinstance(step, SemiMultiBranch) for step in transforms_of(dataset)):
         yield Problem(
             f'{method} takes images without branches, and a training pipeline has '

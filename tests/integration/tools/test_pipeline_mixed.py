@@ -130,6 +130,13 @@ def test_all_images_in_one_folder(own):
             data = DATASETS.build(stage_config(cfg, part)[loader].dataset)
             names = [data.name(i) for i in range(len(data))]
             assert names == [*LABELED[:2], *TAGGED]
+    own_tags = own / 'own_tags.csv'
+    own_tags.write_text(''.join(f'{name},red;cyan\n' for name in LABELED))
+    edit(own, TEMPLATE, 'labeled_tags', str(own_tags))
+    labeled = DATASETS.build(
+        stage_config(cfg, 'seeds').train_dataloader.dataset
+    ).labeled
+    assert labeled.tags.labels(LABELED[0]) == ['red', 'cyan']
 
 
 def check_report_with_test_images(own: Path) -> None:

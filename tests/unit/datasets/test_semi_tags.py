@@ -242,12 +242,13 @@ def test_wrong_tags_are_named(folder):
         SemiDataset(**config(folder))
 
 
-def check(folder: Path, **settings) -> list[str]:
+def check(folder: Path, export: bool = False, **settings) -> list[str]:
     from mmengine.config import Config
 
     data = {'type': 'SemiDataset', **config(folder, **settings)}
     data = {key: value for key, value in data.items() if value is not None}
-    cfg = Config({'train_dataloader': {'dataset': data}})
+    loaders = ('train_dataloader', *['export_dataloader'] * export)
+    cfg = Config({name: {'dataset': data} for name in loaders})
     splits, findings = splits_from_config(cfg)
     findings += check_splits(splits).findings
     return [f'{f.kind}: {f.message}' for f in findings]
@@ -263,3 +264,24 @@ def test_the_data_check_looks_at_all_parts(folder):
     some = {'tagged': None, 'unlabeled': part(folder, 'unlabeled', 'rest')}
     found = check(folder, **some)
     assert len(found) == 1 and "'9'" in found[0]
+
+
+def test_tags_of_labeled_images_in_a_folder_of_their_own(folder):
+    (folder / 'own').mkdir()
+    for name in '01':
+        (folder / f'img/{name}.png').rename(folder / f'own/{name}.png')
+    with (folder / 'tags.csv').open('a') as file:
+        file.write('0,cat\n1,dog\n')
+    prefix = {'img_path': 'own', 'seg_map_path': 'mask'}
+    labeled = part(folder, 'labeled') | {'data_prefix': prefix}
+    assert check(folder, labeled=labeled) == []
+
+
+def test_names_that_parts_of_an_export_share(folder):
+    (folder / 'tagged.txt').write_text('1\n2\n3\n4\n')
+    with (folder / 'tags.csv').open('a') as file:
+        file.write('1,dog\n')
+    assert check(folder) == []
+    (found,) = check(folder, export=True)
+    assert found.startswith('repeated name: has the name of ')
+    assert 'remove it from its folder or list' in found

@@ -122,5 +122,9 @@ def label_from_cam(
 
 
 def label_from_prediction(context: InferenceContext) -> PseudoLabel:
-    """Take the class of highest predicted probability, tagged or not."""
+    """Take the class of highest predicted probability.
+
+    A network with a decode head predicts all classes, tagged or not; a classifier the
+    classes of the tags.
+    """
     return channel_argmax(context.prob), context.prob
