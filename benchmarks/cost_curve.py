@@ -130,20 +130,21 @@ def make_tags() -> None:
         subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
 
 
-def saved_scores() -> dict[Cell, dict[str, float]]:
-    """Return the scores by cell of the saved result."""
+def saved_scores() -> tuple[dict[Cell, dict[str, float]], list[str]]:
+    """Return the scores by cell of the saved result, and its machines."""
     if not RESULT.is_file():
-        return {}
-    rows = json.loads(RESULT.read_text())['mIoU']
-    return {
-        (int(masks), kind == 'tags', int(seed)): found
-        for masks, kinds in rows.items()
+        return {}, []
+    result = json.loads(RESULT.read_text())
+    found = {
+        (int(masks), kind == 'tags', int(seed)): row
+        for masks, kinds in result['mIoU'].items()
         for kind, cell in kinds.items()
-        for seed, found in cell['seeds'].items()
+        for seed, row in cell['seeds'].items()
     }
+    return found, result['machines']
 
 
-def summarize(finished: dict[Cell, dict[str, float]]) -> dict:
+def summarize(finished: dict[Cell, dict[str, float]], machines: list[str]) -> dict:
     """Order scores by number of masks and by tags, with their mean and spread."""
     rows: dict[str, dict] = {}
     for masks in (0, *SPLITS):
@@ -159,7 +160,7 @@ def summarize(finished: dict[Cell, dict[str, float]]) -> dict:
                 if len(values) > 1:
                     cell['std'] = statistics.stdev(values)
                 rows.setdefault(str(masks), {})['tags' if tags else 'no tags'] = cell
-    return {'machine': machine(), 'mIoU': rows}
+    return {'machines': machines, 'mIoU': rows}
 
 
 def plot(result: dict) -> None:
@@ -193,15 +194,18 @@ def main() -> None:
         for tags in (False, True)
         if masks or tags
     ]
-    saved = saved_scores()
+    saved, machines = saved_scores()
     missing = [cell for cell in cells if cell not in saved and not scores(cell)]
     if args.jobs and missing:
         make_tags()
         with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(train_classifier, sorted({seed for *_, seed in missing})))
+            seeds = sorted({seed for _, tags, seed in missing if tags})
+            list(pool.map(train_classifier, seeds))
             list(pool.map(run, missing))
     measured = {cell: row for cell in cells if (row := scores(cell))}
-    result = summarize(saved | measured)
+    if measured:
+        machines = sorted({*machines, machine()})
+    result = summarize(saved | measured, machines)
     RESULT.write_text(json.dumps(result, indent=1) + '\n')
     plot(result)
     for masks, row in result['mIoU'].items():

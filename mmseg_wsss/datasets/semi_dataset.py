@@ -139,17 +139,23 @@ class SemiDataset(Dataset):
                 f'{path}: a labeled sample has no mask; add LoadAnnotationsStrict to '
                 'its pipeline and seg_map_path to the data_prefix of its dataset'
             )
-        if any('gt_tags' not in v for v in views) and self._is_tagged(part, index):
-            path = part.get_data_info(index)['img_path']
-            raise RuntimeError(
-                f'{path}: the pipeline loses the tags of the image; end it, or each of '
-                "its branches, with dict(type='PackWeakInputs')"
-            )
+        if isinstance(part, TaggedDataset):
+            _require_tags(part, index, views)
         return sample
 
-    @staticmethod
-    def _is_tagged(part: DeterministicDataset, index: int) -> bool:
-        return isinstance(part, TaggedDataset) and part.name(index) in part.tags
+
+def _require_tags(part: TaggedDataset, index: int, views: list[Any]) -> None:
+    """Check that the pipeline keeps the tags of an image that has some."""
+    untagged = [view for view in views if 'gt_tags' not in view]
+    if not untagged or part.name(index) not in part.tags:
+        return
+    path = part.get_data_info(index)['img_path']
+    # Another image stands for one that the pipeline rejects.
+    if any(view.get('img_path') in (path, None) for view in untagged):
+        raise RuntimeError(
+            f'{path}: the pipeline loses the tags of the image; end it, or each of its '
+            "branches, with dict(type='PackWeakInputs')"
+        )
 
 
 def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:

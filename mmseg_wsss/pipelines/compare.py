@@ -90,11 +90,12 @@ def compare(
     jobs = default_jobs() if jobs is None else jobs
     check_value('jobs', jobs, at_least=0)
     root = str(Path(out, 'runs'))
+    known = {
+        Path(whole.config(run, seed, root).work_dir)
+        for run, seed in (whole.jobs() if reuse else ())
+    }
     for report in reuse:
         folders = restore(report, root)
-        known = {
-            Path(whole.config(run, seed, root).work_dir) for run, seed in whole.jobs()
-        }
         same = len(folders & known)
         print(f'{report}: {same} of its {len(folders)} runs have the same configs')
     if jobs:

@@ -175,7 +175,7 @@ def read_report(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the runs of a saved report, each with its images, as before it was saved.
+    """Return the runs of a saved report, each with its images, and NaN for None.
 
     Raises:
         KeyError: If it is no report.
@@ -209,11 +209,16 @@ def pair_summary(
     """
     score = report['score']
     results = {(one['name'], one['seed']): one for one in runs_of(report)}
-    seeds = [seed for name, seed in results if name == run and (base, seed) in results]
     values = {
-        name: {seed: results[name, seed]['scores'][score] for seed in seeds}
+        name: {
+            seed: found['scores'][score]
+            for (other, seed), found in results.items()
+            if other == name and score in found['scores']
+        }
         for name in (base, run)
     }
+    seeds = [seed for seed in values[run] if seed in values[base]]
+    values = {name: {seed: row[seed] for seed in seeds} for name, row in values.items()}
     first, second = (
         _summary(results, score, name, values[name], base, values[base])
         for name in (base, run)

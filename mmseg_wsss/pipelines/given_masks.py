@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,10 +29,13 @@ def mask_files(settings: Any) -> set[str]:
 
 
 def masks_sha256(labeled: Any) -> str:
-    """Return the SHA-256 of the mask files of a data set, in its order."""
+    """Return the SHA-256 of the mask files of a data set, in its order.
+
+    Of files that are not local, such as ``s3://...``, the path counts.
+    """
     total = hashlib.sha256()
     for path in _mask_files(labeled):
-        total.update(bytes.fromhex(sha256_of(path)))
+        total.update((sha256_of(path) if os.path.isfile(path) else path).encode())
     return total.hexdigest()
 
 

@@ -1,6 +1,5 @@
 """Train a config and measure it, as for the tables of the README."""
 
-import hashlib
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import build_runner, resume_last
 from mmseg_wsss.utils import atomic_write
 
+from .comparison import digest_of
 from .image_areas import ImageAreasHook
 from .setting import apply_setting
 
@@ -60,7 +60,7 @@ def measure(
         names in ``train`` and ``val``.
     """
     cfg = _load(config, work_dir, cfg_options)
-    digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
+    digest = digest_of(cfg)
     path = Path(work_dir, 'measure.json')
     result = json.loads(path.read_text()) if path.is_file() else {}
 

@@ -67,7 +67,7 @@ def test_saved_cells_of_the_cost_curve_count_as_finished(monkeypatch, tmp_path):
     import cost_curve
 
     monkeypatch.setattr(cost_curve, 'RESULT', tmp_path / 'cost_curve.json')
-    assert cost_curve.saved_scores() == {}
+    assert cost_curve.saved_scores() == ({}, [])
     network = cost_curve.NETWORK
     finished = {
         (0, True, 1): {network: 30.0},
@@ -75,8 +75,8 @@ def test_saved_cells_of_the_cost_curve_count_as_finished(monkeypatch, tmp_path):
         (25, True, 0): {network: 31.0, 'pseudo-masks': 40.0},
         (25, True, 1): {network: 33.0, 'pseudo-masks': 41.0},
     }
-    result = cost_curve.summarize(finished)
+    result = cost_curve.summarize(finished, ['a CPU'])
     assert result['mIoU']['25']['tags']['mean'] == 32.0
     assert result['mIoU']['0'].keys() == {'tags'}
     cost_curve.RESULT.write_text(json.dumps(result))
-    assert cost_curve.saved_scores() == finished
+    assert cost_curve.saved_scores() == (finished, ['a CPU'])

@@ -28,7 +28,6 @@ from mmseg_wsss.pipelines.compare_report import pair_summary, read_report, table
 from mmseg_wsss.pipelines.comparison import read_comparison
 
 SEEDS = {'0': 40.0, '1': 42.0}
-OTHER_SEEDS = {'0': 43.0, '1': 44.0}
 BASE = {'mean': 41.0, 'std': 1.4142, 'difference': None, 'error': None}
 OTHER = {'mean': 43.5, 'std': 0.7071, 'difference': 2.5, 'error': 0.5}
 RUN = {'seconds': 900.0, 'machine': 'a CPU', 'start': 'masks'}
@@ -144,7 +143,9 @@ def test_a_summary_compares_any_two_runs(monkeypatch):
         for name, found in scores.items()
         for seed, score in enumerate(found)
     ]
+    runs.append({'name': 'start', 'seed': 0, 'scores': {}, 'areas': {}, 'images': {}})
     report = {**REPORT, 'images': {'val': ['a', 'b', 'c']}, 'runs': runs}
+    assert pair_summary(report, 'without', 'start')[1]['values'] == {}
     assert pair_summary(report, 'without', 'with')[1]['interval'] == (2, 3)
     lines = summary({'toy_x': report}).splitlines()[2:]
     assert lines == [

@@ -8,7 +8,6 @@ from pathlib import Path
 # Imports the package, quietly.
 runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
-from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.evaluation.tables import class_table, summary_table
 from mmseg_wsss.pipelines.export_files import given_names
 from mmseg_wsss.pipelines.label_files import evaluate_label_files
@@ -21,7 +20,11 @@ def parse_args() -> argparse.Namespace:
     parser = ToolParser(description=__doc__)
     parser.add_argument('pred_dir', help='folder of the label files')
     parser.add_argument('gt_dir', help='folder of the ground truth masks')
-    parser.add_argument('--list', help='names, one per line; default: all in PRED_DIR')
+    parser.add_argument(
+        '--list',
+        help='names, one per line; default: all in PRED_DIR. Masks that were given to '
+        'the export are left out',
+    )
     parser.add_argument(
         '--dataset', default='PascalVOCDataset', help='data set with the classes'
     )
@@ -42,11 +45,16 @@ def find_names(args: argparse.Namespace) -> list[str]:
     """Return the names to evaluate: all but masks that were given to the export."""
     folder, suffix = Path(args.pred_dir), args.pred_suffix
     if args.list:
-        names = read_list(args.list)
+        lines = Path(args.list).read_text(encoding='utf-8').splitlines()
+        names = [line.strip() for line in lines if line.strip()]
     else:
         files = [path.relative_to(folder) for path in folder.rglob(f'*{suffix}')]
         names = sorted(file.as_posix().removesuffix(suffix) for file in files)
+    if not names:
+        raise SystemExit(f'error: no names in {args.list or folder}')
     given = given_names(folder).intersection(names)
+    if len(given) == len(set(names)):
+        raise SystemExit(f'error: {folder} has given masks alone, no pseudo-labels')
     if given:
         print(f'left out: {len(given)} given masks')
     return [name for name in names if name not in given]
@@ -57,8 +65,6 @@ def main() -> None:
     args = parse_args()
     classes = args.classes or DATASETS.get(args.dataset).METAINFO['classes']
     names = find_names(args)
-    if not names:
-        raise SystemExit(f'error: no names in {args.list or args.pred_dir}')
     scores = evaluate_label_files(
         args.pred_dir,
         args.gt_dir,

@@ -33,7 +33,10 @@ def check_splits(
         The findings, split by split, and the numbers of readable files.
     """
     report = Report()
-    known = {tag_key(image.name) for split in splits for image in split.images}
+    known: dict[str, set[str]] = {}
+    for split in splits:
+        keys = {tag_key(image.name) for image in split.images}
+        known.setdefault(split.name, set()).update(keys)
     digests: dict[str, dict[str, str]] = {}
     labels: dict[str, Counter[int]] = {}
     for split in splits:
@@ -54,7 +57,7 @@ def check_splits(
             found.update(values or ())
             if digest is not None:
                 digests.setdefault(split.name, {})[digest] = image.path
-        report.findings += _check_tags(split, known)
+        report.findings += _check_tags(split, known[split.name])
         report.remarks += _absent_tags(split)
     for name, found in labels.items():
         parts = [split for split in splits if split.name == name]
@@ -136,7 +139,7 @@ def _check_tags(split: Split, known: Set[str]) -> list[Finding]:
     """Check that every image has tags, and that tags have images.
 
     A tag file may serve several splits, so an entry is wrong only if its image is
-    neither among the ``known`` ones of all splits nor in the image folder.
+    neither among the ``known`` ones, of all parts of the split, nor in the folder.
     """
     if split.tags is None:
         return []
@@ -156,7 +159,7 @@ def _check_tags(split: Split, known: Set[str]) -> list[Finding]:
     for name in others:
         if tag_key(name) not in files:
             path = Path(split.folder or '.', name + split.img_suffix)
-            message = f'{name!r}: neither in {split.name} nor a file {path}'
+            message = f'{name!r}: no image of {split.name}, and no file {path}'
             location = split.tags.location(name)
             findings.append(Finding('tags without image', location, message))
     return findings

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmseg_wsss.registry import DATASETS
 
-from ..image_name import foreground_classes, image_name, tag_key
+from ..image_name import foreground_classes, image_name
 from ..label_maps import LabelRule
 from ..semi_dataset import with_split_list
 from ..splits.published import PUBLISHED, digest
@@ -26,7 +26,7 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
     Wrappers (``WeakDataset``, ``SemiDataset``, ``ConcatDataset``, ``RepeatDataset``)
     are unwrapped. Masks of a ``WeakDataset`` may be missing, masks of the unlabeled
     part of a ``SemiDataset`` are not checked, and a split with the name of a published
-    one must have its labeled images.
+    one must have its labeled images. Names of an ``export_dataloader`` must differ.
 
     Args:
         config: An mmseg config.
@@ -42,26 +42,30 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
             _collect(name, loader['dataset'], {}, splits, findings)
     exported = config.get('export_dataloader')
     if exported is not None:
-        findings += _shared_names(exported['dataset'])
+        known = {(finding.kind, finding.location) for finding in findings}
+        found = _check_export(exported['dataset'])
+        findings += [f for f in found if (f.kind, f.location) not in known]
     if not splits and not findings:
         message = f'none of {", ".join(LOADERS.values())}'
         findings.append(Finding('cannot load', str(config.filename), message))
     return splits, findings
 
 
-def _shared_names(cfg: dict) -> Iterator[Finding]:
-    """Find names that images of several parts of an export have in common."""
+def _check_export(cfg: dict) -> Iterator[Finding]:
+    """Find what is wrong with an export: also names that several parts share."""
     parts: list[Split] = []
-    _collect('export', cfg, {}, parts, [])
+    findings: list[Finding] = []
+    _collect('export', cfg, {}, parts, findings)
+    yield from findings
     seen: dict[str, tuple[int, str]] = {}
     for number, part in enumerate(parts):
         for image in part.images:
-            first, path = seen.setdefault(tag_key(image.name), (number, image.path))
+            first, path = seen.setdefault(image.name, (number, image.path))
             if first != number:
                 message = (
-                    f'has the name of {path}, and labels of both are written to one '
-                    'file: remove it from its folder or list if it is the same image, '
-                    'else rename it'
+                    f'has the name of {path}, which an export of labels refuses: '
+                    'remove it from its folder or list if it is the same image, else '
+                    'rename it'
                 )
                 yield Finding('repeated name', image.path, message)
 

@@ -1,4 +1,4 @@
-"""Sizes of crops and padding, and which data preprocessor is in force."""
+"""Crops, padding, tags and names of the images, and the preprocessor in force."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,6 @@ from typing import Any
 from mmcv.transforms import BaseTransform, Normalize
 from torch import nn
 
-from mmseg_wsss.datasets.image_name import tag_key
 from mmseg_wsss.datasets.tagged_dataset import TaggedDataset
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
 from mmseg_wsss.models.segmentors.weak import WeakClassifier, WeakSegmentor
@@ -122,9 +121,12 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
             'set tags=dict(path=...) of SemiDataset',
         )
     if has_tags and not used:
+        wanted = list(users)
+        if len(getattr(model, 'branches', ())) == 1:  # no pseudo-labels
+            wanted[0] += ' with class_aware_ce=True'
         yield Problem(
             'SemiDataset has tags, but the model does not use them',
-            f'set model.{" or model.".join(users)}, or remove the tags',
+            f'set model.{" or model.".join(wanted)}, or remove the tags',
         )
 
 
@@ -163,13 +165,13 @@ def _check_weak(method: str, dataset: Any) -> Iterator[Problem]:
     counts = Counter(
         name
         for part in dataset.parts.values()
-        for name in {tag_key(part.name(index)) for index in range(len(part))}
+        for name in {part.name(index) for index in range(len(part))}
     )
     repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         yield Problem(
             f'{repeated[0]} is the name of an image in several parts of SemiDataset, '
-            'and exported labels of both would be one file',
+            'which an export of its labels refuses',
             'remove it from one of the folders or lists if it is one image, else '
             'rename it',
         )

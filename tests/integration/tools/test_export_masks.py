@@ -37,7 +37,8 @@ def mixed(job: tuple, tmp_path: Path) -> tuple[Config, Path, Path]:
     tagged = [name for name in NAMES if name not in labeled]
     (tmp_path / 'tags.csv').write_text(''.join(f'{name},cat\n' for name in tagged))
     part = job[0].export_dataloader.dataset.to_dict()
-    load, pack = part['pipeline']
+    load, _ = part['pipeline']
+    pack = {'type': 'PackWeakInputs'}  # keeps the tags
     parts = {}
     for kind, names in (('labeled', labeled), ('tagged', tagged)):
         (tmp_path / f'{kind}.txt').write_text('\n'.join(names))

@@ -98,6 +98,20 @@ def test_a_pipeline_that_loses_the_tags_is_named(folder, name):
     dataset[5]  # has none
 
 
+def test_an_image_that_stands_for_a_rejected_one_may_have_no_tags(folder):
+    class RejectTwo:
+        def __call__(self, results):
+            return None if results['img_path'].endswith('2.png') else results
+
+    unlabeled = part(folder, 'unlabeled', 'rest')
+    unlabeled['pipeline'] = [RejectTwo(), *PIPELINES['unlabeled']]
+    (folder / 'tags.csv').write_text('2,dog\n4,cat\n')
+    dataset = SemiDataset(**config(folder, tagged=None, unlabeled=unlabeled))
+    views = dataset[2]['data_samples']
+    assert views['unsup_weak'].img_path.endswith('3.png')
+    assert 'gt_tags' not in views['unsup_weak']
+
+
 @pytest.mark.parametrize(
     ('first', 'tags', 'expected'),
     [

@@ -187,6 +187,8 @@ class WeakClassifier(BaseSegmentor):
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict label maps, and attach the outputs that ``test_cfg`` selects.
 
+        A subclass with another CAM overrides :meth:`extract_cam`.
+
         Args:
             inputs: Normalized images (N, 3, H, W).
             data_samples: N data samples.
@@ -207,6 +209,7 @@ class WeakClassifier(BaseSegmentor):
         cam = self.infer_cam(inputs, metas)
         logits = log_scores(self.cam_to_prob(cam, inputs, metas))
         results = self.postprocess_result(logits, data_samples)
+        # The CAM of windows differs from that of the whole image, which is exported.
         whole = self.test_cfg['mode'] == 'whole'
         attach_outputs(self, inputs, results, cam if whole else None)
         return results

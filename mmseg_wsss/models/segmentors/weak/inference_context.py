@@ -37,7 +37,7 @@ class InferenceContext:
             if a pseudo-label needs tags; and with a soft map ``cam_seed`` (C, ...) if
             another method made one.
         raw_cam: CAM (1, K, h, w) of ``inputs`` before its normalization, if it is
-            already extracted; taken where h and w are the original size.
+            already extracted; used only if the image is neither padded nor resized.
     """
 
     def __init__(
