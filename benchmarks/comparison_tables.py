@@ -31,6 +31,7 @@ SUMMARY = 'does-it-help'
 SEMI = ('MeanTeacher', 'CPS', 'FixMatch', 'UniMatch', 'UniMatch V2', 'MKD')
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
 ALONE, MASKS = 'on the classifier alone', 'masks alone'
+_TAGS, _BOTH = (VOC, 'tags_voc-mini'), (VOC, 'masks_voc-mini')
 # Idea, images, comparison, the run with the idea and the run without it.
 IDEAS = (
     ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM', 'never'),
@@ -62,26 +63,11 @@ IDEAS = (
         for images, comparison in ((TOY, 'toy_semi'), (CAMVID, 'camvid_semi'))
         for method in SEMI
     ),
-    *(
-        (
-            f'tags beside masks: {method}',
-            VOC,
-            'tags_voc-mini',
-            f'{method}, tags',
-            method,
-        )
-        for method in ('MeanTeacher', 'UniMatch', 'MKD')
-    ),
-    *(
-        (
-            f'masks beside tags: {method}',
-            VOC,
-            'masks_voc-mini',
-            f'{tags} and masks',
-            tags,
-        )
-        for method, tags in (('ASDT', 'ASDT, tags'), ('AFA', 'AFA, tags'))
-    ),
+    ('tags beside masks: MeanTeacher', *_TAGS, 'MeanTeacher, tags', 'MeanTeacher'),
+    ('tags beside masks: UniMatch', *_TAGS, 'UniMatch, tags', 'UniMatch'),
+    ('tags beside masks: MKD', *_TAGS, 'MKD, tags', 'MKD'),
+    ('masks beside tags: ASDT', *_BOTH, 'ASDT, tags and masks', 'ASDT, tags'),
+    ('masks beside tags: AFA', *_BOTH, 'AFA, tags and masks', 'AFA, tags'),
 )
 
 

@@ -15,8 +15,8 @@ img_suffix = '.jpg'  # of the labeled and of the validation images
 # alone (its path is relative to data_root), as tools/import_masks.py writes them.
 labeled_list = ''  # e.g. 'data/imported/accepted.txt'
 tagged_list = ''  # e.g. '../imported/tagged.txt'
-# Tags of the images with masks: by default the classes of their masks. If masks do not
-# show every object, give a tag file: what it names, the classifier takes for present.
+# Tags of the images with masks: by default the classes of their masks. If masks miss
+# objects, give a tag file, else the classifier learns that these are absent.
 labeled_tags = None  # e.g. tags
 max_iters = 2000
 # Optional validation set: images and masks, in the same form.

@@ -11,8 +11,8 @@ tag_file = 'data/tags.csv'
 # is relative to unlabeled_images), as tools/import_masks.py writes them.
 labeled_list = ''  # e.g. 'data/imported/accepted.txt'
 unlabeled_list = ''  # e.g. '../imported/others.txt'
-# Tags of the images with masks: by default the classes of their masks. If masks do not
-# show every object, give a tag file: what it names, the classifier takes for present.
+# Tags of the images with masks: by default the classes of their masks. If masks miss
+# objects, give a tag file, else the classifier learns that these are absent.
 labeled_tags = None  # e.g. tag_file
 margin = None  # for noisy tags, e.g. 2.0: lowers the logits of classes without a tag
 # Probability below which the classifier removes a class from a prediction, chosen by

@@ -54,7 +54,9 @@ def find_names(args: argparse.Namespace) -> list[str]:
         raise SystemExit(f'error: no names in {args.list or folder}')
     given = given_names(folder).intersection(names)
     if len(given) == len(set(names)):
-        raise SystemExit(f'error: {folder} has given masks alone, no pseudo-labels')
+        raise SystemExit(
+            f'error: all {len(given)} names are given masks, no pseudo-labels'
+        )
     if given:
         print(f'left out: {len(given)} given masks')
     return [name for name in names if name not in given]

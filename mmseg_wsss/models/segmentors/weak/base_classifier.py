@@ -182,7 +182,7 @@ class WeakClassifier(BaseSegmentor):
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Compute logarithms (N, C, H, W) of the scores of :meth:`predict_prob`."""
-        return log_scores(self.predict_prob(inputs, batch_img_metas))
+        return _log_scores(self.predict_prob(inputs, batch_img_metas))
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict label maps, and attach the outputs that ``test_cfg`` selects.
@@ -207,9 +207,9 @@ class WeakClassifier(BaseSegmentor):
             for s in data_samples
         ]
         cam = self.infer_cam(inputs, metas)
-        logits = log_scores(self.cam_to_prob(cam, inputs, metas))
+        logits = _log_scores(self.cam_to_prob(cam, inputs, metas))
         results = self.postprocess_result(logits, data_samples)
-        # The CAM of windows differs from that of the whole image, which is exported.
+        # Windows have another CAM than the whole image, whose CAM is exported.
         whole = self.test_cfg['mode'] == 'whole'
         attach_outputs(self, inputs, results, cam if whole else None)
         return results
@@ -230,6 +230,6 @@ class WeakClassifier(BaseSegmentor):
         return label_from_cam(context, self.test_settings.bg_thr, self.has_background)
 
 
-def log_scores(prob: Tensor) -> Tensor:
+def _log_scores(prob: Tensor) -> Tensor:
     """Compute logarithms of scores in float32, finite where a score is 0."""
     return prob.float().clamp(min=torch.finfo(torch.float32).tiny).log()

@@ -1,12 +1,15 @@
-"""Which networks predict: one, several, and under test-time augmentation."""
+"""Networks that predict, test-time augmentation, and prediction filtering."""
 
 from copy import deepcopy
 
 import pytest
 import torch
+from helpers.methods import NUM_TAGS
 from helpers.tiny import tiny_batch, tiny_network
 
 from mmseg_wsss.evaluation.wsss_tta_model import WSSSTTAModel
+
+CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
 
 
 @pytest.fixture(scope='module')
@@ -72,3 +75,48 @@ def test_unknown_networks_are_named(model):
         model.predict_on = 'student1+student3'
     with pytest.raises(KeyError, match=r"predict_on has no \['teacher1'\]"):
         tiny_network('CPS', semi_test_cfg={'predict_on': 'teacher1'})
+
+
+class TestPredictionFilter:
+    def predict(self, prob: list[float], thr: float, **options):
+        """Predictions of a network, the classifier of which is replaced."""
+        model = tiny_network(
+            'MKD',
+            cam_head=CLASSIFIER,
+            semi_test_cfg={'prediction_filter': {'thr': thr}, **options},
+        ).eval()
+        logits = torch.logit(torch.tensor(prob)).expand(2, -1)
+        model.cam_head.forward = lambda feats: logits
+        inputs, samples = tiny_batch()
+        with torch.no_grad():
+            return model.predict(inputs, samples), model, inputs, samples
+
+    @pytest.mark.parametrize('predict_on', ['student1', 'teacher1', 'ensemble'])
+    def test_next_class_takes_the_pixel(self, predict_on):
+        prob = [0.9, 0.05, 0.2, 0.05, 0.05, 0.4]
+        found, model, inputs, samples = self.predict(prob, 0.1, predict_on=predict_on)
+        model.prediction_filter = None
+        with torch.no_grad():
+            plain = model.predict(inputs, deepcopy(samples))
+        allowed = [0, 1, 3, 6]
+        for a, b in zip(found, plain):
+            logits = b.seg_logits.data[allowed]
+            expected = torch.tensor(allowed)[logits.argmax(0)]
+            assert torch.equal(a.pred_sem_seg.data[0], expected)
+            assert not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+
+    def test_threshold_zero_removes_nothing(self):
+        found, model, inputs, samples = self.predict([0.1] * 6, 0.0)
+        model.prediction_filter = None
+        with torch.no_grad():
+            plain = model.predict(inputs, deepcopy(samples))
+        for a, b in zip(found, plain):
+            assert torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+
+    def test_background_remains(self):
+        found, *_ = self.predict([0.1] * 6, 0.5)
+        assert all((s.pred_sem_seg.data == 0).all() for s in found)
+
+    def test_it_needs_a_classifier(self):
+        with pytest.raises(ValueError, match='needs model'):
+            tiny_network('MKD', semi_test_cfg={'prediction_filter': {'thr': 0.1}})
