@@ -1,7 +1,11 @@
 # What 51 masks (semi_1_4) add to the tags of 205 images of voc-mini: ASDT and AFA from
 # one classifier, 600 steps of 8 images, 4 of them with masks where there are some. The
 # tag file is made once, see configs/_base_/datasets/voc_mini_tags-and-masks.py.
-_scales = {'train_dataloader.dataset.pipeline.1.ratio_range': (0.4, 1.1)}
+# Images with masks are scaled as those of the tags.
+_scales = {
+    'train_dataloader.dataset.labeled.pipeline.2.ratio_range': (0.5, 1.2),
+    'train_dataloader.dataset.unlabeled.pipeline.1.ratio_range': (0.5, 1.2),
+}
 _tags = '{0}/{0}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
 _both = '{0}/{0}_mobilenet-v2_1xb4+4-600_mixed-1-4-voc-mini-225.py'
 
@@ -20,12 +24,12 @@ starts = dict(
 tests = {'single scale': {}}
 allow_different = ('data', 'budget')
 runs = {
-    'ASDT, tags': dict(
-        config=_tags.format('asdt'), cfg_options=_scales, start='classifier'
+    'ASDT, tags': dict(config=_tags.format('asdt'), start='classifier'),
+    'ASDT, tags and masks': dict(
+        config=_both.format('asdt'), cfg_options=_scales, start='classifier'
     ),
-    'ASDT, tags and masks': dict(config=_both.format('asdt'), start='classifier'),
-    'AFA, tags': dict(
-        config=_tags.format('afa'), cfg_options=_scales, start='classifier'
+    'AFA, tags': dict(config=_tags.format('afa'), start='classifier'),
+    'AFA, tags and masks': dict(
+        config=_both.format('afa'), cfg_options=_scales, start='classifier'
     ),
-    'AFA, tags and masks': dict(config=_both.format('afa'), start='classifier'),
 }

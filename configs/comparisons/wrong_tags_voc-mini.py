@@ -8,11 +8,19 @@ _run = dict(
     start='masks',
 )
 _one_batch = {'model.semi_train_cfg.concat_forward': True}
+# Two of the runs are 'MeanTeacher' and 'MeanTeacher, tags' of tags_voc-mini.py.
+_filtered = {
+    'single scale': {},
+    'prediction filter': dict(
+        cfg_options={'model.semi_test_cfg.prediction_filter.thr': 0.05}
+    ),
+}
 
 
 def _options(file, margin):
     return {
         **_one_batch,
+        'model.cam_head': dict(type='CAMHead', in_channels=320, num_classes=20),
         'train_dataloader.dataset.tags.path': f'work_dirs/{file}.json',
         'model.semi_train_cfg.tag_filter.margin': margin,
     }
@@ -42,7 +50,9 @@ allow_different = ('data',)
 runs = {
     'no tags': dict(cfg_options=_one_batch, **_run),
     **{
-        f'{name}, {kind}': dict(cfg_options=_options(file, margin), **_run)
+        f'{name}, {kind}': dict(
+            cfg_options=_options(file, margin), tests=_filtered, **_run
+        )
         for name, file in _files.items()
         for kind, margin in (('hard', None), ('margin', 2.0))
     },
