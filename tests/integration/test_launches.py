@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.methods import METHODS
+from helpers.methods import METHODS, NUM_TAGS, SEMI, WEAK
+from helpers.tiny import batch_of, set_phase, tiny_batch, tiny_network
+from mmengine.registry import init_default_scope
 
 from mmseg_wsss.models.losses import dense_energy_loss
 from mmseg_wsss.models.pseudo_labels import refine_inside
@@ -82,6 +84,45 @@ def check(name, limits):
         assert all(n <= most for n, most in zip(found, limits)), (label, found)
         assert not counts.mixed
         assert (collectives or 0) <= 1 + (name in TWO_COLLECTIVES), label
+
+
+CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
+TAG_SETTINGS = {'tag_filter': {}, 'class_aware_ce': True}
+
+
+@pytest.mark.parametrize('name', SEMI)
+def test_tags_cost_no_wait(name):
+    """With everything that reads the tags; half of the images have some."""
+    init_default_scope('mmseg')
+    settings = METHODS[name].model['semi_train_cfg'] | TAG_SETTINGS
+    if name != 'SupervisedSegmentor':
+        settings['cam_fusion'] = {'weight': 1.0}
+    model = on_gpu(tiny_network(name, cam_head=CLASSIFIER, semi_train_cfg=settings))
+    set_phase(model, METHODS[name].phases[0])
+    inputs, samples = batch_of(name, num=4)
+    for views in samples.values():
+        for view, labeled in zip(views[:2], samples['sup']):
+            view.gt_tags = labeled.gt_tags.clone()
+    inputs, samples = on_gpu((inputs, samples))
+    counts = count(lambda: model(inputs, samples, mode='loss'))
+    assert counts.totals().keys() <= {'launches', 'copies'}
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_inference_stays_on_the_device(name):
+    """Predictions of all methods, and all pseudo-labels."""
+    init_default_scope('mmseg')
+    settings = {}
+    if name in SEMI:
+        prediction_filter = {'thr': 0.05}
+        settings['semi_test_cfg'] = {'prediction_filter': prediction_filter}
+        settings['cam_head'] = CLASSIFIER
+    model = on_gpu(tiny_network(name, **settings)).eval()
+    inputs, samples = on_gpu(tiny_batch(num=1))
+    assert not count(lambda: model(inputs, samples, mode='predict')).mixed
+    if name in WEAK:
+        sources = METHODS[name].pseudo_sources
+        assert not count(lambda: model.pseudo_labels(inputs, samples, sources)).mixed
 
 
 def test_branches_for_gpus_give_the_results_of_a_cpu():
