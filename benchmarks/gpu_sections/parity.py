@@ -1,10 +1,14 @@
-"""Losses and gradients of every method and phase: the GPU against the CPU."""
+"""Losses and gradients of every method and phase: the GPU against the CPU.
+
+Once with the labels of the method, and in its last phase with tags and masks.
+"""
 
 from collections.abc import Iterator
 
 import torch
 from helpers.methods import METHODS
-from helpers.tiny import batch_of, set_phase, tiny_network
+from helpers.mixed import LABELS
+from helpers.tiny import set_phase
 from timing import to_device
 from torch import Tensor, nn
 
@@ -20,20 +24,23 @@ LOSS_SCALE = {'float16': 128.0}
 
 def rows(setting: Setting) -> Iterator[dict]:
     for name in setting.methods:
-        for phase in METHODS[name].phases:
-            expected = step(name, phase, 'cpu', 'float32')
+        phases = METHODS[name].phases
+        for phase, mixed in (*((phase, False) for phase in phases), (phases[-1], True)):
+            expected = step(name, phase, 'cpu', 'float32', mixed)
             for dtype in LOSS_GAP:
                 if dtype == 'float16' and not setting.gpu:
                     continue
-                found = step(name, phase, setting.device, dtype)
-                yield compare(f'{name} {phase} {dtype}', dtype, found, expected)
+                found = step(name, phase, setting.device, dtype, mixed)
+                what = f'{name} {phase} {dtype}' + ', tags and masks' * mixed
+                yield compare(what, dtype, found, expected)
 
 
 def step(
-    name: str, phase: dict, device: str, dtype: str
+    name: str, phase: dict, device: str, dtype: str, mixed: bool
 ) -> tuple[Tensor, dict[str, Tensor | None]]:
     """Return the loss and the gradients of all trainable weights."""
-    model = same_everywhere(tiny_network(name, drop=False).to(device))
+    network, batch_of = LABELS['mixed' if mixed else 'own']
+    model = same_everywhere(network(name, drop=False).to(device))
     set_phase(model, phase)
     inputs, samples = to_device(batch_of(name, num=4, size=(65, 81)), device)
     half = dtype != 'float32'

@@ -295,13 +295,7 @@ def batch_of(method: str, **options: Any) -> tuple[Any, Any]:
     inputs, samples = tiny_batch(**options)
     if not METHODS[method].semi:
         return inputs, samples
-    for sample in samples:
-        classes = [0, *(sample.gt_tags.label.nonzero()[:, 0] + 1).tolist()]
-        height, width = sample.valid_map.shape
-        stripes = torch.tensor(classes).repeat_interleave(-(-width // len(classes)))
-        truth = stripes[:width].expand(1, height, width).clone()
-        truth[~sample.valid_map.data] = 255
-        sample.gt_sem_seg = PixelData(data=truth)
+    give_masks(samples)
     bare = [SegDataSample(metainfo=sample.metainfo) for sample in samples]
     for of_unlabeled, sample in zip(bare, samples):
         of_unlabeled.valid_map = PixelData(data=sample.valid_map.data.flip(1))
@@ -311,6 +305,17 @@ def batch_of(method: str, **options: Any) -> tuple[Any, Any]:
         noise = torch.randn(inputs.shape, generator=rng)
         views[name] = (inputs + 0.3 * noise * (inputs != 0)).flip(2)
     return views, {name: samples if name == 'sup' else bare for name in views}
+
+
+def give_masks(samples: Sequence[SegDataSample]) -> None:
+    """Give data samples masks with a stripe of each of their classes, in place."""
+    for sample in samples:
+        classes = [0, *(sample.gt_tags.label.nonzero()[:, 0] + 1).tolist()]
+        height, width = sample.valid_map.shape
+        stripes = torch.tensor(classes).repeat_interleave(-(-width // len(classes)))
+        truth = stripes[:width].expand(1, height, width).clone()
+        truth[~sample.valid_map.data] = 255
+        sample.gt_sem_seg = PixelData(data=truth)
 
 
 def _dataset(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.methods import METHODS, NUM_TAGS, SEMI, WEAK
-from helpers.tiny import batch_of, set_phase, tiny_batch, tiny_network
+from helpers.methods import METHODS, WEAK
+from helpers.mixed import LABELS, mixed_network
+from helpers.tiny import set_phase, tiny_batch
 from mmengine.registry import init_default_scope
 
 from mmseg_wsss.models.losses import dense_energy_loss
@@ -86,38 +87,27 @@ def check(name, limits):
         assert (collectives or 0) <= 1 + (name in TWO_COLLECTIVES), label
 
 
-CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
-TAG_SETTINGS = {'tag_filter': {}, 'class_aware_ce': True}
+@pytest.mark.parametrize('name', METHODS)
+def test_masks_and_tags_cost_no_wait(name):
+    """Beside those of the method, in its last phase."""
+    own, mixed = counts_of(name, 'own'), counts_of(name, 'mixed')
+    assert not mixed.mixed
+    assert mixed.waits.total() <= own.waits.total()
 
 
-@pytest.mark.parametrize('name', SEMI)
-def test_tags_cost_no_wait(name):
-    """With everything that reads the tags; half of the images have some."""
+def counts_of(name, labels):
     init_default_scope('mmseg')
-    settings = METHODS[name].model['semi_train_cfg'] | TAG_SETTINGS
-    if name != 'SupervisedSegmentor':
-        settings['cam_fusion'] = {'weight': 1.0}
-    model = on_gpu(tiny_network(name, cam_head=CLASSIFIER, semi_train_cfg=settings))
-    set_phase(model, METHODS[name].phases[0])
-    inputs, samples = batch_of(name, num=4)
-    for views in samples.values():
-        for view, labeled in zip(views[:2], samples['sup']):
-            view.gt_tags = labeled.gt_tags.clone()
-    inputs, samples = on_gpu((inputs, samples))
-    counts = count(lambda: model(inputs, samples, mode='loss'))
-    assert counts.totals().keys() <= {'launches', 'copies'}
+    network, batch_of = LABELS[labels]
+    model, (inputs, samples) = on_gpu((network(name), batch_of(name, num=4)))
+    set_phase(model, METHODS[name].phases[-1])
+    return count(lambda: model(inputs, samples, mode='loss'))
 
 
 @pytest.mark.parametrize('name', METHODS)
 def test_inference_stays_on_the_device(name):
     """Predictions of all methods, and all pseudo-labels."""
     init_default_scope('mmseg')
-    settings = {}
-    if name in SEMI:
-        prediction_filter = {'thr': 0.05}
-        settings['semi_test_cfg'] = {'prediction_filter': prediction_filter}
-        settings['cam_head'] = CLASSIFIER
-    model = on_gpu(tiny_network(name, **settings)).eval()
+    model = on_gpu(mixed_network(name)).eval()
     inputs, samples = on_gpu(tiny_batch(num=1))
     assert not count(lambda: model(inputs, samples, mode='predict')).mixed
     if name in WEAK:

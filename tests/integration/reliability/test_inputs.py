@@ -1,8 +1,12 @@
 """Images that give little or nothing to learn from."""
 
+from copy import deepcopy
+from typing import Any
+
 import pytest
 import torch
 from helpers.methods import METHODS, WEAK
+from helpers.mixed import LABELS
 from helpers.tiny import batch_of, set_phase, tiny_batch, tiny_network
 
 BATCHES = {
@@ -19,11 +23,11 @@ BATCHES = {
 }
 
 
-def check_step(method: str, model: torch.nn.Module, phase: dict, batch: dict) -> dict:
+def check_step(method: str, model: torch.nn.Module, phase: dict, batch: Any) -> dict:
     """One step: finite losses, and a finite gradient for every trained parameter."""
     set_phase(model, phase)
     model.zero_grad(set_to_none=True)
-    losses = model.loss(*batch_of(method, **batch))
+    losses = model.loss(*deepcopy(batch))
     for name, value in losses.items():
         assert torch.isfinite(value).all(), f'{phase}: {name} = {value}'
     model.parse_losses(losses)[0].backward()
@@ -37,19 +41,21 @@ def check_step(method: str, model: torch.nn.Module, phase: dict, batch: dict) ->
     return losses
 
 
-@pytest.mark.parametrize('batch', BATCHES)
+@pytest.mark.parametrize('labels', LABELS)
+@pytest.mark.parametrize('kind', BATCHES)
 @pytest.mark.parametrize('method', METHODS)
-def test_every_step_is_finite_and_reaches_every_parameter(method, batch):
-    model = tiny_network(method)
+def test_every_step_is_finite_and_reaches_every_parameter(method, kind, labels):
+    network, batch_of = LABELS[labels]
+    model, batch = network(method), batch_of(method, **BATCHES[kind])
     for phase in METHODS[method].phases:
-        check_step(method, model, phase, BATCHES[batch])
+        check_step(method, model, phase, batch)
 
 
 @pytest.mark.parametrize('method', METHODS)
 def test_labels_that_are_all_ignored(method):
     model = tiny_network(method, **METHODS[method].nothing_sure)
     for phase in METHODS[method].phases:
-        losses = check_step(method, model, phase, {})
+        losses = check_step(method, model, phase, batch_of(method))
         for name in ('ratio_labeled', 'ratio_confident', 'loss_unsup', 'loss_st'):
             assert losses.get(name, 0) == 0, name
 
@@ -58,7 +64,7 @@ def test_labels_that_are_all_ignored(method):
 def test_padding_alone_trains_nothing_but_the_classifier(method):
     model = tiny_network(method)
     for phase in METHODS[method].phases:
-        losses = check_step(method, model, phase, {'valid': False})
+        losses = check_step(method, model, phase, batch_of(method, valid=False))
         rest = {k: float(v) for k, v in losses.items() if 'loss' in k}
         rest.pop('loss_cls', None)
         assert not any(rest.values()), rest

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers.half_ops import HalfOps
 from helpers.methods import METHODS, SEMI, WEAK
+from helpers.mixed import LABELS, mixed_network
 from helpers.tiny import batch_of, set_phase, tiny_network
 from torch import nn
 
@@ -44,10 +45,12 @@ def test_an_operation_in_half_precision_is_found():
     assert any('pseudo_labels/tagged.py' in name for name in ops.found)
 
 
+@pytest.mark.parametrize('labels', LABELS)
 @pytest.mark.parametrize('method', METHODS)
-def test_pseudo_labels_statistics_and_losses_of_a_step_are_float32(method):
-    model = tiny_network(method)
-    batch = batch_of(method, num=2, tags=((0, 3), (1,)))
+def test_pseudo_labels_statistics_and_losses_of_a_step_are_float32(method, labels):
+    network, batch_of = LABELS[labels]
+    model = network(method)
+    batch = batch_of(method, num=3, tags=((0, 3), (1,), (2,)))
     for phase in METHODS[method].phases:
         set_phase(model, phase)
         with half_precision(), HalfOps() as ops:
@@ -69,10 +72,12 @@ def test_the_lists_of_cuda_are_used():
     assert dtypes == [torch.float16, torch.float32]
 
 
+@pytest.mark.parametrize('labels', LABELS)
 @pytest.mark.parametrize('method', METHODS)
-def test_a_step_is_float32_by_the_lists_of_cuda(method):
-    model = on_gpu(tiny_network(method))
-    batch = on_gpu(batch_of(method, num=2, tags=((0, 3), (1,))))
+def test_a_step_is_float32_by_the_lists_of_cuda(method, labels):
+    network, batch_of = LABELS[labels]
+    model = on_gpu(network(method))
+    batch = on_gpu(batch_of(method, num=3, tags=((0, 3), (1,), (2,))))
     found = {}
 
     def step() -> None:
@@ -105,7 +110,7 @@ def test_exported_pseudo_labels_are_float32(method):
 @torch.no_grad()
 @pytest.mark.parametrize('method', SEMI)
 def test_predictions_are_float32(method):
-    model = tiny_network(method).eval()
+    model = mixed_network(method).eval()  # with its prediction filter
     inputs, samples = batch_of(method, num=2)
     for name in (*model.networks, 'ensemble'):
         model.predict_on = name

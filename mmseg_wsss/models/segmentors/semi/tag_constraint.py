@@ -10,7 +10,7 @@ from torch import Tensor
 from mmseg_wsss.utils.settings import setting
 
 from ...pseudo_labels import present_classes
-from ...utils import mix
+from ...utils import at_least_float32, mix
 from .cam_fusion import CAMEvidence, cam_evidence
 
 # Far below any logit, and finite: -inf would become NaN when a map is resized.
@@ -128,6 +128,7 @@ class TagConstraint:
     def _lower(self, logits: Tensor) -> Tensor:
         if self.absent is None:
             return logits
+        logits = at_least_float32(logits)
         margin = None if self.tag_filter is None else self.tag_filter.margin
         if margin is None:
             return logits.masked_fill(self.absent, ABSENT)
