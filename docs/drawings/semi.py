@@ -8,7 +8,7 @@ SEMI = {
         {
             'img': (0, 0, 'data', 'labeled image'),
             'net': (1, 0, 'net', 'network'),
-            'loss': (2, 0, 'loss', 'sup.* losses of\nits decode head'),
+            'loss': (2, 0, 'loss', 'sup_student.*: losses\nof its decode head'),
             'gt': (3, 0, 'data', 'mask'),
         },
         [('img', 'net', ''), ('net', 'loss', ''), ('gt', 'loss', 'dash')],

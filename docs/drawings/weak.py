@@ -189,11 +189,11 @@ WEAK = {
         ],
     ),
     'affinity_net': Drawing(
-        'AffinityNet: affinities of pixels from the sure regions of seeds',
+        'AffinityNet: affinities of pixels from the confident regions of seeds',
         {
             'seed': (0, 0, 'data', 'seeds (CAM)\nof any method'),
             'img': (0, 1.5, 'data', 'image'),
-            'crf': (1, 0, 'label', 'two CRFs: labels of\nsure regions'),
+            'crf': (1, 0, 'label', 'two CRFs: labels of\nconfident regions'),
             'net': (1, 1.5, 'net', 'backbone and\naffinity head'),
             'aff': (2, 1.5, 'map', 'affinity of pixels\nless than 5 apart'),
             'loss': (3, 0.5, 'loss', 'loss_affinity'),

@@ -17,7 +17,7 @@ def check_fair(comparison: Comparison, allowed: Sequence[str] = ()) -> None:
 
     Data are the sets of training and test images, with their lists and labels, not the
     augmentations of the training images. The budget is the number of steps and the
-    numbers of images a step, of each source. The start is the run in ``starts`` or
+    numbers of images per step, of each source. The start is the run in ``starts`` or
     ``load_from``; without either, the pretrained weights of the model's parts.
 
     Args:
@@ -67,7 +67,7 @@ def parts_of(comparison: Comparison, run: Run) -> dict[str, Any]:
         'data': data,
         'budget': {
             'steps': optimizer_steps(cfg),
-            'images a step': images_per_step(cfg),
+            'images per step': images_per_step(cfg),
             'source_ratio': list(loader.sampler.get('source_ratio') or ()),
         },
         'start': {'network': start},

@@ -18,7 +18,7 @@ class Method:
             have been in all of its phases.
         phases: Attributes of the segmentor in each phase, as the hooks set them.
         nothing_sure: Model settings under which no pixel gets a pseudo-label.
-        pseudo_sources: Pseudo-labels that it delivers.
+        pseudo_sources: Pseudo-labels that it provides.
         semi: Whether it is semi-supervised: ``model`` has no network of its own, and a
             batch has branches.
     """

@@ -1,6 +1,9 @@
 """The method that docs/adding_a_method.md adds works."""
 
 import dataclasses
+import os
+import shutil
+import subprocess
 import sys
 from types import ModuleType
 
@@ -61,6 +64,27 @@ def test_the_example_of_a_method_delivers_its_labels(bandcam):
         allowed = {0, 255, *(sample.gt_tags.label.nonzero()[:, 0] + 1).tolist()}
         assert set(label.unique().tolist()) <= allowed
         assert soft.shape == (len(sample.gt_tags.label) + 1, *label.shape)
+
+
+def test_the_package_imports_the_example_first(tmp_path):
+    """Whatever place the sorted imports of the package give it."""
+    copy = tmp_path / 'mmseg_wsss'
+    shutil.copytree(ROOT / 'mmseg_wsss', copy)
+    folder = copy / 'models' / 'segmentors' / 'weak'
+    block = file_block('docs/adding_a_method.md', 'bandcam.py')
+    (folder / 'bandcam.py').write_text(block)
+    init = folder / '__init__.py'
+    init.write_text('from .bandcam import BandCAM\n' + init.read_text())
+    code = 'import mmseg_wsss; print(mmseg_wsss.__file__)'
+    env = os.environ | {'PYTHONPATH': str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert str(copy) in done.stdout, done.stderr[-2000:]
 
 
 def test_the_config_and_the_metafile_of_the_example(bandcam, tmp_path):

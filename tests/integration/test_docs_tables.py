@@ -109,7 +109,7 @@ def test_settings_are_those_of_the_code(name):
 
 
 def test_the_table_of_sources_has_those_of_the_methods():
-    page, heading = 'docs/methods/parts.md', 'Pseudo-labels that a method delivers'
+    page, heading = 'docs/methods/parts.md', 'Pseudo-labels that a method provides'
     table = {cells[0].strip('`'): cells[1] for cells in rows(page, heading)}
     for name in WEAK:
         found = {

@@ -32,7 +32,7 @@ def affinity_labels(
         tags: Image tags (N, K) in {0, 1}.
         img: Colors (N, 3, H, W) in 0..255.
         crf: Called with images, scores (N, 2, C, H, W) and ``class_mask`` (N, C).
-        alphas: Powers la and ha of the strong and of the weak background.
+        alphas: Exponents la and ha of the strong and of the weak background score.
         ignore_index: Label of pixels that are not confident.
 
     Returns:

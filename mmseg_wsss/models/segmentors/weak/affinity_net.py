@@ -22,21 +22,22 @@ from ...utils import (
     zero_loss,
 )
 from .base_classifier import WeakClassifier
+from .confident_regions import ConfidentRegions, seed_of
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
 from .samples import check_background, label_ratios, stack_tags
-from .sure_regions import SureRegions, seed_of
 
 
 @MODELS.register_module()
 class AffinityNet(WeakClassifier):
-    """Affinities of near pixels, learned from the sure regions of seeds (PSA).
+    """Affinities of near pixels, learned from the confident regions of seeds (PSA).
 
     ``L = L_cls + L_aff``. The label of ``L_aff`` is ``pseudo_label`` of the data
     samples, if ``LoadPseudoLabel`` loads one, as in the pipeline of several stages (in
-    which ``loss_cls`` has the weight 0); otherwise the sure regions of the network's
-    CAM, see :class:`.SureRegions`. A mask of the image takes the place of either. Seeds
-    of the random walk likewise: the soft map ``cam_seed`` of a data sample, or the CAM.
+    which ``loss_cls`` has the weight 0); otherwise the confident regions of the
+    network's CAM, see :class:`.ConfidentRegions`. A mask of the image takes the place
+    of either. Seeds of the random walk likewise: the soft map ``cam_seed`` of a data
+    sample, or the CAM.
     Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level
     Supervision for Weakly Supervised Semantic Segmentation",
     https://arxiv.org/abs/1803.10464.
@@ -47,8 +48,9 @@ class AffinityNet(WeakClassifier):
         walk: Config of the random walk; :class:`.RandomWalk` by default. Its radius is
             the radius of the loss.
         crf: Config of the CRF, of labels and of the result.
-        alphas: Powers la and ha of the background, see :func:`.affinity_labels`.
-        walk_alpha: Power of the background score in the walk.
+        alphas: Exponents la and ha of the background score, see
+            :func:`.affinity_labels`.
+        walk_alpha: Exponent of the background score in the walk.
         crf_iters: Iterations of the CRF on the result; 0 leaves it out.
         **kwargs: Arguments of :class:`WeakClassifier`.
 
@@ -77,7 +79,7 @@ class AffinityNet(WeakClassifier):
         self.affinity_head = MODELS.build(head)
         self.loss_affinity = MODELS.build(loss_affinity or {'type': 'PairAffinityLoss'})
         self.walk = MODELS.build({'type': 'RandomWalk', **(walk or {})})
-        self.regions = SureRegions(crf, alphas, crf_iters)
+        self.regions = ConfidentRegions(crf, alphas, crf_iters)
         self.walk_alpha = walk_alpha
         self.crf_iters = crf_iters
 

@@ -60,7 +60,7 @@ class ASDT(WeakSegmentor):
         teacher_head: Config of teacher B's decode head.
         crf: Config of the CRF of the sparse label.
         reliable: Settings of :class:`.ReliableThresholds`.
-        alphas: Powers of the weak and the strong background score.
+        alphas: Exponents of the strong and the weak background score.
         loss_seg: Config of the loss on the sparse label, called with (logits, label).
         dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         crf_b: Config of the CRF of the dense label.

@@ -21,15 +21,15 @@ from ...utils import (
     zero_loss,
 )
 from .base_classifier import WeakClassifier
+from .confident_regions import ConfidentRegions, seed_of
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
 from .samples import check_background, label_ratios, stack_tags
-from .sure_regions import SureRegions, seed_of
 
 
 @MODELS.register_module()
 class IRNet(WeakClassifier):
-    """Boundaries and displacements, learned from the sure regions of seeds (IRN).
+    """Boundaries and displacements, learned from the confident regions of seeds (IRN).
 
     ``L = L_cls + L_aff + L_dp``: the affinity of two pixels is 1 - the strongest
     boundary between them; labels (masks among them, in both losses) and seeds are as in
@@ -48,7 +48,8 @@ class IRNet(WeakClassifier):
         walk: Config of the random walk; :class:`.RandomWalk` with power 10 by default.
             Its radius is the radius of the losses.
         crf: Config of the CRF, of labels and of the result.
-        alphas: Powers la and ha of the background, see :func:`.affinity_labels`.
+        alphas: Exponents la and ha of the background score, see
+            :func:`.affinity_labels`.
         bg_thr: Threshold of the background after the walk, in [0, 1].
         crf_iters: Iterations of the CRF on the result; none by default.
         **kwargs: Arguments of :class:`WeakClassifier`.
@@ -82,7 +83,7 @@ class IRNet(WeakClassifier):
             loss_displacement or {'type': 'DisplacementLoss'}
         )
         self.walk = MODELS.build({'type': 'RandomWalk', 'beta': 10.0, **(walk or {})})
-        self.regions = SureRegions(crf, alphas, crf_iters)
+        self.regions = ConfidentRegions(crf, alphas, crf_iters)
         self.bg_thr = bg_thr
         self.crf_iters = crf_iters
 

@@ -37,7 +37,7 @@ class ReliableThresholds:
 class ReliableLabeler:
     """Sparse label from a CAM and a dense CRF with two backgrounds, for RRM and ASDT.
 
-    The CRF refines the CAM with a weak and with a strong background score
+    The CRF refines the CAM with a strong and with a weak background score
     ``(1 - max_c M_c) ** alpha``; a pixel keeps its label if CRF and CAM are reliable.
     Source: Zhang et al., "Reliability Does Matter" (RRM), section 3,
     https://arxiv.org/abs/1911.08039.
@@ -45,7 +45,7 @@ class ReliableLabeler:
     Args:
         crf: Config of the CRF; ``DenseCRF`` by default.
         reliable: Settings of :class:`ReliableThresholds`.
-        alphas: Powers of the weak and of the strong background score.
+        alphas: Exponents of the strong and of the weak background score.
         background: Whether there is a background class.
     """
 
@@ -95,7 +95,7 @@ class ReliableLabeler:
 
         Returns:
             Label (N, H, W) int64, 255 for pixels that are not reliable, and the CRF
-            marginals (N, C, H, W) under the weak background.
+            marginals (N, C, H, W) with the strong background.
         """
         scores = cam[:, None].expand(-1, len(self.alphas), -1, -1, -1)
         if self.background:
@@ -123,9 +123,9 @@ def reliable_sources() -> Sources:
 
 
 def label_from_cam_crf(context: InferenceContext) -> PseudoLabel:
-    """Take the strongest class of the CRF-refined CAM with the weak background."""
-    _, weak_bg = label_from_teacher_a(context)
-    return hard_label(weak_bg, context.tags), weak_bg
+    """Take the strongest class of the CRF-refined CAM with the strong background."""
+    _, prob = label_from_teacher_a(context)
+    return hard_label(prob, context.tags), prob
 
 
 def label_from_teacher_a(context: InferenceContext) -> PseudoLabel:

@@ -31,7 +31,7 @@ class RRM(WeakSegmentor):
     Args:
         crf: Config of the CRF of the sparse label.
         reliable: Settings of :class:`.ReliableThresholds`.
-        alphas: Powers of the weak and the strong background score.
+        alphas: Exponents of the strong and the weak background score.
         loss_seg: Config of the loss on the sparse label, called with (logits, label).
         dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         seg_weight: Weight w of both segmentation losses.

@@ -189,7 +189,7 @@ def test_the_strongest_class_must_occur_among_the_crf_labels():
     tags = torch.tensor([[1, 1]])
     never = sure_crf(torch.tensor([[[1, 1, 1]]]), 3)
     assert (reliable_labels(cam, tags, never, never) == 255).all()
-    # Where it occurs anywhere, a sure pixel keeps the label of the CRF.
+    # Where it occurs anywhere, a confident pixel keeps the label of the CRF.
     once = sure_crf(torch.tensor([[[2, 1, 1]]]), 3)
     assert reliable_labels(cam, tags, once, once).tolist() == [[[255, 255, 1]]]
 

@@ -28,7 +28,7 @@ def no_crf(img, scores, class_mask=None):
     return scores
 
 
-def test_sure_regions_by_hand():
+def test_confident_regions_by_hand():
     """CAM 0.9: strong background 0.1, weak 1e-4; 0.2: 0.8, 0.11; 0: both 1."""
     cam = torch.tensor([0.9, 0.2, 0.0]).view(1, 1, 1, 3)
     tags, img = torch.ones(1, 1), torch.zeros(1, 3, 1, 3)

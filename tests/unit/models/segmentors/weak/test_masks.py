@@ -13,7 +13,7 @@ from helpers.tiny import CROP, set_phase, tiny_batch, tiny_network
 from mmengine.structures import PixelData
 
 from mmseg_wsss.models.pseudo_labels import leave_one_out, regional_prototypes
-from mmseg_wsss.models.segmentors.weak import given_or_made, sure_regions
+from mmseg_wsss.models.segmentors.weak import confident_regions, given_or_made
 
 # Phases in which labels are made, by method.
 PHASES = [
@@ -74,7 +74,7 @@ def step(
         if hasattr(model, key):
             setattr(model, key, note(key, getattr(model, key)))
     module = sys.modules[type(model).__module__]
-    owner = module if hasattr(module, 'given_or_made') else sure_regions
+    owner = module if hasattr(module, 'given_or_made') else confident_regions
     torch.manual_seed(0)  # of random points
     with mock.patch.object(owner, 'given_or_made', spy):
         losses = model.loss(inputs, samples)

@@ -15,12 +15,12 @@ from .inference_context import InferenceContext
 from .samples import denormalize, given_or_made, stack_tags
 
 
-class SureRegions:
-    """Labels of the pixels at which a CAM is sure, see :func:`.affinity_labels`.
+class ConfidentRegions:
+    """Labels of the pixels at which a CAM is confident, see :func:`.affinity_labels`.
 
     Args:
         crf: Config of the CRF; a ``DenseCRF`` by default.
-        alphas: Powers la and ha of the strong and of the weak background.
+        alphas: Exponents la and ha of the strong and of the weak background score.
         crf_iters: Iterations of the CRF on the result of a random walk.
     """
 
