@@ -42,8 +42,9 @@ class PseudoLabelMetric(BaseMetric):
     Args:
         sources: Names of the sources.
         thresholds: Ascending background thresholds of the source ``cam``.
-        background: Whether class 0 is the background. Without one the CAMs have one
-            map per class, and pixels under the threshold are unlabeled.
+        background: Whether class 0 is the background; by default whether this is its
+            name. Without one the CAMs have one map per class, and pixels under the
+            threshold are unlabeled.
         ignore_index: Label of unlabeled pixels in ground truth and pseudo-labels.
         collect_device: As in MMEngine.
         prefix: As in MMEngine; empty by default.
@@ -54,7 +55,7 @@ class PseudoLabelMetric(BaseMetric):
         self,
         sources: Sequence[str] = ('cam',),
         thresholds: Sequence[float] = DEFAULT_THRESHOLDS,
-        background: bool = True,
+        background: bool | None = None,
         ignore_index: int = 255,
         collect_device: str = 'cpu',
         prefix: str | None = None,
@@ -67,7 +68,7 @@ class PseudoLabelMetric(BaseMetric):
         self.cuts = [float(cut) for cut in thresholds]
         if not self.cuts or self.cuts != sorted(set(self.cuts)):
             raise ValueError(f'expected ascending thresholds, found {self.cuts}')
-        self.background = background
+        self._background = background
         self.ignore_index = ignore_index
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -96,7 +97,7 @@ class PseudoLabelMetric(BaseMetric):
                 gt,
                 torch.tensor(self.cuts),
                 num_classes,
-                self.background,
+                self._has_background,
                 self.ignore_index,
             )
         else:
@@ -124,7 +125,7 @@ class PseudoLabelMetric(BaseMetric):
             total = sum_counts((entry[source] for entry in results), shape)
             if source == 'cam':
                 metrics['cam/best_bg_thr'], total = self._best(total)
-            scores = label_scores(total, self.background)
+            scores = label_scores(total, self._has_background)
             for name, value in scores.summary().items():
                 metrics[f'{source}/{name}'] = value
             _log(f'pseudo-labels of {source}, {len(results)} images:')
@@ -150,6 +151,12 @@ class PseudoLabelMetric(BaseMetric):
                 'PseudoLabelMetric needs classes in dataset_meta, found none'
             )
         return classes
+
+    @property
+    def _has_background(self) -> bool:
+        if self._background is None:
+            return self._classes[0] == 'background'
+        return self._background
 
 
 def _field(sample: dict, name: str) -> Tensor:

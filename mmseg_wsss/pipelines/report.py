@@ -163,16 +163,10 @@ def _scores(part: Images) -> Scores:
             continue
         total = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64)
         for name, mask in part.masks.items():
-            pred = read_label_map(_label_file(folder, name))
+            pred = read_label_map(folder / f'{name}.png')
             total += confusion_matrix(pred, read_label_map(mask), num_classes)
         scores[f'{title}, {part.title}'] = label_scores(total)
     return scores
-
-
-def _label_file(folder: Path, name: str) -> Path:
-    """Return the label file of an image; mmseg's IoUMetric leaves out sub-folders."""
-    path = folder / f'{name}.png'
-    return path if path.is_file() else folder / f'{Path(name).name}.png'
 
 
 def _best_seeds(part: Images, num_classes: int) -> tuple[float, LabelScores]:
@@ -203,7 +197,7 @@ def _rows(part: Images, names: Sequence[str]) -> tuple[list[dict], dict]:
             seeds = np.where(cam.max(0) > part.threshold, cam.argmax(0) + 1, 0)
             labels[f'seeds (threshold {part.threshold:.2f})'] = seeds
         for title, folder in part.folders.items():
-            labels[title] = read_label_map(_label_file(folder, name))
+            labels[title] = read_label_map(folder / f'{name}.png')
         if mask:
             labels['ground truth'] = read_label_map(mask)
         drawn += labels.values()

@@ -16,6 +16,7 @@ from .export import choose_dataloader, image_names, image_paths, labeled_names
 from .export_files import given_names
 from .predict_images import predict_images
 from .report import Images, write_report
+from .setting import pipeline_owners
 from .stages import Stage
 from .unmasked_images import unmasked_images
 from .wsss_stages import (
@@ -228,6 +229,6 @@ def _predict_shown(
     for file in out.rglob('*.png'):
         file.unlink()
     cfg = copy.deepcopy(network)
-    pipeline = cfg.test_dataloader.dataset.pipeline
+    pipeline = next(pipeline_owners(cfg.test_dataloader.dataset))['pipeline']
     cfg.test_dataloader.dataset = unmasked_images(loader['dataset'], pipeline)
     predict_images(cfg, checkpoint, out, only=names)

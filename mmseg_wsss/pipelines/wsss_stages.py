@@ -20,7 +20,7 @@ from .unmasked_images import unmasked_images
 
 KEYS = ('seeds', 'labels', 'affinity', 'network', 'evaluation')
 OPTIONAL_KEYS = ('seed', 'custom_imports')
-FLAGS = {'crf': '--crf', 'ms_flip': '--ms-flip'}
+TEST_OPTIONS = ('crf', 'ms_flip')
 
 
 @dataclass
@@ -37,11 +37,9 @@ class Tools:
     lock: IO
     gpus: int = 1
 
-    def __call__(
-        self, tool: str, log: Path, *args: object, alone: bool = False
-    ) -> None:
+    def __call__(self, tool: str, log: Path, *args: object) -> None:
         """Run a tool with its output in ``log``."""
-        if self.gpus > 1 and not alone:
+        if self.gpus > 1:
             command = ['bash', self.folder / 'misc/torchrun.sh', self.gpus, tool]
         else:
             command = [sys.executable, self.folder / tool]
@@ -99,7 +97,6 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     needs = ('seeds', 'affinity_network')
     last = _training('network', network, ('pseudo_masks',), work_dir / 'network', tools)
     source = cfg.seeds.get('source', 'cam')
-    tested = has_test_set(stage_config(cfg, 'network'))
 
     def make_labels() -> None:
         with (labels.parent / 'log.txt').open('a') as log:
@@ -118,7 +115,7 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
         ),
         last,
         *(
-            _prediction(name, options, network, last, work_dir, tools, tested)
+            _prediction(name, options, network, last, work_dir)
             for name, options in cfg.evaluation.items()
         ),
     ]
@@ -275,26 +272,19 @@ def _prediction(
     network: Config,
     trained: Stage,
     work_dir: Path,
-    tools: Tools,
-    tested: bool,
 ) -> Stage:
-    unknown = set(options) - set(FLAGS)
+    unknown = set(options) - set(TEST_OPTIONS)
     if unknown:
         raise KeyError(
-            f'evaluation.{name} may have {sorted(FLAGS)}, got {sorted(unknown)}'
+            f'evaluation.{name} may have {sorted(TEST_OPTIONS)}, got {sorted(unknown)}'
         )
     out = prediction_folder(work_dir, name)
-    flags = [FLAGS[key] for key, value in options.items() if value]
 
     def run() -> None:
-        path = out.parent / 'config.py'
-        network.dump(path)
-        if not tested:  # names with sub-folders, which IoUMetric does not write
-            with (out.parent / 'log.txt').open('a') as log:
-                predict_images(network, trained.output, out, options, stream=log)
-            return
-        words = [path, trained.output, '--out', out, '--work-dir', out.parent, *flags]
-        tools('test.py', out.parent / 'log.txt', *words, alone=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        network.dump(out.parent / 'config.py')
+        with (out.parent / 'log.txt').open('a') as log:
+            predict_images(network, trained.output, out, options, stream=log)
 
     settings = {'config': network.to_dict(), 'options': dict(options)}
     return Stage(out.parent.name, settings, (trained.name,), run, out)

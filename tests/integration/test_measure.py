@@ -86,3 +86,12 @@ def test_an_interrupted_training_goes_on(config, tmp_path):
     (folder / 'measure.json').unlink()  # as if it had been the same config
     measure(config, folder)
     assert same(weights(whole), weights(folder))
+
+
+def test_a_setting_overrides_the_config(config, tmp_path):
+    """Above the largest CAM everything is background."""
+    override = {'cfg_options': {'model.test_cfg.bg_thr': 1.0}}
+    result = measure(config, tmp_path / 'run', settings={'a': {}, 'b': override})
+    plain, background = result['val']['a'], result['val']['b']
+    assert background['mAcc'] == pytest.approx(100 / 5, abs=0.01)  # of 5 classes
+    assert plain['mAcc'] != background['mAcc']

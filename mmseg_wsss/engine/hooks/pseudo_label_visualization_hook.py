@@ -80,8 +80,9 @@ class PseudoLabelVisualizationHook(Hook):
         data_batch: Any = None,
         outputs: Sequence | None = None,
     ) -> None:
-        """Draw the first image of a chosen batch."""
+        """Draw the first image of a chosen batch, as the first network predicts it."""
         if batch_idx in self._batches and outputs:
+            self._batches.remove(batch_idx)
             self._add_row(outputs[0], runner.val_dataloader.dataset.metainfo)
 
     def _add_row(self, sample: Any, meta: dict) -> None:

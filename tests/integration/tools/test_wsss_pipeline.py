@@ -1,6 +1,7 @@
 """The pipeline on eight small images, stopped in each of its stages."""
 
 import json
+import sys
 from copy import deepcopy
 from pathlib import Path
 from unittest import mock
@@ -144,6 +145,7 @@ def test_stopped_in_a_stage_and_started_again(pipeline, whole, tmp_path, stage):
             with (
                 mock.patch(f'{MODULE}.call', die),
                 mock.patch(f'{MODULE}.write_affinity_labels', die),
+                mock.patch(f'{MODULE}.predict_images', die),
                 pytest.raises(StoppedError),
             ):
                 run_stages(rest, tmp_path, Console(quiet=True))
@@ -188,3 +190,59 @@ def test_a_config_with_other_keys(tmp_path):
     cfg = Config(dict(seeds={}, masks={}))
     with pytest.raises(KeyError, match=r"got \['masks', 'seeds'\]"):
         build_stages(cfg, tmp_path, Tools(TOOLS, None))
+
+
+def test_a_given_checkpoint_takes_the_place_of_a_training(pipeline, tmp_path):
+    cfg = Config.fromfile(pipeline)
+    start = tmp_path / 'start.pth'
+    cfg.seeds.checkpoint = str(start)
+    tools = mock.Mock(spec=Tools, gpus=1)
+    stages = {one.name: one for one in build_stages(cfg, tmp_path, tools)}
+    assert stages['seeds_network'].output == start
+    with pytest.raises(FileNotFoundError, match=r'start\.pth does not exist'):
+        stages['seeds_network'].run()
+    start.touch()
+    stages['seeds_network'].run()
+    tools.assert_not_called()
+    assert stages['affinity_network'].settings['config']['load_from'] == str(start)
+    (tmp_path / 'seeds').mkdir()
+    stages['seeds'].run()
+    (call,) = tools.call_args_list
+    assert call.args[3] == start
+
+
+def test_the_crf_comes_after_the_random_walk(pipeline, tmp_path):
+    stages = build_stages(Config.fromfile(pipeline), tmp_path, Tools(TOOLS, None))
+    iters = {
+        stage.name: stage.settings['config']['model'].get('crf_iters', 'default')
+        for stage in stages
+        if stage.name in ('refined_seeds', 'pseudo_masks')
+    }
+    assert iters == {'refined_seeds': 0, 'pseudo_masks': 'default'}
+
+
+def test_evaluation_settings_reach_the_predictions(pipeline, tmp_path):
+    cfg = Config.fromfile(pipeline)
+    cfg.evaluation = {'a': {}, 'b': {'crf': True}, 'c': {'ms_flip': True}}
+    stages = build_stages(cfg, tmp_path, Tools(TOOLS, None))[-3:]
+    with mock.patch(f'{MODULE}.predict_images') as predict:
+        for stage in stages:
+            stage.run()
+    found = [call.args[2:] for call in predict.call_args_list]
+    assert found == [
+        (tmp_path / f'predictions_{name}/masks', cfg.evaluation[name]) for name in 'abc'
+    ]
+    cfg.evaluation = {'a': {'crff': True}}
+    with pytest.raises(KeyError, match=r"evaluation\.a may have .*got \['crff'\]"):
+        build_stages(cfg, tmp_path, Tools(TOOLS, None))
+
+
+@pytest.mark.parametrize('gpus', [1, 2])
+def test_tools_run_on_as_many_gpus_as_wanted(gpus, tmp_path):
+    with mock.patch(f'{MODULE}.call') as call:
+        Tools(TOOLS, None, gpus)('train.py', tmp_path / 'log.txt', 'config.py')
+    (command, log, _), _ = call.call_args
+    assert log == tmp_path / 'log.txt'
+    launcher = ['bash', f'{TOOLS}/misc/torchrun.sh', '2', 'train.py']
+    alone = [sys.executable, f'{TOOLS}/train.py']
+    assert command == [*(alone if gpus == 1 else launcher), 'config.py']

@@ -161,6 +161,18 @@ def test_rejected_images_are_replaced_by_the_next(inner):
     assert dataset[0]['data_samples'].img_path.endswith('2.jpg')
 
 
+def test_rejected_images_are_not_replaced_in_tests(inner):
+    class Reject:
+        def __call__(self, results):
+            return None if results['sample_idx'] == 0 else results
+
+    pipeline = [PIPELINE[0], Reject(), *PIPELINE[3:]]
+    dataset = WeakDataset(inner, pipeline, voc_tags(), test_mode=True)
+    assert dataset[1]['data_samples'].img_path.endswith('1.jpg')
+    with pytest.raises(RuntimeError, match=r'rejected .*0\.jpg'):
+        dataset[0]
+
+
 def test_pipeline_that_rejects_every_image_is_an_error(inner):
     class Reject:
         def __call__(self, results):

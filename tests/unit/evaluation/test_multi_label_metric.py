@@ -50,14 +50,14 @@ def test_f1_by_hand() -> None:
     assert values[2] == 0
 
 
-def evaluate(rows: list[tuple[list[float], list[int]]]) -> dict:
+def evaluate(rows: list[tuple[list[float], list[int]]], **options: float) -> dict:
     samples = []
     for score, label in rows:
         sample = SegDataSample(metainfo={'img_path': 'cat.jpg'})
         sample.pred_tags = LabelData(score=torch.tensor(score))
         sample.gt_tags = LabelData(label=torch.tensor(label).float())
         samples.append(sample)
-    evaluator = Evaluator(METRICS.build({'type': 'MultiLabelMetric'}))
+    evaluator = Evaluator(METRICS.build({'type': 'MultiLabelMetric', **options}))
     evaluator.process(samples, None)
     return evaluator.evaluate(len(samples))
 
@@ -93,3 +93,9 @@ def test_name_is_free_in_a_fresh_mmseg() -> None:
         for name, cls in registry.module_dict.items():
             if name in ('MultiLabelMetric', 'PseudoLabelMetric'):
                 assert cls.__module__.startswith('mmseg_wsss')
+
+
+def test_threshold_of_f1() -> None:
+    rows = [([0.4], [1]), ([0.9], [1])]
+    assert evaluate(rows)['tags/F1'] == pytest.approx(200 / 3, abs=0.01)
+    assert evaluate(rows, score_thr=0.3)['tags/F1'] == 100

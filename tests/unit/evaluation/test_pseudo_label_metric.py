@@ -84,7 +84,7 @@ def test_a_table_of_classes_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_results_stay_small() -> None:
     metric = PseudoLabelMetric()
-    metric.dataset_meta = {'classes': [str(index) for index in range(172)]}
+    metric.dataset_meta = {'classes': ['background', *map(str, range(171))]}
     cam = torch.zeros(171, 40, 40)
     cam[3] = torch.rand(40, 40)
     gt = torch.zeros(1, 40, 40, dtype=torch.long)
@@ -118,3 +118,23 @@ def test_a_label_outside_the_range_is_named_with_its_image() -> None:
     samples = [make_sample([[0, 1]], pseudo_fused=[[0, 3]])]
     with pytest.raises(ValueError, match=r'a/cat.jpg: .* found \[3\]'):
         evaluate(samples, sources=['fused'])
+
+
+@pytest.mark.parametrize('options', [{}, {'background': False}])
+def test_without_a_background_class(options) -> None:
+    """A pixel below the threshold has no label, and no pixel is background."""
+    cam = [[[0.9, 0.8, 0.1]], [[0.1, 0.2, 0.1]]]
+    sample = make_sample([[0, 0, 1]], cam=cam)
+    cfg = dict(type='PseudoLabelMetric', thresholds=[0.5], **options)
+    evaluator = Evaluator(METRICS.build(cfg))
+    evaluator.dataset_meta = {'classes': ('cat', 'dog')}
+    evaluator.process([sample], None)
+    scores = evaluator.evaluate(1)
+    assert scores['cam/coverage'] == pytest.approx(200 / 3, abs=0.01)
+    assert scores['cam/mIoU'] == 50  # of cat 100, of dog 0
+    assert math.isnan(scores['cam/over_activation'])
+
+
+def test_another_ignored_label() -> None:
+    sample = make_sample([[0, 1, 7, 7]], pseudo_a=[[0, 1, 0, 1]])
+    assert evaluate([sample], sources=['a'], ignore_index=7)['a/precision'] == 100

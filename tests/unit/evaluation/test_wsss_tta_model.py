@@ -1,9 +1,12 @@
 """WSSSTTAModel: how the views of an image are merged."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from PIL import Image
 from torch import nn
 
 from mmseg_wsss.evaluation import WSSSTTAModel
@@ -51,6 +54,29 @@ def test_by_hand():
     (result,) = WSSSTTAModel(Plain(), merge='max').merge_preds([views])
     expected = torch.tensor([2.0, 3.0]).softmax(0)
     torch.testing.assert_close(result.seg_logits.data.flatten(), expected)
+
+
+def test_crf_refines_the_merged_probabilities(views, tmp_path):
+    """Its guide is the image on disk in RGB, its result is what is predicted."""
+    path = tmp_path / 'image.png'
+    Image.new('RGB', (3, 2), (10, 20, 30)).save(path)
+    for sample in views:
+        sample.set_metainfo({'img_path': str(path)})
+    guides = []
+
+    def swap(guide: torch.Tensor, prob: torch.Tensor) -> torch.Tensor:
+        guides.append(guide)
+        return prob.flip(1)
+
+    (plain,) = WSSSTTAModel(Plain()).merge_preds([deepcopy(views)])
+    model = WSSSTTAModel(Plain())
+    model.crf = swap
+    (result,) = model.merge_preds([views])
+    assert guides[0].shape == (1, 3, 2, 3)
+    assert guides[0][0, :, 1, 2].tolist() == [10, 20, 30]
+    expected = plain.seg_logits.data.flip(0)
+    assert torch.equal(result.seg_logits.data, expected)
+    assert torch.equal(result.pred_sem_seg.data[0], expected.argmax(0))
 
 
 def test_unknown_merge():

@@ -4,12 +4,25 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from mmengine.config import Config
 from PIL import Image
 
 from mmseg_wsss.pipelines.affinity_files import write_affinity_labels
 
 PALETTE = [[0, 0, 0], [200, 10, 10], [10, 200, 10]]
+
+
+def export_config(root: Path) -> Config:
+    dataset = {
+        'type': 'BaseSegDataset',
+        'metainfo': {'classes': ('background', 'cat', 'dog'), 'palette': PALETTE},
+        'data_root': str(root),
+        'data_prefix': {'img_path': 'img'},
+        'img_suffix': '.png',
+        'pipeline': [],
+    }
+    return Config({'export_dataloader': {'dataset': dataset}})
 
 
 def test_given_masks_are_the_labels_of_their_images(tmp_path: Path):
@@ -25,18 +38,26 @@ def test_given_masks_are_the_labels_of_their_images(tmp_path: Path):
         Image.fromarray(mask).save(seeds / f'{name}.png')
         np.savez(seeds / f'{name}.npz', prob=prob, channels=np.array([0, 1]))
     (seeds / 'manifest.json').write_text(json.dumps({'given': ['b']}))
-    dataset = {
-        'type': 'BaseSegDataset',
-        'metainfo': {'classes': ('background', 'cat', 'dog'), 'palette': PALETTE},
-        'data_root': str(tmp_path),
-        'data_prefix': {'img_path': 'img'},
-        'img_suffix': '.png',
-        'pipeline': [],
-    }
     out = tmp_path / 'labels'
-    cfg = Config({'export_dataloader': {'dataset': dataset}})
-    write_affinity_labels(cfg, seeds, out, crf={'num_iters': 1})
+    write_affinity_labels(export_config(tmp_path), seeds, out, crf={'num_iters': 1})
     made, given = (np.array(Image.open(out / f'{name}.png')) for name in 'ab')
     assert np.array_equal(given, mask)
     assert set(np.unique(made)) <= {0, 1, 255}
     assert (made == 1).any()
+
+
+@pytest.mark.parametrize(('alphas', 'label'), [((1, 10), 255), ((8, 10), 1)])
+def test_exponents_of_the_background_score(tmp_path, alphas, label):
+    """A CAM of 0.2: background scores of 0.8, 0.8 ** 8 = 0.17 and 0.8 ** 10 = 0.11.
+
+    Where the strong background wins and the weak one does not, there is no label.
+    """
+    seeds, cfg = tmp_path / 'seeds', export_config(tmp_path)
+    for folder in (tmp_path / 'img', seeds):
+        folder.mkdir()
+    Image.new('RGB', (4, 4)).save(tmp_path / 'img/a.png')
+    prob = np.stack([np.full((4, 4), 0.8), np.full((4, 4), 0.2)]).astype(np.float16)
+    np.savez(seeds / 'a.npz', prob=prob, channels=np.array([0, 1]))
+    out = tmp_path / 'labels'
+    write_affinity_labels(cfg, seeds, out, alphas, crf={'num_iters': 0})
+    assert (np.array(Image.open(out / 'a.png')) == label).all()

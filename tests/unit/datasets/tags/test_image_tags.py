@@ -154,6 +154,9 @@ def test_numbers_need_a_base(tmp_path):
     assert as_dict(tags) == {'a': ['dog'], 'b': ['traffic light'], 'c': ['dog']}
     found = problems(ImageTags.load, path, CLASSES, index_base=1)
     assert found == [f"{path}:1: image 'a': tag 0 outside [1, 4)"]
+    path = write(tmp_path / 'one.json', '{"a": [1], "b": ["3", 3], "c": ["dog"]}')
+    tags = ImageTags.load(path, CLASSES, index_base=1)
+    assert as_dict(tags) == {'a': ['dog'], 'b': ['traffic light'], 'c': ['dog']}
     with pytest.raises(ValueError, match='index_base must be'):
         ImageTags.load(path, CLASSES, index_base=2)
 

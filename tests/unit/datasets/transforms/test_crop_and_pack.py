@@ -55,6 +55,14 @@ def test_masks_are_cropped_with_the_image_and_padded_with_255():
     assert (crop['gt_seg_map'][~inside] == 255).all()
 
 
+def test_padding_has_the_mean_color_of_imagenet():
+    """In BGR, as images are loaded; normalized it is nearly 0."""
+    corner = RandomCropPad((16, 24))(sample(1, 1))['img'][-1, -1]
+    rgb = corner[::-1].astype(float)
+    normalized = (rgb - (123.675, 116.28, 103.53)) / (58.395, 57.12, 57.375)
+    assert (abs(normalized) < 0.02).all()
+
+
 def test_every_window_position_can_be_drawn():
     np.random.seed(0)
     starts = {

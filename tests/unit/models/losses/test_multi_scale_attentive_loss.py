@@ -133,3 +133,18 @@ def test_module_and_its_config():
 def test_bad_inputs(main, support):
     with pytest.raises(ValueError, match=f'{len(main)} main and {len(support)} supp'):
         multi_scale_attentive_loss(main, support)
+
+
+@pytest.mark.parametrize('dissimilarity', [True, False])
+def test_module_passes_its_settings(dissimilarity):
+    rng = torch.Generator().manual_seed(0)
+    main, support = torch.rand(2, 1, 2, 3, 4, 4, generator=rng).unbind(0)
+    main, support = main.unbind(1), support.unbind(1)
+    cfg = {'loss_weight': 2.0, 'dissimilarity': dissimilarity}
+    module = MODELS.build({'type': 'MultiScaleAttentiveLoss', **cfg})
+    weighted, plain = (
+        multi_scale_attentive_loss(main, support, flag) for flag in (True, False)
+    )
+    assert not torch.isclose(weighted, plain)
+    expected = 2 * (weighted if dissimilarity else plain)
+    torch.testing.assert_close(module(main, support), expected)

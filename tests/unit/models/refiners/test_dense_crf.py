@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from PIL import Image
 
 from mmseg_wsss.models.refiners import DenseCRF, crf_guide
-from mmseg_wsss.models.refiners.crf_guide import CRFGuide
+from mmseg_wsss.models.refiners.crf_guide import CRFGuide, PairwiseTerm
 from mmseg_wsss.models.refiners.dense_crf import mean_field
 
 RRM = {}
@@ -369,3 +369,16 @@ def test_processes_equal_one_process():
     assert copy.deepcopy(crf).pool._executor is None
     crf.pool.close()
     assert crf.pool._executor is None
+
+
+def test_terms_of_the_settings():
+    """Distances shrink with the image; colors and weights do not."""
+    crf = DenseCRF(
+        gauss_sxy=2,
+        gauss_compat=5,
+        bilateral_sxy=60,
+        bilateral_srgb=7,
+        bilateral_compat=11,
+        scale_factor=0.5,
+    )
+    assert crf.terms == (PairwiseTerm(1, None, 5), PairwiseTerm(30, 7, 11))

@@ -17,6 +17,7 @@ from mmseg_wsss.engine.hooks import (
     WeakWarmupHook,
 )
 from mmseg_wsss.models.cam import MultiScaleCAM
+from mmseg_wsss.models.pseudo_labels import normalize_cam
 from mmseg_wsss.models.segmentors.weak import (
     WeakClassifier,
     WeakSegmentor,
@@ -136,10 +137,26 @@ def test_prediction_carries_what_test_cfg_asks_for():
     inputs, samples = tiny_batch(2)
     with torch.no_grad():
         results = model.predict(inputs, samples)
-    for sample in results:
+        scores = model.cam_head(model.extract_feat(inputs)).sigmoid()
+    for sample, score in zip(results, scores):
         assert sample.cam.data.shape == (NUM_TAGS, 33, 33)
-        assert sample.pred_tags.score.shape == (NUM_TAGS,)
+        assert torch.equal(sample.pred_tags.score, score)
         assert torch.equal(sample.pseudo_prediction.data, sample.pred_sem_seg.data)
+
+
+@pytest.mark.parametrize('name', ['CAM', 'CAMSeg', 'AFA', 'TSCD'])
+@pytest.mark.parametrize('how', ['max', 'minmax'])
+def test_exported_cams_are_normalized_as_told(name, how):
+    model = build(name, cam_normalization=how).eval()
+    inputs, samples = tiny_batch(1)
+    tags = samples[0].gt_tags.label[None]
+    cam = 1 + torch.rand(1, NUM_TAGS, *inputs.shape[2:])
+    model.extract_cam = lambda inputs, size: cam
+    other = 'max' if how == 'minmax' else 'minmax'
+    expected, wrong = (normalize_cam(cam, tags, mode)[0] for mode in (how, other))
+    (labels,) = model.pseudo_labels(inputs, samples, ['cam'])
+    torch.testing.assert_close(labels['cam'][1][1:], expected)
+    assert not torch.allclose(expected, wrong)
 
 
 @pytest.mark.parametrize(
