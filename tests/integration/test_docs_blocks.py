@@ -124,6 +124,23 @@ def test_config_of_a_page_changes_the_threshold(page, name, tmp_path):
     assert type(model).__name__ == 'MKD'
 
 
+def test_baseline_of_the_few_masks_template(tmp_path):
+    shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
+    path = tmp_path / 'configs/templates/masks_alone.py'
+    path.write_text(file_block('docs/tutorials/few_masks.md', path.name))
+    cfg, template = (
+        Config.fromfile(path.with_name(name))
+        for name in (path.name, 'mkd_few-masks.py')
+    )
+    assert cfg.train_dataloader == template.train_dataloader
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert list(model.networks) == ['student']
+    types = [hook.type for hook in template.custom_hooks]
+    types.remove('MeanTeacherHook')
+    assert [hook.type for hook in cfg.custom_hooks] == types
+
+
 def test_pipeline_of_the_tutorial_names_configs():
     block = file_block('docs/tutorials/seeds_to_network.md', 'pipeline.py')
     cfg = Config.fromstring(block, '.py')

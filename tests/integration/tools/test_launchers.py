@@ -141,6 +141,18 @@ def test_test_tells_settings_apart(monkeypatch, config, trained, tmp_path):
     assert 'multi-scale+flip+crf/mIoU' in logged
 
 
+def test_images_without_masks(monkeypatch, config, trained, tmp_path, capsys):
+    words = [config, trained[0] / 'iter_2.pth', '--work-dir', tmp_path, '--no-gt']
+    gone = ['--cfg-options', 'test_dataloader.dataset.data_prefix.seg_map_path=gone']
+    gone += ['experiment_name=without_masks']
+    out = tmp_path / 'predictions'
+    run_tool(monkeypatch, 'test', *words, '--out', out, *gone)
+    assert len(list(out.iterdir())) == 4
+    with pytest.raises(SystemExit):
+        run_tool(monkeypatch, 'test', *words)
+    assert '--no-gt needs --out' in capsys.readouterr().err
+
+
 def test_painting_needs_its_hook(monkeypatch, config, tmp_path, capsys):
     words = [config, 'none.pth', '--work-dir', tmp_path, '--show-dir', tmp_path]
     with pytest.raises(SystemExit, match='2'):

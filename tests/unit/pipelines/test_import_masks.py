@@ -155,6 +155,35 @@ def test_class_free_masks_vote(data):
         assert report['records'][0]['masks'] == 3
 
 
+def test_a_class_is_shown_from_min_pixels_on(data):
+    report = run(data, settings=dict(min_pixels=2))
+    records = {record['image']: record for record in report['records']}
+    assert records['a']['missing'] == ['dog']  # one pixel
+    assert records['a']['coverage'] == 0.5
+
+
+def test_region_of_number_zero_is_a_mask_if_told(data):
+    for name in PSEUDO:
+        save_png(data / f'regions/{name}.png', [[0, 0, 0, 1], [0, 0, 0, 1]])
+    settings = dict(class_free=True, min_coverage=0.0)
+    found = []
+    for zero in (False, True):
+        settings['zero_is_region'] = zero
+        run(data, 'regions', settings, pseudo=True, overwrite=True)
+        found.append(written(data)['sub/c'])
+    assert found == [
+        [[255, 255, 255, 0], [255, 255, 255, 0]],
+        [[3, 3, 3, 0], [3, 3, 3, 0]],
+    ]
+
+
+def test_files_with_a_suffix_of_their_own(data):
+    for name, labels in LABELS.items():
+        save_png(data / f'own/{name}_final.png', labels)
+    run(data, 'own', mask_suffix='_final.png')
+    assert written(data)['a'] == [[0, 1, 1, 2], [255, 255, 0, 255]]
+
+
 def test_class_free_masks_of_every_layout_in_one_folder(data):
     save_png(data / 'sam/a/0.png', [[255] * 4, [0] * 4])
     save_png(data / 'sam/a/1.png', [[0] * 4, [0, 255, 255, 0]])

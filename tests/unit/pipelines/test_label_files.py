@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,20 @@ def test_zero_label_of_the_truth_is_unlabeled(tmp_path: Path) -> None:
         tmp_path / 'pred', tmp_path / 'gt', ['a'], 2, reduce_zero_label=True
     )
     assert scores.iou.tolist() == [0.5, 0]
+
+
+def test_suffixes_and_labels_without_background(tmp_path: Path) -> None:
+    write(tmp_path / 'a_gt.png', [[0, 0, 1, 1]])
+    write(tmp_path / 'a_pred.png', [[0, 1, 1, 1]])
+    options = {'pred_suffix': '_pred.png', 'gt_suffix': '_gt.png'}
+    found = [
+        evaluate_label_files(tmp_path, tmp_path, ['a'], 2, background=bg, **options)
+        for bg in (True, False)
+    ]
+    assert found[0].iou.tolist() == pytest.approx([1 / 2, 2 / 3])
+    over = [scores.summary()['over_activation'] for scores in found]
+    assert over[0] == pytest.approx(100 / 3, abs=0.01)
+    assert math.isnan(over[1])
 
 
 def test_missing_file_is_named(folders: tuple[Path, Path]) -> None:
