@@ -27,6 +27,7 @@ from .export_files import (
     ExportFormat,
     PathLike,
     prepare_folder,
+    record_inputs,
     unfinished,
     write_given_mask,
     write_pseudo_label,
@@ -103,6 +104,7 @@ def export_from_config(
             ),
         }
         prepare_folder(out_dir, manifest, names, overwrite)
+        record_inputs(out_dir, _tag_digests(dataset, names), overwrite, 'tags')
         return unfinished(out_dir, names, soft)
 
     rank, world_size = get_dist_info()
@@ -181,6 +183,18 @@ def labeled_names(dataset: Dataset) -> list[str]:
     """Return the names of the labeled part of a ``SemiDataset``, the first images."""
     count = len(getattr(dataset, 'labeled', ()))
     return [_path_and_name(dataset, index)[1] for index in range(count)]
+
+
+def _tag_digests(dataset: Any, names: Sequence[str]) -> dict[str, str]:
+    """Return the SHA-256 of the tags of each image that has some."""
+    parts = getattr(dataset, 'parts', {})
+    digests = {}
+    for part in parts.values() if isinstance(parts, dict) else [dataset]:
+        tags = getattr(part, 'tags', None)
+        for name in names if tags is not None else ():
+            if name in tags:
+                digests[name] = hashlib.sha256(tags.vector(name).tobytes()).hexdigest()
+    return digests
 
 
 def _paths_and_names(dataset: Any) -> list[tuple[str, str]]:

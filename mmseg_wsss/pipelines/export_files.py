@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mmseg_wsss.utils.files import atomic_write, inside
 
 PathLike = str | os.PathLike[str]
 MANIFEST = 'manifest.json'
+INPUTS = 'inputs.json'
 SUFFIXES = ('.png', '.npz')
 IGNORED_COLOR = (224, 224, 192)
 
@@ -64,7 +65,8 @@ def prepare_folder(
         overwrite: Whether to remove the files that another export has of these images.
 
     Raises:
-        FileExistsError: If the folder has files of another export.
+        FileExistsError: If the folder has files of another export, or, whatever
+            ``overwrite`` is, files of these images that no export has written.
     """
     folder = Path(out_dir)
     path = folder / MANIFEST
@@ -76,12 +78,20 @@ def prepare_folder(
     if found == manifest:
         return
     existing = [file for file in folder.rglob('*') if file.suffix in SUFFIXES]
+    files = {file for name in names for file in _files(out_dir, name)}
+    foreign = [] if found else sorted(file for file in files if file.exists())
+    if foreign:
+        raise FileExistsError(
+            f'{out_dir} holds {len(foreign)} files of these images that no export has '
+            f'written (there is no {MANIFEST}), such as {foreign[0].name}; choose '
+            'another folder'
+        )
     if existing and not overwrite:
         raise FileExistsError(
             f'{out_dir} holds {len(existing)} files of another export '
             f'({_difference(manifest, found)}); choose another folder or set overwrite'
         )
-    for file in {file for name in names for file in _files(out_dir, name)}:
+    for file in files:
         file.unlink(missing_ok=True)
     with atomic_write(path, 'w') as stream:
         json.dump(manifest, stream, indent=2)
@@ -92,6 +102,38 @@ def given_names(out_dir: PathLike) -> set[str]:
     path = Path(out_dir) / MANIFEST
     found = json.loads(path.read_text()) if path.is_file() else {}
     return set(found.get('given', []))
+
+
+def record_inputs(
+    out_dir: PathLike,
+    digests: Mapping[str, str],
+    overwrite: bool = False,
+    what: str = 'images',
+) -> None:
+    """Note from what the files of each image are made, or check that it is the same.
+
+    Args:
+        out_dir: Folder of the exported files.
+        digests: SHA-256 of the input of each image, by its name.
+        overwrite: Whether to remove the files of images whose input has changed.
+        what: What the input is, for the message.
+
+    Raises:
+        FileExistsError: If the folder has files made from another input.
+    """
+    path = Path(out_dir, INPUTS)
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    changed = [name for name, new in digests.items() if known.get(name, new) != new]
+    if changed and not overwrite:
+        raise FileExistsError(
+            f'{out_dir} has files made from other {what} of {len(changed)} names, the '
+            f'first is {changed[0]}; choose another folder or set overwrite'
+        )
+    for file in {file for name in changed for file in _files(out_dir, name)}:
+        file.unlink(missing_ok=True)
+    if not digests.items() <= known.items():
+        with atomic_write(path, 'w') as stream:
+            json.dump(known | dict(digests), stream, indent=1)
 
 
 def _difference(manifest: dict, found: dict) -> str:

@@ -72,7 +72,8 @@ def import_masks(
         FileNotFoundError: If a folder or file is missing.
         FileExistsError: If ``out`` has masks of other settings.
         ValueError: If a file is broken, of another size or with other labels, pseudo-
-            masks are needed, or no image is accepted; names the file.
+            masks are needed, a folder would be read and written, or no image is
+            accepted; names the file.
     """
     if pseudo is None and (settings.class_free or settings.keep_uncovered):
         raise ValueError(
@@ -80,6 +81,11 @@ def import_masks(
             'pseudo-masks; name their folder (--pseudo), as '
             'tools/export_pseudo_labels.py writes it'
         )
+    for folder in (masks, pseudo):
+        if folder and Path(folder).resolve() == Path(out, 'masks').resolve():
+            raise ValueError(
+                f'{folder} would be read and written; choose another folder as {out}'
+            )
     samples = find_samples(
         masks, images, tags, out, settings, pseudo, names, mask_suffix
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -13,7 +14,7 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from PIL import Image
+from PIL import Image, ImageOps
 from rich.progress import Progress
 from torch import nn
 
@@ -26,7 +27,13 @@ from mmseg_wsss.utils import sha256_of
 from mmseg_wsss.utils.files import StrPath, atomic_write, inside
 from mmseg_wsss.visualization.panels import draw_labels, legend_of, panel
 
-from .export_files import ExportFormat, prepare_folder, unfinished, write_pseudo_label
+from .export_files import (
+    ExportFormat,
+    prepare_folder,
+    record_inputs,
+    unfinished,
+    write_pseudo_label,
+)
 
 SHEET = 'contact_sheet.jpg'
 MAX_CLASSES = 255
@@ -53,7 +60,7 @@ def predict_folder(
         images: Folder of images without tags or masks; sub-folders are searched too.
         out: Folder of the results.
         sheet_size: Images in ``contact_sheet.jpg``, from the beginning; 0 for none.
-        overwrite: Whether to replace predictions of another model.
+        overwrite: Whether to replace predictions of another model or of other images.
         progress: Whether rank 0 shows a progress bar.
 
     Returns:
@@ -61,7 +68,8 @@ def predict_folder(
 
     Raises:
         FileNotFoundError: If the folder or the checkpoint is missing, or has no image.
-        FileExistsError: If ``out`` has predictions of another model.
+        FileExistsError: If ``out`` has predictions of another model, or of other images
+            of the same names.
         ValueError: If two images have the same name, or the checkpoint does not fit.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -77,9 +85,8 @@ def predict_folder(
             'pipeline': json.dumps(inference_pipeline(cfg), default=str),
         }
         prepare_folder(masks, manifest, names, overwrite)
-        if overwrite:
-            for name in names:
-                overlay_path(out, name).unlink(missing_ok=True)
+        digests = {name: sha256_of(path) for name, path in paths.items()}
+        record_inputs(masks, digests, overwrite)
         missing = {i for i, n in enumerate(names) if not _has_overlay(out, n)}
         return sorted(missing | set(unfinished(masks, names, soft=False)))
 
@@ -206,7 +213,7 @@ def predict_image(model: Any, pipeline: Compose, path: Path) -> torch.Tensor:
     try:
         open_whole(path).close()
         data = pipeline({'img_path': str(path)})
-    except IMAGE_ERRORS as error:
+    except (*IMAGE_ERRORS, AssertionError, cv2.error) as error:
         raise ValueError(f'{path} is no readable image: {error}') from error
     (sample,) = model.test_step(pseudo_collate([data]))
     return sample.pred_sem_seg.data[0].long().cpu()
@@ -231,7 +238,8 @@ def write_overlay(
     """Write an image under the colors of its classes, black in the background."""
     size = label.shape[1], label.shape[0]
     with Image.open(path) as file:
-        img = np.asarray(file.convert('RGB').resize(size))
+        upright = ImageOps.exif_transpose(file)
+        img = np.asarray(upright.convert('RGB').resize(size))
     drawn = draw_labels(img, label, palette)
     if not any(palette[0]):
         drawn[label.numpy() == 0] = 0
@@ -246,7 +254,7 @@ def write_sheet(
     rows, labels = [], []
     for name in names:
         with Image.open(paths[name]) as file:
-            img = np.asarray(file.convert('RGB'))
+            img = np.asarray(ImageOps.exif_transpose(file).convert('RGB'))
         with Image.open(overlay_path(out, name)) as file:
             rows.append({'image': img, 'prediction': np.asarray(file)})
         with Image.open(Path(out, 'masks', f'{name}.png')) as file:

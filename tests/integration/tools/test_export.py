@@ -124,6 +124,18 @@ def test_files_without_manifest_are_kept(job: tuple) -> None:
     assert mask.read_bytes() == b'precious'
 
 
+def test_masks_of_the_images_are_never_replaced(job: tuple) -> None:
+    job[2].mkdir()
+    mask = job[2] / '2007_0.png'
+    mask.write_bytes(b'precious')
+    message = r'1 files of these images that no export has written .* 2007_0\.png'
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError, match=message):
+            export(job, overwrite=overwrite)
+    assert [*job[2].iterdir()] == [mask]
+    assert mask.read_bytes() == b'precious'
+
+
 def test_two_processes_share_the_images(job: tuple, tmp_path: Path) -> None:
     seen = export_by_two_processes(job, tmp_path)
     assert seen == [['2007_0', '2007_2', '2007_4'], ['2007_0', '2007_1', '2007_3']]

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_wsss.pipelines.predict import predict_folder
+from mmseg_wsss.pipelines.predict import predict_folder, write_overlay
 
 PALETTE = [[0, 0, 0], *COLORS[1:].tolist()]
 META = {'classes': ('background', *TAG_NAMES), 'palette': PALETTE}
@@ -98,6 +98,42 @@ def test_resumes(predict, images, tmp_path):
     assert json.loads((out / 'masks/manifest.json').read_text())
 
 
+def test_other_images_of_the_same_names(predict, images, tmp_path, capsys):
+    run, out = write_run('CAM', tmp_path), tmp_path / 'out'
+    predict(*run, images, '--out', out)
+    masks = [out / 'masks/a.png', out / 'masks/c.png']
+    before = [path.stat().st_mtime_ns for path in masks]
+    Image.new('RGB', (30, 20), (200, 10, 10)).save(images / 'a.png')
+    with pytest.raises(SystemExit):
+        predict(*run, images, '--out', out)
+    assert (
+        'made from other images of 1 names, the first is a' in capsys.readouterr().err
+    )
+    assert [path.stat().st_mtime_ns for path in masks] == before
+    predict(*run, images, '--out', out, '--overwrite')
+    assert Image.open(masks[0]).size == (30, 20)
+    assert masks[1].stat().st_mtime_ns == before[1]
+
+
+def test_overlays_are_upright_as_the_masks(predict, images, tmp_path):
+    """The left half is red; turned by 90 degrees to the right it is the upper one."""
+    run, out = write_run('CAM', tmp_path), tmp_path / 'out'
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, :20, 0] = 255
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(images / 'a.jpg', quality=95, exif=exif)
+    (images / 'a.png').unlink()
+    label = torch.ones(40, 20, dtype=torch.long)
+    write_overlay(out, 'a', images / 'a.jpg', label, PALETTE)
+    overlay = np.asarray(Image.open(out / 'overlays/a.jpg')).astype(int)
+    upper, lower = overlay[2:18].mean((0, 1)), overlay[22:38].mean((0, 1))
+    assert upper[0] > lower[0] + 50
+    predict(*run, images, '--out', out)
+    assert Image.open(out / 'masks/a.png').size == (20, 40)
+
+
 def other_weights(run, images):
     torch.save({'state_dict': {'other': torch.zeros(1)}}, run[1])
 
@@ -113,6 +149,12 @@ FAULTS = {
     'broken image': (
         lambda run, images: (images / 'a.png').write_bytes(b'x'),
         r'a\.png is no readable image',
+    ),
+    'truncated image': (
+        lambda run, images: (images / 'sub/b.JPG').write_bytes(
+            (images / 'sub/b.JPG').read_bytes()[:400]
+        ),
+        r'b\.JPG is no readable image',
     ),
     'one name': (
         lambda run, images: (images / 'a.png').with_suffix('.jpg').write_bytes(b'x'),

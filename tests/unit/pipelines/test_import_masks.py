@@ -177,6 +177,16 @@ def test_region_of_number_zero_is_a_mask_if_told(data):
     ]
 
 
+def test_source_masks_are_never_replaced(data):
+    save_png(data / 'out/masks/a.png', LABELS['a'])
+    for options in ({}, {'overwrite': True}):
+        with pytest.raises(ValueError, match='would be read and written'):
+            run(data, 'out/masks', **options)
+        with pytest.raises(FileExistsError, match='that no export has written'):
+            run(data, **options)
+    assert read_label_map(data / 'out/masks/a.png').tolist() == LABELS['a']
+
+
 def test_files_with_a_suffix_of_their_own(data):
     for name, labels in LABELS.items():
         save_png(data / f'own/{name}_final.png', labels)
