@@ -187,6 +187,7 @@ def call(command: Sequence[str], log: Path, lock: IO) -> None:
         RuntimeError: If it fails; the message has the last lines of its output.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    begin = log.stat().st_size if log.is_file() else 0
     with (
         log.open('ab') as stream,
         subprocess.Popen(  # noqa: S603  (our own tools)
@@ -203,9 +204,11 @@ def call(command: Sequence[str], log: Path, lock: IO) -> None:
             process.terminate()
             raise
     if code:
-        lines = log.read_text(errors='replace').splitlines()[-15:]
+        output = log.read_bytes()
+        lines = output[begin:].decode(errors='replace').splitlines()
         known = [line for line in lines if line.startswith('error: ')]
-        end = '\n'.join(known[-1:] or lines)
+        last = output.decode(errors='replace').splitlines()[-15:]
+        end = '\n'.join(known[-1:] or last)
         raise RuntimeError(
             f'{" ".join(command)} failed with status {code}; {log} ends with:\n{end}'
         )

@@ -3,15 +3,20 @@
 import os
 import shutil
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import FlexibleRunner, IterBasedTrainLoop
 
 from mmseg_wsss.registry import HOOKS
 from mmseg_wsss.utils.files import atomic_write
+
+VALIDATED = '.last_validation'
 
 
 @HOOKS.register_module()
@@ -24,12 +29,41 @@ class AtomicCheckpointHook(CheckpointHook):
     name (``.NAME.part``), renames it, updates ``last_checkpoint``, and removes older
     checkpoints last. Checkpoints that are not local files are written by MMEngine.
 
+    A validation follows the checkpoint of its iteration. One that was not finished is
+    made up for when the training is resumed, so that the best checkpoint is the same as
+    without an interruption.
+
     Args:
         *args: Arguments of MMEngine's ``CheckpointHook``.
         **kwargs: Arguments of MMEngine's ``CheckpointHook``.
     """
 
     keep_ckpt_ids: deque[int]
+
+    _training = False
+
+    def before_train(self, runner: Any) -> None:
+        """Do the validation of the iteration to resume from, if it is missing."""
+        super().before_train(runner)
+        self._training = True
+        validated = [_last_validation(runner) if is_main_process() else 0]
+        broadcast_object_list(validated)
+        loop = runner.train_loop
+        if runner.iter == 0 or not isinstance(loop, IterBasedTrainLoop):
+            _note_validation(runner, 0)
+        elif validated[0] < runner.iter and _validates(runner, loop):
+            runner.val_loop.run()
+
+    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        """Save the best checkpoint, and note that the validation is finished."""
+        super().after_val_epoch(runner, metrics)
+        if self._training:
+            _note_validation(runner, runner.iter)
+
+    def after_train(self, runner: Any) -> None:
+        """Later validations are none of the training."""
+        super().after_train(runner)
+        self._training = False
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
         if not self._local():
@@ -112,13 +146,60 @@ class _AtomicRunner:
     ) -> None:
         """Save on every rank: with some strategies every rank writes a part."""
         part = f'.{filename}.part'
-        self._runner.save_checkpoint(out_dir, part, *args, **kwargs)
+        with _counted_once(self._runner, kwargs['meta']):
+            self._runner.save_checkpoint(out_dir, part, *args, **kwargs)
         barrier()
         if is_main_process():
             path = os.path.join(out_dir, filename)
+            _flush(os.path.join(out_dir, part))
             if os.path.isdir(path):
                 shutil.rmtree(path)
             os.replace(os.path.join(out_dir, part), path)
+            _flush(out_dir)
+
+
+@contextmanager
+def _counted_once(runner: Any, meta: dict) -> Iterator[None]:
+    """Let a FlexibleRunner note the iteration of ``meta``.
+
+    It notes the next one, which is wrong after a validation: the loop has counted the
+    iteration by then.
+    """
+    ahead = isinstance(runner, FlexibleRunner) and meta['iter'] == runner.iter
+    loop = runner.train_loop
+    ahead = ahead and isinstance(loop, IterBasedTrainLoop)
+    loop._iter -= ahead
+    try:
+        yield
+    finally:
+        loop._iter += ahead
+
+
+def _flush(path: str) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _validates(runner: Any, loop: IterBasedTrainLoop) -> bool:
+    """Return whether the loop validates after the iterations so far."""
+    last = loop.iter == loop.max_iters
+    due = loop.iter % loop.val_interval == 0 or last
+    return runner.val_loop is not None and loop.iter >= loop.val_begin and due
+
+
+def _last_validation(runner: Any) -> int:
+    path = Path(runner.work_dir, VALIDATED)
+    return int(path.read_text()) if path.is_file() else 0
+
+
+def _note_validation(runner: Any, iteration: int) -> None:
+    if is_main_process():
+        with atomic_write(Path(runner.work_dir, VALIDATED), 'w') as file:
+            file.write(str(iteration))
 
 
 class _LaterRemovals:

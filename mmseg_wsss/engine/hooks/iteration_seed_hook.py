@@ -1,6 +1,7 @@
 from typing import Any
 
-from mmengine.dist import get_rank
+import torch
+from mmengine.dist import all_gather, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -15,14 +16,16 @@ class IterationSeedHook(Hook):
 
     Dropout, random points and masks then depend on the iteration alone: a resumed run
     equals an uninterrupted one without any saved generator state. Checkpoints get the
-    number of draws of ``EndlessSampler`` or ``MultiSourceSampler``, so that a run that
-    is resumed on another number of processes skips and repeats no image.
+    seed and the number of draws of ``EndlessSampler`` or ``MultiSourceSampler``, so
+    that a run that is resumed with another seed, or on another number of processes,
+    skips and repeats no image.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
         self._draws: list[int] | None = None
+        self._draw_seed: int | None = None
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
@@ -37,15 +40,29 @@ class IterationSeedHook(Hook):
         if isinstance(sampler, StreamSampler):
             taken = checkpoint['meta']['iter'] * loader.batch_size
             checkpoint['meta']['draws'] = sampler.draws_after(taken)
+            checkpoint['meta']['draw_seed'] = sampler.seed
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Read the number of draws."""
-        self._draws = checkpoint.get('meta', {}).get('draws')
+        """Read the number of draws and their seed."""
+        meta = checkpoint.get('meta', {})
+        self._draws, self._draw_seed = meta.get('draws'), meta.get('draw_seed')
 
     def before_train(self, runner: Runner) -> None:
-        """Go on after the draws of the checkpoint, if the training is resumed."""
+        """Go on after the draws of the checkpoint, if the training is resumed.
+
+        Raises:
+            RuntimeError: If not all processes begin with the same iteration.
+        """
+        begins = [int(begin) for begin in all_gather(torch.tensor([runner.iter]))]
+        if len(set(begins)) > 1:
+            raise RuntimeError(
+                f'the processes begin with iterations {begins}: all of them need the '
+                f'same work folder, found {runner.work_dir}'
+            )
         if runner.iter == 0 or self._draws is None:
             return
         loader: Any = runner.train_loop.dataloader
         if isinstance(loader.sampler, StreamSampler):
+            if self._draw_seed is not None:
+                loader.sampler.seed = self._draw_seed
             loader.sampler.resume(self._draws, runner.iter * loader.batch_size)

@@ -56,7 +56,7 @@ class PairedCAM:
         decode_head: Any = getattr(network, 'decode_head', None)
 
         def cam_of(feats: Feats) -> Tensor:
-            if self.train_mode and decode_head is not None:
+            if self.train_mode and decode_head not in (None, network):
                 decode_head(feats)
             return network.cam_head.raw_cam(feats)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from helpers import run_processes
-from helpers.methods import BACKBONE, METHODS, WEAK
+from helpers.methods import BACKBONE, METHODS, NUM_TAGS, WEAK
 from helpers.tiny import batch_of, set_phase, tiny_network
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
@@ -115,3 +115,29 @@ def test_two_processes_equal_one(method, masks):
                 atol=1e-5 * float(value.abs().max()),
                 msg=lambda text, at=f'{case}, {name}': f'{at}: {text}',
             )
+
+
+def prototypes(size: int, rank: int | None = None) -> list[torch.Tensor]:
+    """Prototypes of four images, and the memory; ranks take turns in the images."""
+    init_default_scope('mmseg')
+    model = tiny_network('RCMMAM', memory_size=size)
+    rng = torch.Generator().manual_seed(0)
+    width = model.cam_head.classifier.in_channels
+    embedding = torch.randn(4, width, 5, 6, generator=rng)
+    region = torch.randint(NUM_TAGS + 1, (4, 10, 12), generator=rng)
+    part = slice(None) if rank is None else slice(rank, None, 2)
+    found = model.prototypes(embedding[part], region[part])
+    return [found, model.memory.queue] if size else [found]
+
+
+def prototypes_of_rank(rank: int, size: int) -> list[torch.Tensor]:
+    return prototypes(size, rank)
+
+
+@pytest.mark.parametrize('size', [0, 3])
+def test_prototypes_of_two_processes_are_in_the_order_of_one(size):
+    expected = prototypes(size)
+    ranks = run_processes(prototypes_of_rank, 2, (size,), timeout=300)
+    for rank, found in enumerate(ranks):
+        whole = expected if size else [expected[0][rank::2]]
+        torch.testing.assert_close(found, whole)

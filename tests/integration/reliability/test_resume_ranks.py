@@ -71,3 +71,39 @@ def test_one_process_then_two_then_one(method, strategy, tiny_voc, tmp_path):
             images, expected = ([name for name, _ in x] for x in (images, expected))
         assert sorted(images) == sorted(expected)
         begin = end
+
+
+def test_another_seed_skips_and_repeats_no_image(tiny_voc, tmp_path):
+    def images(folder: str, end: int, seed: int | None, **settings: Any) -> list:
+        cfg = tiny_config('CAM', tiny_voc, tmp_path / folder, ITERATIONS, **settings)
+        cfg.randomness = {'seed': seed}
+        seen = Images()
+        train(cfg, seen, until=end)
+        return seen.seen
+
+    whole = images('whole', ITERATIONS, 3)
+    parts = images('parts', 2, 3)
+    parts += images('parts', 4, 5, resume=True)
+    parts += images('parts', ITERATIONS, None, resume=True)
+    assert parts == whole
+
+
+def resume_apart(rank: int, root: str, work_dir: str) -> str:
+    """Train with a work folder for each rank; return the error."""
+    init_default_scope('mmseg')
+    folder = Path(work_dir, str(rank))
+    cfg = tiny_config('CAM', Path(root), folder, ITERATIONS, resume=True)
+    cfg.launcher = 'pytorch'
+    prepare(cfg)
+    try:
+        train(cfg)
+    except RuntimeError as error:
+        return str(error)
+    return ''
+
+
+def test_processes_that_begin_apart_are_refused(tiny_voc, tmp_path):
+    train(tiny_config('CAM', tiny_voc, tmp_path / '0', ITERATIONS), until=2)
+    args = str(tiny_voc), str(tmp_path)
+    for error in run_processes(resume_apart, 2, args, timeout=300):
+        assert 'the processes begin with iterations [2, 0]' in error

@@ -1,17 +1,22 @@
 """AtomicCheckpointHook: which files there are at any time."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import LocalBackend
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
 from mmseg_wsss.registry import HOOKS
+
+_runs = itertools.count()
 
 
 class Line(BaseModel):
@@ -39,33 +44,64 @@ class Score(BaseMetric):
         return {'score': next(self.scores)}
 
 
-def train(work_dir: Path, hook: str = 'AtomicCheckpointHook', **settings: int) -> None:
-    """Save and validate after each of four iterations; scores 1, 3, 2, 4."""
+class StoppedError(Exception):
+    pass
+
+
+class Watch(Hook):
+    """Notes the iterations that are validated, and may break one off."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.stop_at = stop_at
+        self.validated: list[int] = []
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if runner.iter == self.stop_at:
+            raise StoppedError
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self.validated.append(runner.iter)
+
+
+def train(
+    work_dir: Path,
+    hook: str = 'AtomicCheckpointHook',
+    scores: Sequence[float] = (1, 3, 2, 4),
+    watch: Watch | None = None,
+    resume: bool = False,
+    kind: type = Runner,
+    **settings: Any,
+) -> None:
+    """Save and validate after each of four iterations."""
     sample = {'inputs': torch.ones(1)}
     loader = torch.utils.data.DataLoader([sample] * 4)  # a new pass takes 2 seconds
     checkpoint = {'type': hook, 'interval': 1, 'by_epoch': False} | settings
-    Runner(
+    runner = kind(
         Line(),
-        str(work_dir),
+        work_dir=str(work_dir),
         train_dataloader=loader,
         train_cfg={'by_epoch': False, 'max_iters': 4, 'val_interval': 1},
         optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
         val_dataloader=torch.utils.data.DataLoader([sample]),
-        val_evaluator=[Score([1, 3, 2, 4])],
+        val_evaluator=[Score(list(scores))],
         val_cfg={},
         default_hooks={'checkpoint': checkpoint},
         log_processor={'by_epoch': False},
         log_level='ERROR',
         default_scope='mmseg',
         # MMEngine keeps what it knows of the best score under this name.
-        experiment_name='_'.join(work_dir.parts[1:]),
-    ).train()
+        experiment_name=f'{"_".join(work_dir.parts[1:])}_{next(_runs)}',
+        resume=resume,
+    )
+    if watch is not None:
+        runner.register_hook(watch)
+    runner.train()
 
 
 def names(folder: Path) -> list[str]:
     """Checkpoints and notes of them; MMEngine names its copy of the config by time."""
     files = (path.name for path in folder.iterdir() if path.is_file())
-    return sorted(name for name in files if not name.endswith('.py'))
+    return sorted(n for n in files if not n.endswith('.py') and n[0] != '.')
 
 
 def test_it_takes_the_place_of_the_stock_hook():
@@ -128,3 +164,44 @@ def test_a_full_disk_costs_no_good_checkpoint(tmp_path, hook, number):
         assert not note.exists() or Path(note.read_text()).is_file()
     elif number == 4:
         assert sound['last'] == 0
+
+
+BEST = {'save_best': 'score', 'rule': 'greater', 'max_keep_ckpts': 1}
+
+
+@pytest.mark.parametrize(('stop_at', 'scores'), [(2, [5, 2, 3]), (4, [3])])
+def test_an_interrupted_validation_is_made_up_for(tmp_path, stop_at, scores):
+    """Iteration 2 has the best score; the last two checkpoints are 4 and the best."""
+    before, after = Watch(stop_at), Watch()
+    with pytest.raises(StoppedError):
+        train(tmp_path, scores=[1, 5, 2, 3], watch=before, **BEST)
+    train(tmp_path, scores=scores, watch=after, resume=True, **BEST)
+    assert before.validated == [*range(1, stop_at)]
+    assert after.validated == [*range(stop_at, 5)]
+    assert names(tmp_path) == ['best_score_iter_2.pth', 'iter_4.pth', 'last_checkpoint']
+
+
+def test_a_finished_validation_is_not_repeated(tmp_path):
+    train(tmp_path)
+    watch = Watch()
+    train(tmp_path, scores=[], watch=watch, resume=True)
+    assert watch.validated == []
+
+
+def test_another_training_in_the_folder_validates_anew(tmp_path):
+    train(tmp_path)
+    with pytest.raises(StoppedError):
+        train(tmp_path, watch=Watch(2))
+    watch = Watch()
+    train(tmp_path, scores=[3, 2, 4], watch=watch, resume=True)
+    assert watch.validated == [2, 3, 4]
+
+
+@pytest.mark.parametrize('kind', [Runner, FlexibleRunner])
+def test_checkpoints_have_their_iteration(tmp_path, kind):
+    """Every score is the best one, so that the last checkpoint is saved once more."""
+    settings = {'save_best': 'score', 'rule': 'greater'}
+    train(tmp_path, scores=[1, 2, 3, 4], kind=kind, **settings)
+    for path in tmp_path.glob('*.pth'):
+        meta = torch.load(path, weights_only=False)['meta']
+        assert path.stem.endswith(f'iter_{meta["iter"]}')

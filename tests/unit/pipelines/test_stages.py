@@ -127,7 +127,9 @@ def test_signals_end_with_their_status(number):
 
 
 def test_a_known_error_of_a_command_is_enough(tmp_path):
-    code = 'print("noise"); print("error: no tags"); print("end"); raise SystemExit(2)'
+    lines = 'print("noise"); print("error: no tags"); print("end\\n" * 40)'
+    code = f'{lines}; raise SystemExit(2)'  # launchers print at length
+    (tmp_path / 'log.txt').write_text('error: of an earlier command\n')
     with only_one(tmp_path) as lock, pytest.raises(RuntimeError) as caught:
         call([sys.executable, '-c', code], tmp_path / 'log.txt', lock)
     assert str(caught.value).endswith('ends with:\nerror: no tags')

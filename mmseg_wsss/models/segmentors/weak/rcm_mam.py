@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any, ClassVar
 
 import torch
-from mmengine.dist import all_gather, get_rank
+from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
@@ -277,11 +277,12 @@ class RCMMAM(WeakClassifier):
         """
         with torch.autocast(embedding.device.type, enabled=False):
             own = regional_prototypes(embedding, region, self.num_classes)
-            # Every rank has as many images, in the same order as in one process.
-            everyone = torch.cat(all_gather(own))
+            # Ranks take turns in the draws of the sampler, as many images each: the
+            # order is the one of one process.
+            everyone = torch.stack(all_gather(own), 1).flatten(0, 1)
             others = leave_one_out(everyone)
         if self.memory is None:
-            return others[get_rank() * len(own) :][: len(own)]
+            return others[get_rank() :: get_world_size()]
         if len(everyone) == 1:  # earlier images are the others
             earlier = self.memory()
             self.memory.push(everyone)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.methods import NUM_TAGS
-from helpers.tiny import tiny_batch, tiny_model
+from helpers.tiny import tiny_batch, tiny_model, tiny_network
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 
@@ -123,3 +123,12 @@ def test_without_a_seed_the_own_cam_walks():
 def test_settings_that_have_no_meaning(settings, message):
     with pytest.raises(ValueError, match=message):
         build(**settings)
+
+
+def test_a_paired_cam_in_train_mode():
+    """A classifier is its own decode head, of which features cannot pass."""
+    cam = {'type': 'PairedCAM', 'scales': (1.0, 0.5), 'train_mode': True}
+    model = tiny_network('AffinityNet', train_cfg={'cam': cam})
+    model.warmup = False
+    losses = model.loss(*tiny_batch(2))
+    assert torch.isfinite(losses['loss_affinity'])
