@@ -17,6 +17,7 @@ from mmseg_wsss.engine.launch import add_config_arguments, read_config
 from mmseg_wsss.pipelines.export import export_from_config
 from mmseg_wsss.pipelines.export_files import given_names
 from mmseg_wsss.utils.launch import (
+    DAY,
     ToolParser,
     init_processes,
     leave_processes,
@@ -66,7 +67,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = read_config(args)
-    init_processes(args.launcher)
+    init_processes(args.launcher, timeout=DAY)  # ranks differ in speed
     count = export_from_config(
         cfg,
         args.checkpoint,

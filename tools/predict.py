@@ -17,6 +17,7 @@ from mmengine.dist import is_main_process
 from mmseg_wsss.engine.launch import add_config_arguments, read_config
 from mmseg_wsss.pipelines.predict import predict_folder
 from mmseg_wsss.utils.launch import (
+    DAY,
     ToolParser,
     init_processes,
     leave_processes,
@@ -44,7 +45,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = read_config(args)
-    init_processes(args.launcher)
+    init_processes(args.launcher, timeout=DAY)  # ranks differ in speed
     count = predict_folder(
         cfg,
         args.checkpoint,

@@ -2,7 +2,9 @@
 
 import argparse
 import runpy
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 # Imports the package, quietly.
 runpy.run_path(str(Path(__file__).with_name('start.py')))
@@ -91,6 +93,22 @@ def write_predictions_to(cfg: Config, folder: str) -> None:
         metric.keep_results = True
 
 
+def refuse_equal_names(dataset: Any) -> None:
+    """Refuse images that mmseg's metric would write to the same file.
+
+    Raises:
+        ValueError: If two images in different folders have the same name.
+    """
+    paths = (dataset.get_data_info(i)['img_path'] for i in range(len(dataset)))
+    names = Counter(Path(path).stem for path in paths)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise ValueError(
+            f'--out: {count} images are called {name} and would be written to one '
+            'file; tools/predict.py keeps sub-folders'
+        )
+
+
 def configure(args: argparse.Namespace) -> tuple[Config, str]:
     """Load the config and apply the command line; also return the test setting."""
     cfg = load_config(args)
@@ -112,6 +130,8 @@ def main() -> None:
     args = parse_args()
     cfg, setting = configure(args)
     runner = build_runner(cfg)
+    if args.out is not None:
+        refuse_equal_names(runner.test_dataloader.dataset)
     details = f' {dict(cfg.model.crf)}' if args.crf else ''
     print_log(f'setting: {setting}{details}', logger='current')
     metrics = runner.test()

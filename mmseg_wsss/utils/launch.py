@@ -6,13 +6,16 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 from mmengine.dist import init_dist, is_distributed
 
+DAY = 24 * 60 * 60  # in seconds
 
-def init_processes(launcher: str) -> None:
+
+def init_processes(launcher: str, timeout: int | None = None) -> None:
     """Join the process group of a launcher.
 
     MMEngine's function needs a GPU. Without one this function starts the gloo backend,
@@ -21,6 +24,8 @@ def init_processes(launcher: str) -> None:
     Args:
         launcher: ``'none'`` (one process, no group), ``'pytorch'`` (torchrun),
             ``'slurm'`` or ``'mpi'``.
+        timeout: Seconds that a process waits for the others; 10 or 30 minutes by
+            default, which is PyTorch's.
 
     Raises:
         ValueError: If there is no GPU and the launcher is not torchrun.
@@ -28,9 +33,10 @@ def init_processes(launcher: str) -> None:
     if launcher == 'none' or is_distributed():
         return
     if torch.cuda.is_available():
-        init_dist(launcher)
+        init_dist(launcher, **({} if timeout is None else {'timeout': timeout}))
     elif launcher == 'pytorch':
-        torch.distributed.init_process_group('gloo')
+        limit = None if timeout is None else timedelta(seconds=timeout)
+        torch.distributed.init_process_group('gloo', timeout=limit)
     else:
         raise ValueError(
             f"expected the launcher 'none' or 'pytorch' without a GPU, got {launcher!r}"

@@ -110,6 +110,12 @@ def test_a_schedule_of_epochs_in_an_iteration_loop(config):
     assert 'it never steps before the end' in message(cfg)
 
 
+def test_checkpoints_between_the_parts_of_a_step(config):
+    cfg = config('CPS')  # which saves one every 2 iterations
+    cfg.optim_wrapper.accumulative_counts = 3
+    assert 'every 2 iterations, a step of the optimizer takes 3' in message(cfg)
+
+
 def test_a_loader_and_a_sampler_of_different_batch_sizes(config):
     cfg = config('MKD')
     cfg.train_dataloader.batch_size = 3

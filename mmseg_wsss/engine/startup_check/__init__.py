@@ -20,6 +20,7 @@ from .inputs import (
     check_tags,
 )
 from .loops import (
+    check_accumulation,
     check_batch,
     check_loop,
     check_phases,
@@ -92,6 +93,7 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     yield from check_ignore_index(model, dataset)
     yield from check_loop(loop, runner.hooks)
     yield from check_batch(loop)
+    yield from check_accumulation(runner.optim_wrapper, runner.hooks)
     yield from check_phases(model, runner.hooks, loop.max_iters)
     yield from check_schedules(runner.param_schedulers, loop)
     yield from check_save_best(runner)

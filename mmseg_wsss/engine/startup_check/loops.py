@@ -80,6 +80,25 @@ def check_batch(loop: Any) -> Iterator[Problem]:
         )
 
 
+def check_accumulation(optim_wrapper: Any, hooks: Sequence[Hook]) -> Iterator[Problem]:
+    """Check that checkpoints are saved between steps of the optimizer.
+
+    Args:
+        optim_wrapper: Wrapper of the optimizer, which may accumulate gradients.
+        hooks: Hooks of the runner.
+    """
+    steps = getattr(optim_wrapper, '_accumulative_counts', 1)
+    for hook in hooks:
+        if not isinstance(hook, CheckpointHook) or hook.by_epoch:
+            continue
+        if hook.interval > 0 and hook.interval % steps:
+            yield Problem(
+                f'a checkpoint is saved every {hook.interval} iterations, a step of '
+                f'the optimizer takes {steps}: resuming would lose gradients',
+                f'set default_hooks.checkpoint.interval to a multiple of {steps}',
+            )
+
+
 def check_phases(
     model: nn.Module, hooks: Sequence[Hook], max_iters: int
 ) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,22 @@ def test_images_without_masks(monkeypatch, config, trained, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run_tool(monkeypatch, 'test', *words)
     assert '--no-gt needs --out' in capsys.readouterr().err
+
+
+def test_images_of_equal_names_are_refused(
+    monkeypatch, config, trained, tmp_path, capsys
+):
+    for folder in ('a', 'b'):
+        shutil.copytree(config.parent / 'img', tmp_path / 'data' / folder)
+    words = [config, trained[0] / 'iter_2.pth', '--work-dir', tmp_path, '--no-gt']
+    options = ['--cfg-options', f'test_dataloader.dataset.data_root={tmp_path}/data']
+    options += ['test_dataloader.dataset.data_prefix.img_path=.']
+    options += ['experiment_name=equal_names']
+    with pytest.raises(SystemExit):
+        run_tool(monkeypatch, 'test', *words, '--out', tmp_path / 'out', *options)
+    assert (
+        '2 images are called 0 and would be written to one' in capsys.readouterr().err
+    )
 
 
 def test_painting_needs_its_hook(monkeypatch, config, tmp_path, capsys):
