@@ -58,10 +58,12 @@ def read_label_map(path: StrPath) -> np.ndarray:
         Integer array of shape (H, W).
 
     Raises:
-        ValueError: If the file is missing, broken or a color image; names the file.
+        ValueError: If the file is missing, broken, a JPEG or a color image; names the
+            file.
     """
     try:
         with open_whole(path) as image:
+            require_lossless(image)
             mode, labels = image.mode, np.asarray(image)
     except IMAGE_ERRORS as error:
         raise ValueError(f'{path}: unreadable label map: {error}') from error
@@ -71,6 +73,16 @@ def read_label_map(path: StrPath) -> np.ndarray:
             f'{", ".join(LABEL_MODES)}), found mode {mode}'
         )
     return labels.astype(np.uint8) if labels.dtype == bool else labels
+
+
+def require_lossless(image: Image.Image) -> None:
+    """Check that the file of a label map has the labels that were saved.
+
+    Raises:
+        ValueError: If it is a JPEG file.
+    """
+    if image.format in ('JPEG', 'MPO'):
+        raise ValueError(f'{image.format} changes labels; save the mask as PNG')
 
 
 def write_label_map(

@@ -114,6 +114,8 @@ def main(argv: list[str] | None = None) -> int:
     warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
     try:
         tags = read(args)
+        if not len(tags):
+            raise ValueError(f'no image was found; {args.out} was not written')
         tags.save(args.out)
     except (ValueError, OSError) as error:
         return report_error(error)

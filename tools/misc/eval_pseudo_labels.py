@@ -3,11 +3,14 @@
 import argparse
 import json
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 
 # Imports the package, quietly.
 runpy.run_path(str(Path(__file__).parents[1] / 'start.py'))
 
+from mmseg_wsss.datasets.folders import walk_files
+from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.evaluation.tables import class_table, summary_table
 from mmseg_wsss.pipelines.export_files import given_names
 from mmseg_wsss.pipelines.label_files import evaluate_label_files
@@ -45,11 +48,11 @@ def find_names(args: argparse.Namespace) -> list[str]:
     """Return the names to evaluate: all but masks that were given to the export."""
     folder, suffix = Path(args.pred_dir), args.pred_suffix
     if args.list:
-        lines = Path(args.list).read_text(encoding='utf-8').splitlines()
-        names = [line.strip() for line in lines if line.strip()]
+        names = list(dict.fromkeys(read_list(args.list)))
     else:
-        files = [path.relative_to(folder) for path in folder.rglob(f'*{suffix}')]
-        names = sorted(file.as_posix().removesuffix(suffix) for file in files)
+        files = [path.relative_to(folder) for path in walk_files(folder)]
+        found = [file.as_posix() for file in files if file.name.endswith(suffix)]
+        names = sorted(file.removesuffix(suffix) for file in found)
     if not names:
         raise SystemExit(f'error: no names in {args.list or folder}')
     given = given_names(folder).intersection(names)
@@ -62,10 +65,26 @@ def find_names(args: argparse.Namespace) -> list[str]:
     return [name for name in names if name not in given]
 
 
+def classes_of(name: str) -> Sequence[str]:
+    """Return the classes of a registered data set.
+
+    Raises:
+        ValueError: If there is none of this name.
+    """
+    kind = DATASETS.get(name) if name in DATASETS else None
+    classes = (getattr(kind, 'METAINFO', None) or {}).get('classes')
+    if not classes:
+        raise ValueError(
+            f'--dataset {name}: expected a registered data set with classes, such as '
+            'PascalVOCDataset; or name the classes by --classes'
+        )
+    return classes
+
+
 @one_line_errors()
 def main() -> None:
     args = parse_args()
-    classes = args.classes or DATASETS.get(args.dataset).METAINFO['classes']
+    classes = args.classes or classes_of(args.dataset)
     names = find_names(args)
     scores = evaluate_label_files(
         args.pred_dir,

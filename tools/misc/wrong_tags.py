@@ -72,6 +72,8 @@ def with_wrong_tags(tags: ImageTags, ratio: float, seed: int = 0) -> ImageTags:
 @one_line_errors()
 def main() -> None:
     args = parse_args()
+    if Path(args.tags).resolve() == Path(args.out).resolve():
+        raise ValueError(f'{args.out} would replace the true tags; name another file')
     tags = ImageTags.load(args.tags, class_names(args.classes), allow_empty=True)
     with_wrong_tags(tags, args.ratio, args.seed).save(args.out)
     print(f'{args.out}: {len(tags)} images')

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmseg.datasets import BaseSegDataset
 
 from mmseg_wsss.registry import DATASETS
 
-from ..image_name import foreground_classes, image_name
+from ..folders import walk_files
+from ..image_name import IMAGE_SUFFIXES, foreground_classes, image_name
 from ..label_maps import LabelRule
 from ..semi_dataset import with_split_list
 from ..splits.published import PUBLISHED, digest
@@ -109,6 +111,7 @@ def _collect(
             location = f'{type(dataset).__name__} of {name}'
             findings.append(Finding('classes', location, str(error)))
             return
+    findings += _unused_images(name, dataset)
     split = _split_of(name, dataset)
     split.cut_to_8_bits = any(
         step.get('type') == 'LoadImageFromFile'
@@ -123,6 +126,29 @@ def _collect(
             split.tags = _load_tags(weak['tags'], classes, findings)
             split.partial_tags = weak.get('partial', False)
     splits.append(split)
+
+
+def _unused_images(name: str, dataset: Any) -> Iterator[Finding]:
+    """Find images that mmseg's scan of a folder leaves out by their suffix."""
+    scans = type(dataset).load_data_list is BaseSegDataset.load_data_list
+    if dataset.ann_file or not scans:
+        return
+    suffix, masks = dataset.img_suffix, dataset.data_prefix.get('seg_map_path')
+    unused = [
+        path
+        for path in walk_files(dataset.data_prefix['img_path'])
+        if path.name.lower().endswith(IMAGE_SUFFIXES)
+        and not path.name.endswith(suffix)
+        and not (
+            masks
+            and path.is_relative_to(masks)
+            and path.name.endswith(dataset.seg_map_suffix)
+        )
+    ]
+    if unused:
+        more = f' and {len(unused) - 1} more' if len(unused) > 1 else ''
+        message = f'not in {name}{more}: its img_suffix is {suffix!r}; rename the files'
+        yield Finding('unused image', str(unused[0]), message)
 
 
 def _parts_of_semi(cfg: dict) -> Iterator[tuple[str, dict, dict]]:

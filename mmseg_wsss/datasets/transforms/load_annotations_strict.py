@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmseg_wsss.registry import TRANSFORMS
 
-from ..label_maps import LABEL_MODES, LabelRule
+from ..label_maps import LABEL_MODES, LabelRule, require_lossless
 from .load_image_strict import require_complete
 
 
@@ -36,8 +36,8 @@ class LoadAnnotationsStrict(LoadAnnotations):
 
         Raises:
             FileNotFoundError: If the file ``seg_map_path`` does not exist.
-            ValueError: If it is broken or a color image, differs from the image in
-                size, or contains invalid labels; names the file.
+            ValueError: If it is broken, a JPEG or a color image, differs from the image
+                in size, or contains invalid labels; names the file.
         """
         path = results['seg_map_path']
         data = fileio.get(path, backend_args=self.backend_args)
@@ -66,6 +66,7 @@ class LoadAnnotationsStrict(LoadAnnotations):
 def _require_labels(data: bytes) -> None:
     """Check that an image file has one small integer per pixel, not a color."""
     with Image.open(io.BytesIO(data)) as image:
+        require_lossless(image)
         if image.mode not in LABEL_MODES:
             raise ValueError(
                 f'expected a palette or gray label map (modes {", ".join(LABEL_MODES)})'

@@ -5,13 +5,19 @@ from typing import Any
 
 import numpy as np
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmseg.datasets.transforms import LoadAnnotations as LoadSegmentation
 
-from mmseg_wsss.datasets.image_headers import read_header
+from mmseg_wsss.datasets.image_headers import oriented_size, read_header
+from mmseg_wsss.datasets.label_maps import LabelRule, read_label_map
+from mmseg_wsss.datasets.start_checks import IGNORED
+from mmseg_wsss.datasets.transforms import LoadAnnotationsStrict
 
 from .classes import transforms_of
 from .problem import Problem
 
+REMEDY = 'correct the mask; tools/misc/check_dataset.py lists all'
 NUM_FILES = 32  # of each part; further ones are checked where they are loaded
+MASK_LOADERS = (LoadSegmentation, LoadAnnotationsStrict)
 ROTATED = ('color', 'grayscale')  # color types with the EXIF orientation
 
 
@@ -36,6 +42,37 @@ def check_files(dataset: Any, name: str) -> Iterator[Problem]:
             loaders = [step for step in steps if isinstance(step, LoadImageFromFile)]
             rotate = all(step.color_type in ROTATED for step in loaders)
             yield from _check_sizes(infos, name, rotate)
+        if any(type(step) in MASK_LOADERS for step in steps):
+            yield from _check_labels(infos, part, name)
+
+
+def _check_labels(infos: list[dict], dataset: Any, name: str) -> Iterator[Problem]:
+    """Check that masks exist and have labels of the data set."""
+    if getattr(dataset, 'backend_args', None):
+        return
+    num_classes = len(dataset.metainfo.get('classes') or ())
+    values: set[int] = set()
+    for info in infos:
+        path = info.get('seg_map_path') or ''
+        if not path or '://' in path or info.get('label_map'):
+            continue
+        try:
+            labels = np.unique(read_label_map(path))
+        except ValueError as error:
+            yield Problem(f'{error} ({name})', REMEDY)
+            return
+        rule = LabelRule(num_classes, False, bool(info.get('reduce_zero_label')))
+        problem = rule.problem(labels)
+        if problem:
+            yield Problem(f'{path} ({name}): {problem}', REMEDY)
+            return
+        values.update(labels.tolist())
+    if num_classes > 1 and values == {0, IGNORED}:
+        yield Problem(
+            f'masks ({name}) contain the values 0 and {IGNORED} only, such as {path}; '
+            f'{IGNORED} is ignored',
+            'store the second class as 1',
+        )
 
 
 def cuts_to_8_bits(step: Any) -> bool:
@@ -63,6 +100,8 @@ def _check_sizes(infos: list[dict], name: str, rotate: bool) -> Iterator[Problem
         path, mask = info.get('img_path') or '', info.get('seg_map_path') or ''
         image, label = read_header(path, rotate), read_header(mask, rotate=False)
         if image and label and image[0] != label[0]:
+            if rotate and oriented_size(path) == label[0]:
+                continue
             yield Problem(
                 f'{mask} ({name}) is a mask of {label[0]}, its image {path} has '
                 f'{image[0]} (height, width)',

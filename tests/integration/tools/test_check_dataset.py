@@ -43,6 +43,24 @@ def test_empty_split_is_reported(tool, tmp_path, capsys):
     assert main(command) == 0
 
 
+def test_images_of_another_suffix_are_named(tool, tmp_path, capsys):
+    (tmp_path / 'images').mkdir()
+    for name in ('a.jpg', 'b.JPG', 'c.jpeg'):
+        Image.effect_noise((8, 8), 50).save(tmp_path / 'images' / name)
+    for name in 'abc':  # masks may lie beside the images
+        save_png(tmp_path / f'images/{name}.png', np.zeros((8, 8)))
+    config = tmp_path / 'config.py'
+    config.write_text(
+        "train_dataloader = dict(dataset=dict(type='BaseSegDataset', "
+        f"data_root='{tmp_path}', metainfo=dict(classes=('background', 'cat')), "
+        "data_prefix=dict(img_path='images', seg_map_path='images')))\n"
+    )
+    main = tool('misc/check_dataset').main
+    assert main(words(config)) == 1
+    shown = ''.join(capsys.readouterr().out.split())
+    assert "notintrainand1more:itsimg_suffixis'.jpg'" in shown
+
+
 def test_check_of_folders(tool, tmp_path, capsys):
     (tmp_path / 'images').mkdir()
     for name in 'abc':

@@ -116,6 +116,17 @@ def test_tags_from_bad_sources_list_the_problems_and_write_nothing(
     assert not out.exists()
 
 
+def test_tags_of_nothing_replace_no_file(tool, tmp_path, capsys):
+    out, empty = tmp_path / 'tags.json', tmp_path / 'empty'
+    out.write_text('{"a": ["cat"]}')
+    empty.mkdir()
+    for source in ('--voc-xml', '--masks'):
+        command = words(out, source, empty, '--classes', 'cat,dog')
+        assert tool('dataset_converters/image_tags').main(command) != 0
+        assert 'no image was found' in capsys.readouterr().err
+    assert out.read_text() == '{"a": ["cat"]}'
+
+
 def test_tags_interrupted(tool, tmp_path, monkeypatch, capsys):
     save_png(tmp_path / 'masks/a.png', [[1]])
     main = tool('dataset_converters/image_tags').main

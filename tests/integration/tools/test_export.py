@@ -226,3 +226,16 @@ def test_tools_export_and_score(
     assert result['summary']['over_activation'] == 100
     assert result['classes']['IoU'] == [pytest.approx(share, abs=0.01), 0, None]
     assert 'over_activation' in capsys.readouterr().out
+
+    names = tmp_path / 'names.txt'  # with a byte-order mark, and a name twice
+    names.write_text('\ufeff2007_0\n2007_1\r\n2007_0\n', encoding='utf-8')
+    (out_dir / '._2007_0.png').write_bytes(b'of a file manager')
+    run_tool(monkeypatch, 'misc/eval_pseudo_labels.py', *args, '--list', names)
+    assert '2 images' in capsys.readouterr().out
+    run_tool(monkeypatch, 'misc/eval_pseudo_labels.py', *args)
+    assert '6 images' in capsys.readouterr().out
+    for name in ('voc', 'NoSuchDataset'):
+        with pytest.raises(SystemExit):
+            words = [*args[:2], '--dataset', name]
+            run_tool(monkeypatch, 'misc/eval_pseudo_labels.py', *words)
+        assert 'expected a registered data set' in capsys.readouterr().err

@@ -45,6 +45,18 @@ def test_the_tool_writes_a_tag_file(tags, tmp_path, monkeypatch, capsys):
     assert '50 images' in capsys.readouterr().out
 
 
+def test_the_true_tags_are_kept(tags, tmp_path, monkeypatch, capsys):
+    path = tmp_path / 'tags.json'
+    tags.save(path)
+    before = path.read_bytes()
+    words = [path, path, '--classes', ','.join(CLASSES), '--ratio', '0.5']
+    monkeypatch.setattr(sys, 'argv', ['wrong_tags.py', *map(str, words)])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert 'would replace the true tags' in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def test_what_cannot_be_done_is_said(tags):
     change = runpy.run_path(str(TOOL))['with_wrong_tags']
     with pytest.raises(ValueError, match=r'ratio must be in \[0, 1\], got 10'):

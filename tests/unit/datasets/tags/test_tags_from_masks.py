@@ -82,11 +82,13 @@ def test_bad_masks_are_all_named(tmp_path):
     whole = save_mask(tmp_path / 'cut.png', np.arange(64).reshape(8, 8) % 3)
     whole.write_bytes(whole.read_bytes()[:-20])
     (tmp_path / 'text.png').write_text('no image')
+    Image.new('L', (4, 4)).save(tmp_path / 'photo.png', format='JPEG')
     found = '\n'.join(problems(tags_from_masks, tmp_path, CLASSES, workers=2))
     assert 'label.png: labels [4, 99] outside [0, 3] and not 255' in found
     assert 'color.png: expected a palette or gray label map' in found
     assert 'cut.png: unreadable label map' in found
     assert 'text.png: unreadable label map' in found
+    assert 'photo.png: unreadable label map: JPEG changes labels' in found
     assert 'good.png' not in found
 
 

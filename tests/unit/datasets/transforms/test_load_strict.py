@@ -86,6 +86,11 @@ def test_labels_load_as_in_mmseg(tmp_path):
     assert mapped.tolist() == [[1, 0, 255], [255, 255, 1]]
 
 
+def test_a_jpeg_is_no_label_map(tmp_path):
+    with pytest.raises(ValueError, match=r'm\.jpg: .*JPEG changes labels'):
+        label_map(tmp_path / 'm.jpg', np.zeros((8, 8), np.uint8))
+
+
 def test_labels_are_checked_after_mapping(tmp_path):
     labels = np.array([[0, 1, 2]], np.uint8)
     with pytest.raises(ValueError, match=r'labels \[2\] outside \[0, 1\]'):
