@@ -191,7 +191,9 @@ def _tag_digests(dataset: Any, names: Sequence[str]) -> dict[str, str]:
     digests = {}
     for part in parts.values() if isinstance(parts, dict) else [dataset]:
         tags = getattr(part, 'tags', None)
-        for name in names if tags is not None else ():
+        if tags is None:
+            continue
+        for name in names:
             if name in tags:
                 digests[name] = hashlib.sha256(tags.vector(name).tobytes()).hexdigest()
     return digests

@@ -12,6 +12,7 @@ from mmseg_wsss.utils.files import inside
 from ..image_headers import is_rotated, read_header
 from ..image_name import tag_key
 from ..label_maps import IMAGE_ERRORS, open_whole, read_label_map
+from ..start_checks import IGNORED
 from .split import Finding, Split, SplitImage, StrPath
 
 
@@ -90,7 +91,28 @@ def _check_mask(
     problem = split.rule.problem(values) if split.rule else None
     if problem:
         findings.append(Finding('labels of the mask', path, problem))
+    black = _black_label(path, values)
+    if black:
+        message = (
+            f'black is label {black}, and label 0 has another color: the palette was '
+            'made for this file alone; store class indices'
+        )
+        findings.append(Finding('palette of the mask', path, message))
     return frozenset(values.tolist()), findings
+
+
+def _black_label(path: str, values: np.ndarray) -> int:
+    """Return the label that a palette shows black, 0 if there is no other than 0.
+
+    Programs that convert colors to a palette number them file by file.
+    """
+    with open_whole(path) as image:
+        palette = (image.getpalette() or []) if image.mode == 'P' else []
+    colors = [tuple(palette[3 * k : 3 * k + 3]) for k in range(len(palette) // 3)]
+    if not colors or not any(colors[0]):
+        return 0
+    black = [k for k in values.tolist() if k < len(colors) and not any(colors[k])]
+    return next((k for k in black if k != IGNORED), 0)
 
 
 def image_size(path: StrPath) -> tuple[int, int]:
