@@ -82,7 +82,7 @@ def require_lossless(image: Image.Image) -> None:
         ValueError: If it is a JPEG file.
     """
     if image.format in ('JPEG', 'MPO'):
-        raise ValueError(f'{image.format} changes labels; save the mask as PNG')
+        raise ValueError('JPEG changes labels; save the mask as PNG')
 
 
 def write_label_map(

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmseg_wsss.models.utils import unwrap
 
 from .classes import check_classes, check_ignore_index, check_validation_classes
-from .files import check_files
+from .files import check_files, check_labels
 from .inputs import (
     check_branches,
     check_normalization,
@@ -111,3 +111,4 @@ def find_problems(runner: Any) -> Iterator[Problem]:
             metainfo, getattr(validation, 'metainfo', metainfo)
         )
         yield from check_files(validation, 'validation')
+        yield from check_labels(validation)

@@ -63,7 +63,7 @@ def two(second: str) -> str:
         (
             "cfg_options={'train_dataloader.batch_size': 4}, **_rrm",
             'budget',
-            'budget: images a step is 4 against 2',
+            'budget: images per step is 4 against 2',
         ),
         (
             "cfg_options={'optim_wrapper.accumulative_counts': 3}, **_rrm",
