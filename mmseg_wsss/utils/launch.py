@@ -33,10 +33,11 @@ def init_processes(launcher: str, timeout: int | None = None) -> None:
     if launcher == 'none' or is_distributed():
         return
     if torch.cuda.is_available():
-        init_dist(launcher, **({} if timeout is None else {'timeout': timeout}))
+        options: dict[str, Any] = {} if timeout is None else {'timeout': timeout}
+        init_dist(launcher, **options)
     elif launcher == 'pytorch':
-        limit = None if timeout is None else timedelta(seconds=timeout)
-        torch.distributed.init_process_group('gloo', timeout=limit)
+        options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
+        torch.distributed.init_process_group('gloo', **options)
     else:
         raise ValueError(
             f"expected the launcher 'none' or 'pytorch' without a GPU, got {launcher!r}"

@@ -52,19 +52,20 @@ def check_labels(dataset: Any) -> Iterator[Problem]:
         dataset: Data of the validation.
     """
     num_classes = len(getattr(dataset, 'metainfo', {}).get('classes') or ())
-    if not num_classes or not len(dataset):
+    if not num_classes or not len(dataset) or not hasattr(dataset, 'get_data_info'):
         return
     values: set[int] = set()
     few = np.linspace(0, len(dataset) - 1, min(len(dataset), NUM_SAMPLES))
     for index in few.astype(int).tolist():
         path = dataset.get_data_info(index).get('seg_map_path') or f'sample {index}'
         try:
-            sample = dataset[index]['data_samples']
+            loaded = dataset[index]
         except Exception as error:  # a user's transform may raise anything
             text = str(error) or type(error).__name__
             yield Problem(f'{path} (validation) cannot be loaded: {text}', REMEDY)
             return
-        if 'gt_sem_seg' not in sample:
+        sample: Any = loaded.get('data_samples') if isinstance(loaded, dict) else None
+        if sample is None or 'gt_sem_seg' not in sample:
             return
         labels = np.unique(sample.gt_sem_seg.data)
         problem = LabelRule(num_classes, False).problem(labels)

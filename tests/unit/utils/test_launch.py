@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ from mmengine.dist import is_distributed
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from mmseg_wsss.utils import launch
 from mmseg_wsss.utils.launch import (
     error_message,
     init_processes,
@@ -38,6 +40,19 @@ def test_a_group_is_left_and_its_threads_end(monkeypatch) -> None:
     if TASKS.exists():
         names = [(task / 'comm').read_text() for task in TASKS.iterdir()]
         assert not [name for name in names if 'gloo' in name]
+
+
+@pytest.mark.parametrize('gpu', [True, False])
+def test_waiting_for_other_processes(monkeypatch, gpu) -> None:
+    calls = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    monkeypatch.setattr(launch, 'init_dist', lambda *_, **kw: calls.append(kw))
+    target = torch.distributed, 'init_process_group'
+    monkeypatch.setattr(*target, lambda *_, **kw: calls.append(kw))
+    init_processes('pytorch')
+    init_processes('pytorch', timeout=90)
+    limit = 90 if gpu else timedelta(seconds=90)  # MMEngine takes seconds
+    assert calls == [{}, {'timeout': limit}]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
