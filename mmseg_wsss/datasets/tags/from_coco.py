@@ -1,6 +1,7 @@
 """Image tags from the categories of COCO annotations."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -57,6 +58,14 @@ def _read_records(path: StrPath, content: dict) -> TagRecords:
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: not a COCO file: {error!r} is missing') from error
     found = TagRecords()
+    for key in ('images', 'categories'):
+        ids = Counter(entry['id'] for entry in content[key])
+        repeated = [number for number, count in ids.items() if count > 1]
+        if repeated:
+            found.problems.append(
+                f'{path}: {key}: the id {repeated[0]!r} occurs more than once, as in '
+                'merged files; number them anew'
+            )
     present: dict[Any, dict[str, None]] = {key: {} for key in images}
     for number, image, category in annotations:
         location = f'{path}: annotation {number}'

@@ -42,6 +42,13 @@ def test_coco_with_dangling_references(tmp_path):
     assert 'annotation 6: unknown category_id 99' in found[1]
 
 
+def test_coco_of_merged_files_with_equal_ids(tmp_path):
+    images = [{'id': 7, 'file_name': 'a.jpg'}, {'id': 7, 'file_name': 'b.jpg'}]
+    path = coco(tmp_path / 'c.json', images=images, annotations=[])
+    found = problems(tags_from_coco, path, CLASSES)
+    assert 'images: the id 7 occurs more than once' in found[0]
+
+
 @pytest.mark.parametrize('images', [[{'id': 7}], [7], [{'file_name': 'a.jpg'}]])
 def test_coco_with_broken_entries_is_named(tmp_path, images):
     path = coco(tmp_path / 'c.json', images=images)
