@@ -42,6 +42,7 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
         loader = config.get(key)
         if loader is not None:
             _collect(name, loader['dataset'], {}, splits, findings)
+    findings += _masks_as_images(splits)
     exported = config.get('export_dataloader')
     if exported is not None:
         known = {(finding.kind, finding.location) for finding in findings}
@@ -51,6 +52,20 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
         message = f'none of {", ".join(LOADERS.values())}'
         findings.append(Finding('cannot load', str(config.filename), message))
     return splits, findings
+
+
+def _masks_as_images(splits: Sequence[Split]) -> Iterator[Finding]:
+    """Find parts that take masks for images, as folders that contain both do."""
+    images = [image for split in splits for image in split.images]
+    masks = {os.path.abspath(image.mask) for image in images if image.mask}
+    for split in splits:
+        paths = [i.path for i in split.images if os.path.abspath(i.path) in masks]
+        if paths:
+            message = (
+                f'is a mask and an image of {split.name}, one of {len(paths)}; name '
+                'the folder of the images alone'
+            )
+            yield Finding('mask as image', paths[0], message)
 
 
 def _check_export(cfg: dict) -> Iterator[Finding]:

@@ -61,6 +61,30 @@ def test_images_of_another_suffix_are_named(tool, tmp_path, capsys):
     assert "notintrainand1more:itsimg_suffixis'.jpg'" in shown
 
 
+def test_masks_among_the_unlabeled_images_are_named(tool, tmp_path, capsys):
+    (tmp_path / 'images').mkdir()
+    for name in 'abc':
+        Image.effect_noise((8, 8), 50).save(tmp_path / f'images/{name}.jpg')
+        save_png(tmp_path / f'masks/{name}.png', np.eye(8))
+    config, part = tmp_path / 'config.py', "dict(type='BaseSegDataset', "
+    config.write_text(
+        "train_dataloader = dict(dataset=dict(type='SemiDataset', "
+        f"labeled={part}data_root='{tmp_path}', "
+        "metainfo=dict(classes=('background', 'cat')), "
+        "data_prefix=dict(img_path='images', seg_map_path='masks')), "
+        "unlabeled=dict(type='ImageFolder', data_root='FOLDER')))\n"
+    )
+    text, main = config.read_text(), tool('misc/check_dataset').main
+    config.write_text(text.replace('FOLDER', str(tmp_path / 'images')))
+    assert main(words(config)) == 0
+    config.write_text(text.replace('FOLDER', str(tmp_path)))
+    assert main(words(config)) == 1
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert '1 x mask as image' in shown
+    assert 'is a mask and an image of train' in shown
+    assert 'one of 3' in shown
+
+
 def test_check_of_folders(tool, tmp_path, capsys):
     (tmp_path / 'images').mkdir()
     for name in 'abc':
