@@ -6,6 +6,9 @@ _scales = {
     'train_dataloader.dataset.labeled.pipeline.2.ratio_range': (0.5, 1.2),
     'train_dataloader.dataset.unlabeled.pipeline.1.ratio_range': (0.5, 1.2),
 }
+# The test set of these configs are the images without masks.
+_val = {'test_dataloader.dataset.ann_file': 'ImageSets/Segmentation/val.txt'}
+_mixed = dict(cfg_options=_scales, tests={'single scale': dict(cfg_options=_val)})
 _tags = '{0}/{0}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
 _both = '{0}/{0}_mobilenet-v2_1xb4+4-600_mixed-1-4-voc-mini-225.py'
 
@@ -26,10 +29,10 @@ allow_different = ('data', 'budget')
 runs = {
     'ASDT, tags': dict(config=_tags.format('asdt'), start='classifier'),
     'ASDT, tags and masks': dict(
-        config=_both.format('asdt'), cfg_options=_scales, start='classifier'
+        config=_both.format('asdt'), start='classifier', **_mixed
     ),
     'AFA, tags': dict(config=_tags.format('afa'), start='classifier'),
     'AFA, tags and masks': dict(
-        config=_both.format('afa'), cfg_options=_scales, start='classifier'
+        config=_both.format('afa'), start='classifier', **_mixed
     ),
 }
