@@ -58,22 +58,6 @@ def read_header(
     return ((width, height) if rotated else (height, width)), bits
 
 
-def oriented_size(path: StrPath) -> tuple[int, int] | None:
-    """Return height and width of an image as OpenCV turns it by its EXIF orientation.
-
-    Other files than JPEG may be decoded for it.
-
-    Returns:
-        None if the file is missing or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            return (width, height) if is_rotated(image) else (height, width)
-    except IMAGE_ERRORS:
-        return None
-
-
 def is_rotated(image: Image.Image) -> bool:
     """Return whether the EXIF data rotate an image by 90 or 270 degrees."""
     return image.getexif().get(EXIF_ORIENTATION) in EXIF_ROTATED

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 
-from mmseg_wsss.datasets.image_headers import oriented_size, read_header
-from mmseg_wsss.datasets.label_maps import LabelRule
+from mmseg_wsss.datasets.checks.check_files import image_size
+from mmseg_wsss.datasets.image_headers import read_header
+from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, LabelRule
 from mmseg_wsss.datasets.start_checks import IGNORED
 
 from .classes import transforms_of
@@ -40,6 +41,14 @@ def check_files(dataset: Any, name: str) -> Iterator[Problem]:
             loaders = [step for step in steps if isinstance(step, LoadImageFromFile)]
             rotate = all(step.color_type in ROTATED for step in loaders)
             yield from _check_sizes(infos, name, rotate)
+
+
+def _upright_size(path: str) -> tuple[int, ...]:
+    """Return height and width of an image of any format as OpenCV turns it."""
+    try:
+        return image_size(path)[::-1]
+    except IMAGE_ERRORS:  # left to its loader
+        return ()
 
 
 def check_labels(dataset: Any) -> Iterator[Problem]:
@@ -106,7 +115,7 @@ def _check_sizes(infos: list[dict], name: str, rotate: bool) -> Iterator[Problem
         path, mask = info.get('img_path') or '', info.get('seg_map_path') or ''
         image, label = read_header(path, rotate), read_header(mask, rotate=False)
         if image and label and image[0] != label[0]:
-            if rotate and oriented_size(path) == label[0]:
+            if rotate and _upright_size(path) == label[0]:
                 continue
             yield Problem(
                 f'{mask} ({name}) is a mask of {label[0]}, its image {path} has '
