@@ -1,6 +1,8 @@
 """AtomicCheckpointHook: which files there are at any time."""
 
 import itertools
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -205,3 +207,19 @@ def test_checkpoints_have_their_iteration(tmp_path, kind):
     for path in tmp_path.glob('*.pth'):
         meta = torch.load(path, weights_only=False)['meta']
         assert path.stem.endswith(f'iter_{meta["iter"]}')
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_is_named(tmp_path):
+    """File, name, folder; a power cut leaves a whole checkpoint."""
+    replace, calls = os.replace, []
+
+    def note(number: int) -> None:
+        calls.append('folder' if stat.S_ISDIR(os.fstat(number).st_mode) else 'file')
+
+    def rename(source: str, target: str) -> None:
+        calls.extend(['name'] if str(target).endswith('.pth') else [])
+        replace(source, target)
+
+    with mock.patch('os.fsync', note), mock.patch('os.replace', rename):
+        train(tmp_path)
+    assert calls == ['file', 'name', 'folder'] * 4
