@@ -11,11 +11,9 @@ from mmseg.registry import (
     LOOPS,
     METRICS,
     MODELS,
-    OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIM_WRAPPERS,
     RUNNERS,
     TRANSFORMS,
-    VISUALIZERS,
 )
 
 __all__ = [
@@ -26,8 +24,6 @@ __all__ = [
     'METRICS',
     'MODELS',
     'OPTIM_WRAPPERS',
-    'OPTIM_WRAPPER_CONSTRUCTORS',
     'RUNNERS',
     'TRANSFORMS',
-    'VISUALIZERS',
 ]

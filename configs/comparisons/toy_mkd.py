@@ -46,7 +46,7 @@ runs = {
         without=('model.semi_train_cfg.isda',),
         cfg_options={
             'model.semi_train_cfg.isda': dict(end_ratio=0.3),
-            'model.semi_train_cfg.targets_from': 'raw',
+            'model.semi_train_cfg.labels_from': 'raw',
         },
         **_mkd,
     ),

@@ -16,7 +16,7 @@ model = dict(
         # The logits are at stride 8 already, the stride that the published 0.5 yields.
         loss_scale_factor=1.0,
         # At the published end_ratio, ISDA's offset changed 17 % of the pseudo-labels.
-        targets_from='raw',
+        labels_from='raw',
         # The published 1.5 favors the background, see docs: Results.
         isda=dict(end_ratio=0.3),
         # In batches of four, the batch statistics of the students would drift away

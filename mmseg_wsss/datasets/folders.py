@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-StrPath = str | os.PathLike[str]
+from mmseg_wsss.utils.files import StrPath
 
 
 def walk_files(folder: StrPath) -> Iterator[Path]:

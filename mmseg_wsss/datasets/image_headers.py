@@ -1,13 +1,13 @@
 """Size and depth of image files, from their headers."""
 
 import io
-import os
 
 from PIL import Image
 
+from mmseg_wsss.utils.files import StrPath
+
 from .label_maps import IMAGE_ERRORS
 
-StrPath = str | os.PathLike[str]
 EXIF_ORIENTATION = 0x0112
 EXIF_ROTATED = (5, 6, 7, 8)  # by 90 or 270 degrees
 HEADER_OF_PNG = 26  # bytes up to the color type

@@ -1,7 +1,6 @@
 """Label maps on disk: one class index per pixel, as palette or gray images."""
 
 import hashlib
-import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -10,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mmseg_wsss.utils.files import atomic_write
-
-StrPath = str | os.PathLike[str]
+from mmseg_wsss.utils.files import StrPath, atomic_write
 
 # Modes of Pillow with one integer per pixel.
 LABEL_MODES = ('P', 'L', '1', 'I', 'I;16')

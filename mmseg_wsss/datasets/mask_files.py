@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmseg_wsss.utils.files import StrPath
+
 from .folders import walk_files
 from .image_name import tag_key
-
-StrPath = str | os.PathLike[str]
 
 # What annotation tools append to the name of an image.
 ENDINGS = (

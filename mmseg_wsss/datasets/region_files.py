@@ -1,18 +1,18 @@
 """Read class-free masks: regions of an image without a class."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
+from mmseg_wsss.utils.files import StrPath
+
 from .coco_masks import decode_mask
 from .folders import walk_files
 from .label_maps import read_label_map
 from .tags.text_input import parse_json, read_utf8
 
-StrPath = str | os.PathLike[str]
 REGION_SUFFIXES = ('.png', '.json', '.npz', '.npy')
 
 

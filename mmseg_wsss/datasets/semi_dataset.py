@@ -2,7 +2,6 @@ import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -74,10 +73,6 @@ class SemiDataset(Dataset):
         _check_sources(configs, tags)
         if split is not None:
             configs = {n: with_split_list(n, c, split) for n, c in configs.items()}
-            for config in configs.values():
-                _require_list(config)
-        for name, config in configs.items():
-            _refuse_empty_list(name, config)
         if tags is not None and labeled_tags is None:
             labeled_tags = {'source': 'masks', 'allow_empty': True}
         sources = dict.fromkeys(configs, tags) | {'labeled': labeled_tags}
@@ -215,27 +210,3 @@ def with_split_list(
             f'split={split!r}; remove one of them'
         )
     return {**dataset, 'ann_file': os.path.join(split, f'{part}.txt')}
-
-
-def _require_list(part: dict) -> None:
-    """Report a missing list of a split, for which mmseg has a bare assertion."""
-    root = part.get('data_root') or ''  # empty: the class may have a default
-    path = os.path.join(root, part['ann_file'])
-    if root and '://' not in path and not os.path.exists(path):
-        raise FileNotFoundError(
-            f'SemiDataset: {path} does not exist; draw or import the split with '
-            'tools/dataset_converters/semi_splits.py, or correct split'
-        )
-
-
-def _refuse_empty_list(name: str, dataset: BaseDataset | dict) -> None:
-    """Report an empty split list, on which MMEngine's serialization fails."""
-    if not isinstance(dataset, dict):
-        return
-    for part in (*dataset.get('datasets', ()), dataset.get('dataset')):
-        _refuse_empty_list(name, part)
-    if not dataset.get('ann_file'):
-        return
-    path = Path(os.path.join(dataset.get('data_root') or '', dataset['ann_file']))
-    if path.is_file() and not path.read_text(encoding='utf-8-sig').strip():
-        raise ValueError(f'SemiDataset: the list of {name} images {path} is empty')

@@ -3,18 +3,19 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmseg_wsss.utils.files import inside
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from .image_name import IMAGE_SUFFIXES
 from .inner_dataset import views_of
 from .label_maps import read_label_map
 from .sample_key import seeded
 
-IGNORED = 255  # the label of padding in mmseg and in our transforms
 NUM_FIRST, NUM_MORE = 8, 100  # masks that are looked at for values beside 0 and 255
 
 
@@ -39,9 +40,10 @@ def check_list(cfg: Mapping[str, Any]) -> None:
     if not os.path.exists(path):
         raise FileNotFoundError(
             f'{cfg["type"]}: the list {path} does not exist; correct ann_file, '
-            'relative to data_root'
+            'relative to data_root (tools/dataset_converters/semi_splits.py draws or '
+            'imports the lists of a split)'
         )
-    if os.path.isfile(path) and not os.path.getsize(path):
+    if os.path.isfile(path) and not Path(path).read_text('utf-8-sig').strip():
         raise ValueError(f'{cfg["type"]}: the list {path} is empty')
 
 
@@ -155,7 +157,7 @@ def check_labels(sample: Any, path: str, dataset: Any, img: Any = None) -> None:
         )
     count = len(dataset.metainfo.get('classes') or ())
     invalid = (labels < 0) | (labels >= count)
-    invalid &= (labels != IGNORED) & (labels != dataset.ignore_index)
+    invalid &= (labels != IGNORE_INDEX) & (labels != dataset.ignore_index)
     if count and bool(invalid.any()):
         raise ValueError(
             f'{mask}: labels {labels[invalid].unique().tolist()} '
@@ -197,9 +199,9 @@ def _is_binary(values: Iterator[set[int]]) -> bool:
     found: set[int] = set()
     for some in values:
         found |= some
-        if found - {0, IGNORED}:
+        if found - {0, IGNORE_INDEX}:
             return False
-    return {0, IGNORED} <= found
+    return {0, IGNORE_INDEX} <= found
 
 
 def _spread(size: int, count: int) -> list[int]:
@@ -213,7 +215,7 @@ def _mask_values(dataset: Any) -> Iterator[set[int]]:
         try:
             # mmseg reads 8 bits: 65535 becomes 255.
             values = np.unique(read_label_map(path)) if path else [1]
-            yield {min(int(value), IGNORED) for value in values}
+            yield {min(int(value), IGNORE_INDEX) for value in values}
         except ValueError:  # reported where the mask is loaded
             yield {1}
 

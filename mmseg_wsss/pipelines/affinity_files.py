@@ -12,12 +12,12 @@ from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.soft_maps import read_soft_map
 from mmseg_wsss.models.pseudo_labels import affinity_labels
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.utils.files import StrPath
 from mmseg_wsss.utils.progress import track
 
 from .export import choose_dataloader, image_paths
 from .export_files import (
     ExportFormat,
-    PathLike,
     given_names,
     unfinished,
     write_pseudo_label,
@@ -26,8 +26,8 @@ from .export_files import (
 
 def write_affinity_labels(
     cfg: Config,
-    seed_dir: PathLike,
-    out_dir: PathLike,
+    seed_dir: StrPath,
+    out_dir: StrPath,
     alphas: Sequence[float] = (4.0, 32.0),
     crf: dict | None = None,
     stream: IO[str] | None = None,

@@ -21,11 +21,12 @@ from mmseg_wsss.datasets.deterministic_dataset import DeterministicDataset
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils import sha256_of
+from mmseg_wsss.utils.configs import model_config
+from mmseg_wsss.utils.files import StrPath
 from mmseg_wsss.utils.progress import ProgressBar
 
 from .export_files import (
     ExportFormat,
-    PathLike,
     prepare_folder,
     record_inputs,
     unfinished,
@@ -37,8 +38,8 @@ from .given_masks import masks_sha256
 
 def export_from_config(
     cfg: Config,
-    checkpoint: PathLike,
-    out_dir: PathLike,
+    checkpoint: StrPath,
+    out_dir: StrPath,
     source: str,
     *,
     split: str | None = None,
@@ -139,16 +140,14 @@ def choose_dataloader(cfg: Config, split: str | None) -> dict:
     raise KeyError(f'expected {" or ".join(keys)} in the config, found none')
 
 
-def build_model(cfg: Config, checkpoint: PathLike) -> nn.Module:
+def build_model(cfg: Config, checkpoint: StrPath) -> nn.Module:
     """Build the model of a config in eval mode and load a checkpoint into it."""
-    model_cfg = cfg.model.copy()
-    if cfg.get('data_preprocessor') is not None:
-        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    model = MODELS.build(model_cfg)
-    if not hasattr(model, 'pseudo_labels'):
+    model = MODELS.build(model_config(cfg))
+    if not hasattr(model, 'pseudo_sources'):
         raise TypeError(
-            f'{type(model).__name__} has no method pseudo_labels; expected a weakly '
-            'supervised method'
+            f'{type(model).__name__} exports no pseudo-labels; expected a weakly '
+            'supervised method such as ASDT; tools/predict.py writes the predictions '
+            'of any network'
         )
     with safe_checkpoints():
         load_checkpoint(model, str(checkpoint), 'cpu', strict=True, logger='silent')
@@ -220,7 +219,7 @@ def export_pseudo_labels(
     model: nn.Module,
     batches: Iterable[dict],
     paths: Mapping[str, str],
-    out_dir: PathLike,
+    out_dir: StrPath,
     options: ExportFormat,
     total: int,
     progress: bool = True,
@@ -256,7 +255,7 @@ def export_pseudo_labels(
                 bar.advance()
 
 
-def verify_export(out_dir: PathLike, names: Sequence[str], soft: bool) -> None:
+def verify_export(out_dir: StrPath, names: Sequence[str], soft: bool) -> None:
     """Wait for all ranks, then check that the files of every image are complete.
 
     Raises:

@@ -1,7 +1,6 @@
 """Files of exported pseudo-labels: content, and whether they are complete."""
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,17 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, open_whole
-from mmseg_wsss.utils.files import atomic_write, inside
+from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, open_whole, write_label_map
+from mmseg_wsss.utils.files import StrPath, atomic_write, inside
 
-PathLike = str | os.PathLike[str]
 MANIFEST = 'manifest.json'
 INPUTS = 'inputs.json'
 SUFFIXES = ('.png', '.npz')
-IGNORED_COLOR = (224, 224, 192)
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class ExportFormat:
 
 
 def prepare_folder(
-    out_dir: PathLike, manifest: dict, names: Sequence[str], overwrite: bool = False
+    out_dir: StrPath, manifest: dict, names: Sequence[str], overwrite: bool = False
 ) -> None:
     """Write the manifest, or check that existing files belong to it.
 
@@ -97,7 +93,7 @@ def prepare_folder(
         json.dump(manifest, stream, indent=2)
 
 
-def given_names(out_dir: PathLike) -> set[str]:
+def given_names(out_dir: StrPath) -> set[str]:
     """Return the names of the images whose files are given masks, by the manifest."""
     path = Path(out_dir) / MANIFEST
     found = json.loads(path.read_text()) if path.is_file() else {}
@@ -105,7 +101,7 @@ def given_names(out_dir: PathLike) -> set[str]:
 
 
 def record_inputs(
-    out_dir: PathLike,
+    out_dir: StrPath,
     digests: Mapping[str, str],
     overwrite: bool = False,
     what: str = 'images',
@@ -146,7 +142,7 @@ def _difference(manifest: dict, found: dict) -> str:
     )
 
 
-def unfinished(out_dir: PathLike, names: Sequence[str], soft: bool) -> list[int]:
+def unfinished(out_dir: StrPath, names: Sequence[str], soft: bool) -> list[int]:
     """Return the indices of the images with missing or damaged files."""
     return [
         index
@@ -156,7 +152,7 @@ def unfinished(out_dir: PathLike, names: Sequence[str], soft: bool) -> list[int]
 
 
 def write_pseudo_label(
-    out_dir: PathLike, name: str, label: Tensor, prob: Tensor, options: ExportFormat
+    out_dir: StrPath, name: str, label: Tensor, prob: Tensor, options: ExportFormat
 ) -> None:
     """Write ``NAME.png`` with the palette, and ``NAME.npz`` with the soft map.
 
@@ -189,14 +185,11 @@ def write_pseudo_label(
                 prob=prob[channels].numpy().astype(np.float16),
                 channels=channels.numpy().astype(np.int16),
             )
-    image = Image.fromarray(labels.astype(np.uint8))
-    image.putpalette(_palette(options.palette))
-    with atomic_write(png) as stream:
-        image.save(stream, format='PNG')
+    write_label_map(png, labels.astype(np.uint8), options.palette)
 
 
 def write_given_mask(
-    out_dir: PathLike, name: str, sample: Any, options: ExportFormat
+    out_dir: StrPath, name: str, sample: Any, options: ExportFormat
 ) -> None:
     """Write the mask of a labeled image, as :func:`write_pseudo_label` writes labels.
 
@@ -216,14 +209,7 @@ def write_given_mask(
     write_pseudo_label(out_dir, name, mask, (mask == classes).float(), plain)
 
 
-def _palette(colors: Sequence[Sequence[int]]) -> list[int]:
-    table = np.zeros((256, 3), dtype=np.uint8)
-    table[: len(colors)] = np.array(colors)
-    table[255] = IGNORED_COLOR
-    return table.flatten().tolist()
-
-
-def _files(out_dir: PathLike, name: str) -> tuple[Path, Path]:
+def _files(out_dir: StrPath, name: str) -> tuple[Path, Path]:
     return inside(out_dir, f'{name}.png'), inside(out_dir, f'{name}.npz')
 
 

@@ -1,6 +1,5 @@
 """Evaluate label files, such as exported pseudo-labels."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,15 +15,13 @@ from mmseg_wsss.evaluation.confusion import (
     pack_counts,
     sum_counts,
 )
-from mmseg_wsss.utils.files import inside
+from mmseg_wsss.utils.files import StrPath, inside
 from mmseg_wsss.utils.parallel import parallel_map, single_thread
-
-PathLike = str | os.PathLike[str]
 
 
 def evaluate_label_files(
-    pred_dir: PathLike,
-    gt_dir: PathLike,
+    pred_dir: StrPath,
+    gt_dir: StrPath,
     names: Sequence[str],
     num_classes: int,
     *,

@@ -18,7 +18,7 @@ from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import build_runner, resume_last
 from mmseg_wsss.utils import atomic_write
 
-from .comparison import digest_of
+from .comparison import digest_of, final_checkpoint
 from .image_areas import ImageAreasHook
 from .setting import apply_setting
 
@@ -73,7 +73,7 @@ def measure(
             Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
         result = {'digest': digest, 'config': _name_of(cfg), 'machine': machine()}
         save()
-    checkpoint = _final_checkpoint(cfg)
+    checkpoint = final_checkpoint(cfg)
     if not result.get('trained') or not checkpoint.is_file():
         begin = time.monotonic()
         try:
@@ -136,10 +136,6 @@ def _note(
     """Add the areas of a test to the result."""
     result.setdefault('areas', {}).setdefault(split, {}).update(found)
     result.setdefault('images', {})[split] = hook.images
-
-
-def _final_checkpoint(cfg: Config) -> Path:
-    return Path(cfg.work_dir, f'iter_{cfg.train_cfg.max_iters}.pth')
 
 
 def _train(cfg: Config) -> None:

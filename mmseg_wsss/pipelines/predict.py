@@ -15,7 +15,6 @@ from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from PIL import Image, ImageOps
-from rich.progress import Progress
 from torch import nn
 
 from mmseg_wsss.datasets.folders import walk_files
@@ -24,7 +23,9 @@ from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, open_whole
 from mmseg_wsss.engine.checkpoints import read_checkpoint
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils import sha256_of
+from mmseg_wsss.utils.configs import model_config
 from mmseg_wsss.utils.files import StrPath, atomic_write, inside
+from mmseg_wsss.utils.progress import ProgressBar
 from mmseg_wsss.visualization.panels import draw_labels, legend_of, panel
 
 from .export_files import (
@@ -96,14 +97,14 @@ def predict_folder(
     model, meta = load_model(cfg, checkpoint)
     pipeline = Compose(inference_pipeline(cfg))
     options = ExportFormat('prediction', meta['palette'])
-    with Progress(disable=not progress or rank > 0) as bar:
-        task = bar.add_task('Predicting', total=len(todo[0][rank::world_size]))
-        for index in todo[0][rank::world_size]:
+    own = todo[0][rank::world_size]
+    with ProgressBar('predictions', len(own), disable=not progress or rank > 0) as bar:
+        for index in own:
             name = names[index]
             label = predict_image(model, pipeline, paths[name])
             write_overlay(out, name, paths[name], label, meta['palette'])
             write_pseudo_label(masks, name, label, label, options)
-            bar.advance(task)
+            bar.advance()
     barrier()
     if rank == 0 and sheet_size:
         write_sheet(out, names[:sheet_size], paths, meta)
@@ -161,10 +162,7 @@ def load_model(cfg: Config, checkpoint: StrPath) -> tuple[nn.Module, dict[str, A
     Raises:
         ValueError: If the checkpoint does not fit or the classes are unknown.
     """
-    model_cfg = cfg.model.copy()
-    if cfg.get('data_preprocessor') is not None:
-        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    model = MODELS.build(model_cfg)
+    model = MODELS.build(model_config(cfg))
     loaded = read_checkpoint(checkpoint)
     state = loaded.get('state_dict', loaded)
     try:

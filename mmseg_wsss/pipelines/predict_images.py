@@ -12,18 +12,20 @@ from mmengine.runner import Runner, load_checkpoint
 
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.utils.configs import model_config
+from mmseg_wsss.utils.files import StrPath
 from mmseg_wsss.utils.progress import track
 
 from .export import image_paths
-from .export_files import ExportFormat, PathLike, unfinished, write_pseudo_label
+from .export_files import ExportFormat, unfinished, write_pseudo_label
 from .setting import apply_setting, drop_gt
 
 
 @torch.no_grad()
 def predict_images(
     cfg: Config,
-    checkpoint: PathLike,
-    out_dir: PathLike,
+    checkpoint: StrPath,
+    out_dir: StrPath,
     options: Mapping[str, Any] | None = None,
     only: Collection[str] | None = None,
     stream: IO[str] | None = None,
@@ -49,10 +51,7 @@ def predict_images(
     todo = [i for i in unfinished(out_dir, names, False) if names[i] in wanted]
     if not todo:
         return
-    model_cfg = copy.deepcopy(cfg.model)
-    if cfg.get('data_preprocessor') is not None:
-        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    cfg.model = model_cfg
+    cfg.model = model_config(cfg)
     apply_setting(cfg, **(options or {}))
     model = MODELS.build(cfg.model)
     with safe_checkpoints():

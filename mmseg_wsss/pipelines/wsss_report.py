@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mmseg_wsss.engine.launch import require_checkpoint
 from mmseg_wsss.registry import DATASETS, MODELS
-from mmseg_wsss.utils.configs import walk_dicts
+from mmseg_wsss.utils.configs import model_config, walk_dicts
 
 from .export import choose_dataloader, image_names, image_paths, labeled_names
 from .export_files import given_names
@@ -119,10 +119,7 @@ def _wrong_model(
 ) -> list[str]:
     """Check the model of a stage and its checkpoint."""
     wrong = []
-    model_cfg = copy.deepcopy(stage.model)
-    if stage.get('data_preprocessor') is not None:
-        model_cfg.setdefault('data_preprocessor', stage.data_preprocessor)
-    model: Any = MODELS.build(model_cfg)
+    model: Any = MODELS.build(model_config(stage))
     start = cfg[part].get('checkpoint') or stage.get('load_from')
     if part != 'affinity':  # which starts from the seeds' network
         try:

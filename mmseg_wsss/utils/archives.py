@@ -10,9 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from .files import inside
-
-StrPath = str | os.PathLike[str]
+from .files import StrPath, inside
 
 SUFFIXES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip')
 

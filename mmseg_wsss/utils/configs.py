@@ -1,5 +1,6 @@
 """Find the configs of the package, and walk through nested ones."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ def config_path(name: str = '') -> str:
     if not path.exists():
         raise FileNotFoundError(f'no config {name!r} in {folder}')
     return str(path)
+
+
+def model_config(cfg: Any) -> Any:
+    """Return the model of a config with its data preprocessor, as the Runner builds it.
+
+    Args:
+        cfg: MMEngine ``Config``, which stays as it is.
+    """
+    model = copy.deepcopy(cfg.model)
+    if cfg.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return model
 
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:

@@ -12,9 +12,7 @@ StrPath = str | os.PathLike[str]
 
 
 @contextmanager
-def atomic_write(
-    path: StrPath, mode: str = 'wb', encoding: str | None = None
-) -> Iterator[IO[Any]]:
+def atomic_write(path: StrPath, mode: str = 'wb') -> Iterator[IO[Any]]:
     """Open a file for atomic writing.
 
     The content is written to a hidden file in the same folder (``.NAME.XXXX.tmp``),
@@ -24,8 +22,7 @@ def atomic_write(
 
     Args:
         path: Path of the file.
-        mode: ``'wb'`` or ``'w'``.
-        encoding: Text encoding; by default UTF-8 if ``mode`` is ``'w'``.
+        mode: ``'wb'``, or ``'w'`` for UTF-8.
 
     Yields:
         The open file.
@@ -36,8 +33,7 @@ def atomic_write(
     """
     if mode not in ('w', 'wb'):
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
-    if mode == 'w' and encoding is None:
-        encoding = 'utf-8'
+    encoding = 'utf-8' if mode == 'w' else None
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile: only the owner may read its files.
@@ -60,14 +56,14 @@ def sha256_of(path: StrPath) -> str:
     return digest.hexdigest()
 
 
-def inside(root: StrPath, path: StrPath, follow_links: bool = False) -> Path:
+def inside(root: StrPath, path: StrPath) -> Path:
     """Join a folder and a path that must stay inside of it.
+
+    Symbolic links are not resolved, since folders of a data root are often links.
 
     Args:
         root: Folder.
         path: Path relative to ``root``, or absolute and below it.
-        follow_links: Whether to compare the targets of symbolic links. Off by default,
-            since folders of a data root are often links.
 
     Returns:
         ``root / path`` with every ``..`` resolved; use it in place of ``path``.
@@ -77,10 +73,6 @@ def inside(root: StrPath, path: StrPath, follow_links: bool = False) -> Path:
     """
     base = os.path.abspath(root)
     joined = os.path.abspath(os.path.join(base, path))
-    if follow_links:
-        places = os.path.realpath(base), os.path.realpath(joined)
-    else:
-        places = base, joined
-    if os.path.commonpath(places) != places[0]:
+    if os.path.commonpath((base, joined)) != base:
         raise ValueError(f'{os.fspath(path)!r} leaves the folder {os.fspath(root)!r}')
     return Path(joined)

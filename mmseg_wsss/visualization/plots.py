@@ -11,12 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mmseg_wsss.utils.files import atomic_write
-
-PathLike = str | os.PathLike[str]
+from mmseg_wsss.utils.files import StrPath, atomic_write
 
 
-def read_scalars(path: PathLike) -> list[dict]:
+def read_scalars(path: StrPath) -> list[dict]:
     """Read the lines of a ``scalars.json`` file, oldest first.
 
     An incomplete last line, as of a killed run, is left out.
@@ -37,10 +35,9 @@ def read_scalars(path: PathLike) -> list[dict]:
 
 
 def plot_losses(
-    scalars: PathLike | Sequence[PathLike],
-    out: PathLike,
+    scalars: StrPath | Sequence[StrPath],
+    out: StrPath,
     wave: Callable[[int], bool] | None = None,
-    wave_key: str = 'pwm',
     title: str = 'Losses',
 ) -> np.ndarray:
     """Plot all losses of a training, and the PWM signal below them.
@@ -50,9 +47,8 @@ def plot_losses(
             of the runs that resumed it. A later file replaces equal steps.
         out: PNG file to write.
         wave: Function from a 0-based iteration to the signal, for an exact plot; by
-            default the logged values are plotted, which miss short pulses.
-        wave_key: Name of the signal in the log. Without ``wave`` and without logged
-            values the signal is not plotted.
+            default the logged values of ``pwm`` are plotted, which miss short pulses.
+            Without both, the signal is not plotted.
         title: Title of the plot.
 
     Returns:
@@ -69,7 +65,7 @@ def plot_losses(
     steps = sorted(entries)
     if not steps:
         raise ValueError(f'expected losses in {paths}, found none')
-    wave_at, wave_values = steps, [entries[step].get(wave_key) for step in steps]
+    wave_at, wave_values = steps, [entries[step].get('pwm') for step in steps]
     if wave is not None:
         wave_at = list(range(steps[-1]))
         wave_values = [float(wave(step)) for step in wave_at]
@@ -103,7 +99,7 @@ def _draw_losses(axes: Axes, entries: Sequence[dict], steps: Sequence[int]) -> N
     axes.legend(loc='center left', bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
-def _save(figure: Figure, out: PathLike) -> np.ndarray:
+def _save(figure: Figure, out: StrPath) -> np.ndarray:
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=110)

@@ -239,11 +239,13 @@ def cases() -> dict[str, Case]:
     add_semi('UniMatch', 'fp_dropout', fp_dropout=0.2, fp_weight=0.5)
     add_semi('UniMatchV2', 'drop_prob', drop_prob=1.0)
 
-    isda = {'end_ratio': 1.5, 'schedule': 'cosine', 'on': PREDICT_ON['MKD'][:4]}
+    isda = {'end_ratio': 1.5, 'schedule': 'cosine', 'networks': PREDICT_ON['MKD'][:4]}
     isda['max_count'] = None
     add_semi('MKD', 'no ISDA', isda=None)
-    add_semi('MKD', 'line', 3, isda=isda | {'schedule': 'line'})
-    add_semi('MKD', 'ISDA of students', isda=isda | {'on': ('student1', 'student2')})
+    add_semi('MKD', 'line', 3, isda=isda | {'schedule': 'linear'})
+    add_semi(
+        'MKD', 'ISDA of students', isda=isda | {'networks': ('student1', 'student2')}
+    )
     add_semi('MKD', 'max_count', 3, isda=isda | {'max_count': 20})
     add_semi('MKD', 'threshold of teachers', pseudo_thr_teacher=0.95, hooks=slow)
     thresholds = {'pseudo_thr_teacher': 0.6, 'pseudo_thr_student': 0.4}
@@ -254,7 +256,7 @@ def cases() -> dict[str, Case]:
     both = {'concat_forward': True, 'teacher_mode': 'train'}
     add_semi('MKD', 'concat_forward, teachers in train mode', **both)
     add_semi('MKD', 'semi_on_labeled', semi_on_labeled=False)
-    add_semi('MKD', 'targets_from raw', targets_from='raw')
+    add_semi('MKD', 'labels_from raw', labels_from='raw')
     add_semi('MKD', 'no CutMix', cutmix=None)
     add_semi('MKD', 'padding', mask_padding=False)
     add_semi('MKD', 'loss_scale_factor', loss_scale_factor=1.0)

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import ImageFile
 
 from mmseg_wsss.utils.files import inside
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from ..image_headers import is_rotated, read_header
 from ..image_name import tag_key
 from ..label_maps import IMAGE_ERRORS, open_whole, read_label_map
-from ..start_checks import IGNORED
 from .split import Finding, Split, SplitImage, StrPath
 
 
@@ -112,7 +112,7 @@ def _black_label(path: str, values: np.ndarray) -> int:
     if not colors or not any(colors[0]):
         return 0
     black = [k for k in values.tolist() if k < len(colors) and not any(colors[k])]
-    return next((k for k in black if k != IGNORED), 0)
+    return next((k for k in black if k != IGNORE_INDEX), 0)
 
 
 def image_size(path: StrPath) -> tuple[int, int]:

@@ -8,14 +8,13 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.parallel import parallel_map
 
 from ..folders import walk_files
 from ..image_name import image_name, tag_key
 from .check_files import check_files
 from .split import Finding, Report, Split
-
-IGNORED = 255
 
 
 def check_splits(
@@ -90,7 +89,7 @@ def _check_labels(
     name: str, splits: Sequence[Split], found: Counter[int]
 ) -> Iterable[Finding]:
     """Check the labels of all masks of the splits of one name."""
-    if found.keys() == {0, IGNORED}:
+    if found.keys() == {0, IGNORE_INDEX}:
         message = (
             f'all masks of {name} contain 0 and 255 only, and 255 is ignored: every '
             'pixel is trained as class 0; store class 1 as 1'

@@ -1,13 +1,12 @@
 """Inputs and outputs of the data check."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mmseg_wsss.utils.files import StrPath
+
 from ..label_maps import LabelRule
 from ..tags.image_tags import ImageTags
-
-StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)

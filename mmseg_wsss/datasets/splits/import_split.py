@@ -1,13 +1,11 @@
 """Import of published lists of labeled and unlabeled images."""
 
-import os
+from mmseg_wsss.utils.files import StrPath
 
 from .own_lists import read_own_list
 from .published import identify
 from .semi_split import SemiSplit
 from .upstream_lists import read_upstream_list
-
-StrPath = str | os.PathLike[str]
 
 OWN = 'own'  # data of one's own, in place of a published data set
 

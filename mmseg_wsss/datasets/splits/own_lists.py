@@ -1,10 +1,9 @@
 """Lists of one's own data in the format of UniMatch: "image mask" in each line."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-StrPath = str | os.PathLike[str]
+from mmseg_wsss.utils.files import StrPath
 
 
 def read_own_list(path: StrPath, folder: str | None = None) -> tuple[list[str], str]:

@@ -12,11 +12,8 @@ https://github.com/LiheYoung/UniMatch-V2.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """A split of a data set into labeled and unlabeled images."""
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmseg_wsss.utils.files import atomic_write
+from mmseg_wsss.utils.files import StrPath, atomic_write
 
 from .published import PUBLISHED, digest
 from .split_lists import read_list, write_list
-
-StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,11 @@
 """Split lists: text files with one image name per line."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmseg_wsss.utils.files import atomic_write, inside
+from mmseg_wsss.utils.files import StrPath, atomic_write, inside
 
 from ..image_name import IMAGE_SUFFIXES
-
-StrPath = str | os.PathLike[str]
 
 
 def read_list(path: StrPath) -> list[str]:

@@ -1,10 +1,9 @@
 """Lists of labeled and unlabeled images in the formats of published repositories."""
 
-import os
 import re
 from pathlib import Path
 
-StrPath = str | os.PathLike[str]
+from mmseg_wsss.utils.files import StrPath
 
 # Name of an image within its file name; folders and suffixes differ between lists.
 _IDS = {

@@ -1,15 +1,14 @@
 """Image tags from the categories of COCO annotations."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mmseg_wsss.utils.files import StrPath
+
 from .image_tags import ImageTags
 from .records import TagRecord, TagRecords
 from .text_input import parse_json, read_utf8
-
-StrPath = str | os.PathLike[str]
 
 
 def tags_from_coco(

@@ -1,12 +1,12 @@
 """Image tags from label maps."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from mmseg_wsss.utils.files import StrPath
 from mmseg_wsss.utils.parallel import parallel_map
 
 from ..folders import files_below
@@ -15,8 +15,6 @@ from ..label_maps import LabelRule, read_label_map
 from .image_tags import ImageTags
 from .records import TagRecord, TagRecords
 from .validation import check_classes
-
-StrPath = str | os.PathLike[str]
 
 
 def tags_from_masks(

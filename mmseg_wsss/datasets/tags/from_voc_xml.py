@@ -1,18 +1,17 @@
 """Image tags from the objects of PASCAL VOC annotations."""
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from mmseg_wsss.utils.files import StrPath
+
 from ..folders import files_below
 from ..image_name import tag_key
 from .image_tags import ImageTags
 from .records import TagRecord, TagRecords
-
-StrPath = str | os.PathLike[str]
 
 
 def tags_from_voc_xml(

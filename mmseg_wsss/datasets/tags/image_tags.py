@@ -1,11 +1,12 @@
 """Image tags: the foreground classes present in each image, without positions."""
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from mmseg_wsss.utils.files import StrPath
 
 from ..image_name import tag_key
 from .records import TagRecords
@@ -13,8 +14,6 @@ from .tag_files import read_tag_file, write_tag_file
 from .validation import TagError, check_classes, resolve
 
 __all__ = ['ImageTags', 'TagError']
-
-StrPath = str | os.PathLike[str]
 
 
 class ImageTags:

@@ -1,14 +1,11 @@
 """Entries of tag files as they are written, before they are validated."""
 
-import os
 import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..image_name import tag_key
-
-StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)

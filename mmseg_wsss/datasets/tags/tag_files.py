@@ -7,18 +7,15 @@ entries that are malformed. :func:`~.validation.resolve` validates them.
 import csv
 import io
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmseg_wsss.utils.files import atomic_write
+from mmseg_wsss.utils.files import StrPath, atomic_write
 
 from ..image_name import IMAGE_SUFFIXES
 from .records import TagRecord, TagRecords
 from .text_input import parse_json, read_utf8
-
-StrPath = str | os.PathLike[str]
 
 HEADER_IMAGE = ('image', 'picture', 'img', 'file', 'filename', 'file_name', 'name')
 HEADER_TAGS = ('tag', 'tags', 'label', 'labels', 'class', 'classes')

@@ -1,12 +1,11 @@
 """Reading text and JSON files from untrusted sources."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-StrPath = str | os.PathLike[str]
+from mmseg_wsss.utils.files import StrPath
 
 PICKLE_SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.pt', '.pth', '.joblib')
 

@@ -4,10 +4,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmseg_wsss.registry import TRANSFORMS
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from .valid_area import add_valid_map
-
-IGNORE_INDEX = 255
 
 
 @TRANSFORMS.register_module()

@@ -12,10 +12,10 @@ from torch.utils.data import Dataset
 
 from mmseg_wsss.datasets import foreground_classes
 from mmseg_wsss.models.decode_heads import CAMHead
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from .problem import Problem
 
-IGNORE_INDEX = 255
 # Attributes that hold the label of ignored pixels: of heads, losses and transforms.
 IGNORE_KEYS = ('ignore_index', 'seg_pad_val')
 PARTS_OF_DATASETS = (

@@ -2,7 +2,7 @@
 
 from .attention_affinity_head import AttentionAffinityHead
 from .cam_head import CAMHead
-from .fused_head import FusedHead, fuse_probabilities, log_probability
+from .fused_head import FusedHead, fuse_probabilities
 from .head_losses import auxiliary_losses, head_losses, unchanged
 from .inter_pixel_head import InterPixelHead
 from .large_fov_head import LargeFOVHead
@@ -20,6 +20,5 @@ __all__ = [
     'auxiliary_losses',
     'fuse_probabilities',
     'head_losses',
-    'log_probability',
     'unchanged',
 ]

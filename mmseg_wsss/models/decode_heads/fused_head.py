@@ -5,11 +5,12 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModule
-from mmseg.models.utils import resize
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
+
+from ..utils import log_probability, resize
 
 
 def fuse_probabilities(logits: Sequence[Tensor], mode: str) -> Tensor:
@@ -25,11 +26,6 @@ def fuse_probabilities(logits: Sequence[Tensor], mode: str) -> Tensor:
     """
     probs = torch.stack([logit.float().softmax(1) for logit in logits])
     return probs.mean(0) if mode == 'mean' else probs.amax(0)
-
-
-def log_probability(prob: Tensor) -> Tensor:
-    """Return the logarithm of float32 probabilities, finite where they are 0."""
-    return prob.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
 @MODELS.register_module()
@@ -58,16 +54,13 @@ class FusedHead(BaseModule):
             )
         self.mode = mode
         self.num_classes = self.out_channels = counts[0]
-        self.align_corners = self.heads[0].align_corners
+        self.align_corners = bool(self.heads[0].align_corners)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Compute the fused output (N, C, h, w) at the size of the first head's."""
         first, *others = [head(inputs) for head in self.heads]
         size = first.shape[2:]
-        others = [
-            resize(o, size, mode='bilinear', align_corners=self.align_corners)
-            for o in others
-        ]
+        others = [resize(o, size, self.align_corners) for o in others]
         return log_probability(fuse_probabilities([first, *others], self.mode))
 
     def predict(

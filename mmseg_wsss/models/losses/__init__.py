@@ -7,7 +7,6 @@ from .balanced_cross_entropy_loss import (
 )
 from .confident_cross_entropy import confident_cross_entropy
 from .dense_energy_loss import (
-    DenseEnergyLoss,
     dense_energy_loss,
     dense_energy_losses,
 )
@@ -34,7 +33,6 @@ from .valid_cross_entropy_loss import ValidCrossEntropyLoss, valid_cross_entropy
 __all__ = [
     'AffinityLoss',
     'BalancedCrossEntropyLoss',
-    'DenseEnergyLoss',
     'DisplacementLoss',
     'MultiLabelSoftMarginLoss',
     'MultiScaleAttentiveLoss',

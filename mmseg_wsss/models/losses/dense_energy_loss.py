@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-from mmseg_wsss.registry import MODELS
+from torch import Tensor
 
 from ..utils import opaque, resize, resize_labels, scaled_size
 from .gaussian_sum import gaussian_sum
@@ -47,7 +45,7 @@ def dense_energy_losses(
     https://arxiv.org/abs/1911.08039.
 
     Args:
-        probs: For each head, probabilities (N, K, H, W); K may differ.
+        probs: For each head, probabilities (N, C, H, W); C may differ.
         img: Colors (N, 3, H, W) in 0..255.
         roi: Region of interest (N, H, W): 1 or True inside the image, 0 in padding.
         pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
@@ -116,7 +114,7 @@ def dense_energy_loss(
     """Compute the gated dense energy of one head; see :func:`dense_energy_losses`.
 
     Args:
-        prob: Probabilities (N, K, H, W).
+        prob: Probabilities (N, C, H, W).
         img: Colors (N, 3, H, W) in 0..255.
         roi: Region of interest (N, H, W): 1 or True inside the image, 0 in padding.
         pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
@@ -155,48 +153,6 @@ def dense_energy_loss(
         backend,
     )
     return loss
-
-
-@MODELS.register_module()
-class DenseEnergyLoss(nn.Module):
-    """Module of :func:`dense_energy_loss`.
-
-    Args:
-        loss_weight: Factor of the loss; 5.8e-8 is ASDT's published strength.
-        sigma_rgb: Standard deviation in color levels.
-        sigma_xy: Standard deviation in pixels of the full size.
-        scale_factor: Factor of the size, in (0, 1].
-        backend: ``'matmul'`` or ``'triton'``, see :func:`dense_energy_losses`.
-    """
-
-    def __init__(
-        self,
-        loss_weight: float = 1.0,
-        sigma_rgb: float = 15.0,
-        sigma_xy: float = 100.0,
-        scale_factor: float = 0.5,
-        backend: str = 'matmul',
-    ) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-        self.sigma_rgb = sigma_rgb
-        self.sigma_xy = sigma_xy
-        self.scale_factor = scale_factor
-        self.backend = backend
-
-    def forward(self, prob: Tensor, img: Tensor, roi: Tensor, pseudo: Tensor) -> Tensor:
-        """Return the weighted loss of the probabilities (N, K, H, W) of a head."""
-        return dense_energy_loss(
-            prob,
-            img,
-            roi,
-            pseudo,
-            self.sigma_rgb,
-            self.sigma_xy,
-            self.scale_factor,
-            self.loss_weight,
-            backend=self.backend,
-        )
 
 
 class _GatedEnergy(torch.autograd.Function):

@@ -49,17 +49,17 @@ def regional_contrastive_loss(
     prototypes and the squared lengths of interpolated features follow exactly from
     products at the low resolution. Pixels are processed in chunks; if there are some,
     the backward pass computes them again: beside ``feat``, memory holds its gradient, 4
-    low-resolution products and ``chunk_size * max(D, K)`` values.
+    low-resolution products and ``chunk_size * max(D, C)`` values.
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
-        prototypes: Prototypes (K, D), or (N, K, D) if every image has others, of any
+        prototypes: Prototypes (C, D), or (N, C, D) if every image has others, of any
             length; no gradient flows into them.
-        region: Label (N, H, W) int64 in [0, K), or ``ignore_index``.
+        region: Label (N, H, W) int64 in [0, C), or ``ignore_index``.
         scale: Factor of the cosines, the inverse of a temperature.
         ignore_index: Label of pixels that are left out.
         chunk_size: Pixels that are processed at a time. By default 2**14 on a CPU,
-            where they fit its cache; 2**26 / K on other devices.
+            where they fit its cache; 2**26 / C on other devices.
 
     Returns:
         Scalar; 0 with zero gradient if every pixel is ignored.
@@ -124,7 +124,7 @@ def _resized_sum(
     """Sum the cross entropy of some rows of the upsampled features.
 
     Args:
-        dots: Products (N, K, h, w) of features and prototypes.
+        dots: Products (N, C, h, w) of features and prototypes.
         products: See :func:`neighbor_products`.
         heights: Matrices of these rows (3, rows, h), see
             :func:`interpolation_matrices`.
@@ -151,7 +151,7 @@ def _check(feat: Tensor, prototypes: Tensor, region: Tensor) -> None:
         or len(region) != len(feat)
     ):
         raise ValueError(
-            'expected features (N, D, h, w), prototypes (K, D) or (N, K, D) and '
+            'expected features (N, D, h, w), prototypes (C, D) or (N, C, D) and '
             f'regions (N, H, W), got {tuple(feat.shape)}, '
             f'{tuple(prototypes.shape)} and {tuple(region.shape)}'
         )

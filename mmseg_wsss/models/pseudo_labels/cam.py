@@ -157,12 +157,12 @@ def cam_to_label(
         label = label.masked_fill(strength <= high_thr, ignore_index)
         label = label.masked_fill(strength <= low_thr, 0)
     if img_box is not None:
-        inside = box_mask(img_box, label.shape[1:], label.device)
+        inside = _box_mask(img_box, label.shape[1:], label.device)
         label = label.masked_fill(~inside, ignore_index)
     return label
 
 
-def box_mask(
+def _box_mask(
     img_box: Tensor | Sequence[Sequence[int]],
     size: Sequence[int],
     device: torch.device | str | None = None,
@@ -178,7 +178,7 @@ def box_mask(
         Mask (N, H, W) bool.
 
     Example:
-        >>> box_mask([(0, 1, 1, 3)], (2, 3)).int()
+        >>> _box_mask([(0, 1, 1, 3)], (2, 3)).int()
         tensor([[[0, 1, 1],
                  [0, 0, 0]]], dtype=torch.int32)
     """

@@ -10,9 +10,9 @@ from .cam import background_score
 def reliable_labels(
     cam: Tensor,
     tags: Tensor,
-    crf_low: Tensor,
-    crf_high: Tensor | None = None,
-    alpha_high: float = 32.0,
+    crf_strong: Tensor,
+    crf_weak: Tensor | None = None,
+    alpha_weak: float = 32.0,
     min_cam: float = 0.1,
     drop_ratio: float = 0.6,
     bg_thr: float = 0.8,
@@ -36,11 +36,11 @@ def reliable_labels(
     Args:
         cam: CAM (N, K, H, W) in [0, 1], normalized per class; compared in float32.
         tags: Image tags (N, K) in {0, 1}.
-        crf_low: CRF marginals (N, C, H, W) with a strong background (alpha 4), 0 for
+        crf_strong: CRF marginals (N, C, H, W) with a strong background (alpha 4), 0 for
             absent classes.
-        crf_high: The same with a weak background (alpha 32); not used without a
+        crf_weak: The same with a weak background (alpha 32); not used without a
             background class.
-        alpha_high: Power of the CAM's background score.
+        alpha_weak: Power of the CAM's background score.
         min_cam: Smallest CAM value that counts for the order statistic.
         drop_ratio: Ratio of these values that is not confident, in [0, 1).
         bg_thr: Background scores of the CAM above it are confident.
@@ -55,7 +55,7 @@ def reliable_labels(
         Label (N, H, W) int64 in [0, C) or ``ignore_index``.
 
     Raises:
-        ValueError: If shapes do not fit, ``crf_high`` is missing, or ``drop_ratio`` is
+        ValueError: If shapes do not fit, ``crf_weak`` is missing, or ``drop_ratio`` is
             outside [0, 1).
 
     Example:
@@ -65,31 +65,31 @@ def reliable_labels(
         >>> reliable_labels(cam, tags, crf, crf)
         tensor([[[  1, 255, 255,   0]]])
     """
-    _check(cam, tags, crf_low, crf_high, background, drop_ratio)
+    _check(cam, tags, crf_strong, crf_weak, background, drop_ratio)
     cam = cam.float() * (tags > 0)[:, :, None, None]
     strength, strongest = cam.max(1)
-    label = crf_low.max(1).indices
-    occurring = torch.zeros(label.shape[0], crf_low.shape[1], device=label.device)
+    label = crf_strong.max(1).indices
+    occurring = torch.zeros(label.shape[0], crf_strong.shape[1], device=label.device)
     occurring = occurring.scatter_(1, label.flatten(1), 1.0) > 0
 
     if background:
         # What is foreground against a strong background, and background against a weak
         # one, keeps its label.
-        assert crf_high is not None
+        assert crf_weak is not None
         label = label.masked_fill(label == 0, ignore_index)
-        label = label.masked_fill(crf_high.max(1).indices == 0, 0)
-        confidence = torch.maximum(crf_high[:, 0], crf_low[:, 1:].amax(1))
-        score = background_score(cam, alpha_high)[:, 0]
+        label = label.masked_fill(crf_weak.max(1).indices == 0, 0)
+        confidence = torch.maximum(crf_weak[:, 0], crf_strong[:, 1:].amax(1))
+        score = background_score(cam, alpha_weak)[:, 0]
         strongest = torch.where(score >= strength, 0, strongest + 1)
         counted = (strongest > 0) & (strength > min_cam)
         threshold = _order_statistic(
-            strength, strongest, counted, crf_low.shape[1], drop_ratio
+            strength, strongest, counted, crf_strong.shape[1], drop_ratio
         )
         confident = torch.where(
             strongest == 0, score > bg_thr, counted & (strength > threshold)
         )
     else:
-        confidence = crf_low.amax(1)
+        confidence = crf_strong.amax(1)
         confident = strength > cam_floor
 
     confident &= occurring.gather(1, strongest.flatten(1)).view_as(confident)
@@ -134,8 +134,8 @@ def _order_statistic(
 def _check(
     cam: Tensor,
     tags: Tensor,
-    crf_low: Tensor,
-    crf_high: Tensor | None,
+    crf_strong: Tensor,
+    crf_weak: Tensor | None,
     background: bool,
     drop_ratio: float,
 ) -> None:
@@ -145,10 +145,10 @@ def _check(
             f'tags must have shape {(n, k)} as the cam, got {tuple(tags.shape)}'
         )
     expected = (n, k + background, h, w)
-    for name, prob in (('crf_low', crf_low), ('crf_high', crf_high)):
+    for name, prob in (('crf_strong', crf_strong), ('crf_weak', crf_weak)):
         if prob is None:
-            if background and name == 'crf_high':
-                raise ValueError('crf_high is needed with a background class')
+            if background and name == 'crf_weak':
+                raise ValueError('crf_weak is needed with a background class')
         elif tuple(prob.shape) != expected:
             raise ValueError(
                 f'{name} must have shape {expected} (background={background}), got '

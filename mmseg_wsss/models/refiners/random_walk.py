@@ -28,12 +28,12 @@ class RandomWalk:
         steps: Number t of steps, at least 0; PSA takes 2 ** 8.
 
     Raises:
-        ValueError: If ``steps`` is negative or ``radius`` below 2.
+        ValueError: If ``steps`` or ``beta`` is negative, or ``radius`` is below 2.
 
     Example:
         >>> walk = RandomWalk(radius=2, beta=1.0, steps=1)
         >>> cam = torch.tensor([[[[1.0, 0.0]]]])
-        >>> affinity = torch.ones(1, 4, 1, 2)  # 4 pairs a pixel at radius 2
+        >>> affinity = torch.ones(1, 4, 1, 2)  # 4 pairs per pixel at radius 2
         >>> walk(cam, affinity)
         tensor([[[[0.5000, 0.5000]]]])
     """

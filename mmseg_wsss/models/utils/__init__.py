@@ -20,7 +20,7 @@ from .pixel_pairs import (
     windows,
 )
 from .pooled_batch_norm import has_pooled_batch_norm
-from .precision import at_least_float32
+from .precision import at_least_float32, log_probability
 from .prototype_memory import PrototypeMemory
 from .pwm import pwm_signal
 from .resize import rescale, resize, resize_labels, scaled_size
@@ -60,6 +60,7 @@ __all__ = [
     'inside_boxes',
     'interpolation_matrices',
     'inverse_length',
+    'log_probability',
     'made_once',
     'matches_eval_mode',
     'mix',

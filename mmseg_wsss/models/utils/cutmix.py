@@ -135,20 +135,18 @@ def _covered(length: int, ratio: Tensor, position: Tensor) -> Tensor:
     return (pixel >= start) & (pixel < start + size)
 
 
-def mix(tensor: Tensor, mask: Tensor, partner: Tensor | None = None) -> Tensor:
-    """Replace the pixels of each image where its mask is 0 by those of its partner.
+def mix(tensor: Tensor, mask: Tensor) -> Tensor:
+    """Replace the pixels of each image where its mask is 0 by those of the next image.
 
     The same masks apply to images, labels, logits, features and valid maps, at any
     resolution (the masks are resized by nearest neighbor). Values are selected, never
-    blended: every type is kept, and a value that is not finite stays at its pixel.
+    blended: every type is kept, and a value that is not finite stays at its pixel. The
+    last image takes the pixels of the first; a batch of 1 stays as it is.
 
     Args:
         tensor: Maps of shape (N, C, h, w) or (N, h, w), of any type.
         mask: Masks (N, 1, H, W), above 0.5 (or True) where an image keeps its own
             pixels.
-        partner: Index (N,) int64 of the partner of each image; by default the next
-            one, and the first for the last. A batch of 1 is its own partner and stays
-            as it is.
 
     Returns:
         Mixed maps of the shape and type of ``tensor``.
@@ -166,5 +164,4 @@ def mix(tensor: Tensor, mask: Tensor, partner: Tensor | None = None) -> Tensor:
         own = F.interpolate(own, tensor.shape[-2:], mode='nearest')
     if tensor.dim() == 3:
         own = own[:, 0]
-    other = tensor.roll(-1, 0) if partner is None else tensor[partner]
-    return torch.where(own > 0.5, tensor, other)
+    return torch.where(own > 0.5, tensor, tensor.roll(-1, 0))

@@ -14,3 +14,14 @@ def at_least_float32(x: Tensor) -> Tensor:
         torch.float64
     """
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def log_probability(prob: Tensor) -> Tensor:
+    """Return the logarithm of probabilities, finite at 0, in at least float32.
+
+    Example:
+        >>> log_probability(torch.tensor([1.0, 0.0]))
+        tensor([  0.0000, -87.3365])
+    """
+    prob = at_least_float32(prob)
+    return prob.clamp(min=torch.finfo(prob.dtype).tiny).log()

@@ -1,4 +1,4 @@
-"""The one way in which the package resizes maps and labels."""
+"""Resize maps bilinearly in float32, and labels by nearest neighbor."""
 
 from collections.abc import Sequence
 

@@ -37,6 +37,9 @@ class ExportDummy(BaseModel):
     def forward(self, *args: object) -> None:
         raise AssertionError('exporting calls pseudo_labels only')
 
+    def pseudo_sources(self) -> dict:
+        return {}
+
     def pseudo_labels(self, inputs: list, data_samples: list, sources: list) -> list:
         assert not torch.is_grad_enabled()
         assert not self.training

@@ -157,7 +157,7 @@ def test_checkpoint_of_another_model_is_refused(job: tuple) -> None:
 
 def test_model_without_pseudo_labels_is_named(job: tuple) -> None:
     job[0].model = {'type': 'BaseDataPreprocessor'}
-    with pytest.raises(TypeError, match='BaseDataPreprocessor has no method'):
+    with pytest.raises(TypeError, match='BaseDataPreprocessor exports no'):
         export(job)
 
 

@@ -113,7 +113,7 @@ class TestPublishedRecipe:
         assert cfg.loss_scale_factor == 0.5
         assert (cfg.pseudo_thr_teacher, cfg.pseudo_thr_student) == (0, 0)
         assert (cfg.semi_on_labeled, cfg.mask_padding) == (True, False)
-        assert (cfg.teacher_mode, cfg.targets_from) == ('train', 'shifted')
+        assert (cfg.teacher_mode, cfg.labels_from) == ('train', 'offset')
         assert cfg.mean_over == 'confident'
         assert (cfg.isda.end_ratio, cfg.isda.schedule) == (1.5, 'cosine')
         assert len(model.isda) == 4

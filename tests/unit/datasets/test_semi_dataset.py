@@ -169,7 +169,7 @@ class TestSemiDataset:
     def test_an_empty_list_is_named(self, folder, name):
         path = folder / f'{name.replace("ll", "l")}.txt'
         path.write_text('')
-        with pytest.raises(ValueError, match=f'list of {name} images {path} is empty'):
+        with pytest.raises(ValueError, match=f'the list {path} is empty'):
             semi(folder)
 
     def test_concatenated_parts_keep_their_pipelines(self, folder):

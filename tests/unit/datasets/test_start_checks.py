@@ -176,7 +176,7 @@ class TestNames:
         (tmp_path / 'list.txt').write_text('\ufeff\n', encoding='utf-8')
         inner = config(tmp_path, LABELED, ann_file='list.txt')
         concat = {'type': 'ConcatDataset', 'datasets': [inner]}
-        with pytest.raises(ValueError, match=r'labeled images .*list\.txt is empty'):
+        with pytest.raises(ValueError, match=r'the list .*list\.txt is empty'):
             SemiDataset(concat, config(tmp_path, [LOAD, PACK]))
 
     def test_equal_names_are_refused_before_training(self, tmp_path):

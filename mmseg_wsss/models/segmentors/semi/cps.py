@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import setting
 
 from ...losses import one_collective, valid_cross_entropy
 from ...utils import CutMixSettings, channel_argmax, draw_masks, eval_mode, mix
-from .pseudo_labels import IGNORED, ignore_padding, num_effective_classes
+from .pseudo_labels import ignore_padding, num_effective_classes
 from .semi_base import SemiBaseSegmentor
 from .settings import SemiSettings
 from .tag_classifier import weak_view_loss
@@ -120,10 +121,10 @@ class CPS(SemiBaseSegmentor):
     def labels_of_labeled(self, logits: Tensor, data_samples: list) -> Tensor:
         """Return the hard labels (N, H, W) of labeled images.
 
-        They are 255 where the ground truth is, unless ``mask_padding`` is off.
+        Pixels with ground truth 255 are set to 255, unless ``mask_padding`` is off.
         """
         label = channel_argmax(logits)
         if not self.train_cfg.mask_padding:
             return label
         gt = self.ground_truth(data_samples)
-        return label.masked_fill(gt == IGNORED, IGNORED)
+        return label.masked_fill(gt == IGNORE_INDEX, IGNORE_INDEX)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...utils import at_least_float32
+from ...utils import at_least_float32, log_probability
 
 
 def networks_of(
@@ -68,6 +68,5 @@ def predict(
         mean = mean.masked_fill(absent[..., None, None], 0.0)
     results = networks[0].postprocess_result(mean, data_samples)
     for sample in results:
-        prob = sample.seg_logits.data
-        sample.seg_logits.data = prob.clamp(min=torch.finfo(prob.dtype).tiny).log()
+        sample.seg_logits.data = log_probability(sample.seg_logits.data)
     return results

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import setting
 
 from ...utils import ImplicitSemanticAugmentation, channel_argmax, sum_over_ranks
-from .pseudo_labels import IGNORED
 from .seg_output import ClassifierInput, decode_heads_of
 from .tag_constraint import TagConstraint
 
@@ -24,15 +24,15 @@ class ISDASettings:
 
     Args:
         end_ratio: Strength of the offset at the end of the training.
-        schedule: Rise of the strength from 0: ``'cosine'`` or ``'line'``.
-        on: Networks with an offset; teachers only if labels are taken from shifted
-            logits.
+        schedule: Rise of the strength from 0: ``'cosine'`` or ``'linear'``.
+        networks: Networks with an offset; teachers only if labels are taken from
+            logits with an offset.
         max_count: See :class:`ImplicitSemanticAugmentation`.
     """
 
     end_ratio: float = setting(1.5, at_least=0)
-    schedule: str = setting('cosine', choices=('cosine', 'line'))
-    on: tuple[str, ...] = setting(NETWORKS, choices=NETWORKS)
+    schedule: str = setting('cosine', choices=('cosine', 'linear'))
+    networks: tuple[str, ...] = setting(NETWORKS, choices=NETWORKS)
     max_count: int | None = setting(None, at_least=1)
 
 
@@ -106,7 +106,7 @@ class ISDAOffset(nn.ModuleDict):
         centers = {name: estimator.center() for name, estimator in estimators.items()}
         for name, estimator in estimators.items():
             own = channel_argmax(tags.filter(logits[name])[num:])
-            own = own.masked_fill(~valid[num:], IGNORED)
+            own = own.masked_fill(~valid[num:], IGNORE_INDEX)
             labels[name] = torch.cat([gt.flatten(), own.flatten()])
             feat: Any = feats[name]
             rows = feat.permute(0, 2, 3, 1).flatten(0, 2)
@@ -140,7 +140,7 @@ def linear_classifier(net: Any) -> nn.Conv2d:
 
 
 def ramp(progress: float, schedule: str) -> float:
-    """Return a value that rises from 0 to 1, by schedule ``'cosine'`` or ``'line'``."""
-    if schedule == 'line':
+    """Return a value that rises from 0 to 1, by schedule 'cosine' or 'linear'."""
+    if schedule == 'linear':
         return progress
     return (1 - math.cos(math.pi * progress)) / 2

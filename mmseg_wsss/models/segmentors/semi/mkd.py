@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import setting
 
 from ...losses import one_collective, valid_cross_entropy
@@ -24,8 +25,8 @@ from ...utils import (
     scaled_size,
     valid_maps,
 )
-from .isda_offset import ISDAOffset, ISDASettings
-from .pseudo_labels import IGNORED, num_effective_classes
+from .isda_offset import NETWORKS, ISDAOffset, ISDASettings
+from .pseudo_labels import num_effective_classes
 from .seg_output import SegOutput
 from .semi_base import SemiBaseSegmentor
 from .settings import SemiSettings
@@ -53,7 +54,7 @@ class MKDSettings(SemiSettings):
             statistics of the offset.
         mask_padding: Whether padding, and labeled pixels marked 255, are left out of
             them (not in the released code).
-        targets_from: Logits that the labels are taken from: ``'shifted'``, with the
+        labels_from: Logits that the labels are taken from: ``'offset'``, with the
             offset, or ``'raw'``.
         isda: Settings of the offset; None switches it off.
         cutmix: Settings of CutMix; None switches it off.
@@ -71,7 +72,7 @@ class MKDSettings(SemiSettings):
     loss_scale_factor: float = setting(0.5, above=0)
     semi_on_labeled: bool = setting(True)
     mask_padding: bool = setting(True)
-    targets_from: str = setting('shifted', choices=('shifted', 'raw'))
+    labels_from: str = setting('offset', choices=('offset', 'raw'))
     isda: ISDASettings | None = setting(ISDASettings())
     cutmix: CutMixSettings | None = setting(CutMixSettings())
 
@@ -106,10 +107,10 @@ class MKD(SemiBaseSegmentor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # If isda is None, no network has an offset.
-        isda = self.train_cfg.isda or ISDASettings(on=(), end_ratio=0)
-        # Without labels from shifted logits, a teacher's offset has no effect.
-        shifted = self.train_cfg.targets_from == 'shifted'
-        names = [name for name in isda.on if shifted or name in self.students]
+        isda = self.train_cfg.isda or ISDASettings(networks=(), end_ratio=0)
+        # A teacher's offset has an effect on labels only.
+        used = NETWORKS if self.train_cfg.labels_from == 'offset' else self.students
+        names = [name for name in isda.networks if name in used]
         self.isda = ISDAOffset({name: self.networks[name] for name in names}, isda)
 
     def on_progress(self, progress: float) -> None:
@@ -149,7 +150,7 @@ class MKD(SemiBaseSegmentor):
         tags = self.mixed_tags(weak, data_samples, mask, raw['student1'])
         logits = self.isda.update_and_add(self.networks, raw, feats, gt, valid, tags)
         pseudo = {
-            name: self.pseudo_labels(
+            name: self.hard_labels(
                 name, tags.filter(raw[name]), tags.filter(logits[name]), valid
             )
             for name in self.networks
@@ -162,7 +163,7 @@ class MKD(SemiBaseSegmentor):
         loss_ss = ce(s1, pseudo['student2']) + ce(s2, pseudo['student1'])
 
         teacher_labels = torch.stack([pseudo['teacher1'], pseudo['teacher2']])
-        num_confident = (teacher_labels != IGNORED).sum((1, 2, 3))
+        num_confident = (teacher_labels != IGNORE_INDEX).sum((1, 2, 3))
         confident = num_confident / valid.sum().clamp(min=1)
         losses |= weak_view_loss(self, inputs, data_samples)
         return losses | {
@@ -231,7 +232,7 @@ class MKD(SemiBaseSegmentor):
         gt = resize_labels(self.ground_truth(data_samples['sup']), size)
         if not self.train_cfg.semi_on_labeled:
             gt = gt[:0]
-        valid = torch.cat([gt != IGNORED, resize_labels(mixed, size)])
+        valid = torch.cat([gt != IGNORE_INDEX, resize_labels(mixed, size)])
         return gt, valid if self.train_cfg.mask_padding else torch.ones_like(valid)
 
     def mixed_tags(
@@ -246,20 +247,20 @@ class MKD(SemiBaseSegmentor):
         return tags.after(TagConstraint.of(self, data_samples['sup']))
 
     @torch.no_grad()
-    def pseudo_labels(
-        self, name: str, raw: Tensor, shifted: Tensor, valid: Tensor
+    def hard_labels(
+        self, name: str, raw: Tensor, with_offset: Tensor, valid: Tensor
     ) -> Tensor:
         """Return the hard labels (N, h, w) int64 of a network, 255 where ignored.
 
         Args:
             name: Name of the network.
             raw: Logits (N, C, h, w) without offset, which give the confidence.
-            shifted: Logits with the offset.
+            with_offset: Logits with the offset.
             valid: Pixels (N, h, w) bool that may have a label.
         """
         cfg = self.train_cfg
-        label = channel_argmax(shifted if cfg.targets_from == 'shifted' else raw)
+        label = channel_argmax(with_offset if cfg.labels_from == 'offset' else raw)
         teacher = name in self.pairs
         thr = cfg.pseudo_thr_teacher if teacher else cfg.pseudo_thr_student
         confident = at_least_float32(raw).softmax(1).amax(1) >= thr
-        return label.masked_fill(~(valid & confident), IGNORED)
+        return label.masked_fill(~(valid & confident), IGNORE_INDEX)

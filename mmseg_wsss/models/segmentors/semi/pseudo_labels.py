@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmseg_wsss.utils.labels import IGNORE_INDEX
+
 from ...losses import confident_cross_entropy
 from ...utils import at_least_float32, mix, valid_maps
-
-IGNORED = 255
 
 
 class PseudoLabels(NamedTuple):
@@ -53,7 +53,7 @@ class PseudoLabels(NamedTuple):
 
 def ignore_padding(label: Tensor, data_samples: list) -> Tensor:
     """Set the labels (N, H, W) of padding to 255."""
-    return label.masked_fill(~valid_maps(data_samples, label[:, None]), IGNORED)
+    return label.masked_fill(~valid_maps(data_samples, label[:, None]), IGNORE_INDEX)
 
 
 def consistency_loss(
@@ -79,7 +79,7 @@ def consistency_loss(
 
 def confident_classes(pseudo: PseudoLabels, thr: float, num_classes: int) -> Tensor:
     """Return :func:`num_effective_classes` of the confident labels."""
-    label = pseudo.label.masked_fill(pseudo.conf < thr, IGNORED)
+    label = pseudo.label.masked_fill(pseudo.conf < thr, IGNORE_INDEX)
     return num_effective_classes(label, num_classes)
 
 

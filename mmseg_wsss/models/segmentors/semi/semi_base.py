@@ -97,6 +97,11 @@ class SemiBaseSegmentor(BaseSegmentor):
                     f'{type(self).__name__} processes no unlabeled images: remove '
                     f'semi_train_cfg.{name}'
                 )
+        if not self.pairs and self.train_cfg.teacher_mode != 'eval':
+            raise ValueError(
+                f'{type(self).__name__} has no teacher: remove '
+                'semi_train_cfg.teacher_mode'
+            )
         unused = self.train_cfg.tag_filter and not self.train_cfg.class_aware_ce
         if len(self.branches) == 1 and unused:
             raise ValueError(

@@ -10,7 +10,6 @@ from mmseg_wsss.utils.settings import check_value
 
 from ...cam import Feats, PairedCAM, reusable_feats
 from ...losses import one_collective
-from ...pseudo_labels import NORMALIZATIONS
 from ...utils import Phase, eval_mode, rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
@@ -59,8 +58,6 @@ class AFA(WeakSegmentor):
             released for COCO.
         walk_scale: Size of the image from which the random walk's affinity is taken.
         radius: Largest step of the random walk, in grid cells.
-        cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
-            :func:`.normalize_cam`.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
             :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
@@ -71,6 +68,7 @@ class AFA(WeakSegmentor):
 
     use_affinity = Phase("dict(type='AffinityLabelHook', begin=...)")
     default_train_cam = PairedCAM()
+    default_cam_normalization = 'minmax'
 
     def __init__(
         self,
@@ -86,13 +84,10 @@ class AFA(WeakSegmentor):
         affinity_label: str = 'cam',
         walk_scale: float = 1.5,
         radius: int = 8,
-        cam_normalization: str = 'minmax',
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         check_background(self)
-        check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
-        self.cam_normalization = cam_normalization
         check_value('affinity_label', affinity_label, choices=('cam', 'walk'))
         check_value('walk_scale', walk_scale, above=0)
         self.loss_seg = MODELS.build(

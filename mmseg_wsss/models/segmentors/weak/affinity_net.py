@@ -58,6 +58,7 @@ class AffinityNet(WeakClassifier):
         ValueError: If there is no background class, or a setting is out of range.
     """
 
+    uses_train_cam = True
     warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
 
     def __init__(
@@ -98,13 +99,11 @@ class AffinityNet(WeakClassifier):
             return losses | {'loss_idle': zero_loss(self.parameters())}
 
         valid = valid_maps(data_samples, inputs)
-        regions = self.regions
-        cam = regions.training_cam(self, inputs, data_samples, feats)
-        label = regions.training_label(self, inputs, data_samples, cam, valid)
+        label = self.regions.label(self, inputs, data_samples, feats, valid)
         affinity = self.affinity(feats)
         small = resize_labels(label, affinity.shape[2:])
         losses['loss_affinity'] = self.loss_affinity(affinity, small, self.walk.radius)
-        losses['ratio_sure'] = label_ratios(label, valid)['ratio_labeled']
+        losses['ratio_labeled'] = label_ratios(label, valid)['ratio_labeled']
         return losses
 
     def affinity(self, feats: Feats) -> Tensor:

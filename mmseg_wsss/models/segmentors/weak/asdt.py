@@ -8,20 +8,21 @@ import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value, setting
 
 from ...cam import MultiScaleCAM
-from ...decode_heads import fuse_probabilities, log_probability
+from ...decode_heads import fuse_probabilities
 from ...losses import one_collective, soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
-from ...utils import Phase, channel_argmax, valid_maps
+from ...utils import Phase, channel_argmax, log_probability, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
 from .reliable_label import ReliableLabeler, reliable_sources
 from .samples import denormalize, given_or_made, label_ratios, stack_tags
-from .settings import SegmentorTestCfg
+from .settings import SegmentorTestSettings
 
 CRF_B = {
     'type': 'DenseCRF',
@@ -32,7 +33,7 @@ CRF_B = {
 
 
 @dataclass(frozen=True)
-class ASDTTestCfg(SegmentorTestCfg):
+class ASDTTestSettings(SegmentorTestSettings):
     """Settings of ``test_cfg`` of :class:`ASDT`."""
 
     fuse: str = setting('max', choices=('max', 'mean', 'student', 'teacher'))
@@ -79,16 +80,16 @@ class ASDT(WeakSegmentor):
             includes it.
         train_cfg: ``cam`` is by default the mean over the scales 1, 0.5, 1.5 and 2,
             with dropout, as released.
-        test_cfg: See :class:`.TestCfg`, and ``fuse``: ``'max'`` of the probabilities of
-            both heads, not renormalized (as released), ``'mean'``, ``'student'`` or
-            ``'teacher'``.
+        test_cfg: See :class:`.WeakTestSettings`, and ``fuse``: ``'max'`` of the
+            probabilities of both heads, not renormalized (as released), ``'mean'``,
+            ``'student'`` or ``'teacher'``.
         **kwargs: Arguments of :class:`WeakSegmentor`.
     """
 
     pwm_high = Phase("dict(type='PWMDistillationHook')")
     default_train_cam = MultiScaleCAM(scales=(1.0, 0.5, 1.5, 2.0), dropout=True)
-    test_cfg_class = ASDTTestCfg
-    test_settings: ASDTTestCfg
+    test_settings_class = ASDTTestSettings
+    test_settings: ASDTTestSettings
 
     def __init__(
         self,
@@ -114,7 +115,9 @@ class ASDT(WeakSegmentor):
         check_value('distill_weight', distill_weight, at_least=0)
         check_value('distill_mode', distill_mode, choices=('hard', 'soft'))
         check_value('crf_guide', crf_guide, choices=('crop', 'resized_full'))
-        self.labeler = ReliableLabeler(crf, reliable, alphas, self.has_background)
+        self.labeler = ReliableLabeler(
+            crf, reliable, alphas, self.has_background, self.cam_normalization
+        )
         self.loss_seg = MODELS.build(
             loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 2.0}
         )
@@ -166,7 +169,7 @@ class ASDT(WeakSegmentor):
             # Non-finite logits surface in loss_teacher_ce.
             prob = teacher.detach().softmax(1).nan_to_num(0.0)
             prob_b = self.refine_by_crf(prob, tags, guide)
-            label = self.label_b(prob_b, tags).masked_fill(~used, 255)
+            label = self.label_b(prob_b, tags).masked_fill(~used, IGNORE_INDEX)
             made = label, prob_b
             label, prob_b = (given_or_made(part, data_samples) for part in made)
             ce_student = self.distill_weight * self.distill(student, prob_b, label)
@@ -195,7 +198,7 @@ class ASDT(WeakSegmentor):
             label_b: Their label (N, H, W), 255 in padding.
         """
         if self.distill_mode == 'soft':
-            return soft_cross_entropy(logits, prob_b, label_b != 255)
+            return soft_cross_entropy(logits, prob_b, label_b != IGNORE_INDEX)
         return valid_cross_entropy(logits, label_b)
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """Base of the weakly supervised methods that train a classifier alone."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from mmengine.config import ConfigDict
@@ -12,8 +13,7 @@ from mmseg_wsss.utils.settings import check_value, read_settings
 
 from ...cam import Feats, MultiScaleCAM, build_cam
 from ...pseudo_labels import NORMALIZATIONS, normalize_cam
-from ...utils import check_unused, require_ops, zero_loss
-from .inference_context import InferenceContext
+from ...utils import check_unused, log_probability, require_ops, zero_loss
 from .pseudo_label_export import (
     PseudoLabel,
     Sources,
@@ -23,7 +23,7 @@ from .pseudo_label_export import (
     label_from_cam,
     label_from_prediction,
 )
-from .settings import TestCfg, TrainCfg
+from .settings import WeakTestSettings, WeakTrainSettings
 
 
 class WeakClassifier(BaseSegmentor):
@@ -42,9 +42,8 @@ class WeakClassifier(BaseSegmentor):
         background: Whether labels have a background class 0 beside the K classes.
         cam_normalization: ``'max'`` or ``'minmax'`` of the predicted and exported CAM,
             see :func:`.normalize_cam`.
-        train_cfg: ``cam`` is the CAM extractor of pseudo-labels, see
-            :func:`.build_cam`.
-        test_cfg: See :class:`.TestCfg`.
+        train_cfg: See :class:`.WeakTrainSettings`.
+        test_cfg: See :class:`.WeakTestSettings`.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialization.
         pretrained: None; mmseg's ``init_model`` sets it.
@@ -59,6 +58,7 @@ class WeakClassifier(BaseSegmentor):
     """
 
     align_corners = False
+    uses_train_cam: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -87,8 +87,13 @@ class WeakClassifier(BaseSegmentor):
         self.has_background = background
         self.num_classes = self.cam_head.num_classes + background
         self.out_channels = self.cam_head.num_classes  # of slide_inference
-        train = read_settings(TrainCfg, train_cfg, 'train_cfg')
-        test = read_settings(TestCfg, test_cfg, 'test_cfg')
+        train = read_settings(WeakTrainSettings, train_cfg, 'train_cfg')
+        if train.cam is not None and not self.uses_train_cam:
+            raise ValueError(
+                f'{type(self).__name__} makes no pseudo-labels in training: remove '
+                'train_cfg.cam; test_cfg.cam extracts the exported CAM'
+            )
+        test = read_settings(WeakTestSettings, test_cfg, 'test_cfg')
         self.train_cfg = train_cfg
         self.test_cfg = ConfigDict({'mode': 'whole', **(test_cfg or {})})
         self.test_settings = test
@@ -182,7 +187,7 @@ class WeakClassifier(BaseSegmentor):
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Compute logarithms (N, C, H, W) of the scores of :meth:`predict_prob`."""
-        return _log_scores(self.predict_prob(inputs, batch_img_metas))
+        return log_probability(self.predict_prob(inputs, batch_img_metas))
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
         """Predict label maps, and attach the outputs that ``test_cfg`` selects.
@@ -207,7 +212,7 @@ class WeakClassifier(BaseSegmentor):
             for s in data_samples
         ]
         cam = self.infer_cam(inputs, metas)
-        logits = _log_scores(self.cam_to_prob(cam, inputs, metas))
+        logits = log_probability(self.cam_to_prob(cam, inputs, metas))
         results = self.postprocess_result(logits, data_samples)
         # Windows have another CAM than the whole image, whose CAM is exported.
         whole = self.test_cfg['mode'] == 'whole'
@@ -216,20 +221,10 @@ class WeakClassifier(BaseSegmentor):
 
     def pseudo_sources(self) -> Sources:
         """Return the pseudo-labels that this classifier exports, by their names."""
-        return {'cam': self.label_from_cam, 'prediction': label_from_prediction}
+        return {'cam': label_from_cam, 'prediction': label_from_prediction}
 
     def pseudo_labels(
         self, inputs: Tensor, data_samples: list, sources: Sequence[str]
     ) -> list[dict[str, PseudoLabel]]:
         """Compute pseudo-labels by :func:`.export_pseudo_labels`."""
-        available = self.pseudo_sources()
-        return export_pseudo_labels(self, available, inputs, data_samples, sources)
-
-    def label_from_cam(self, context: InferenceContext) -> PseudoLabel:
-        """Cut the CAM at ``test_cfg.bg_thr``."""
-        return label_from_cam(context, self.test_settings.bg_thr, self.has_background)
-
-
-def _log_scores(prob: Tensor) -> Tensor:
-    """Compute logarithms of scores in float32, finite where a score is 0."""
-    return prob.float().clamp(min=torch.finfo(torch.float32).tiny).log()
+        return export_pseudo_labels(self, inputs, data_samples, sources)

@@ -12,11 +12,11 @@ from mmseg.utils import add_prefix
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.utils.settings import read_settings
+from mmseg_wsss.utils.settings import check_value, read_settings
 
 from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
 from ...decode_heads import auxiliary_losses
-from ...pseudo_labels import fuse_cam, hard_label, normalize_cam
+from ...pseudo_labels import NORMALIZATIONS, fuse_cam, hard_label, normalize_cam
 from ...utils import Phase, require_ops, resize, zero_loss
 from .inference_context import InferenceContext
 from .pseudo_label_export import (
@@ -28,7 +28,7 @@ from .pseudo_label_export import (
     label_from_cam,
     label_from_prediction,
 )
-from .settings import SegmentorTestCfg, SegmentorTrainCfg
+from .settings import SegmentorTestSettings, SegmentorTrainSettings
 
 
 class WeakSegmentor(EncoderDecoder):
@@ -45,9 +45,10 @@ class WeakSegmentor(EncoderDecoder):
             head and a cascade head that refines it, such as ``PointHead``.
         cam_head: Config of the classifier, e.g. ``CAMHead``, with K classes.
         loss_cls: Config of the classification loss, called with (logits, tags).
-        train_cfg: ``cam`` is the CAM extractor of pseudo-labels, see
-            :func:`.build_cam`; further keys as in mmseg.
-        test_cfg: See :class:`.TestCfg`.
+        train_cfg: See :class:`.SegmentorTrainSettings`.
+        test_cfg: See :class:`.WeakTestSettings`.
+        cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
+            :func:`.normalize_cam`; None for the default of the method.
         **kwargs: Arguments of mmseg's ``EncoderDecoder``.
 
     Raises:
@@ -59,8 +60,8 @@ class WeakSegmentor(EncoderDecoder):
 
     warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
     default_train_cam: ClassVar[CAMExtractor] = MultiScaleCAM()
-    cam_normalization = 'max'
-    test_cfg_class: ClassVar[type[SegmentorTestCfg]] = SegmentorTestCfg
+    default_cam_normalization: ClassVar[str] = 'max'
+    test_settings_class: ClassVar[type[SegmentorTestSettings]] = SegmentorTestSettings
 
     def __init__(
         self,
@@ -70,11 +71,14 @@ class WeakSegmentor(EncoderDecoder):
         loss_cls: dict | None = None,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
+        cam_normalization: str | None = None,
         **kwargs: object,
     ) -> None:
         require_ops([backbone, decode_head, kwargs])
-        train = read_settings(SegmentorTrainCfg, train_cfg, 'train_cfg')
-        test = read_settings(self.test_cfg_class, test_cfg, 'test_cfg')
+        normalization = cam_normalization or self.default_cam_normalization
+        check_value('cam_normalization', normalization, choices=NORMALIZATIONS)
+        train = read_settings(SegmentorTrainSettings, train_cfg, 'train_cfg')
+        test = read_settings(self.test_settings_class, test_cfg, 'test_cfg')
         super().__init__(
             backbone,
             decode_head,
@@ -86,6 +90,7 @@ class WeakSegmentor(EncoderDecoder):
         self.loss_cls = MODELS.build(loss_cls or {'type': 'MultiLabelSoftMarginLoss'})
         self.has_background = self.num_classes > self.cam_head.num_classes
         self.test_settings = test
+        self.cam_normalization = normalization
         self.train_cam = build_cam(train.cam, self.default_train_cam, 'train_cfg.cam')
         self.test_cam = build_cam(test.cam, MultiScaleCAM(), 'test_cfg.cam')
         check_sources(test.pseudo_sources, self.pseudo_sources(), self)
@@ -194,7 +199,7 @@ class WeakSegmentor(EncoderDecoder):
     def pseudo_sources(self) -> Sources:
         """Return the pseudo-labels that this segmentor exports, by their names."""
         return {
-            'cam': self.label_from_cam,
+            'cam': label_from_cam,
             'fused_cam': self.label_from_fused_cam,
             'prediction': label_from_prediction,
         }
@@ -203,12 +208,7 @@ class WeakSegmentor(EncoderDecoder):
         self, inputs: Tensor, data_samples: list, sources: Sequence[str]
     ) -> list[dict[str, PseudoLabel]]:
         """Compute pseudo-labels by :func:`.export_pseudo_labels`."""
-        available = self.pseudo_sources()
-        return export_pseudo_labels(self, available, inputs, data_samples, sources)
-
-    def label_from_cam(self, context: InferenceContext) -> PseudoLabel:
-        """Cut the CAM at ``test_cfg.bg_thr``."""
-        return label_from_cam(context, self.test_settings.bg_thr, self.has_background)
+        return export_pseudo_labels(self, inputs, data_samples, sources)
 
     def label_from_fused_cam(self, context: InferenceContext) -> PseudoLabel:
         """Multiply prediction and CAM under the tags by :func:`.fuse_cam`."""

@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
-from mmseg_wsss.utils.settings import check_value
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from ...cam import PairedCAM, reusable_feats
 from ...losses import one_collective
-from ...pseudo_labels import NORMALIZATIONS, cam_to_label
+from ...pseudo_labels import cam_to_label
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
 from .local_label import check_thresholds
-from .pseudo_label_export import PseudoLabel, Sources
+from .pseudo_label_export import PseudoLabel, Sources, label_from_cam
 from .samples import (
     check_background,
     denormalize,
@@ -40,8 +40,6 @@ class CAMSeg(WeakSegmentor):
         dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         high_thr: CAM above which a pixel is labeled as an object.
         low_thr: CAM up to which a pixel is labeled as background.
-        cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
-            :func:`.normalize_cam`.
         masks_only: Whether pixels without a mask are ignored, and no CAM is made.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5 in
             AFA's order, :class:`.PairedCAM`.
@@ -52,6 +50,7 @@ class CAMSeg(WeakSegmentor):
     """
 
     default_train_cam = PairedCAM()
+    default_cam_normalization = 'minmax'
 
     def __init__(
         self,
@@ -60,14 +59,11 @@ class CAMSeg(WeakSegmentor):
         dense_energy: dict | None = None,
         high_thr: float = 0.55,
         low_thr: float = 0.35,
-        cam_normalization: str = 'minmax',
         masks_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         check_background(self)
-        check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
-        self.cam_normalization = cam_normalization
         check_thresholds(high_thr, low_thr)
         self.loss_seg = MODELS.build(
             loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 0.1}
@@ -96,10 +92,10 @@ class CAMSeg(WeakSegmentor):
         logits = self.upsample(coarse, inputs)
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
-        label = torch.full(valid.shape, 255, device=valid.device)
+        label = torch.full(valid.shape, IGNORE_INDEX, device=valid.device)
         if not self.masks_only:
             cam = self.normalized_train_cam(inputs, reusable_feats(self, feats))
-            label = self.cut(cam, tags).masked_fill(~valid, 255)
+            label = self.cut(cam, tags).masked_fill(~valid, IGNORE_INDEX)
         label = given_or_made(label, data_samples)
 
         losses['loss_ce'] = self.loss_seg(logits, label)
@@ -119,4 +115,4 @@ class CAMSeg(WeakSegmentor):
     def label_from_merged_cam(self, context: InferenceContext) -> PseudoLabel:
         """Compute the sparse label, as in training, and the maps of the CAM."""
         label = self.cut(context.cam, context.tags)
-        return label, self.label_from_cam(context)[1]
+        return label, label_from_cam(context)[1]

@@ -1,6 +1,6 @@
 """One image at its original size, with the inputs of pseudo-labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -16,6 +16,11 @@ class InferenceNetwork(Protocol):
 
     data_preprocessor: nn.Module
     cam_normalization: str
+    has_background: bool
+    test_settings: Any
+
+    def pseudo_sources(self) -> dict[str, Callable]:
+        """Return the pseudo-labels that can be exported, by their names."""
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """Extract the features of the backbone and neck."""

@@ -58,6 +58,7 @@ class IRNet(WeakClassifier):
         ValueError: If there is no background class, or a setting is out of range.
     """
 
+    uses_train_cam = True
     warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
 
     def __init__(
@@ -102,16 +103,14 @@ class IRNet(WeakClassifier):
             return losses | {'loss_idle': zero_loss(self.parameters())}
 
         valid = valid_maps(data_samples, inputs)
-        regions = self.regions
-        cam = regions.training_cam(self, inputs, data_samples, feats)
-        label = regions.training_label(self, inputs, data_samples, cam, valid)
+        label = self.regions.label(self, inputs, data_samples, feats, valid)
         boundary, field = self.affinity_head(feats)
         small = resize_labels(label, boundary.shape[1:])
         radius = self.walk.radius
         affinity = boundary_affinity(boundary, radius)
         losses['loss_affinity'] = self.loss_affinity(affinity, small, radius)
         losses['loss_displacement'] = self.loss_displacement(field, small, radius)
-        losses['ratio_sure'] = label_ratios(label, valid)['ratio_labeled']
+        losses['ratio_labeled'] = label_ratios(label, valid)['ratio_labeled']
         return losses
 
     def pseudo_sources(self) -> Sources:

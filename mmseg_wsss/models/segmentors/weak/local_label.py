@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import CAMNetwork, Feats
@@ -21,7 +22,7 @@ from ...pseudo_labels import (
 )
 from ...utils import resize, scaled_size
 from .inference_context import InferenceContext
-from .pseudo_label_export import PseudoLabel, Sources
+from .pseudo_label_export import PseudoLabel, Sources, label_from_cam
 
 
 class Affinity(NamedTuple):
@@ -134,7 +135,7 @@ class BackgroundPairLabeler:
         maps, labels = self.refine(cam, tags, img, scores, valid, affinity)
         high, low = strongest_labels(maps, labels).unbind(1)
         label = merge_backgrounds(high, low)
-        return label if valid is None else label.masked_fill(~valid, 255)
+        return label if valid is None else label.masked_fill(~valid, IGNORE_INDEX)
 
     def refine(
         self,
@@ -199,7 +200,7 @@ def label_from_merged_cam(context: InferenceContext) -> PseudoLabel:
     """Compute the sparse label ``Y``, as in training, and the maps of the CAM."""
     model: Any = context.model
     label = model.labeler(context.cam, context.tags, context.img)
-    return label, model.label_from_cam(context)[1]
+    return label, label_from_cam(context)[1]
 
 
 def label_from_refined_cam(context: InferenceContext) -> PseudoLabel:

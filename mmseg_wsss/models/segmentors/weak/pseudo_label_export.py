@@ -28,7 +28,6 @@ def check_sources(names: Iterable[str], sources: Sources, owner: object) -> None
 @torch.no_grad()
 def export_pseudo_labels(
     model: InferenceNetwork,
-    sources: Sources,
     inputs: Tensor,
     data_samples: list,
     names: Iterable[str],
@@ -37,9 +36,9 @@ def export_pseudo_labels(
     """Compute pseudo-labels of images at their original size.
 
     Args:
-        model: Segmentor.
-        sources: Its sources: functions from an :class:`InferenceContext` to a label
-            (1, H, W) int64, 255 for unlabeled pixels, and a soft map (1, C, H, W).
+        model: Segmentor. Its ``pseudo_sources`` are functions from an
+            :class:`InferenceContext` to a label (1, H, W) int64, 255 for unlabeled
+            pixels, and a soft map (1, C, H, W).
         inputs: Normalized images (N, 3, H, W), as the test pipeline gives them.
         data_samples: N data samples, see :class:`InferenceContext`.
         names: Names of the sources to use.
@@ -52,6 +51,7 @@ def export_pseudo_labels(
     Raises:
         KeyError: If a source is unknown.
     """
+    sources = model.pseudo_sources()
     check_sources(names, sources, model)
     results = []
     for i, sample in enumerate(data_samples):
@@ -77,12 +77,7 @@ def attach_outputs(
     settings = model.test_settings
     if all('gt_tags' in sample for sample in data_samples):
         labels = export_pseudo_labels(
-            model,
-            model.pseudo_sources(),
-            inputs,
-            data_samples,
-            settings.pseudo_sources,
-            raw_cam,
+            model, inputs, data_samples, settings.pseudo_sources, raw_cam
         )
         attach_pseudo_labels(data_samples, labels, model.has_background)
     if settings.predict_tags:
@@ -111,12 +106,12 @@ def attach_pseudo_labels(
                 sample.set_data({'cam': PixelData(data=cam)})
 
 
-def label_from_cam(
-    context: InferenceContext, bg_thr: float, background: bool
-) -> PseudoLabel:
-    """Cut the CAM at ``bg_thr``; without a background class take the strongest tag."""
-    if not background:
+def label_from_cam(context: InferenceContext) -> PseudoLabel:
+    """Cut the CAM at ``test_cfg.bg_thr``; without background take the strongest tag."""
+    model = context.model
+    if not model.has_background:
         return hard_label(context.cam, context.tags), context.cam
+    bg_thr = model.test_settings.bg_thr
     label = cam_to_label(context.cam, context.tags, bg_thr=bg_thr)
     return label, torch.cat([background_score(context.cam, 1), context.cam], 1)
 

@@ -10,6 +10,7 @@ from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value
 
 from ...cam import Feats, forward_in_parts
@@ -263,9 +264,13 @@ class RCMMAM(WeakClassifier):
 
         K is the background, 255 is ignored.
         """
-        region = region_labels(cam, tags, self.region_thr).masked_fill(~used, 255)
+        region = region_labels(cam, tags, self.region_thr).masked_fill(
+            ~used, IGNORE_INDEX
+        )
         label = given_or_made(self.background_first(region), data_samples)
-        return torch.where(label == 255, label, (label - 1).remainder(self.num_classes))
+        return torch.where(
+            label == IGNORE_INDEX, label, (label - 1).remainder(self.num_classes)
+        )
 
     @torch.no_grad()
     def prototypes(self, embedding: Tensor, region: Tensor) -> Tensor:
@@ -292,12 +297,12 @@ class RCMMAM(WeakClassifier):
 
     def without_background(self, region: Tensor) -> Tensor:
         """Ignore the background: replace its region by 255."""
-        return region.masked_fill(region == self.num_classes - 1, 255)
+        return region.masked_fill(region == self.num_classes - 1, IGNORE_INDEX)
 
     def background_first(self, region: Tensor) -> Tensor:
         """Convert regions to mmseg's order: 0 is the background, k + 1 class k."""
         order = (region + 1).remainder(self.num_classes)
-        return torch.where(region == 255, region, order)
+        return torch.where(region == IGNORE_INDEX, region, order)
 
     def pseudo_sources(self) -> Sources:
         """Return ``cam`` and ``prediction`` of MainNet, ``region`` of SupportNet."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value, read_settings, setting
 
 from ...pseudo_labels import (
@@ -47,6 +48,7 @@ class ReliableLabeler:
         reliable: Settings of :class:`ReliableThresholds`.
         alphas: Exponents of the strong and of the weak background score.
         background: Whether there is a background class.
+        cam_normalization: ``'max'`` or ``'minmax'``, see :func:`.normalize_cam`.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class ReliableLabeler:
         reliable: Mapping[str, Any] | None,
         alphas: Sequence[float],
         background: bool,
+        cam_normalization: str,
     ) -> None:
         check_value('alphas', alphas, above=0, length=2)
         self.crf = MODELS.build(crf or {'type': 'DenseCRF'})
         self.thresholds = read_settings(ReliableThresholds, reliable, 'reliable')
         self.alphas = tuple(alphas)
         self.background = background
+        self.cam_normalization = cam_normalization
 
     @torch.no_grad()
     @torch.compiler.disable
@@ -81,8 +85,9 @@ class ReliableLabeler:
         # Weights that are not finite must show in a loss, not inside the CRF.
         cam = resize(cam, img.shape[2:]).nan_to_num(0.0, 0.0, 0.0)
         cam = cam * valid[:, None]
-        label, _ = self(normalize_cam(cam, tags), tags, img)
-        return label.masked_fill(~valid, 255)
+        cam = normalize_cam(cam, tags, self.cam_normalization)
+        label, _ = self(cam, tags, img)
+        return label.masked_fill(~valid, IGNORE_INDEX)
 
     @torch.no_grad()
     def __call__(self, cam: Tensor, tags: Tensor, img: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,17 +109,17 @@ class ReliableLabeler:
         refined = self.crf(
             img, scores, class_mask=present_classes(tags, self.background)
         )
-        low, high = refined.unbind(1)
+        strong, weak = refined.unbind(1)
         label = reliable_labels(
             cam,
             tags,
-            low,
-            high,
-            alpha_high=self.alphas[1],
+            strong,
+            weak,
+            alpha_weak=self.alphas[1],
             background=self.background,
             **asdict(self.thresholds),
         )
-        return label, low
+        return label, strong
 
 
 def reliable_sources() -> Sources:

@@ -59,7 +59,9 @@ class RRM(WeakSegmentor):
     ) -> None:
         super().__init__(*args, **kwargs)
         check_value('seg_weight', seg_weight, at_least=0)
-        self.labeler = ReliableLabeler(crf, reliable, alphas, self.has_background)
+        self.labeler = ReliableLabeler(
+            crf, reliable, alphas, self.has_background, self.cam_normalization
+        )
         self.loss_seg = MODELS.build(
             loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 2.0}
         )

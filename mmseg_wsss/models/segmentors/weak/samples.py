@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmseg_wsss.utils.labels import IGNORE_INDEX
+
 
 def stack_tags(data_samples: Sequence[Any]) -> Tensor:
     """Stack the tags (N, K) float32 in {0, 1} of data samples.
@@ -101,7 +103,7 @@ def label_ratios(label: Tensor, valid: Tensor) -> dict[str, Tensor]:
         ``ratio_labeled``, the ratio of labeled pixels among the valid ones, and
         ``ratio_foreground``, the ratio of foreground among these.
     """
-    labeled = (label != 255) & valid
+    labeled = (label != IGNORE_INDEX) & valid
     count = labeled.sum().clamp(min=1)
     return {
         'ratio_labeled': labeled.sum() / valid.sum().clamp(min=1),

@@ -7,18 +7,18 @@ from mmseg_wsss.utils.settings import setting
 
 
 @dataclass(frozen=True)
-class TrainCfg:
+class WeakTrainSettings:
     """Settings of ``train_cfg``.
 
     Args:
-        cam: Extractor of the CAM of pseudo-labels, see :func:`.build_cam`.
+        cam: Extractor of the CAM of a training step, see :func:`.build_cam`.
     """
 
     cam: Any = None
 
 
 @dataclass(frozen=True)
-class TestCfg:
+class WeakTestSettings:
     """Settings of ``test_cfg``.
 
     Args:
@@ -46,7 +46,7 @@ class TestCfg:
 
 
 @dataclass(frozen=True)
-class SegmentorTrainCfg(TrainCfg):
+class SegmentorTrainSettings(WeakTrainSettings):
     """Settings of ``train_cfg``, with the keys of mmseg's ``PointHead``."""
 
     num_points: int = setting(2048, above=0)
@@ -55,7 +55,7 @@ class SegmentorTrainCfg(TrainCfg):
 
 
 @dataclass(frozen=True)
-class FusedCAM:
+class FusedCAMSettings:
     """Constants of the pseudo-label ``fused_cam``, see :func:`.fuse_cam`."""
 
     bg_alpha: float = setting(1.0, above=0)
@@ -64,14 +64,14 @@ class FusedCAM:
 
 
 @dataclass(frozen=True)
-class SegmentorTestCfg(TestCfg):
+class SegmentorTestSettings(WeakTestSettings):
     """Settings of ``test_cfg``, with the keys of mmseg's ``PointHead``.
 
     Args:
         fused_cam: Constants of the pseudo-label ``fused_cam``.
     """
 
-    fused_cam: FusedCAM = FusedCAM()
+    fused_cam: FusedCAMSettings = FusedCAMSettings()
 
     subdivision_steps: int = setting(2, at_least=0)
     subdivision_num_points: int = setting(8196, above=0)

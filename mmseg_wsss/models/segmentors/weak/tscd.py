@@ -10,7 +10,6 @@ from mmseg_wsss.utils.settings import check_value
 
 from ...cam import PairedCAM, reusable_feats
 from ...losses import equivariant_loss, one_collective
-from ...pseudo_labels import NORMALIZATIONS
 from ...utils import extents, rescale, resize, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
@@ -72,8 +71,6 @@ class TSCD(WeakSegmentor):
         train_align_corners: ``align_corners`` of the logits' resizing in the losses,
             True as released; by default that of the decode head, which predictions
             always use.
-        cam_normalization: ``'max'`` or ``'minmax'`` of the CAM, see
-            :func:`.normalize_cam`.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
             :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
@@ -83,6 +80,7 @@ class TSCD(WeakSegmentor):
     """
 
     default_train_cam = PairedCAM()
+    default_cam_normalization = 'minmax'
 
     def __init__(
         self,
@@ -104,13 +102,10 @@ class TSCD(WeakSegmentor):
         er_mode: str = 'off',
         er_weight: float = 0.1,
         train_align_corners: bool | None = None,
-        cam_normalization: str = 'minmax',
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         check_background(self)
-        check_value('cam_normalization', cam_normalization, choices=NORMALIZATIONS)
-        self.cam_normalization = cam_normalization
         check_value('view_scale', view_scale, above=0)
         check_value('n_points', n_points, at_least=1)
         check_value('er_mode', er_mode, choices=('off', 'grad'))

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from mmseg_wsss.models.pseudo_labels import (
     background_score,
-    box_mask,
     cam_to_label,
     merge_cams,
     normalize_cam,
 )
+from mmseg_wsss.models.pseudo_labels.cam import _box_mask
 
 
 def slow_bilinear(row, length):
@@ -206,7 +206,7 @@ def test_thresholds_name_what_is_wrong():
 
 
 def test_boxes():
-    mask = box_mask([(0, 2, 1, 3), (1, 1, 0, 4)], (3, 4))
+    mask = _box_mask([(0, 2, 1, 3), (1, 1, 0, 4)], (3, 4))
     assert mask.shape == (2, 3, 4)
     assert mask[0].int().tolist() == [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     assert not mask[1].any()

@@ -6,12 +6,12 @@ import torch
 from mmseg_wsss.models.pseudo_labels import present_classes, reliable_labels
 
 
-def slow_image(cam, tags, crf_low, crf_high):
+def slow_image(cam, tags, crf_strong, crf_weak):
     """Section 5.1, steps 2 to 5, for one image with background, pixel by pixel."""
     classes, height, width = cam.shape
     spots = [(y, x) for y in range(height) for x in range(width)]
     maps = {c: cam[c - 1].tolist() for c in range(1, classes + 1) if tags[c - 1]}
-    low, high = crf_low.tolist(), crf_high.tolist()
+    low, high = crf_strong.tolist(), crf_weak.tolist()
     channels = range(classes + 1)
 
     def at(c, p):
@@ -180,7 +180,7 @@ def test_alpha_decides_where_the_cam_is_background():
     crf = sure_crf(torch.tensor([[[0, 0]]]), 2)
     # 0.8 ** 32 = 0.0008 and 0.99 ** 32 = 0.72; with power 1, 0.8 and 0.99.
     assert reliable_labels(cam, tags, crf, crf).tolist() == [[[255, 255]]]
-    label = reliable_labels(cam, tags, crf, crf, alpha_high=1.0)
+    label = reliable_labels(cam, tags, crf, crf, alpha_weak=1.0)
     assert label.tolist() == [[[255, 0]]]
 
 
@@ -197,7 +197,7 @@ def test_the_strongest_class_must_occur_among_the_crf_labels():
 def test_background_wins_a_tie():
     cam, tags = torch.tensor([[[[0.5]]]]), torch.tensor([[1]])
     crf = sure_crf(torch.tensor([[[0]]]), 2)
-    label = reliable_labels(cam, tags, crf, crf, alpha_high=1.0, bg_thr=0.4)
+    label = reliable_labels(cam, tags, crf, crf, alpha_weak=1.0, bg_thr=0.4)
     assert label.tolist() == [[[0]]]
 
 
@@ -256,13 +256,13 @@ def test_bfloat16_and_gradients_do_not_matter():
     ('changes', 'message'),
     [
         ({'tags': torch.ones(3, 2)}, r'tags .* \(3, 4\) as the cam, got \(3, 2\)'),
-        ({'crf_low': torch.ones(3, 4, 12, 11)}, r'crf_low .* \(3, 5, 12, 11\)'),
-        ({'crf_high': torch.ones(3, 5, 1, 11)}, r'crf_high .* got \(3, 5, 1, 11\)'),
-        ({'crf_high': None}, 'crf_high is needed'),
+        ({'crf_strong': torch.ones(3, 4, 12, 11)}, r'crf_strong .* \(3, 5, 12, 11\)'),
+        ({'crf_weak': torch.ones(3, 5, 1, 11)}, r'crf_weak .* got \(3, 5, 1, 11\)'),
+        ({'crf_weak': None}, 'crf_weak is needed'),
         ({'drop_ratio': 1.0}, r'drop_ratio must be in \[0, 1\), got 1.0'),
     ],
 )
 def test_bad_arguments_name_themselves(changes, message):
-    args = dict(zip(('cam', 'tags', 'crf_low', 'crf_high'), draw()))
+    args = dict(zip(('cam', 'tags', 'crf_strong', 'crf_weak'), draw()))
     with pytest.raises(ValueError, match=message):
         reliable_labels(**(args | changes))

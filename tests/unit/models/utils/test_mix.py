@@ -123,12 +123,6 @@ class TestMix:
         large = mix(owner.expand(4, 1, 32, 48), mask)
         assert large.equal(F.interpolate(full[:, :1], (32, 48), mode='nearest'))
 
-    def test_partner_by_index(self):
-        maps = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 2, 2)
-        partner = torch.tensor([3, 0, 1, 2])
-        mixed = mix(maps, torch.zeros(4, 1, 2, 2), partner)
-        assert mixed[:, 0, 0, 0].tolist() == [3, 0, 1, 2]
-
     def test_batch_of_one_stays(self):
         img = torch.rand(1, 3, 5, 5)
         assert mix(img, cutmix_masks(1, 5, 5, generator=seeded())).equal(img)

@@ -84,7 +84,7 @@ def offsets(model, name, parts, labels, ratio=RATIO):
 
 
 def reference(
-    model, inputs, samples, mask, ratio=RATIO, shifted=True, thr=0.0, confident=True
+    model, inputs, samples, mask, ratio=RATIO, with_offset=True, thr=0.0, confident=True
 ):
     """L_st and L_ss for masks (N, 1, H, W)."""
     mixed = mix(inputs['unsup_strong'], mask)
@@ -107,7 +107,7 @@ def reference(
         )
         raw = torch.cat(maps)
         logits[name] = raw + torch.cat(added)
-        label = (logits[name] if shifted else raw).argmax(1)
+        label = (logits[name] if with_offset else raw).argmax(1)
         counted = torch.cat([small_gt != 255, inside])
         label[~counted] = 255
         if teacher:
@@ -160,14 +160,14 @@ def test_everything_is_mixed_by_the_same_masks(num, monkeypatch):
 
 def test_labels_without_offset():
     data = batch()
-    assert_matches(network(targets_from='raw'), data, shifted=False)
+    assert_matches(network(labels_from='raw'), data, with_offset=False)
 
 
 def test_offsets_change_labels():
-    """Otherwise the tests above would not distinguish shifted from raw labels."""
+    """Otherwise the tests above would not tell both kinds of labels apart."""
     losses = [
-        network(targets_from=kind).loss(*batch())['loss_st']
-        for kind in ('raw', 'shifted')
+        network(labels_from=kind).loss(*batch())['loss_st']
+        for kind in ('raw', 'offset')
     ]
     assert losses[0] != losses[1]
 
@@ -193,7 +193,7 @@ def test_a_confidence_equal_to_the_threshold_is_enough(name, thr, kept):
     logits = torch.full((1, NUM_TAGS + 1, 1, 1), -1e9)
     logits[:, :2] = 0  # both have a probability of exactly 0.5
     valid = torch.ones(1, 1, 1, dtype=torch.bool)
-    label = model.pseudo_labels(name, logits, logits, valid)
+    label = model.hard_labels(name, logits, logits, valid)
     assert (label.item() != 255) == kept
 
 
@@ -206,16 +206,16 @@ def test_no_offset_without_isda():
 
 
 def test_isda_on_some_networks_only():
-    model = network(isda={'on': ('student1',)})
+    model = network(isda={'networks': ('student1',)})
     model.loss(*batch())
     assert list(model.isda) == ['student1']
     assert model.isda['student1'].count.sum() > 0
 
 
-def test_teachers_have_offsets_only_for_labels_of_shifted_logits():
+def test_teachers_have_offsets_only_for_labels_of_logits_with_offset():
     isda = {'max_count': 7}
     assert list(network(isda=isda).isda) == list(NETWORKS)
-    model = network(isda=isda, targets_from='raw')
+    model = network(isda=isda, labels_from='raw')
     assert list(model.isda) == ['student1', 'student2']
     assert {part.max_count for part in model.isda.values()} == {7}
     assert network().isda['student1'].max_count is None
@@ -254,7 +254,7 @@ def test_the_other_branch_supervises():
 def test_no_gradient_reaches_teachers_or_the_offset():
     grads = []
     for isda in (None, {}):
-        model = network(isda=isda, targets_from='raw')
+        model = network(isda=isda, labels_from='raw')
         losses = model.loss(*batch())
         (losses['loss_st'] + losses['loss_ss']).backward()
         for teacher in model.pairs:
@@ -266,12 +266,12 @@ def test_no_gradient_reaches_teachers_or_the_offset():
     feats = dict.fromkeys(NETWORKS, torch.randn(2, 8, 4, 4, dtype=torch.float64))
     logits = dict.fromkeys(NETWORKS, torch.zeros(2, 7, 4, 4, dtype=torch.float64))
     valid = torch.ones(2, 4, 4, dtype=torch.bool)
-    shifted = model.isda.update_and_add(
+    with_offset = model.isda.update_and_add(
         model.networks, logits, feats, valid[:1].long(), valid, TagConstraint()
     )
     assert model.student1.decode_head.conv_seg.weight.requires_grad
-    assert shifted['student1'].any()
-    assert not shifted['student1'].requires_grad
+    assert with_offset['student1'].any()
+    assert not with_offset['student1'].requires_grad
 
 
 @pytest.mark.parametrize('on_labeled', [True, False])
@@ -352,12 +352,12 @@ def test_ramp():
         (1, 1.5),
     ):
         assert 1.5 * ramp(progress, 'cosine') == pytest.approx(value, abs=1e-4)
-        assert ramp(progress, 'line') == progress
+        assert ramp(progress, 'linear') == progress
     assert math.isclose(ramp(1 / 3, 'cosine'), 0.25)
 
 
 def test_strength_rises_with_the_progress():
-    model = network(isda={'schedule': 'line', 'end_ratio': 2.0})
+    model = network(isda={'schedule': 'linear', 'end_ratio': 2.0})
     model.progress = 0.25
     assert model.loss(*batch())['isda_ratio'] == 0.5
 

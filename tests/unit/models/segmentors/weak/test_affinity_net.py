@@ -77,7 +77,7 @@ def test_a_step_on_labels_of_files():
     share = (labels != 255)[:, :, :].float()
     share[1, :, 20:] = 0
     valid = 33 * 33 + 33 * 20
-    assert losses['ratio_sure'].item() == pytest.approx(share.sum().item() / valid)
+    assert losses['ratio_labeled'].item() == pytest.approx(share.sum().item() / valid)
 
 
 def test_a_walk_of_a_seed():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers.methods import METHODS, NUM_TAGS, WEAK
-from helpers.tiny import tiny_batch, tiny_model, tiny_network
+from helpers.tiny import set_phase, tiny_batch, tiny_model, tiny_network
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import BaseSegmentor, EncoderDecoder
 from torch import nn
@@ -21,7 +21,9 @@ from mmseg_wsss.models.pseudo_labels import normalize_cam
 from mmseg_wsss.models.segmentors.weak import (
     WeakClassifier,
     WeakSegmentor,
+    confident_regions,
     denormalize,
+    reliable_label,
 )
 from mmseg_wsss.models.utils import phases_of, valid_maps
 from mmseg_wsss.registry import MODELS
@@ -144,7 +146,7 @@ def test_prediction_carries_what_test_cfg_asks_for():
         assert torch.equal(sample.pseudo_prediction.data, sample.pred_sem_seg.data)
 
 
-@pytest.mark.parametrize('name', ['CAM', 'CAMSeg', 'AFA', 'TSCD'])
+@pytest.mark.parametrize('name', ['CAM', 'RRM', 'CAMSeg', 'AFA', 'TSCD'])
 @pytest.mark.parametrize('how', ['max', 'minmax'])
 def test_exported_cams_are_normalized_as_told(name, how):
     model = build(name, cam_normalization=how).eval()
@@ -157,6 +159,23 @@ def test_exported_cams_are_normalized_as_told(name, how):
     (labels,) = model.pseudo_labels(inputs, samples, ['cam'])
     torch.testing.assert_close(labels['cam'][1][1:], expected)
     assert not torch.allclose(expected, wrong)
+
+
+@pytest.mark.parametrize('name', ['RRM', 'ASDT', 'AffinityNet', 'IRNet'])
+@pytest.mark.parametrize('how', ['max', 'minmax'])
+def test_labels_of_a_step_have_the_same_normalization(name, how, monkeypatch):
+    model = tiny_network(name, cam_normalization=how)
+    set_phase(model, METHODS[name].phases[-1])
+    modes = []
+
+    def recorded(cam, tags, mode='max'):
+        modes.append(mode)
+        return normalize_cam(cam, tags, mode)
+
+    for module in (confident_regions, reliable_label):
+        monkeypatch.setattr(module, 'normalize_cam', recorded)
+    model.loss(*tiny_batch(2))
+    assert modes == [how]
 
 
 @pytest.mark.parametrize(
@@ -314,7 +333,9 @@ CASES = [
     ('CAMSeg', {'cam_normalization': 'l2'}, ValueError, 'cam_normalization'),
     ('AFA', {'cam_normalization': 'l2'}, ValueError, 'cam_normalization'),
     ('TSCD', {'cam_normalization': 'l2'}, ValueError, 'cam_normalization'),
-    ('RRM', {'cam_normalization': 'max'}, TypeError, 'cam_normalization'),
+    ('RRM', {'cam_normalization': 'l2'}, ValueError, 'cam_normalization'),
+    ('CAM', {'train_cfg': {'cam': {'scales': (1.0,)}}}, ValueError, r'train_cfg\.cam'),
+    ('RCMMAM', {'train_cfg': {'cam': {}}}, ValueError, r'train_cfg\.cam'),
     ('CAMSeg', {'high_thr': 0.3, 'low_thr': 0.4}, ValueError, 'low_thr'),
     ('AFA', {'refine_scale': 0}, ValueError, 'refine_scale'),
     ('AFA', {'walk_scale': -1}, ValueError, 'walk_scale'),
