@@ -6,5 +6,5 @@ _base_ = [
     '../_base_/schedules/afa_20k.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='CAMSeg', decode_head=dict(align_corners=True))
+model = dict(type='CAMSeg')
 custom_hooks = [*_base_.runtime_hooks, dict(type='WeakWarmupHook', iters=2001)]

@@ -97,6 +97,7 @@ model = dict(
         train_cfg=dict(),
         test_cfg=dict(mode='whole'),
     ),
+    semi_test_cfg=dict(predict_on='teacher'),
 )
 default_hooks = dict(checkpoint=dict(save_best='teacher/mIoU'))
 custom_hooks = [*_base_.runtime_hooks, dict(type='MeanTeacherHook', decay=0.996)]

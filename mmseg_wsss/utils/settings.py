@@ -17,6 +17,7 @@ ITEM_RULES: Rules = {
     'at_least': ('be at least {}', operator.ge),
     'above': ('be above {}', operator.gt),
     'at_most': ('be at most {}', operator.le),
+    'below': ('be below {}', operator.lt),
 }
 SEQUENCE_RULES: Rules = {
     'length': ('have {} items', lambda value, length: len(value) == length),
@@ -30,10 +31,10 @@ def setting(default: Any, **rules: Any) -> Any:
 
     Args:
         default: Default value.
-        **rules: ``at_least``, ``above`` and ``at_most`` limit a number, ``choices``
-            lists the allowed values; a sequence is checked item by item. ``length`` and
-            ``min_length`` limit the length of a sequence, and ``ascending=True``
-            requires one that does not descend.
+        **rules: ``at_least``, ``above``, ``at_most`` and ``below`` limit a number,
+            ``choices`` lists the allowed values; a sequence is checked item by item.
+            ``length`` and ``min_length`` limit the length of a sequence, and
+            ``ascending=True`` requires one that does not descend.
 
     Raises:
         TypeError: If a rule is unknown.

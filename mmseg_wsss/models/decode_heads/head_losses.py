@@ -10,7 +10,17 @@ from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 
-def head_losses(head: Any, output: Any, data_samples: Sequence) -> dict[str, Tensor]:
+def unchanged(output: Any) -> Any:
+    """Return the output of a head as it is."""
+    return output
+
+
+def head_losses(
+    head: Any,
+    output: Any,
+    data_samples: Sequence,
+    constrain: Callable[[Any], Any] = unchanged,
+) -> dict[str, Tensor]:
     """Compute the losses of a decode head and its accuracy.
 
     Same as ``head.loss_by_feat``, which heads with a method of their own call. mmseg's
@@ -21,13 +31,16 @@ def head_losses(head: Any, output: Any, data_samples: Sequence) -> dict[str, Ten
         head: Decode head of mmseg.
         output: What its ``forward`` returns.
         data_samples: Data samples of the batch, with ``gt_sem_seg``.
+        constrain: Applied to the output before the losses, not before the accuracy.
     """
     if type(head).loss_by_feat is not BaseDecodeHead.loss_by_feat:
-        return head.loss_by_feat(output, data_samples)
+        return head.loss_by_feat(constrain(output), data_samples)
     gt = torch.stack([sample.gt_sem_seg.data for sample in data_samples])
-    logits = resize(
-        output, gt.shape[2:], mode='bilinear', align_corners=head.align_corners
-    )
+    options = {'mode': 'bilinear', 'align_corners': head.align_corners}
+    constrained = constrain(output)
+    logits = predicted = resize(constrained, gt.shape[2:], **options)
+    if constrained is not output:
+        predicted = resize(output, gt.shape[2:], **options).detach()
     weight = None if head.sampler is None else head.sampler.sample(logits, gt)
     gt = gt[:, 0]
     losses: dict[str, Tensor] = {}
@@ -36,12 +49,7 @@ def head_losses(head: Any, output: Any, data_samples: Sequence) -> dict[str, Ten
         value = loss(logits, gt, weight=weight, ignore_index=head.ignore_index)
         name: Any = loss.loss_name
         losses[name] = losses[name] + value if name in losses else value
-    return losses | {'acc_seg': accuracy(logits, gt, head.ignore_index)}
-
-
-def unchanged(output: Any) -> Any:
-    """Return the output of a head as it is."""
-    return output
+    return losses | {'acc_seg': accuracy(predicted, gt, head.ignore_index)}
 
 
 def auxiliary_losses(
@@ -63,8 +71,7 @@ def auxiliary_losses(
     losses: dict[str, Tensor] = {}
     for i, head in enumerate(heads if several else [heads]):
         if type(head).loss is BaseDecodeHead.loss:
-            output = constrain(head.forward(feats))
-            own = head_losses(head, output, data_samples)
+            own = head_losses(head, head.forward(feats), data_samples, constrain)
         else:
             own = head.loss(feats, data_samples, net.train_cfg)
         losses |= add_prefix(own, f'aux_{i}' if several else 'aux')

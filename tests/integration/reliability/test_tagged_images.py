@@ -19,13 +19,14 @@ CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
 SETTINGS = {
     'separate': {'tag_filter': {}, 'class_aware_ce': True},
     'together': {'tag_filter': {'margin': 2.0}, 'concat_forward': True},
+    'fused': {'tag_filter': {}, 'cam_fusion': {}},
 }
 CASES = [
     (method, name)
     for method in SEMI
     for name in SETTINGS
-    # It has no unlabeled images to concatenate.
-    if (method, name) != ('SupervisedSegmentor', 'together')
+    # It has no unlabeled images.
+    if method != 'SupervisedSegmentor' or name == 'separate'
 ]
 HALF, END = 2, 4
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmseg_wsss.utils.settings import setting
 
 from ...pseudo_labels import background_score, normalize_cam
-from ...utils import eval_mode, mix, resize
+from ...utils import eval_mode, mix, resize, resize_labels, valid_maps
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,12 @@ class CAMFusionSettings:
 
     The logits of an image with tags become ``(z_c + weight * r_c * log max(s_c,
     floor)) / temperature``. The score ``s_c`` of a tagged class is its normalized CAM,
-    the background's is ``(1 - max_c s_c) ** bg_alpha``. ``r_c = max(2 p_c - 1, 0)``
-    tells how far the classifier recognizes the class, with its probability ``p_c``, and
-    is the largest of them for the background: before it has learned anything, the CAM
-    has no effect. Source of the idea: the calibrated fusion of PseudoSeg (Zou et al.,
-    https://arxiv.org/abs/2010.09713), which adds probabilities instead.
+    and ``r_c = max(2 p_c - 1, 0)`` measures the confidence of the classifier in the
+    class by its probability ``p_c``. The score of the background is ``(1 - max_c s_c
+    r_c / r) ** bg_alpha`` with the largest ``r_c`` as its weight ``r``: a class that
+    the classifier does not recognize has no effect. Source of the idea: the calibrated
+    fusion of PseudoSeg (Zou et al., https://arxiv.org/abs/2010.09713), which adds
+    probabilities instead.
 
     Args:
         weight: Power of the scores.
@@ -97,10 +98,15 @@ def cam_evidence(
     tags = torch.stack(
         [s.gt_tags.label.to(none) if 'gt_tags' in s else none for s in data_samples]
     )
-    score, sure = normalize_cam(cam, tags), (2 * prob - 1).clamp(min=0) * tags
+    valid = valid_maps(data_samples, inputs)
+    cam = cam * resize_labels(valid, cam.shape[2:])[:, None]
+    score = normalize_cam(cam, tags)
+    confidence = ((2 * prob - 1).clamp(min=0) * tags)[:, :, None, None]
     if model.num_classes > tags.shape[1]:
-        score = torch.cat([background_score(score, cfg.bg_alpha), score], 1)
-        sure = torch.cat([sure.amax(1, keepdim=True), sure], 1)
-    score = cfg.weight * sure[:, :, None, None] * score.clamp(min=cfg.floor).log()
+        largest = confidence.amax(1, keepdim=True)
+        relative = score * confidence / largest.clamp(min=torch.finfo().tiny)
+        score = torch.cat([background_score(relative, cfg.bg_alpha), score], 1)
+        confidence = torch.cat([largest, confidence], 1)
+    score = cfg.weight * confidence * score.clamp(min=cfg.floor).log()
     tagged = tags.any(1)[:, None, None, None]
     return CAMEvidence(score, torch.where(tagged, 1 / cfg.temperature, 1.0))

@@ -184,7 +184,7 @@ def supervised_losses(
     losses: dict[str, Tensor] = {}
     for i, (head, out) in enumerate(zip(heads, output.outs)):
         prefix = 'decode' if len(heads) == 1 else f'decode_{i}'
-        own = head_losses(head, constrain(out), data_samples)
+        own = head_losses(head, out, data_samples, constrain)
         losses |= add_prefix(own, prefix)
     if net.with_auxiliary_head:
         losses |= auxiliary_losses(net, output.feats, data_samples, constrain)

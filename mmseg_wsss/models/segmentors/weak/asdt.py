@@ -20,7 +20,7 @@ from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
-from .reliable_label import ReliableLabeler, reliable_sources
+from .reliable_label import ReliableLabeler, build_label_loss, reliable_sources
 from .samples import denormalize, given_or_made, label_ratios, stack_tags
 from .settings import SegmentorTestSettings
 
@@ -118,9 +118,7 @@ class ASDT(WeakSegmentor):
         self.labeler = ReliableLabeler(
             crf, reliable, alphas, self.has_background, self.cam_normalization
         )
-        self.loss_seg = MODELS.build(
-            loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 2.0}
-        )
+        self.loss_seg = build_label_loss(loss_seg, self.has_background)
         self.dense_energy = build_dense_energy(dense_energy)
         self.fuse = self.test_settings.fuse
         self.teacher_head = MODELS.build(teacher_head)

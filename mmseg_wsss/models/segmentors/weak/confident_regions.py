@@ -28,7 +28,7 @@ class ConfidentRegions:
     def __init__(
         self, crf: Mapping[str, Any] | None, alphas: Sequence[float], crf_iters: int
     ) -> None:
-        check_value('alphas', alphas, above=0, length=2)
+        check_value('alphas', alphas, above=0, length=2, ascending=True)
         check_value('crf_iters', crf_iters, at_least=0)
         cfg = {'type': 'DenseCRF', **(crf or {})}
         self.crf = MODELS.build(cfg)

@@ -1,6 +1,6 @@
 """RCM + MAM: pixel-level self-supervision of class activation maps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
 from typing import Any, ClassVar
@@ -107,7 +107,7 @@ class RCMMAM(WeakClassifier):
         parts = deepcopy({name: cfg for name, cfg in parts.items() if cfg is not None})
         super().__init__(backbone, cam_head, neck, **kwargs)
         check_background(self)
-        check_value('region_thr', region_thr, at_least=0)
+        check_value('region_thr', region_thr, above=0)
         check_value('memory_size', memory_size, at_least=0)
         check_value('main_scales', main_scales, above=0, min_length=1)
         check_value('support_scales', support_scales, above=0, min_length=1)
@@ -192,14 +192,29 @@ class RCMMAM(WeakClassifier):
             losses['loss_rcm'] = self.loss_rcm(embedding, prototypes, label)
             losses |= label_ratios(self.background_first(label), valid)
         if use_mam:
-            num = max(int(len(inputs) * self.mam_ratio), 1)
-            cams = self.main_cams(inputs[:num], embedding[:num], tags[:num])
-            cams = [cam * used[:num, None] for cam in cams]
-            supports = [cam[:num] for cam in support_cams.values()]
+            part = self.mam_images(data_samples)
+            cams = self.main_cams(*map(part, (inputs, embedding, tags)))
+            cams = [cam * part(used)[:, None] for cam in cams]
+            supports = [part(cam) for cam in support_cams.values()]
             if self.mam_normalize:
                 cams, supports = ([_relative(c) for c in m] for m in (cams, supports))
             losses['loss_mam'] = self.loss_mam(cams, supports)
         return losses
+
+    def mam_images(self, data_samples: list) -> Callable[[Tensor], Tensor]:
+        """Return a function that selects the images of MAM, those without masks first.
+
+        Args:
+            data_samples: N data samples; at least one is selected, at most
+                ``mam_ratio * N``.
+        """
+        num = max(int(len(data_samples) * self.mam_ratio), 1)
+        rows = sorted(
+            range(len(data_samples)), key=lambda i: 'gt_sem_seg' in data_samples[i]
+        )[:num]
+        if rows == list(range(num)):
+            return lambda batch: batch[:num]
+        return lambda batch: torch.stack([batch[i] for i in rows])
 
     @torch.no_grad()
     def support_cams(

@@ -9,6 +9,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value, read_settings, setting
 
+from ...losses import BalancedCrossEntropyLoss
 from ...pseudo_labels import (
     background_score,
     hard_label,
@@ -29,7 +30,7 @@ class ReliableThresholds:
     """
 
     min_cam: float = setting(0.1, at_least=0)
-    drop_ratio: float = setting(0.6, at_least=0, at_most=1)
+    drop_ratio: float = setting(0.6, at_least=0, below=1)
     bg_thr: float = setting(0.8, at_least=0)
     crf_thr: float = setting(0.8, at_least=0)
     cam_floor: float = setting(0.3, at_least=0)
@@ -59,7 +60,7 @@ class ReliableLabeler:
         background: bool,
         cam_normalization: str,
     ) -> None:
-        check_value('alphas', alphas, above=0, length=2)
+        check_value('alphas', alphas, above=0, length=2, ascending=True)
         self.crf = MODELS.build(crf or {'type': 'DenseCRF'})
         self.thresholds = read_settings(ReliableThresholds, reliable, 'reliable')
         self.alphas = tuple(alphas)
@@ -120,6 +121,30 @@ class ReliableLabeler:
             **asdict(self.thresholds),
         )
         return label, strong
+
+
+def build_label_loss(cfg: Mapping[str, Any] | None, background: bool) -> Any:
+    """Build the loss on the reliable label.
+
+    Args:
+        cfg: Config of the loss. None for the published one, twice the balanced cross
+            entropy, or the plain cross entropy without a background class.
+        background: Whether class 0 is the background.
+
+    Raises:
+        ValueError: If the loss balances class 0 against all others, and class 0 is no
+            background.
+    """
+    default: dict[str, Any] = {'type': 'ValidCrossEntropyLoss'}
+    if background:
+        default = {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 2.0}
+    loss = MODELS.build(cfg or default)
+    if not background and isinstance(loss, BalancedCrossEntropyLoss):
+        raise ValueError(
+            'loss_seg: BalancedCrossEntropyLoss needs a background class, found none; '
+            "set dict(type='ValidCrossEntropyLoss')"
+        )
+    return loss
 
 
 def reliable_sources() -> Sources:

@@ -15,7 +15,7 @@ from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
 from .dense_energy import build_dense_energy
 from .pseudo_label_export import Sources
-from .reliable_label import ReliableLabeler, reliable_sources
+from .reliable_label import ReliableLabeler, build_label_loss, reliable_sources
 from .samples import denormalize, given_or_made, label_ratios, stack_tags
 
 
@@ -62,9 +62,7 @@ class RRM(WeakSegmentor):
         self.labeler = ReliableLabeler(
             crf, reliable, alphas, self.has_background, self.cam_normalization
         )
-        self.loss_seg = MODELS.build(
-            loss_seg or {'type': 'BalancedCrossEntropyLoss', 'loss_weight': 2.0}
-        )
+        self.loss_seg = build_label_loss(loss_seg, self.has_background)
         self.dense_energy = build_dense_energy(dense_energy)
         self.seg_weight = seg_weight
         self.mask_padding = mask_padding

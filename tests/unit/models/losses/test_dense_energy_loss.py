@@ -192,6 +192,8 @@ def test_segmentors_pass_their_settings():
     prob, *rest = args
     (found,) = energy([prob.log()], *rest)
     torch.testing.assert_close(found, expected)
+    (published,) = build_dense_energy(settings)([prob.log()], *rest)
+    torch.testing.assert_close(published, expected * 5.8e-7)
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,11 @@ def test_against_the_formula(settings):
     assert any(0.6 < prob[k] < 0.999 for k in (2, 4))  # not saturated
     recognized = {k: max(2 * prob[k] - 1, 0) for k in (2, 4)}
     tops = {k: cam[0, k].max().item() + 1e-5 for k in (2, 4)}
+    largest = max(recognized.values())
     for row, col in ((0, 0), (3, 2), (4, 1)):
         scores = {k: cam[0, k, row, col].item() / tops[k] for k in (2, 4)}
-        rest = (1 - max(scores.values())) ** cfg.bg_alpha
-        parts = {0: (rest, max(recognized.values()))}
+        relative = [scores[k] * recognized[k] / largest for k in (2, 4)]
+        parts = {0: ((1 - max(relative)) ** cfg.bg_alpha, largest)}
         parts |= {k + 1: (scores[k], recognized[k]) for k in (2, 4)}
         for channel, (score, ratio) in parts.items():
             value = logits[0, channel, row, col].item()
@@ -92,6 +93,35 @@ def test_a_classifier_that_has_not_learned_has_no_effect():
     plain = TagConstraint.of(training('FixMatch'), samples, inputs['unsup_weak'])
     assert plain.evidence is None
     assert torch.equal(fused.filter(logits), plain.filter(logits))
+
+
+def test_a_class_that_is_not_recognized_has_no_effect_on_the_others():
+    inputs, samples = batch_of('FixMatch')
+    model = sure(training('FixMatch', {}), 0.5)
+    alone, both = (
+        cam_evidence(model, inputs['unsup_weak'], tag(samples, tags)['unsup_weak'])
+        for tags in ([[2], [2]], [[2, 4], [2, 4]])
+    )
+    assert (alone.score[:, 3] < 0).any()
+    assert not torch.equal(alone.score, both.score)
+    model.cam_head.classifier.weight.data[4] = 0.0  # a probability of 0.5
+    unknown = cam_evidence(
+        model, inputs['unsup_weak'], tag(samples, [[2, 4], [2, 4]])['unsup_weak']
+    )
+    assert torch.equal(alone.score, unknown.score)
+
+
+def test_padding_has_no_evidence():
+    inputs, samples = batch_of('FixMatch')
+    samples = tag(samples, [[2], [2]])['unsup_weak']
+    model = sure(training('FixMatch', {}), 0.5)
+    for view in samples:
+        view.valid_map.data[..., : view.valid_map.shape[1] // 2] = False
+    score = cam_evidence(model, inputs['unsup_weak'], samples).score
+    width = score.shape[3] // 2
+    assert (score[:, 0, :, :width] == 0).all()
+    best = score[:, 3, :, width:].flatten(1).amax(1)
+    torch.testing.assert_close(best, torch.zeros(2), atol=1e-4, rtol=0)
 
 
 def test_temperature_raises_confidences_and_keeps_labels():

@@ -319,6 +319,22 @@ def test_class_aware_ce_by_hand():
     torch.testing.assert_close(found['sup_student.decode.loss_ce'], loss)
 
 
+def test_the_accuracy_counts_all_classes():
+    inputs, samples = batch_of('FixMatch')
+    for view in samples['sup']:
+        view.gt_tags = sample([0], NUM_TAGS).gt_tags
+    found = []
+    for settings in ({}, CLASS_AWARE):
+        model = training('FixMatch', settings)
+        output = model.forward_network('student', inputs['sup'])
+        found.append(model.supervised_losses('student', output, samples['sup']))
+    plain, aware = found
+    assert aware['sup_student.decode.loss_ce'] < plain['sup_student.decode.loss_ce']
+    assert torch.equal(
+        aware['sup_student.decode.acc_seg'], plain['sup_student.decode.acc_seg']
+    )
+
+
 class TestClassifier:
     def test_loss_is_a_mean_over_all_images(self):
         inputs, samples = batch_of('FixMatch')

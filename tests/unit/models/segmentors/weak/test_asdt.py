@@ -7,7 +7,11 @@ from helpers.tiny import tiny_batch, tiny_model
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 
-from mmseg_wsss.models.losses import balanced_cross_entropy, dense_energy_loss
+from mmseg_wsss.models.losses import (
+    ValidCrossEntropyLoss,
+    balanced_cross_entropy,
+    dense_energy_loss,
+)
 from mmseg_wsss.models.segmentors import ASDT
 from mmseg_wsss.models.segmentors.weak import denormalize, stack_tags
 from mmseg_wsss.models.utils import valid_maps
@@ -224,6 +228,20 @@ def test_every_source_delivers_and_teacher_a_is_sparse():
             label, prob = result[source]
             assert label.max() <= NUM_TAGS
             assert prob.shape == (NUM_TAGS + 1, 33, 33)
+
+
+@pytest.mark.parametrize('name', ['RRM', 'ASDT'])
+def test_without_background_class_none_is_balanced_against_the_others(name):
+    head = tiny_model('ASDT')['decode_head'] | {'num_classes': NUM_TAGS}
+    cfg = tiny_model(name, decode_head=head)
+    if name == 'ASDT':
+        cfg['teacher_head'] = head
+    cfg.pop('loss_seg', None)
+    model = MODELS.build(ConfigDict(cfg))
+    assert isinstance(model.loss_seg, ValidCrossEntropyLoss)
+    cfg['loss_seg'] = {'type': 'BalancedCrossEntropyLoss'}
+    with pytest.raises(ValueError, match=r'loss_seg: .* needs a background class'):
+        MODELS.build(ConfigDict(cfg))
 
 
 def test_without_background_class_labels_begin_with_the_first_tag():

@@ -16,6 +16,7 @@ from helpers.tiny import (
 from helpers.training import train
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import load_checkpoint, save_checkpoint
+from mmengine.structures import PixelData
 
 from mmseg_wsss.engine.hooks import MultiScaleAttentionHook
 from mmseg_wsss.models.pseudo_labels import (
@@ -118,6 +119,27 @@ def test_a_step_is_the_formula(ratio, num):
 
 def losses_of(model, **batch):
     return model.loss(*tiny_batch(**{'num': 2, 'tags': ((0, 3), (0, 1)), **batch}))
+
+
+@pytest.mark.parametrize(
+    'masks, rows', [((), (0, 1)), ((0, 1), (2, 3)), ((1,), (0, 2))]
+)
+def test_mam_takes_images_without_masks_first(masks, rows, monkeypatch):
+    model = build(loss_rcm={'type': 'RegionalContrastiveLoss', 'loss_weight': 0})
+    inputs, samples = tiny_batch(4)
+    for i in masks:
+        mask = torch.zeros(1, 33, 33, dtype=torch.int64)
+        samples[i].gt_sem_seg = PixelData(data=mask)
+    seen = []
+    main_cams = model.main_cams
+
+    def recorded(*args):
+        seen.append(args[0])
+        return main_cams(*args)
+
+    monkeypatch.setattr(model, 'main_cams', recorded)
+    model.loss(inputs, samples)
+    assert torch.equal(seen[0], inputs[list(rows)])
 
 
 def test_weights_of_zero_leave_a_module_out():
@@ -306,6 +328,7 @@ def test_the_hook_restarts_the_support_network_once():
     [
         ({'support_scales': (0.5, 2.0)}, 'must hold 1, got'),
         ({'mam_ratio': 0.0}, 'mam_ratio must be above 0, got 0'),
+        ({'region_thr': 0.0}, 'region_thr must be above 0, got 0'),
         ({'background': False}, 'needs a background class'),
     ],
 )
