@@ -1,4 +1,4 @@
-# AffinityNet of configs/pipelines/mixed_voc-mini.py, which learns from 51 masks too.
+# AffinityNet of configs/pipelines/mixed_voc-mini.py, trained on 51 masks too.
 # Its seeds are probabilities of a network that favors the background, hence the power
 # (compared on the 154 images without given masks: docs/results.md).
 _base_ = [

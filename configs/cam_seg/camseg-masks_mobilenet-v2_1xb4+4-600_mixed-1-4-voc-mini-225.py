@@ -1,5 +1,5 @@
-# First stage of configs/pipelines/mixed_voc-mini.py: the decode head learns from 51
-# masks, the classifier from all tags.
+# First stage of configs/pipelines/mixed_voc-mini.py: 51 masks supervise the decode
+# head, all tags the classifier.
 _base_ = [
     '../_base_/models/camseg-masks_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_tags-and-masks.py',

@@ -1,4 +1,4 @@
-# CAM + segmentation: the control of the AFA and TSCD runs, whose labels are refined;
+# CAM + segmentation: the control of the AFA and TSCD runs, without refined labels;
 # same start, same budget.
 _base_ = [
     '../_base_/models/camseg_mobilenet-v2.py',

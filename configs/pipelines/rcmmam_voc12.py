@@ -1,5 +1,5 @@
-# Two-step weak supervision on VOC 2012: seeds of RCM + MAM, whose phases are one run
-# here, AffinityNet, PSPNet. Scored are the 1,464 images of train.
+# Two-step weak supervision on VOC 2012: seeds of RCM + MAM in one run without phases,
+# AffinityNet, PSPNet. Scored are the 1,464 images of train.
 seeds = dict(
     config='configs/rcm_mam/rcmmam-single_wrn38_1xb8-19830_wsss-voc12aug-384.py',
     source='cam',

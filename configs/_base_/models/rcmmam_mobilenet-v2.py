@@ -1,4 +1,4 @@
-# RCM + MAM on the MobileNetV2 of the CAM runs, whose classifier has no embedding: RCM
+# RCM + MAM on the MobileNetV2 of the CAM runs, with a classifier without embedding: RCM
 # classifies the last map of the backbone.
 _base_ = './cam_mobilenet-v2.py'
 model = dict(

@@ -1,4 +1,4 @@
-# RCM + MAM on ResNet-50 at output stride 8, whose weights mmseg downloads.
+# RCM + MAM on ResNet-50 at output stride 8, with weights that mmseg downloads.
 _base_ = './rcmmam.py'
 model = dict(
     backbone=dict(

@@ -14,7 +14,7 @@ class PWMDistillationHook(PhaseHook):
     """Choose the teacher that supervises ASDT's student in each iteration.
 
     Sets ``segmentor.pwm_high`` (True: teacher B), which the segmentor logs as ``pwm``.
-    Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternative
+    Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternate
     Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
 
     Args:

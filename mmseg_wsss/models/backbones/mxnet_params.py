@@ -142,7 +142,7 @@ def read_mxnet_params(path: str | os.PathLike) -> dict[str, np.ndarray]:
         names_at, num_names = reader.offset, reader.count('number of names', 8)
         if num_names != count:
             raise reader.error(
-                f'expected {count} names, one an array, found {num_names} at byte '
+                f'expected {count} names, one per array, found {num_names} at byte '
                 f'{names_at}'
             )
         names = [reader.text(f'name {i} of {count}') for i in range(count)]

@@ -20,7 +20,7 @@ class MultiScaleCAM:
     ``M = merge_s(resize(ReLU(W f(I_s))))`` over the scales s and, if ``flip``, over
     mirror images. Only backbone, neck and ``cam_head`` run, in eval mode, without a
     graph and without an update of batch statistics. Source: Zhang et al.,
-    "Weakly-Supervised Semantic Segmentation via Alternate Self-Dual Teaching",
+    "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching",
     https://arxiv.org/abs/2112.09459.
 
     Args:

@@ -52,8 +52,8 @@ def affinity_loss(
     near = near_pairs(pseudo.shape[1:], radius, pseudo.device)
     pairs = valid[:, :, None] & valid[:, None] & near
     same = label[:, :, None] == label[:, None]
-    # The 1 of the formula is added to the count of all ranks, of which the mean over
-    # the ranks stands here: hence a share of it.
+    # ratio_over_ranks divides by the mean count of the ranks: 1 / world_size on each
+    # rank adds the 1 of the formula to their sum.
     one = 1 / get_world_size()
     errors = ((pairs & same, 1 - affinity), (pairs & ~same, affinity))
     totals = [torch.where(chosen, error, 0.0).sum() for chosen, error in errors]

@@ -42,14 +42,14 @@ def pair_affinity_loss(
 
     Example:
         >>> pseudo = torch.tensor([[[1, 1]]])
-        >>> affinity = torch.full((1, 4, 1, 2), 0.5)  # 4 pairs a pixel at radius 2
+        >>> affinity = torch.full((1, 4, 1, 2), 0.5)  # 4 pairs per pixel at radius 2
         >>> pair_affinity_loss(affinity, pseudo, radius=2)  # 1/4 log 2
         tensor(0.1733)
     """
     check_label_shape(affinity, pseudo)
     if affinity.shape[1] != len(half_disk(radius)):
         raise ValueError(
-            f'radius {radius} has {len(half_disk(radius))} pairs a pixel, got '
+            f'radius {radius} has {len(half_disk(radius))} pairs per pixel, got '
             f'affinities of {affinity.shape[1]}'
         )
     affinity = at_least_float32(affinity)

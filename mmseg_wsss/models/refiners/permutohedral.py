@@ -262,7 +262,7 @@ def _vertex_keys(
     for coordinate, stride in zip(origin, strides):
         key += (coordinate * (dim + 1)).long() * stride
 
-    # From remainder r - 1 to r every coordinate grows by 1, except that of rank
+    # From remainder r - 1 to r every coordinate grows by 1, except at rank
     # d + 1 - r, which falls by d.
     every = strides.sum()
     per_coordinate = torch.cat([strides, strides.new_zeros(1)]) * (dim + 1)

@@ -17,7 +17,7 @@ def made_once(function: Maker) -> Maker:
     changed. Inside ``torch.compile`` they become part of the graph.
 
     Args:
-        function: Function; a device among its arguments says where its result is.
+        function: Function; a device among its arguments is the device of its result.
 
     Example:
         >>> zeros = made_once(torch.zeros)

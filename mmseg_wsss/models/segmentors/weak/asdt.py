@@ -54,7 +54,7 @@ class ASDT(WeakSegmentor):
         high: L_stu = w_pgt CE(S2, L_B) + L_den(S2; L_A)
 
     A mask, dense and whole, takes the place of ``L_A`` and ``L_B`` of its image.
-    Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternative
+    Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternate
     Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
 
     Args:

@@ -214,7 +214,7 @@ class WeakClassifier(BaseSegmentor):
         cam = self.infer_cam(inputs, metas)
         logits = log_probability(self.cam_to_prob(cam, inputs, metas))
         results = self.postprocess_result(logits, data_samples)
-        # Windows have another CAM than the whole image, whose CAM is exported.
+        # The exported CAM is extracted from the whole image, not from windows.
         whole = self.test_cfg['mode'] == 'whole'
         attach_outputs(self, inputs, results, cam if whole else None)
         return results

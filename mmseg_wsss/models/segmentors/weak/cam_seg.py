@@ -32,7 +32,7 @@ class CAMSeg(WeakSegmentor):
 
     ``L = L_cls + 0.1 L_seg(S, Y) [+ 0.01 L_reg(S, Y)]``, where ``Y`` is the CAM cut at
     two thresholds, and not refined. A mask takes the place of ``Y`` in both terms.
-    With ``masks_only`` there is no made ``Y``: the decode head learns from the masks of
+    With ``masks_only`` no ``Y`` is computed: the decode head is supervised by the masks of
     a ``SemiDataset`` alone, the classifier from all tags.
 
     Args:

@@ -18,8 +18,8 @@ class DenseEnergy:
         sigma_rgb: Standard deviation of colors in 0..255.
         sigma_xy: Standard deviation of positions in pixels.
         scale_factor: Factor of the size at which the energy is computed.
-        weight: Factor of the loss: 5.8e-8 is the published strength of RRM and ASDT,
-            5.8e-10 that of AFA and TSCD.
+        weight: Factor of the loss: 5.8e-8 as published for RRM and ASDT, 5.8e-10 for
+            AFA and TSCD.
         backend: ``'matmul'``, or ``'triton'`` on CUDA, not measured yet.
     """
 

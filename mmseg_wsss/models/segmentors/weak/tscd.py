@@ -69,8 +69,8 @@ class TSCD(WeakSegmentor):
             CAMs of both views with a gradient in both.
         er_weight: Its weight.
         train_align_corners: ``align_corners`` of the logits' resizing in the losses,
-            True as released; by default that of the decode head, which predictions
-            always use.
+            True as released; by default the decode head's, which predictions always
+            use.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
             :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
