@@ -7,7 +7,7 @@ _base_ = [
 ]
 model = dict(
     type='RCMMAM',
-    ignore_padding=True,
+    mask_padding=True,
     main_scales=(0.5, 1.0, 1.5),
     support_scales=(0.5, 1.0, 1.5),
     test_cfg=dict(pseudo_sources=['cam', 'region'], predict_tags=True),

@@ -171,7 +171,7 @@ METHODS = {
             'type': 'RCMMAM',
             # Two images of one process are one of each of two.
             'mam_ratio': 1.0,
-            'ignore_padding': True,
+            'mask_padding': True,
             'main_scales': (0.5, 1.0),
             'support_scales': (0.5, 1.0),
         },

@@ -193,7 +193,7 @@ def cases() -> dict[str, Case]:
     add('RCMMAM', 'ignore_bg', hooks=main, ignore_bg=True)
     add('RCMMAM', 'mam_own_forward', hooks=main, mam_own_forward=True)
     add('RCMMAM', 'mam_normalize', hooks=main, mam_normalize=True)
-    add('RCMMAM', 'padding is background', hooks=main, ignore_padding=False)
+    add('RCMMAM', 'padding is background', hooks=main, mask_padding=False)
     add('RCMMAM', 'mam_ratio', hooks=main, mam_ratio=0.5)
     add('RCMMAM', 'RCM alone', hooks=later)
     anew = {'type': 'MultiScaleAttentionHook', 'begin': 1, 'restart_support': True}

@@ -48,7 +48,7 @@ model = dict(
     ),
     test_cfg=dict(mode='whole', cam=_cam),
 )
-# An approximation of the protocol of AFA: the longer side of the image is 512 at scale 1,
+# An approximation of the protocol of AFA: scales of images with a longer side of 512,
 # the mean over flipped copies, the maximum over scales, then the CRF. AFA resizes the
 # normalized image and takes the maximum at stride 4. `tools/test.py --tta --crf`
 tta_model = dict(

@@ -4,7 +4,7 @@ _base_ = './cam_mobilenet-v2.py'
 model = dict(
     type='RCMMAM',
     # Crops of small images are padded at length.
-    ignore_padding=True,
+    mask_padding=True,
     # Scale 2 would take two thirds of the time.
     main_scales=(0.5, 1.0, 1.5),
     support_scales=(0.5, 1.0, 1.5),

@@ -22,7 +22,7 @@ def test_the_network():
     assert model.support_scales == (0.5, 1, 1.5, 2)
     assert (model.loss_rcm.scale, model.loss_rcm.loss_weight) == (2.0, 1.0)
     assert (model.loss_mam.loss_weight, model.loss_cls.loss_weight) == (1.0, 1.0)
-    assert not any((model.ignore_bg, model.ignore_padding, model.mam_own_forward))
+    assert not any((model.ignore_bg, model.mask_padding, model.mam_own_forward))
 
 
 def test_the_optimizer():

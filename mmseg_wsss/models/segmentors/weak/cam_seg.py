@@ -32,8 +32,8 @@ class CAMSeg(WeakSegmentor):
 
     ``L = L_cls + 0.1 L_seg(S, Y) [+ 0.01 L_reg(S, Y)]``, where ``Y`` is the CAM cut at
     two thresholds, and not refined. A mask takes the place of ``Y`` in both terms.
-    With ``masks_only`` no ``Y`` is computed: the decode head is supervised by the masks of
-    a ``SemiDataset`` alone, the classifier from all tags.
+    With ``masks_only`` no ``Y`` is computed: the masks of a ``SemiDataset`` supervise
+    the decode head, all tags the classifier.
 
     Args:
         loss_seg: Config of the segmentation loss, called with (logits, label).

@@ -59,12 +59,13 @@ class RCMMAM(WeakClassifier):
             their mean. With 0 each image uses the other images of the batch.
         main_scales: S, scales of MainNet in MAM.
         support_scales: R, scales of SupportNet, 1 among them.
-        mam_ratio: Ratio of the batch, from its beginning, on which MAM is computed.
+        mam_ratio: Ratio of the batch on which MAM is computed, from its beginning, images
+            without masks first.
         mam_own_forward: Whether MAM has a separate forward at scale 1, with another
             dropout, in place of the forward of the classification.
         mam_normalize: Whether CAMs are divided by their maximum in MAM (ablation).
         ignore_bg: Whether RCM leaves the background out.
-        ignore_padding: Whether RCM and MAM leave padding out; otherwise it is
+        mask_padding: Whether RCM and MAM leave padding out; otherwise it is
             background.
         **kwargs: Arguments of :class:`WeakClassifier`.
 
@@ -100,7 +101,7 @@ class RCMMAM(WeakClassifier):
         mam_own_forward: bool = False,
         mam_normalize: bool = False,
         ignore_bg: bool = False,
-        ignore_padding: bool = False,
+        mask_padding: bool = False,
         **kwargs: Any,
     ) -> None:
         parts = {'backbone': backbone, 'neck': neck, 'cam_head': cam_head}
@@ -133,7 +134,7 @@ class RCMMAM(WeakClassifier):
         self.mam_own_forward = mam_own_forward
         self.mam_normalize = mam_normalize
         self.ignore_bg = ignore_bg
-        self.ignore_padding = ignore_padding
+        self.mask_padding = mask_padding
         self._register_load_state_dict_pre_hook(self._fill_support)
 
     @property
@@ -179,7 +180,7 @@ class RCMMAM(WeakClassifier):
             return losses
 
         valid = valid_maps(data_samples, inputs)
-        used = valid if self.ignore_padding else torch.ones_like(valid)
+        used = valid if self.mask_padding else torch.ones_like(valid)
         embedding = self.cam_head.embed(feats)
         support_embedding, support_cams = self.support_cams(inputs, tags)
         support_cams = {r: cam * used[:, None] for r, cam in support_cams.items()}

@@ -108,7 +108,7 @@ def test_module_and_bad_shapes():
     label = torch.zeros(1, 3, 4, dtype=torch.long)
     value = loss(affinity, label, RADIUS)
     assert value == 2 * loss_at_3(affinity, label)
-    with pytest.raises(ValueError, match='34 pairs a pixel, got affinities of'):
+    with pytest.raises(ValueError, match='34 pairs per pixel, got affinities of'):
         pair_affinity_loss(affinity, label, 5)
     with pytest.raises(ValueError, match='of the same size'):
         loss_at_3(affinity, label[:, :2])

@@ -38,7 +38,7 @@ EMBEDDED = {
 
 def build(**settings) -> RCMMAM:
     """As specified, with an embedding, but with two scales of each network."""
-    defaults = {'ignore_padding': False, 'mam_ratio': 0.5, 'cam_head': EMBEDDED}
+    defaults = {'mask_padding': False, 'mam_ratio': 0.5, 'cam_head': EMBEDDED}
     torch.manual_seed(0)
     cfg = tiny_model('RCMMAM', drop=False, **{**defaults, **settings})
     cfg['backbone']['norm_eval'] = True
@@ -192,7 +192,7 @@ def test_an_own_forward_has_another_dropout():
 def test_padding_is_background_unless_left_out(ignore):
     inputs, samples = tiny_batch(2, tags=((0, 3), (0, 1)))
     samples[0].valid_map.data[:, 16:] = False
-    model = build(ignore_padding=ignore)
+    model = build(mask_padding=ignore)
     seen = []
     model.loss_rcm.register_forward_hook(lambda _, args, __: seen.append(args[2]))
     losses = model.loss(inputs, samples)
