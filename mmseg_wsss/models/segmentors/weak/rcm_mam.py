@@ -59,8 +59,8 @@ class RCMMAM(WeakClassifier):
             their mean. With 0 each image uses the other images of the batch.
         main_scales: S, scales of MainNet in MAM.
         support_scales: R, scales of SupportNet, 1 among them.
-        mam_ratio: Ratio of the batch on which MAM is computed, from its beginning, images
-            without masks first.
+        mam_ratio: Ratio of the batch on which MAM is computed, from its beginning;
+            images without masks come first.
         mam_own_forward: Whether MAM has a separate forward at scale 1, with another
             dropout, in place of the forward of the classification.
         mam_normalize: Whether CAMs are divided by their maximum in MAM (ablation).
