@@ -225,6 +225,8 @@ def _training(
         if 'batch_size' in part:  # also of the sampler of a SemiDataset
             part.batch_size = batch_size
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    if cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best'):
+        cfg.default_hooks.checkpoint.save_best = None  # needs a validation
     cfg.setdefault('randomness', dict(seed=0))
     hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
     exact = 'IterationSeedHook' in hooks  # others do not resume exactly
