@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.config.config import ConfigParsingError
 from mmengine.logging import print_log
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mmseg_wsss.registry import RUNNERS
 from mmseg_wsss.utils.configs import config_path, walk_dicts
@@ -141,13 +141,13 @@ def build_runner(cfg: Config) -> Any:
 
 
 def require_checkpoint(path: str | os.PathLike | None) -> None:
-    """Check that the file of a checkpoint exists, unless it is a URL.
+    """Check that a checkpoint exists, unless it is a URL; DeepSpeed writes folders.
 
     Raises:
         FileNotFoundError: If it does not; the message has the command that trains it,
             if its folder is named like a config of this package.
     """
-    if path is None or '://' in str(path) or Path(path).expanduser().is_file():
+    if path is None or '://' in str(path) or Path(path).expanduser().exists():
         return
     stem = Path(path).absolute().parent.name
     configs = sorted(Path(config_path('.')).rglob(f'{stem}.py'))
@@ -170,12 +170,25 @@ def _is_no_noise(record: logging.LogRecord) -> bool:
 def resume_last(cfg: Config) -> None:
     """Set a config to resume from the last checkpoint in its work folder, if any.
 
-    With ``resume`` alone, MMEngine would resume from ``load_from`` if the config has
-    it, which are the initial weights of the training.
+    The folder may have been renamed or copied: a checkpoint in it goes before the path
+    in ``last_checkpoint``. Without either the training starts anew. With ``resume``
+    alone, MMEngine would resume from ``load_from`` if the config has it, which are the
+    initial weights of the training.
     """
-    cfg.resume = Path(cfg.work_dir, 'last_checkpoint').is_file()
-    if cfg.resume:
-        cfg.load_from = find_latest_checkpoint(cfg.work_dir)
+    note = Path(cfg.work_dir, 'last_checkpoint')
+    cfg.resume = False
+    if not note.is_file():
+        return
+    named = Path(note.read_text().strip())
+    for path in (Path(cfg.work_dir, named.name), named) if named.name else ():
+        if path.exists():
+            cfg.resume, cfg.load_from = True, str(path)
+            return
+    print_log(
+        f'{note}: no checkpoint {named}; the training starts anew',
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def enable_amp(cfg: Config) -> None:
