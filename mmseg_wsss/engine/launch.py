@@ -61,19 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """Read the config of a command line and apply ``--cfg-options``.
-
-    Raises:
-        ValueError: If the config or one of its bases is not valid Python.
-    """
+    """Read the config of a command line and apply ``--cfg-options``."""
     if args.launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    try:
-        cfg = Config.fromfile(args.config)
-    except SyntaxError as error:  # names no file
-        raise ValueError(
-            f'{args.config} or one of its bases, line {error.lineno}: {error.msg}'
-        ) from error
+    cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     return cfg
