@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.config.config import ConfigParsingError
+from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmseg_wsss.datasets.start_checks import check_list
 from mmseg_wsss.registry import RUNNERS
 from mmseg_wsss.utils.configs import config_path, walk_dicts
 from mmseg_wsss.utils.launch import init_processes
@@ -85,6 +87,28 @@ def load_config(args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
     return cfg
+
+
+def check_inputs(cfg: Config, *splits: str) -> None:
+    """Check what mmseg and MMEngine have assertions for.
+
+    Args:
+        cfg: Config of a run.
+        *splits: Data sets that it loads: ``'train'``, ``'val'``, ``'test'``.
+
+    Raises:
+        FileNotFoundError: If the list of a data set does not exist.
+        ValueError: If a list is empty, or a training with mixed precision has no GPU.
+    """
+    for split in splits:
+        check_list((cfg.get(f'{split}_dataloader') or {}).get('dataset', {}))
+    amp = (cfg.get('optim_wrapper') or {}).get('type') == 'AmpOptimWrapper'
+    if 'train' in splits and amp and get_device() in ('cpu', 'mps'):
+        raise ValueError(
+            "optim_wrapper.type='AmpOptimWrapper', mixed precision, needs a GPU, found "
+            f'the device {get_device()!r}; leave out --amp, or train a config without '
+            '-amp in its name'
+        )
 
 
 def prepare(cfg: Config) -> None:
