@@ -54,7 +54,7 @@ class AtomicCheckpointHook(CheckpointHook):
         self._training = True
         if self._local():
             self._find_best()
-        shared = [_last_validation(runner), secrets.token_hex(4)]
+        shared: list[Any] = [_last_validation(runner), secrets.token_hex(4)]
         broadcast_object_list(shared)
         validated, self._token = shared
         loop = runner.train_loop

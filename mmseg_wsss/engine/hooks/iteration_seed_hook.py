@@ -74,6 +74,6 @@ def _restart(loop: Any) -> None:
 
     MMEngine 0.10.7 starts them when it builds the loop.
     """
-    batches = getattr(loop, 'dataloader_iterator', None)
+    batches: Any = getattr(loop, 'dataloader_iterator', None)
     if getattr(batches, '_iterator', None) is not None:
         loop.dataloader_iterator = type(batches)(loop.dataloader)
