@@ -18,6 +18,7 @@ from mmseg_wsss.engine.launch import (
     TRAINING_ERRORS,
     add_arguments,
     build_runner,
+    check_inputs,
     load_config,
 )
 from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_gt, record
@@ -37,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show the predictions')
     parser.add_argument('--show-dir', help='folder for images with predictions')
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds per image of --show'
+        '--wait-time', type=float, help='seconds per image of --show; default: 2'
     )
     parser.add_argument(
         '--tta', action='store_true', help='use the tta_pipeline of the config'
@@ -48,7 +49,10 @@ def parse_args() -> argparse.Namespace:
         help='several scales and their mirror images',
     )
     parser.add_argument(
-        '--scales', type=float, nargs='+', default=SCALES, help='scales of --ms-flip'
+        '--scales',
+        type=float,
+        nargs='+',
+        help=f'scales of --ms-flip; default: {" ".join(map(str, SCALES))}',
     )
     parser.add_argument(
         '--crf',
@@ -70,7 +74,7 @@ def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
     hook.draw = True
     if args.show:
         hook.show = True
-        hook.wait_time = args.wait_time
+        hook.wait_time = 2 if args.wait_time is None else args.wait_time
     if args.show_dir:
         cfg.visualizer.save_dir = args.show_dir
 
@@ -111,6 +115,10 @@ def refuse_equal_names(dataset: Any) -> None:
 
 def configure(args: argparse.Namespace) -> tuple[Config, str]:
     """Load the config and apply the command line; also return the test setting."""
+    if args.scales is not None and not args.ms_flip:
+        raise ValueError('--scales needs --ms-flip, which tests on several scales')
+    if args.wait_time is not None and not args.show:
+        raise ValueError('--wait-time needs --show, which shows the predictions')
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
@@ -121,7 +129,8 @@ def configure(args: argparse.Namespace) -> tuple[Config, str]:
         if args.out is None:
             raise ValueError('--no-gt needs --out, the folder of the predictions')
         drop_gt(cfg)
-    return cfg, apply_setting(cfg, args.tta, args.ms_flip, args.crf, args.scales)
+    scales = args.scales or SCALES
+    return cfg, apply_setting(cfg, args.tta, args.ms_flip, args.crf, scales)
 
 
 @one_line_errors(*TRAINING_ERRORS)
@@ -129,6 +138,7 @@ def configure(args: argparse.Namespace) -> tuple[Config, str]:
 def main() -> None:
     args = parse_args()
     cfg, setting = configure(args)
+    check_inputs(cfg, 'test')
     runner = build_runner(cfg)
     if args.out is not None:
         refuse_equal_names(runner.test_dataloader.dataset)

@@ -12,6 +12,7 @@ from mmseg_wsss.engine.launch import (
     TRAINING_ERRORS,
     add_arguments,
     build_runner,
+    check_inputs,
     enable_amp,
     load_config,
     resume_last,
@@ -41,9 +42,14 @@ def main() -> None:
     cfg = load_config(args)
     if args.amp:
         enable_amp(cfg)
-    cfg.resume = False
     if args.resume:
         resume_last(cfg)
+    elif cfg.get('resume'):
+        raise ValueError(
+            'resume=True in the config or --cfg-options: give --resume in its place, '
+            'which resumes from the last checkpoint in the work folder'
+        )
+    check_inputs(cfg, 'train', 'val')
     build_runner(cfg).train()
     leave_processes()
 

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.config.config import ConfigParsingError
+from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
+from mmseg_wsss.datasets.start_checks import check_list
 from mmseg_wsss.registry import RUNNERS
 from mmseg_wsss.utils.configs import config_path, walk_dicts
 from mmseg_wsss.utils.launch import init_processes
@@ -61,19 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """Read the config of a command line and apply ``--cfg-options``.
-
-    Raises:
-        ValueError: If the config or one of its bases is not valid Python.
-    """
+    """Read the config of a command line and apply ``--cfg-options``."""
     if args.launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    try:
-        cfg = Config.fromfile(args.config)
-    except SyntaxError as error:  # names no file
-        raise ValueError(
-            f'{args.config} or one of its bases, line {error.lineno}: {error.msg}'
-        ) from error
+    cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     return cfg
@@ -94,6 +87,28 @@ def load_config(args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
     return cfg
+
+
+def check_inputs(cfg: Config, *splits: str) -> None:
+    """Check what mmseg and MMEngine have assertions for.
+
+    Args:
+        cfg: Config of a run.
+        *splits: Data sets that it loads: ``'train'``, ``'val'``, ``'test'``.
+
+    Raises:
+        FileNotFoundError: If the list of a data set does not exist.
+        ValueError: If a list is empty, or a training with mixed precision has no GPU.
+    """
+    for split in splits:
+        check_list((cfg.get(f'{split}_dataloader') or {}).get('dataset', {}))
+    amp = (cfg.get('optim_wrapper') or {}).get('type') == 'AmpOptimWrapper'
+    if 'train' in splits and amp and get_device() in ('cpu', 'mps'):
+        raise ValueError(
+            "optim_wrapper.type='AmpOptimWrapper', mixed precision, needs a GPU, found "
+            f'the device {get_device()!r}; leave out --amp, or train a config without '
+            '-amp in its name'
+        )
 
 
 def prepare(cfg: Config) -> None:
@@ -141,13 +156,13 @@ def build_runner(cfg: Config) -> Any:
 
 
 def require_checkpoint(path: str | os.PathLike | None) -> None:
-    """Check that the file of a checkpoint exists, unless it is a URL.
+    """Check that a checkpoint exists, unless it is a URL; DeepSpeed writes folders.
 
     Raises:
         FileNotFoundError: If it does not; the message has the command that trains it,
             if its folder is named like a config of this package.
     """
-    if path is None or '://' in str(path) or Path(path).expanduser().is_file():
+    if path is None or '://' in str(path) or Path(path).expanduser().exists():
         return
     stem = Path(path).absolute().parent.name
     configs = sorted(Path(config_path('.')).rglob(f'{stem}.py'))
@@ -170,12 +185,25 @@ def _is_no_noise(record: logging.LogRecord) -> bool:
 def resume_last(cfg: Config) -> None:
     """Set a config to resume from the last checkpoint in its work folder, if any.
 
-    With ``resume`` alone, MMEngine would resume from ``load_from`` if the config has
-    it, which are the initial weights of the training.
+    The folder may have been renamed or copied: a checkpoint in it goes before the path
+    in ``last_checkpoint``. Without either the training starts anew. With ``resume``
+    alone, MMEngine would resume from ``load_from`` if the config has it, which are the
+    initial weights of the training.
     """
-    cfg.resume = Path(cfg.work_dir, 'last_checkpoint').is_file()
-    if cfg.resume:
-        cfg.load_from = find_latest_checkpoint(cfg.work_dir)
+    note = Path(cfg.work_dir, 'last_checkpoint')
+    cfg.resume = False
+    if not note.is_file():
+        return
+    named = Path(note.read_text().strip())
+    for path in (Path(cfg.work_dir, named.name), named) if named.name else ():
+        if path.exists():
+            cfg.resume, cfg.load_from = True, str(path)
+            return
+    print_log(
+        f'{note}: no checkpoint {named}; the training starts anew',
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def enable_amp(cfg: Config) -> None:

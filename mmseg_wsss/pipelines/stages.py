@@ -79,6 +79,9 @@ def run_stages(
         key = hashlib.sha256(text.encode()).hexdigest()
         record = _read(folder / RECORD)
         if record.get('key') != key:
+            if record:
+                text = f'{title}: settings or inputs have changed: {folder} is emptied'
+                console.print(text, soft_wrap=True, highlight=False)
             shutil.rmtree(folder, ignore_errors=True)
             record = {'key': key, 'seconds': 0.0}
             _write(folder / RECORD, record)

@@ -64,7 +64,10 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
 
     Raises:
         KeyError: If a key is missing or unknown.
+        ValueError: If there are less than one GPUs, or a training counts epochs.
     """
+    if tools.gpus < 1:
+        raise ValueError(f'--gpus must be at least 1, got {tools.gpus}')
     given = {key for key in cfg if key not in OPTIONAL_KEYS}
     if given != set(KEYS):
         raise KeyError(f'a pipeline must have the keys {KEYS}, got {sorted(given)}')
@@ -128,7 +131,12 @@ def stage_config(cfg: Config, part: str) -> Config:
         cfg: Config of the pipeline; its ``seed`` becomes that of all trainings.
         part: ``'seeds'``, ``'affinity'`` or ``'network'``; its ``cfg_options`` override
             the config, such as ``{'train_cfg.max_iters': 400}``.
+
+    Raises:
+        KeyError: If the part has no ``config``.
     """
+    if 'config' not in cfg[part]:
+        raise KeyError(f"{part} needs the key 'config', got {sorted(cfg[part])}")
     stage = Config.fromfile(cfg[part].config)
     stage.merge_from_dict(dict(cfg[part].get('cfg_options', {})))
     if 'seed' in cfg:
@@ -219,13 +227,22 @@ def _training(
     name: str, cfg: Config, needs: Sequence[str], folder: Path, tools: Tools
 ) -> Stage:
     """Build the stage of a training without validation."""
+    if 'max_iters' not in cfg.train_cfg:
+        raise ValueError(
+            f'{cfg.filename}: a stage needs train_cfg.max_iters, found '
+            f'train_cfg={dict(cfg.train_cfg)}; take an iteration-based loop'
+        )
     batch_size = shared_batch(cfg, tools.gpus)
     cfg = Config(cfg.to_dict())
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    if cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best'):
+        cfg.default_hooks.checkpoint.save_best = None  # needs a validation
+    cfg.setdefault('randomness', dict(seed=0))
+    # Another number of GPUs with as many images in a step is the same training.
+    settings = {'config': cfg.to_dict(), 'images_per_step': batch_size * tools.gpus}
     for part in (cfg.train_dataloader, cfg.train_dataloader.sampler):
         if 'batch_size' in part:  # also of the sampler of a SemiDataset
             part.batch_size = batch_size
-    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-    cfg.setdefault('randomness', dict(seed=0))
     hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
     exact = 'IterationSeedHook' in hooks  # others do not resume exactly
 
@@ -241,7 +258,6 @@ def _training(
         )
 
     checkpoint = folder / f'iter_{cfg.train_cfg.max_iters}.pth'
-    settings = {'config': cfg.to_dict(), 'gpus': tools.gpus}
     return Stage(name, settings, needs, run, checkpoint)
 
 

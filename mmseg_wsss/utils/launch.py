@@ -4,13 +4,17 @@ import argparse
 import gc
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import init_dist, is_distributed
+
+from .configs import PACKAGE
 
 DAY = 24 * 60 * 60  # in seconds
 
@@ -71,6 +75,9 @@ class ToolParser(argparse.ArgumentParser):
 WRONG_ARGUMENTS = re.compile(
     r'__init__\(\) (got an unexpected keyword|missing \d+ req)'
 )
+# Also raised for defects: known if a statement of this package raises them.
+OWN_ERRORS = (TypeError, RuntimeError, FloatingPointError)
+IN_WORKER = re.compile(r'^  File "(.+)", line \d+, in .*\n +(.*)', re.M)
 
 
 @contextmanager
@@ -78,33 +85,54 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     """Exit with one line and status 2 in place of a traceback for known errors.
 
     It also serves as a decorator. Known are errors of files and imports,
-    ``ValueError``, a ``KeyError`` with a sentence as its message, and a ``TypeError``
-    of wrong arguments of a class; other ``KeyError`` and ``TypeError`` are defects of
-    the code and keep their traceback. With ``--debug`` every error keeps it.
+    ``ValueError``, a ``KeyError`` with a sentence as its message, a ``TypeError`` of
+    wrong arguments of a class, a ``SyntaxError`` of a config, and what a ``raise``
+    statement of this package raises; others are defects of the code and keep their
+    traceback. With ``--debug`` every error keeps it.
 
     Args:
         *others: Further known exceptions.
     """
-    known: tuple[type[Exception], ...] = (
-        OSError,
-        ImportError,
-        ValueError,
-        KeyError,
-        TypeError,
-        *others,
-    )
     try:
         yield
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         raise SystemExit(130) from None
-    except known as error:
-        text = error_message(error)
-        bare_key = isinstance(error, KeyError) and ' ' not in text
-        defect = isinstance(error, TypeError) and not WRONG_ARGUMENTS.search(text)
-        if (bare_key or defect) and not isinstance(error, others):
+    except Exception as error:
+        if not (isinstance(error, others) or _is_known(error)):
             raise
         raise SystemExit(report_error(error)) from error
+
+
+def _is_known(error: Exception) -> bool:
+    if isinstance(error, KeyError):
+        return ' ' in error_message(error)
+    if isinstance(error, SyntaxError):
+        return bool(_config_of(error))
+    if isinstance(error, OWN_ERRORS) and not isinstance(error, NotImplementedError):
+        return bool(WRONG_ARGUMENTS.search(str(error))) or _is_own(error)
+    return isinstance(error, OSError | ImportError | ValueError)
+
+
+def _is_own(error: Exception) -> bool:
+    """Return whether a ``raise`` statement of this package raised an error.
+
+    An error in a worker of a data loader has its traceback in the message.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [(frame.filename, frame.line or '') for frame in frames]
+    path, line = [*lines, *IN_WORKER.findall(str(error))][-1]
+    return Path(path).resolve().is_relative_to(PACKAGE) and line.startswith('raise ')
+
+
+def _config_of(error: SyntaxError) -> str:
+    """Return the config, or the base of one, that has an error; '' for other files."""
+    paths = [
+        frame.f_locals.get('filename', '')
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get('__name__') == 'mmengine.config.config'
+    ]
+    return paths[-1] if paths else ''
 
 
 def report_error(error: Exception) -> int:
@@ -124,6 +152,8 @@ def error_message(error: Exception) -> str:
         text = str(error.args[0])
     elif isinstance(error, OSError) and error.filename and error.strerror:
         text = f'{error.filename}: {error.strerror}'
+    elif isinstance(error, SyntaxError):
+        text = f'{_config_of(error)}, line {error.lineno}: {error.msg}'
     else:
         text = str(error)
     if 'Original Traceback' in text:  # of a worker process of a data loader

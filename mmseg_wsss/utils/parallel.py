@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
@@ -45,12 +46,13 @@ def parallel_map(
         The results.
 
     Raises:
+        ChildProcessError: If a process was ended from outside.
         ValueError: If ``workers`` is negative.
     """
     if workers < 0:
         raise ValueError(f'workers must be at least 0, got {workers}')
     items = list(items)
-    with ExitStack() as stack:
+    with _named_deaths(), ExitStack() as stack:
         results: Iterable[Result] = map(function, items)
         if workers > 0 and len(items) > 1:
             pool = ProcessPoolExecutor(
@@ -68,6 +70,17 @@ def parallel_map(
         if progress:
             results = track(results, len(items), description)
         yield from results
+
+
+@contextmanager
+def _named_deaths() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            'a worker process was ended from outside, as the system does when memory '
+            'runs out; use fewer workers'
+        ) from error
 
 
 @contextmanager

@@ -116,6 +116,13 @@ def test_checkpoints_between_the_parts_of_a_step(config):
     assert 'every 2 iterations, a step of the optimizer takes 3' in message(cfg)
 
 
+def test_the_best_checkpoint_between_the_parts_of_a_step(config):
+    cfg = config('CPS', train_cfg=dict(by_epoch=False, max_iters=4, val_interval=3))
+    cfg.default_hooks.checkpoint.save_best = 'mIoU'
+    cfg.optim_wrapper.accumulative_counts = 2
+    assert message(cfg).endswith('set train_cfg.val_interval to a multiple of 2')
+
+
 def test_a_loader_and_a_sampler_of_different_batch_sizes(config):
     cfg = config('MKD')
     cfg.train_dataloader.batch_size = 3

@@ -1,10 +1,12 @@
 """Atomic writing of checkpoints."""
 
 import os
+import secrets
 import shutil
+import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from mmseg_wsss.registry import HOOKS
 from mmseg_wsss.utils.files import atomic_write
 
 VALIDATED = '.last_validation'
+STALE = 60 * 60  # seconds after which nobody writes to a temporary file any more
 
 
 @HOOKS.register_module()
@@ -26,12 +29,14 @@ class AtomicCheckpointHook(CheckpointHook):
     MMEngine writes a checkpoint in place, and before that removes the files beyond
     ``max_keep_ckpts`` and the previous best one: a process that is killed meanwhile may
     leave no checkpoint to resume from. This hook writes a checkpoint under a temporary
-    name (``.NAME.part``), renames it, updates ``last_checkpoint``, and removes older
-    checkpoints last. Checkpoints that are not local files are written by MMEngine.
+    name (``.NAME.XXXX.part``), renames it, updates ``last_checkpoint``, and removes
+    older checkpoints last. Temporary files of killed trainings are removed after an
+    hour. Checkpoints that are not local files are written by MMEngine.
 
     A validation follows the checkpoint of its iteration. One that was not finished is
     made up for when the training is resumed, so that the best checkpoint is the same as
-    without an interruption.
+    without an interruption. Only files in the folder of the run are removed, also if it
+    is a copy of another run's.
 
     Args:
         *args: Arguments of MMEngine's ``CheckpointHook``.
@@ -41,17 +46,26 @@ class AtomicCheckpointHook(CheckpointHook):
     keep_ckpt_ids: deque[int]
 
     _training = False
+    _token = ''  # in the names of temporary files, the same on all ranks
 
     def before_train(self, runner: Any) -> None:
         """Do the validation of the iteration to resume from, if it is missing."""
         super().before_train(runner)
         self._training = True
-        validated = [_last_validation(runner) if is_main_process() else 0]
-        broadcast_object_list(validated)
+        if self._local():
+            self._find_best()
+        shared: list[Any] = [_last_validation(runner), secrets.token_hex(4)]
+        broadcast_object_list(shared)
+        validated, self._token = shared
         loop = runner.train_loop
         if runner.iter == 0 or not isinstance(loop, IterBasedTrainLoop):
             _note_validation(runner, 0)
-        elif validated[0] < runner.iter and _validates(runner, loop):
+            return
+        # For MMEngine to save it once more if its validation finds it the best one:
+        # the checkpoint has the best score.
+        name = self.filename_tmpl.format(runner.iter)
+        self.last_ckpt = os.path.join(self.out_dir, name)
+        if validated < runner.iter and _validates(runner, loop):
             runner.val_loop.run()
 
     def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
@@ -75,7 +89,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.max_keep_ckpts > 0:
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        _AtomicRunner.of(runner).save_checkpoint(
+        _AtomicRunner.of(runner, self._token).save_checkpoint(
             self.out_dir,
             filename,
             self.file_client_args,
@@ -99,7 +113,8 @@ class AtomicCheckpointHook(CheckpointHook):
         removals = _LaterRemovals(getattr(self, 'file_backend'))  # noqa: B009
         self.file_backend = removals
         try:
-            super()._save_best_checkpoint(_AtomicRunner.of(runner), metrics)
+            runner = _AtomicRunner.of(runner, self._token)
+            super()._save_best_checkpoint(runner, metrics)
         finally:
             self.file_backend = removals.backend
         kept = [getattr(self, 'best_ckpt_path', None)]
@@ -107,6 +122,18 @@ class AtomicCheckpointHook(CheckpointHook):
         for path in removals.paths:
             if path not in kept:
                 _remove(path)
+
+    def _find_best(self) -> None:
+        """Look for the best checkpoints in the folder of the run.
+
+        The paths that a resumed run has are those of the folder that was copied or
+        renamed; MMEngine would remove the file of the original.
+        """
+        paths = getattr(self, 'best_ckpt_path_dict', {})
+        for key, path in paths.items():
+            paths[key] = path and os.path.join(self.out_dir, os.path.basename(path))
+        if path := getattr(self, 'best_ckpt_path', None):
+            self.best_ckpt_path = os.path.join(self.out_dir, os.path.basename(path))
 
     def _local(self) -> bool:
         # A run that only validates has no backend.
@@ -131,12 +158,13 @@ class AtomicCheckpointHook(CheckpointHook):
 class _AtomicRunner:
     """Runner that gives a checkpoint its final name when it is complete."""
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Any, token: str) -> None:
         self._runner = runner
+        self._token = token
 
     @classmethod
-    def of(cls, runner: Any) -> '_AtomicRunner':
-        return runner if isinstance(runner, cls) else cls(runner)
+    def of(cls, runner: Any, token: str) -> '_AtomicRunner':
+        return runner if isinstance(runner, cls) else cls(runner, token)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)
@@ -145,7 +173,7 @@ class _AtomicRunner:
         self, out_dir: str, filename: str, *args: Any, **kwargs: Any
     ) -> None:
         """Save on every rank: with some strategies every rank writes a part."""
-        part = f'.{filename}.part'
+        part = f'.{filename}.{self._token}.part'
         with _counted_once(self._runner, kwargs['meta']):
             self._runner.save_checkpoint(out_dir, part, *args, **kwargs)
         barrier()
@@ -156,6 +184,7 @@ class _AtomicRunner:
                 shutil.rmtree(path)
             os.replace(os.path.join(out_dir, part), path)
             _flush(out_dir)
+            _remove_stale(out_dir)
 
 
 @contextmanager
@@ -216,6 +245,14 @@ class _LaterRemovals:
         self.paths.append(path)
 
     rmtree = remove
+
+
+def _remove_stale(folder: str) -> None:
+    """Remove the temporary files of killed trainings, but not of one that runs."""
+    for path in Path(folder).glob('.*.part'):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > STALE:
+                _remove(str(path))
 
 
 def _remove(path: str) -> None:

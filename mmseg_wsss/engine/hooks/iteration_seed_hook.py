@@ -66,3 +66,14 @@ class IterationSeedHook(Hook):
             if self._draw_seed is not None:
                 loader.sampler.seed = self._draw_seed
             loader.sampler.resume(self._draws, runner.iter * loader.batch_size)
+            _restart(runner.train_loop)
+
+
+def _restart(loop: Any) -> None:
+    """Draw again what workers have loaded by now, from the sampler as it was before.
+
+    MMEngine 0.10.7 starts them when it builds the loop.
+    """
+    batches: Any = getattr(loop, 'dataloader_iterator', None)
+    if getattr(batches, '_iterator', None) is not None:
+        loop.dataloader_iterator = type(batches)(loop.dataloader)

@@ -93,7 +93,7 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     yield from check_ignore_index(model, dataset)
     yield from check_loop(loop, runner.hooks)
     yield from check_batch(loop)
-    yield from check_accumulation(runner.optim_wrapper, runner.hooks)
+    yield from check_accumulation(runner)
     yield from check_phases(model, runner.hooks, loop.max_iters)
     yield from check_schedules(runner.param_schedulers, loop)
     yield from check_save_best(runner)

@@ -9,6 +9,7 @@ from torch import nn
 
 from mmseg_wsss.datasets.tagged_dataset import TaggedDataset
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
+from mmseg_wsss.models.segmentors.semi import SemiBaseSegmentor
 from mmseg_wsss.models.segmentors.weak import WeakClassifier, WeakSegmentor
 from mmseg_wsss.models.utils import has_pooled_batch_norm
 
@@ -95,7 +96,7 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
     Args:
         model: Unwrapped segmentor.
-        dataset: Training data; only ``SemiDataset`` has tags for some of its images.
+        dataset: Training data; ``SemiDataset`` has tags for some of its images.
     """
     has_tags = getattr(dataset, 'has_tags', None)
     if has_tags is None:
@@ -105,11 +106,15 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
                 f'{type(dataset).__name__} has no labeled part',
                 'train on SemiDataset, or set model.masks_only=False',
             )
-        return
-    yield from _check_first_class(dataset)
-    if isinstance(model, WeakClassifier | WeakSegmentor):
-        yield from _check_weak(type(model).__name__, dataset)
-        return
+        parts = [dataset, *getattr(dataset, 'datasets', ())]
+        tagged = any(isinstance(part, TaggedDataset) for part in parts)
+        if tagged or not isinstance(model, SemiBaseSegmentor):
+            return
+    else:
+        yield from _check_first_class(dataset)
+        if isinstance(model, WeakClassifier | WeakSegmentor):
+            yield from _check_weak(type(model).__name__, dataset)
+            return
     users = {
         'semi_train_cfg.tag_filter': getattr(model.train_cfg, 'tag_filter', None),
         'cam_head': getattr(model, 'cam_head', None),
@@ -120,6 +125,8 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
             f'model.{used[0]} needs image tags, and no image has any',
             'set tags=dict(path=...) of SemiDataset',
         )
+    if has_tags and 'cam_head' in used:
+        yield from _check_weak_views(dataset)
     if has_tags and not used:
         wanted = list(users)
         if len(getattr(model, 'branches', ())) == 1:  # no pseudo-labels
@@ -128,6 +135,21 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
             'SemiDataset has tags, but the model does not use them',
             f'set model.{" or model.".join(wanted)}, or remove the tags',
         )
+
+
+def _check_weak_views(dataset: Any) -> Iterator[Problem]:
+    """Find tagged images without the view that a ``cam_head`` is trained on."""
+    for name, part in dataset.parts.items():
+        if part is dataset.labeled or not isinstance(part, TaggedDataset):
+            continue
+        steps = [s for s in transforms_of(part) if isinstance(s, SemiMultiBranch)]
+        branches = sorted({branch for step in steps for branch in step.branches})
+        if 'unsup_weak' not in branches:
+            yield Problem(
+                'model.cam_head is trained on the branch unsup_weak of images with '
+                f'tags, and the pipeline of the {name} images has {branches}',
+                "add unsup_weak=[dict(type='PackWeakInputs')] to its SemiMultiBranch",
+            )
 
 
 def _check_first_class(dataset: Any) -> Iterator[Problem]:

@@ -80,23 +80,26 @@ def check_batch(loop: Any) -> Iterator[Problem]:
         )
 
 
-def check_accumulation(optim_wrapper: Any, hooks: Sequence[Hook]) -> Iterator[Problem]:
+def check_accumulation(runner: Any) -> Iterator[Problem]:
     """Check that checkpoints are saved between steps of the optimizer.
 
     Args:
-        optim_wrapper: Wrapper of the optimizer, which may accumulate gradients.
-        hooks: Hooks of the runner.
+        runner: Runner of a training; its optimizer may accumulate gradients.
     """
-    steps = getattr(optim_wrapper, '_accumulative_counts', 1)
-    for hook in hooks:
+    steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    for hook in runner.hooks:
         if not isinstance(hook, CheckpointHook) or hook.by_epoch:
             continue
-        if hook.interval > 0 and hook.interval % steps:
-            yield Problem(
-                f'a checkpoint is saved every {hook.interval} iterations, a step of '
-                f'the optimizer takes {steps}: resuming would lose gradients',
-                f'set default_hooks.checkpoint.interval to a multiple of {steps}',
-            )
+        saves = {'default_hooks.checkpoint.interval': hook.interval}
+        if hook.save_best and runner.val_loop is not None:
+            saves['train_cfg.val_interval'] = runner.train_loop.val_interval
+        for key, interval in saves.items():
+            if interval > 0 and interval % steps:
+                yield Problem(
+                    f'a checkpoint is saved every {interval} iterations, a step of '
+                    f'the optimizer takes {steps}: resuming would lose gradients',
+                    f'set {key} to a multiple of {steps}',
+                )
 
 
 def check_phases(

@@ -8,7 +8,8 @@ from helpers import run_processes
 from helpers.tiny import tiny_config
 from helpers.training import train
 from mmengine.hooks import Hook
-from mmengine.registry import init_default_scope
+from mmengine.registry import LOOPS, init_default_scope
+from mmengine.runner import IterBasedTrainLoop
 
 from mmseg_wsss.engine.launch import prepare
 
@@ -73,9 +74,35 @@ def test_one_process_then_two_then_one(method, strategy, tiny_voc, tmp_path):
         begin = end
 
 
-def test_another_seed_skips_and_repeats_no_image(tiny_voc, tmp_path):
+class EagerBatches:
+    """The batches of MMEngine 0.10.7: its workers load them when the loop is built."""
+
+    def __init__(self, loader: Any) -> None:
+        self._iterator = iter(loader)
+
+    def __next__(self) -> Any:
+        return next(self._iterator)
+
+    def skip_iter(self, count: int) -> None:
+        for _ in range(count):
+            next(self)
+
+
+@LOOPS.register_module()
+class EagerLoop(IterBasedTrainLoop):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dataloader_iterator = EagerBatches(self.dataloader)
+
+
+@pytest.mark.parametrize(
+    ('loop', 'workers'), [('IterBasedTrainLoop', 0), ('EagerLoop', 0), ('EagerLoop', 2)]
+)
+def test_another_seed_skips_and_repeats_no_image(tiny_voc, tmp_path, loop, workers):
     def images(folder: str, end: int, seed: int | None, **settings: Any) -> list:
-        cfg = tiny_config('CAM', tiny_voc, tmp_path / folder, ITERATIONS, **settings)
+        args = tiny_voc, tmp_path / folder, ITERATIONS, workers
+        cfg = tiny_config('CAM', *args, **settings)
+        cfg.train_cfg.type = loop
         cfg.randomness = {'seed': seed}
         seen = Images()
         train(cfg, seen, until=end)

@@ -179,6 +179,34 @@ def test_painting_needs_its_hook(monkeypatch, config, tmp_path, capsys):
     assert 'SegVisualizationHook' in error
 
 
+LIST = '{}_dataloader.dataset.ann_file=none.txt'
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['train', '--cfg-options', 'resume=True'], 'give --resume in its place'),
+        (['train', '--amp'], "needs a GPU, found the device 'cpu'"),
+        (['train', '--cfg-options', LIST.format('train')], 'none.txt does not exist'),
+        (['test', '--cfg-options', LIST.format('test')], 'none.txt does not exist'),
+        (['test', '--scales', '1', '2'], '--scales needs --ms-flip'),
+        (['test', '--wait-time', '0'], '--wait-time needs --show'),
+    ],
+)
+def test_what_cannot_work_is_one_line(
+    monkeypatch, config, tmp_path, capsys, words, message
+):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr('mmseg_wsss.engine.launch.get_device', lambda: 'cpu')
+    tool, *options = words
+    files = [config] if tool == 'train' else [config, config]  # before it is loaded
+    with pytest.raises(SystemExit, match='2'):
+        run_tool(monkeypatch, tool, *files, '--work-dir', tmp_path, *options)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ')
+    assert message in line
+
+
 class TestScripts:
     """What the scripts start, with programs that only say how they were called."""
 

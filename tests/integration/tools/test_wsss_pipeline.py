@@ -1,6 +1,7 @@
 """The pipeline on eight small images, stopped in each of its stages."""
 
 import json
+import re
 import sys
 from copy import deepcopy
 from pathlib import Path
@@ -19,6 +20,8 @@ from mmseg_wsss.pipelines.wsss_stages import Tools, build_stages, shared_batch
 
 MODULE = 'mmseg_wsss.pipelines.wsss_stages'
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
+EPOCHS = dict(type='EpochBasedTrainLoop', max_epochs=2, _delete_=True)
+EMPTY = dict(_delete_=True)
 STAGES = [
     'seeds_network',
     'seeds',
@@ -184,6 +187,41 @@ def test_seed_and_options_of_a_part(pipeline, tmp_path):
         steps = 1 if name == 'affinity_network' else 2
         assert config['train_cfg']['max_iters'] == steps
         assert stage.output.name == f'iter_{steps}.pth'
+
+
+@pytest.mark.parametrize(('name', 'same'), [('net_2xb1-2_a', True), ('net', False)])
+def test_a_training_on_other_gpus(pipeline, tmp_path, name, same):
+    """It is another one only if a step has another number of images."""
+    cfg = Config.fromfile(pipeline)
+    path = tmp_path / f'{name}.py'
+    path.write_bytes(Path(cfg.network.config).read_bytes())
+    cfg.network.config = str(path)
+    settings = [
+        build_stages(cfg, tmp_path, Tools(TOOLS, None, gpus))[6].settings
+        for gpus in (1, 2)
+    ]
+    assert (settings[0] == settings[1]) is same
+
+
+@pytest.mark.parametrize(
+    ('options', 'gpus', 'message'),
+    [
+        ({}, 0, '--gpus must be at least 1, got 0'),
+        ({}, -2, '--gpus must be at least 1, got -2'),
+        ({'network': EMPTY}, 1, "network needs the key 'config', got []"),
+        (
+            {'network.cfg_options': {'train_cfg': EPOCHS}},
+            1,
+            'a stage needs train_cfg.max_iters, found',
+        ),
+    ],
+)
+def test_what_no_stage_can_be_built_of(pipeline, tmp_path, options, gpus, message):
+    cfg = Config.fromfile(pipeline)
+    for key, value in options.items():
+        cfg.merge_from_dict({key: value})
+    with pytest.raises((KeyError, ValueError), match=re.escape(message)):
+        build_stages(cfg, tmp_path, Tools(TOOLS, None, gpus))
 
 
 def test_a_config_with_other_keys(tmp_path):

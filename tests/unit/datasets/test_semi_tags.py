@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.methods import NUM_TAGS
+from helpers.tiny import tiny_network
 from PIL import Image
+from torch.utils.data import ConcatDataset
 
-from mmseg_wsss.datasets import SemiDataset
+from mmseg_wsss.datasets import DeterministicDataset, SemiDataset
 from mmseg_wsss.datasets.checks.check_splits import check_splits
 from mmseg_wsss.datasets.checks.from_config import splits_from_config
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
@@ -23,6 +26,7 @@ def branches(*names: str) -> list[dict]:
     return [{'type': 'SemiMultiBranch', **dict.fromkeys(names, PACK)}]
 
 
+CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
 PIPELINES = {
     'labeled': [*LOAD, *MASK, *branches('sup')],
     'tagged': [*LOAD, *branches('unsup_weak', 'unsup_strong')],
@@ -129,6 +133,39 @@ def test_a_background_of_another_name_is_noticed(folder, first, tags, expected):
     found = [str(p) for p in check_tags(model, SemiDataset(**settings))]
     assert len(found) == (expected is not None)
     assert not found or expected in found[0]
+
+
+@pytest.mark.parametrize('name', ['labeled', 'tagged', 'unlabeled'])
+@pytest.mark.parametrize('classifier', [True, False])
+def test_a_classifier_needs_the_weak_view_of_tagged_images(folder, name, classifier):
+    settings = config(folder)
+    settings[name] |= {'pipeline': [*PIPELINES[name][:-1], *branches('unsup_strong')]}
+    train_cfg = SimpleNamespace(tag_filter={})
+    model = SimpleNamespace(train_cfg=train_cfg, cam_head=classifier or None)
+    found = [str(p) for p in check_tags(model, SemiDataset(**settings))]
+    assert len(found) == (classifier and name == 'tagged')
+    assert not found or "the tagged images has ['unsup_strong']; add unsu" in found[0]
+
+
+@pytest.mark.parametrize(
+    ('settings', 'tagged', 'expected'),
+    [
+        ({'semi_train_cfg': {'tag_filter': {}}}, False, 'semi_train_cfg.tag_filter'),
+        ({'cam_head': CLASSIFIER}, False, 'cam_head'),
+        ({'cam_head': CLASSIFIER}, True, None),
+        ({}, False, None),
+    ],
+)
+def test_tags_in_another_data_set(folder, settings, tagged, expected):
+    parts = [
+        DeterministicDataset(part(folder, name)) for name in ('labeled', 'unlabeled')
+    ]
+    if tagged:
+        parts.append(SemiDataset(**config(folder)).tagged)
+    model = tiny_network('MeanTeacherSegmentor', **settings)
+    found = [str(p) for p in check_tags(model, ConcatDataset(parts))]
+    assert len(found) == (expected is not None)
+    assert not found or f'model.{expected} needs image tags' in found[0]
 
 
 def test_bg_is_no_class_of_objects(folder):

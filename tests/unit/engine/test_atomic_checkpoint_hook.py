@@ -2,8 +2,11 @@
 
 import itertools
 import os
+import shutil
 import stat
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -43,7 +46,8 @@ class Score(BaseMetric):
         self.results.append(None)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        return {'score': next(self.scores)}
+        score = next(self.scores)
+        return {'score': score, 'other': score}
 
 
 class StoppedError(Exception):
@@ -51,11 +55,23 @@ class StoppedError(Exception):
 
 
 class Watch(Hook):
-    """Notes the iterations that are validated, and may break one off."""
+    """Notes the iterations that are validated, and may break one off.
 
-    def __init__(self, stop_at: int | None = None) -> None:
+    Args:
+        stop_at: Iteration with an unfinished validation.
+        stop_before: Number of iterations after which the next one does not begin.
+    """
+
+    def __init__(
+        self, stop_at: int | None = None, stop_before: int | None = None
+    ) -> None:
         self.stop_at = stop_at
+        self.stop_before = stop_before
         self.validated: list[int] = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if runner.iter == self.stop_before:
+            raise StoppedError
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if runner.iter == self.stop_at:
@@ -183,6 +199,36 @@ def test_an_interrupted_validation_is_made_up_for(tmp_path, stop_at, scores):
     assert names(tmp_path) == ['best_score_iter_2.pth', 'iter_4.pth', 'last_checkpoint']
 
 
+@pytest.mark.parametrize('kind', [Runner, FlexibleRunner])
+def test_two_interruptions_lose_no_best_score(tmp_path, kind):
+    """The second one is before the checkpoint after a validation made up for."""
+    for scores, watch, resume in (
+        ([1], Watch(stop_at=2), False),
+        ([5], Watch(stop_before=2), True),
+        ([2, 3], Watch(), True),
+    ):
+        with suppress(StoppedError):
+            train(
+                tmp_path, scores=scores, watch=watch, resume=resume, kind=kind, **BEST
+            )
+    assert watch.validated == [3, 4]
+    assert names(tmp_path) == ['best_score_iter_2.pth', 'iter_4.pth', 'last_checkpoint']
+
+
+@pytest.mark.parametrize('metrics', ['score', ['score', 'other']])
+def test_a_copied_run_leaves_the_files_of_the_original(tmp_path, metrics):
+    settings = BEST | {'save_best': metrics}
+    with pytest.raises(StoppedError):
+        train(tmp_path / 'a', scores=[1, 5], watch=Watch(stop_at=3), **settings)
+    before = names(tmp_path / 'a')
+    shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+    train(tmp_path / 'b', scores=[2, 9], resume=True, **settings)
+    assert names(tmp_path / 'a') == before
+    best = [name for name in names(tmp_path / 'b') if name.startswith('best')]
+    keys = [metrics] if metrics == 'score' else sorted(metrics)
+    assert best == [f'best_{key}_iter_4.pth' for key in keys]
+
+
 def test_a_finished_validation_is_not_repeated(tmp_path):
     train(tmp_path)
     watch = Watch()
@@ -223,3 +269,24 @@ def test_a_checkpoint_is_on_the_disk_before_it_is_named(tmp_path):
     with mock.patch('os.fsync', note), mock.patch('os.replace', rename):
         train(tmp_path)
     assert calls == ['file', 'name', 'folder'] * 4
+
+
+def test_every_training_has_temporary_names_of_its_own(tmp_path):
+    """Leftovers of a killed training are removed when it is surely over."""
+    replace, parts = os.replace, []
+
+    def rename(source: str, target: str) -> None:
+        parts.extend([Path(source).name] if str(source).endswith('.part') else [])
+        replace(source, target)
+
+    with mock.patch('os.replace', rename):
+        for _ in range(2):
+            train(tmp_path, interval=4)
+    assert len(set(parts)) == len(parts) == 2
+    stale, fresh = tmp_path / '.iter_3.pth.part', tmp_path / '.iter_4.pth.ab.part'
+    for path in (stale, fresh):
+        path.touch()
+    hours_ago = time.time() - 7200
+    os.utime(stale, (hours_ago, hours_ago))
+    train(tmp_path)
+    assert [path.name for path in tmp_path.glob('.*.part')] == [fresh.name]

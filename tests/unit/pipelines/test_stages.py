@@ -49,13 +49,13 @@ class Kitchen:
         text = (self.work_dir / 'first/out/a.txt').read_text()
         (self.work_dir / 'second/b.txt').write_text(f'hot {text}')
 
-    def run(self) -> list[str]:
+    def run(self, console: Console = QUIET) -> list[str]:
         first = Stage(
             'first', {'text': self.text}, (), self.cook, self.path('first/out')
         )
         second = Stage('second', {}, ('first',), self.serve, self.path('second/b.txt'))
         self.ran = []
-        run_stages([first, second], self.work_dir, QUIET)
+        run_stages([first, second], self.work_dir, console)
         return self.ran
 
     def path(self, name: str) -> Path:
@@ -139,9 +139,13 @@ def test_changed_settings_undo_what_depends_on_them(kitchen):
     kitchen.run()
     kitchen.path('first/old.pth').write_text('of other settings')
     kitchen.text = 'stew'
-    assert kitchen.run() == ['first', 'second']
+    stream = io.StringIO()
+    assert kitchen.run(Console(file=stream)) == ['first', 'second']
     assert kitchen.path('second/b.txt').read_text() == 'hot stew'
     assert not kitchen.path('first/old.pth').exists()
+    for number, name in ((1, 'first'), (2, 'second')):
+        text = f'{number}/2 {name}: settings or inputs have changed: '
+        assert f'{text}{kitchen.path(name)} is emptied\n' in stream.getvalue()
 
 
 def test_a_damaged_output_is_noticed(kitchen):

@@ -1,13 +1,17 @@
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dist import is_distributed
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from mmseg_wsss.datasets.samplers.stream_sampler import permutation
+from mmseg_wsss.engine.hooks import NonFiniteLossHook
 from mmseg_wsss.utils import launch
 from mmseg_wsss.utils.launch import (
     error_message,
@@ -15,6 +19,7 @@ from mmseg_wsss.utils.launch import (
     leave_processes,
     one_line_errors,
 )
+from mmseg_wsss.utils.settings import read_settings, setting
 
 TASKS = Path('/proc/self/task')
 
@@ -84,16 +89,69 @@ def test_a_wrong_argument_in_a_config_is_one_line(capsys) -> None:
     assert "unexpected keyword argument 'batchsize'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('name', ['child.py', 'base.py'])
+def test_a_syntax_error_names_the_config_and_the_line(capsys, tmp_path, name) -> None:
+    (tmp_path / 'base.py').write_text('a = 1\nb = (\n')
+    (tmp_path / 'child.py').write_text("_base_ = 'base.py'\n")
+    with pytest.raises(SystemExit), one_line_errors():
+        Config.fromfile(tmp_path / name)
+    expected = "base.py, line 2: '(' was never closed\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+def wrong_setting(_: object = None) -> None:
+    read_settings(Settings, {'thr': '1'}, 'test_cfg')
+
+
+def non_finite_loss() -> None:
+    NonFiniteLossHook().after_train_iter(SimpleNamespace(iter=3), 3, None, NAN)
+
+
+def wrong_setting_in_a_worker() -> None:
+    next(iter(DataLoader([0], num_workers=1, collate_fn=wrong_setting)))
+
+
+NAN = {'loss': torch.tensor(torch.nan)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    thr: float = setting(0.5)
+
+
+@pytest.mark.parametrize(
+    ('function', 'text'),
+    [
+        (wrong_setting, "error: test_cfg.thr must be a number, got '1'"),
+        (wrong_setting_in_a_worker, "error: test_cfg.thr must be a number, got '1'"),
+        (non_finite_loss, 'error: iteration 3: not finite: loss = nan; images'),
+    ],
+)
+def test_what_the_package_raises_is_one_line(capsys, function, text) -> None:
+    with pytest.raises(SystemExit), one_line_errors():
+        function()
+    assert capsys.readouterr().err.startswith(text)
+
+
 def test_debug_keeps_the_traceback(monkeypatch) -> None:
     monkeypatch.setattr('sys.argv', ['tool.py', '--debug'])
     with pytest.raises(ValueError, match='lr'), one_line_errors():
         raise ValueError('lr')
 
 
-@pytest.mark.parametrize('error', [KeyError('seg_map_path'), TypeError('a b')])
+@pytest.mark.parametrize(
+    'error', [KeyError('seg_map_path'), TypeError('a b'), RuntimeError('a b')]
+)
 def test_defects_keep_their_traceback(error) -> None:
     with pytest.raises(type(error)), one_line_errors():
         raise error
+
+
+def test_a_defect_of_the_package_keeps_its_traceback() -> None:
+    with pytest.raises(TypeError), one_line_errors():
+        permutation(None, 0)
+    with pytest.raises(SyntaxError), one_line_errors():
+        compile('a = (', 'file', 'exec')
 
 
 def test_an_interrupt_is_one_line(capsys) -> None:

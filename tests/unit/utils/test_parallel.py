@@ -1,4 +1,5 @@
 import os
+import signal
 import time
 
 import pytest
@@ -33,6 +34,15 @@ def test_an_error_of_the_function_is_raised(workers):
     assert next(results)[0] == 1
     with pytest.raises(ValueError, match='unlucky 13'):
         next(results)
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_was_killed_is_named():
+    with pytest.raises(ChildProcessError, match='use fewer workers'):
+        list(parallel_map(die, [1, 2], 2))
 
 
 def test_an_interrupt_drops_what_has_not_begun(tmp_path):
