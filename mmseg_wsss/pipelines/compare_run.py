@@ -26,11 +26,12 @@ from .compare_report import runs_of
 from .comparison import (
     Comparison,
     Run,
+    digest_of,
     final_checkpoint,
     read_comparison,
 )
 from .comparison_check import images_per_step, optimizer_steps
-from .measure import measure
+from .measure import RECORD, drop_record, measure
 
 RESULT = 'run.json'
 
@@ -147,16 +148,28 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         stored, wanted = _stored(cfg.work_dir), wanted_of(run)
         if stored is not None:  # what other comparisons asked for stays
             wanted = _both(stored['wanted'], wanted)
+        inputs = {}
+        if run.start is not None:
+            start = comparison.config_of_start(run, seed, root)
+            inputs['start'] = _network(start)
+            _drop_other_start(stored, inputs['start'], cfg.work_dir)
         result = measure(
-            cfg, cfg.work_dir, wanted['sources'], wanted['tests'], per_image=True
+            cfg,
+            cfg.work_dir,
+            wanted['sources'],
+            wanted['tests'],
+            per_image=True,
+            digest=digest_of(comparison.config(run, seed, '')),
+            inputs=inputs,
+            need_checkpoint=run.name in comparison.starts,
         )
         found = _facts(cfg, run, seed) | {
             key: result.get(key) for key in ('seconds', 'machine')
         }
-        found['network'] = _network(cfg)
-        if run.start is not None:
-            start = comparison.config_of_start(run, seed, root)
-            found['start_network'] = _network(start)
+        if final_checkpoint(cfg).is_file():
+            found['network'] = _network(cfg)
+        if 'start' in inputs:
+            found['start_network'] = inputs['start']
         found |= {
             'scores': _scores(result),
             'areas': _areas(result),
@@ -165,6 +178,19 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         }
         _store(found, Path(cfg.work_dir))
     return found
+
+
+def _drop_other_start(stored: dict | None, start: str, work_dir: str) -> None:
+    """Drop a training that is not known to have begun with this network.
+
+    The record of an interrupted one of an earlier version names no start; it goes on.
+    """
+    path = Path(work_dir, RECORD)
+    if stored is None or not path.is_file():
+        return
+    known = 'start' in json.loads(path.read_text('utf-8')).get('inputs', {})
+    if not known and stored.get('start_network') != start:
+        drop_record(work_dir)
 
 
 def _network(cfg: Config) -> str:
