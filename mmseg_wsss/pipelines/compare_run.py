@@ -32,6 +32,7 @@ from .comparison import (
 )
 from .comparison_check import images_per_step, optimizer_steps
 from .measure import RECORD, drop_record, measure
+from .run_inputs import file_digests
 
 RESULT = 'run.json'
 
@@ -45,9 +46,9 @@ def wanted_of(run: Run) -> dict[str, Any]:
 def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | None:
     """Return the result of a finished run, or None.
 
-    A run is not finished if its start has another network now: another machine
-    rounds differently. Scores and areas that another comparison asked
-    for in the same folder are left out.
+    A run is not finished if its start has another network now, as another machine
+    rounds differently, or if a list or a tag file has another content. Scores and areas
+    that another comparison asked for in the same folder are left out.
     """
     result = _stored(comparison.config(run, seed, root).work_dir)
     if result is None:
@@ -58,6 +59,9 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
         if network not in (None, result.get('start_network')):
             return None
     wanted, found = wanted_of(run), result['wanted']
+    files, known = file_digests(run, wanted), result.get('files', {})
+    if any(known.get(name, digest) != digest for name, digest in files.items()):
+        return None
     missing = set(wanted['sources']) - set(found['sources'])
     if missing or any(
         found['tests'].get(name) != test for name, test in wanted['tests'].items()
@@ -140,15 +144,16 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
 
     Returns:
         Name, config, options, seed, folder, steps, images seen, seconds,
-        machine, digests of its network and its start's network, scores and areas of
-        each image, see :func:`.measure`.
+        machine, digests of its network, its start's network and its files, scores and
+        areas of each image, see :func:`.measure`.
     """
     cfg = comparison.config(run, seed, root)
     with _locked(Path(cfg.work_dir)):
         stored, wanted = _stored(cfg.work_dir), wanted_of(run)
         if stored is not None:  # what other comparisons asked for stays
             wanted = _both(stored['wanted'], wanted)
-        inputs = {}
+        files = file_digests(run, wanted)
+        inputs = dict(files)
         if run.start is not None:
             start = comparison.config_of_start(run, seed, root)
             inputs['start'] = _network(start)
@@ -171,6 +176,7 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         if 'start' in inputs:
             found['start_network'] = inputs['start']
         found |= {
+            'files': files,
             'scores': _scores(result),
             'areas': _areas(result),
             'images': result.get('images', {}),

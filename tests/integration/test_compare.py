@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.tiny import tiny_config
+from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmseg_wsss.pipelines import compare as compare_module
@@ -293,6 +294,34 @@ def test_the_name_of_the_folder_has_no_part_in_a_training(folder, monkeypatch):
     assert record['digest'] != earlier
     measured.write_text(json.dumps(record | {'digest': earlier}))
     assert do(path, 'plain', root='out/runs') == first
+
+
+def test_other_tags_are_another_training(folder):
+    """A tag file at the same path may be another one; records without it stay."""
+    cfg = Config.fromfile(folder / 'cam.py')
+    tags, root = folder / 'tags.json', str(folder / 'out/runs')
+    tags.write_text(Path(cfg.train_dataloader.dataset.tags.path).read_text())
+    cfg.train_dataloader.dataset.tags.path = str(tags)
+    cfg.dump(folder / 'cam.py')
+    path = folder / 'alone.py'
+    path.write_text(ALONE)
+    first = do(path, 'alone')
+    assert set(first['files']) == {
+        f'{part}_dataloader.dataset.{file}'
+        for part in ('train', 'export')
+        for file in ('tags.path', 'dataset.ann_file')
+    }
+    content = json.loads(tags.read_text())
+    tags.write_text(json.dumps({name: ['green'] for name in content}))
+    assert finished(path, 'alone', root) is None
+    record = Path(first['folder'], 'run.json')
+    record.write_text(json.dumps({k: v for k, v in first.items() if k != 'files'}))
+    assert finished(path, 'alone', root)
+    again = do(path, 'alone')
+    assert again['network'] != first['network']
+    assert finished(path, 'alone', root) == again
+    tags.unlink()
+    assert finished(path, 'alone', root) == again
 
 
 def test_a_lost_start_is_trained_again(folder):
