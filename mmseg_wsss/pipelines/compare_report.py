@@ -4,7 +4,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -123,9 +123,9 @@ def _summary(
     paired = [values[seed] - base_values[seed] for seed in common]
     summary = asdict(summarize([*values.values()], paired))
     pairs = [(results[run, seed], results[base, seed]) for seed in common]
-    split = score.partition('/')[0]
+    key = score if score.startswith('val/') else 'train'
     # With other images, as allowed to differ, there are no pairs to draw.
-    same = all(a['images'].get(split) == b['images'].get(split) for a, b in pairs)
+    same = all(a['images'].get(key) == b['images'].get(key) for a, b in pairs)
     both = [[side['areas'].get(score) for side in sides] for sides in zip(*pairs)]
     if common and same and all(lines for side in both for lines in side):
         classes = _num_classes(side for lines in both for side in lines)
@@ -139,7 +139,7 @@ def _num_classes(sides: Any) -> int:
 
 
 def _images(results: Results) -> dict[str, list[str]]:
-    """Return the names of the images by split, from the first run that has them."""
+    """Return the names of the images by test, from the first run that has them."""
     found: dict[str, list[str]] = {}
     for run in results.values():
         found = {**run['images'], **found}
@@ -148,9 +148,7 @@ def _images(results: Results) -> dict[str, list[str]]:
 
 def _portable(run: dict, images: Mapping[str, list[str]]) -> dict:
     """Return a result without paths of this machine, its images where they differ."""
-    own = {
-        split: names for split, names in run['images'].items() if names != images[split]
-    }
+    own = {key: names for key, names in run['images'].items() if names != images[key]}
     folder = '/'.join(Path(run['folder']).parts[-2:])
     return run | {'folder': folder, 'images': own}
 
@@ -183,7 +181,7 @@ def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         run
         | {
-            'images': report['images'] | run['images'],
+            'images': images_by_test(report['images'] | run['images'], run['areas']),
             'scores': {
                 name: math.nan if score is None else score
                 for name, score in run['scores'].items()
@@ -191,6 +189,20 @@ def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for run in report['runs']
     ]
+
+
+def images_by_test(
+    images: Mapping[str, list[str]], areas: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return the names of images in ``train`` and in ``val/TEST``.
+
+    Args:
+        images: Such names, or of an earlier version: in ``val`` those of all tests.
+        areas: Names of the scores that have areas.
+    """
+    names = {key: value for key, value in images.items() if key != 'val'}
+    tests = [key for key in areas if key.startswith('val/')] if 'val' in images else []
+    return {**dict.fromkeys(tests, images.get('val', [])), **names}
 
 
 def pair_summary(

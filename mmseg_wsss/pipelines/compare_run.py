@@ -22,7 +22,7 @@ from mmseg_wsss.engine.launch import TRAINING_ERRORS
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.launch import one_line_errors
 
-from .compare_report import runs_of
+from .compare_report import images_by_test, runs_of
 from .comparison import (
     Comparison,
     Run,
@@ -70,11 +70,12 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
     result['wanted'] = wanted
     names = {f'val/{name}' for name in wanted['tests']}
     names |= {f'train/{source}' for source in wanted['sources']}
-    for part in ('scores', 'areas'):
+    names |= {'train'} if wanted['sources'] else set()
+    for part in ('scores', 'areas', 'images'):
         result[part] = {
             key: value
             for key, value in result[part].items()
-            if key in names or key.rpartition('/')[0] in names
+            if key in names or key.rpartition('/')[0] in names - {'train'}
         }
     return result
 
@@ -84,7 +85,7 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
 
     The folder of a run has a digest of its config in its name, so that a run whose
     config has changed is not taken for it. Scores of both are kept, those of ``root``
-    where they are of the same name.
+    where they are of the same name; of different networks those of ``root`` alone.
 
     Args:
         path: JSON file of a comparison.
@@ -97,17 +98,20 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
         ValueError: If the file is no report.
     """
     try:
-        report = json.loads(Path(path).read_text('utf-8'))
-        results = runs_of(report)
+        results = runs_of(json.loads(Path(path).read_text('utf-8')))
         folders = [Path(root, run['folder']) for run in results]
-    except (ValueError, KeyError, TypeError) as error:
+        for run in results:
+            _both(run['wanted'], run['wanted'])
+            del run['name']  # in that comparison
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f'{path}: expected a JSON file that compare.py has written: {error!r}'
         ) from error
     for folder, saved in zip(folders, results):
-        del saved['name']  # of the run in that comparison
         known = _stored(folder)
         if known is not None:
+            if saved.get('network') not in (None, known.get('network')):
+                continue
             parts = ('scores', 'areas', 'images')
             merged = {part: saved[part] | known[part] for part in parts}
             wanted = _both(saved['wanted'], known['wanted'])
@@ -124,7 +128,10 @@ def _store(result: dict[str, Any], folder: Path) -> None:
 
 def _stored(folder: str | os.PathLike) -> dict | None:
     path = Path(folder, RESULT)
-    return json.loads(path.read_text('utf-8')) if path.is_file() else None
+    if not path.is_file():
+        return None
+    result = json.loads(path.read_text('utf-8'))
+    return result | {'images': images_by_test(result['images'], result['areas'])}
 
 
 def _both(earlier: dict, wanted: dict) -> dict:

@@ -67,7 +67,7 @@ def measure(
         ``train`` (scores of the pseudo-labels), ``val`` (scores by setting) and
         ``settings``; scores in per cent. With ``per_image`` also ``areas``: ``train``
         by source and ``val`` by setting, one line per image, and ``images``: their
-        names in ``train`` and ``val``.
+        names in ``train`` and in ``val/SETTING``.
     """
     cfg = _load(config, work_dir, cfg_options)
     settings = {'single scale': {}} if settings is None else settings
@@ -109,14 +109,15 @@ def measure(
         result['train'] = _evaluate_sources(deepcopy(cfg), checkpoint, sources, hook)
         result['sources'] = list(sources)
         if per_image:
-            _note(result, 'train', hook, hook.areas(result['train']))
+            _note(result, 'train', 'train', hook, hook.areas(result['train']))
         save()
     for name in tests:
         hook = ImageAreasHook()
         scores = _test_setting(deepcopy(cfg), checkpoint, settings[name], hook)
         result['val'][name], result['settings'][name] = scores, _stored(settings[name])
         if per_image:
-            _note(result, 'val', hook, {name: hook.areas(scores).get('')})
+            areas = {name: hook.areas(scores).get('')}
+            _note(result, 'val', f'val/{name}', hook, areas)
         save()
     return result
 
@@ -192,11 +193,11 @@ def _name_of(cfg: Config) -> str | None:
 
 
 def _note(
-    result: dict, split: str, hook: ImageAreasHook, found: Mapping[str, Any]
+    result: dict, split: str, key: str, hook: ImageAreasHook, areas: Mapping[str, Any]
 ) -> None:
-    """Add the areas of a test to the result."""
-    result.setdefault('areas', {}).setdefault(split, {}).update(found)
-    result.setdefault('images', {})[split] = hook.images
+    """Add the areas and the images of a test to the result."""
+    result.setdefault('areas', {}).setdefault(split, {}).update(areas)
+    result.setdefault('images', {})[key] = hook.images
 
 
 def _training(cfg: Config) -> Config:
