@@ -150,8 +150,8 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         root: Folder of the runs.
 
     Returns:
-        Name, config, options, seed, folder, steps, images seen, seconds,
-        machine, digests of its network, its start's network and its files, scores and
+        Name, config, options, seed, folder, steps, images seen, seconds, machine,
+        versions, digests of its network, its start's network and its files, scores and
         areas of each image, see :func:`.measure`.
     """
     cfg = comparison.config(run, seed, root)
@@ -176,7 +176,7 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
             need_checkpoint=run.name in comparison.starts,
         )
         found = _facts(cfg, run, seed) | {
-            key: result.get(key) for key in ('seconds', 'machine')
+            key: result.get(key) for key in ('seconds', 'machine', 'versions')
         }
         if final_checkpoint(cfg).is_file():
             found['network'] = _network(cfg)

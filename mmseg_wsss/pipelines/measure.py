@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -20,6 +19,7 @@ from mmseg_wsss.utils import atomic_write
 
 from .comparison import digest_of, final_checkpoint
 from .image_areas import ImageAreasHook
+from .provenance import processor, versions
 from .setting import apply_setting
 
 Setting = Mapping[str, Any]
@@ -64,10 +64,10 @@ def measure(
 
     Returns:
         ``config``, ``seconds`` of training with its interrupted parts, ``machine``,
-        ``train`` (scores of the pseudo-labels), ``val`` (scores by setting) and
-        ``settings``; scores in per cent. With ``per_image`` also ``areas``: ``train``
-        by source and ``val`` by setting, one line per image, and ``images``: their
-        names in ``train`` and in ``val/SETTING``.
+        ``versions``, ``train`` (scores of the pseudo-labels), ``val`` (scores by
+        setting) and ``settings``; scores in per cent. With ``per_image`` also
+        ``areas``: ``train`` by source and ``val`` by setting, one line per image, and
+        ``images``: their names in ``train`` and in ``val/SETTING``.
     """
     cfg = _load(config, work_dir, cfg_options)
     settings = {'single scale': {}} if settings is None else settings
@@ -90,7 +90,8 @@ def measure(
         training = _training(cfg)
         if not training.resume:
             result = {}
-        result = {'machine': machine(), **result, **identity}
+        where = {'machine': machine(), 'versions': versions()}
+        result = {**where, **result, **identity}
         save()
         begin = time.monotonic()
         try:
@@ -174,7 +175,7 @@ def machine() -> str:
     """Describe this machine: processor, threads, GPU and version of torch."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     threads = f'{torch.get_num_threads()} of {os.cpu_count()} cores'
-    return f'{platform.machine()}, {threads}, {gpu}, torch {torch.__version__}'
+    return f'{processor()}, {threads}, {gpu}, torch {torch.__version__}'
 
 
 def _load(
