@@ -117,12 +117,14 @@ def test_the_page_has_the_figures_of_the_reports():
         ({'error': 1.3}, 'not shown'),
         ({'interval': [-0.1, 5.0]}, 'not shown'),
         ({'difference': -2.5, 'interval': [-3.0, -1.0]}, 'costs'),
+        ({'values': SEEDS}, 'two seeds only'),
+        ({'values': SEEDS, 'error': 1.3}, 'two seeds only'),
     ],
 )
-def test_a_verdict_needs_the_error_and_the_interval(row, shown):
-    assert (
-        verdict({'difference': 2.5, 'error': 0.5, 'interval': [1, 4], **row}) == shown
-    )
+def test_a_verdict_needs_the_error_the_interval_and_three_seeds(row, shown):
+    known = {'difference': 2.5, 'error': 0.5, 'interval': [1, 4]}
+    values = {**SEEDS, '2': 41.0}
+    assert verdict({'values': values, **known, **row}) == shown
 
 
 def test_a_summary_compares_any_two_runs(monkeypatch):
@@ -149,9 +151,10 @@ def test_a_summary_compares_any_two_runs(monkeypatch):
     assert pair_summary(report, 'without', 'start')[1]['values'] == {}
     assert pair_summary(report, 'without', 'with')[1]['interval'] == (2, 3)
     lines = summary({'toy_x': report}).splitlines()[2:]
+    one, other, end = '41.0 ± 1.4', '43.5 ± 0.7', '2.50 ± 0.50 | two seeds only |'
     assert lines == [
-        '| idea | toy | 2 | 41.0 ± 1.4 | 43.5 ± 0.7 | +2.50 ± 0.50 | helps |',
-        '| reversed | toy | 2 | 43.5 ± 0.7 | 41.0 ± 1.4 | -2.50 ± 0.50 | costs |',
+        f'| idea | toy | 2 | {one} | {other} | +{end}',
+        f'| reversed | toy | 2 | {other} | {one} | -{end}',
     ]
 
 
