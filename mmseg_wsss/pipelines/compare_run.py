@@ -180,6 +180,8 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         }
         if final_checkpoint(cfg).is_file():
             found['network'] = _network(cfg)
+        elif stored is not None:
+            found['network'] = stored.get('network')
         if 'start' in inputs:
             found['start_network'] = inputs['start']
         found |= {

@@ -78,14 +78,22 @@ def measure(
         with atomic_write(path, 'w') as file:
             json.dump(result, file, indent=1)
 
-    identity = _identity(cfg, digest, result.get('inputs', {}) | (inputs or {}))
+    inputs = dict(inputs or {})
+    identity = {'digest': digest or digest_of(cfg), 'config': _name_of(cfg)}
+    # Earlier versions stored the digest of the config with its paths, and no inputs.
+    same = result.get('digest') in (identity['digest'], digest_of(cfg))
+    known = result.get('inputs', {})
+    same = same and all(
+        known.get(name, inputs[name]) == inputs[name] for name in inputs
+    )
     checkpoint = final_checkpoint(cfg)
     lost = result.get('trained') and not checkpoint.is_file()
     if lost and not need_checkpoint:
         lost = any(_missing(result, sources, settings, per_image))
-    if lost or not _is_same(result, identity, cfg):
+    if lost or not same:
         drop_record(work_dir)
         result = {}
+    identity['inputs'] = result.get('inputs', {}) | inputs
     if not result.get('trained'):
         training = _training(cfg)
         if not training.resume:
@@ -121,22 +129,6 @@ def measure(
             _note(result, 'val', f'val/{name}', hook, areas)
         save()
     return result
-
-
-def _identity(cfg: Config, digest: str | None, inputs: dict) -> dict[str, Any]:
-    """Return what the training is known by."""
-    digest = digest_of(cfg) if digest is None else digest
-    return {'digest': digest, 'config': _name_of(cfg), 'inputs': inputs}
-
-
-def _is_same(result: dict[str, Any], identity: dict[str, Any], cfg: Config) -> bool:
-    """Whether the stored training is of this config and of the same inputs."""
-    # Earlier versions stored the digest of the config with its paths, and no inputs.
-    digests = (identity['digest'], digest_of(cfg))
-    known = result.get('inputs', {})
-    return result.get('digest') in digests and known.items() <= (
-        identity['inputs'].items()
-    )
 
 
 def _missing(

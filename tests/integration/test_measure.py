@@ -112,11 +112,12 @@ def test_another_input_begins_anew(config, tmp_path, monkeypatch, interrupted):
         measure_module, '_train', lambda cfg: seen.append(cfg.resume) or train(cfg)
     )
     # A name that is not known yet is of another part; it is added.
-    measure(config, folder, inputs={'list': 'c'})
+    found = measure(config, folder, inputs={'list': 'c'})
+    assert found['inputs'] == {'start': 'a', 'list': 'c'}
     assert seen == [True] * interrupted
     seen.clear()
     found = measure(config, folder, inputs={'start': 'b'})
-    assert found['inputs'] == {'start': 'b', 'list': 'c'}
+    assert found['inputs'] == {'start': 'b'}
     measure(config, folder, inputs={'start': 'b'})
     assert seen == [False]
 
