@@ -28,6 +28,7 @@ LINK = f'../{STORED}'
 TABLE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)', re.S)
 NONE = 'Not measured yet with several seeds'
 SUMMARY = 'does-it-help'
+MIN_SEEDS = 3  # of a verdict
 SEMI = ('MeanTeacher', 'CPS', 'FixMatch', 'UniMatch', 'UniMatch V2', 'MKD')
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
 ALONE, MASKS = 'on the classifier alone', 'masks alone'
@@ -114,6 +115,8 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
 
 def verdict(row: Mapping[str, Any]) -> str:
     """Say whether a difference is shown, by the rule of docs/results.md."""
+    if len(row['values']) < MIN_SEEDS:
+        return 'two seeds only'
     low, high = row.get('interval', (-math.inf, math.inf))
     if abs(row['difference']) <= 2 * row['error'] or low <= 0 <= high:
         return 'not shown'

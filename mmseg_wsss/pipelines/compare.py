@@ -1,6 +1,7 @@
 """Run a comparison, several processes at a time, and report it."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -36,12 +37,14 @@ class Running:
         process: The process.
         slot: Number of the place that it takes, which selects its GPU.
         log: File of its output.
+        offset: Size of the log before, from earlier attempts.
         began: Time of its start.
     """
 
     process: subprocess.Popen
     slot: int
     log: Path
+    offset: int = 0
     began: float = field(default_factory=time.monotonic)
 
 
@@ -211,11 +214,12 @@ def _begin(
     folder.mkdir(parents=True, exist_ok=True)
     module = 'mmseg_wsss.pipelines.compare_run'
     command = [sys.executable, '-m', module, path, run.name, str(seed), root]
-    with open(folder / LOG, 'a', encoding='utf-8') as log:
+    with open(folder / LOG, 'ab') as log:
+        offset = log.tell()
         process = subprocess.Popen(  # noqa: S603
             command, stdout=log, stderr=log, env={**os.environ, **_device(slot)}
         )
-    return Running(process, slot, folder / LOG)
+    return Running(process, slot, folder / LOG, offset)
 
 
 def _device(slot: int) -> Mapping[str, str]:
@@ -230,8 +234,16 @@ def _device(slot: int) -> Mapping[str, str]:
 
 
 def _reason(one: Running) -> str:
-    lines = one.log.read_text('utf-8', 'replace').strip().splitlines()
-    return lines[-1] if lines else f'exit status {one.process.returncode}'
+    """Say why a process failed: the signal, or the last line that it wrote."""
+    code = one.process.returncode
+    if code == -signal.SIGKILL:
+        return 'killed by SIGKILL, e.g. for lack of memory'
+    if code < 0:
+        names = {int(one): one.name for one in signal.Signals}
+        return f'killed by {names.get(-code, f"signal {-code}")}'
+    text = one.log.read_bytes()[one.offset :].decode('utf-8', 'replace')
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else f'exit status {code}'
 
 
 def _tell(

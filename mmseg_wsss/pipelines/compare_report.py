@@ -3,33 +3,20 @@
 import json
 import math
 import os
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.visualization.comparison_plot import plot_comparison
 
+from .compare_notes import budget_of, notes_on_starts, notes_on_versions
 from .compare_stats import LEVEL, SAMPLES, bootstrap_interval, summarize
 from .comparison import Comparison
 from .image_areas import read_areas
 
 Results = Mapping[tuple[str, int], dict]
-PACKAGES = (
-    'torch',
-    'numpy',
-    'mmseg_wsss',
-    'mmengine',
-    'onedl-mmengine',
-    'mmsegmentation',
-    'onedl-mmsegmentation',
-    'mmcv',
-    'mmcv-lite',
-    'onedl-mmcv',
-)
 SHOWN_KINDS = ('over_activation', 'under_activation')
 
 
@@ -61,7 +48,6 @@ def write_report(
         'score': comparison.score,
         'seeds': list(comparison.seeds),
         'allowed_to_differ': list(allowed),
-        'versions': _versions(),
         'bootstrap': {'samples': SAMPLES, 'level': LEVEL},
         'failed': {f'{name}, seed {seed}': why for (name, seed), why in failed.items()},
         'missing': [
@@ -123,9 +109,9 @@ def _summary(
     paired = [values[seed] - base_values[seed] for seed in common]
     summary = asdict(summarize([*values.values()], paired))
     pairs = [(results[run, seed], results[base, seed]) for seed in common]
-    split = score.partition('/')[0]
+    key = score if score.startswith('val/') else 'train'
     # With other images, as allowed to differ, there are no pairs to draw.
-    same = all(a['images'].get(split) == b['images'].get(split) for a, b in pairs)
+    same = all(a['images'].get(key) == b['images'].get(key) for a, b in pairs)
     both = [[side['areas'].get(score) for side in sides] for sides in zip(*pairs)]
     if common and same and all(lines for side in both for lines in side):
         classes = _num_classes(side for lines in both for side in lines)
@@ -139,7 +125,7 @@ def _num_classes(sides: Any) -> int:
 
 
 def _images(results: Results) -> dict[str, list[str]]:
-    """Return the names of the images by split, from the first run that has them."""
+    """Return the names of the images by test, from the first run that has them."""
     found: dict[str, list[str]] = {}
     for run in results.values():
         found = {**run['images'], **found}
@@ -148,21 +134,9 @@ def _images(results: Results) -> dict[str, list[str]]:
 
 def _portable(run: dict, images: Mapping[str, list[str]]) -> dict:
     """Return a result without paths of this machine, its images where they differ."""
-    own = {
-        split: names for split, names in run['images'].items() if names != images[split]
-    }
+    own = {key: names for key, names in run['images'].items() if names != images[key]}
     folder = '/'.join(Path(run['folder']).parts[-2:])
     return run | {'folder': folder, 'images': own}
-
-
-def _versions() -> dict[str, str]:
-    versions = {'python': platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def read_report(path: str | os.PathLike) -> dict[str, Any]:
@@ -183,7 +157,7 @@ def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         run
         | {
-            'images': report['images'] | run['images'],
+            'images': images_by_test(report['images'] | run['images'], run['areas']),
             'scores': {
                 name: math.nan if score is None else score
                 for name, score in run['scores'].items()
@@ -191,6 +165,20 @@ def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for run in report['runs']
     ]
+
+
+def images_by_test(
+    images: Mapping[str, list[str]], areas: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return the names of images in ``train`` and in ``val/TEST``.
+
+    Args:
+        images: Such names, or of an earlier version: in ``val`` those of all tests.
+        areas: Names of the scores that have areas.
+    """
+    names = {key: value for key, value in images.items() if key != 'val'}
+    tests = [key for key in areas if key.startswith('val/')] if 'val' in images else []
+    return {**dict.fromkeys(tests, images.get('val', [])), **names}
 
 
 def pair_summary(
@@ -267,29 +255,17 @@ def table_of(report: Mapping[str, Any]) -> str:
             'Other scores: mean ± standard deviation (difference ± standard error):',
             _markdown(cells[0], cells[1:]),
         ]
-    parts.append(_budget(report['runs']))
+    runs = report['runs']
+    parts.append(budget_of(runs))
+    parts += notes_on_starts(runs, report['baseline'])
+    parts += notes_on_versions(runs)
     if report['allowed_to_differ']:
         parts.append(f'Allowed to differ: {", ".join(report["allowed_to_differ"])}.')
     if missing := report['missing']:
-        total = len(missing) + len(report['runs'])
+        total = len(missing) + len(runs)
         parts.append(f'Not finished: {len(missing)} of {total} runs.')
     parts += [f'Failed: {name}: {why}.' for name, why in report['failed'].items()]
     return '\n\n'.join(parts) + '\n'
-
-
-def _budget(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Name the steps, images a step and start of the runs, equal ones together."""
-    names: dict[tuple, dict[str, None]] = {}
-    for run in runs:
-        key = (run['steps'], run['images_a_step'], run['start'])
-        names.setdefault(key, {})[run['name']] = None
-    texts = []
-    for (steps, images, start), found in sorted(
-        names.items(), key=lambda item: item[0][2] is not None
-    ):
-        begin = '' if start is None else f' from {start}'
-        texts.append(f'{", ".join(found)}: {steps} steps of {images} images{begin}')
-    return f'Budget: {"; ".join(texts)}.'
 
 
 def _is_shown(score: str) -> bool:

@@ -22,15 +22,17 @@ from mmseg_wsss.engine.launch import TRAINING_ERRORS
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.launch import one_line_errors
 
-from .compare_report import runs_of
+from .compare_report import images_by_test, runs_of
 from .comparison import (
     Comparison,
     Run,
+    digest_of,
     final_checkpoint,
     read_comparison,
 )
 from .comparison_check import images_per_step, optimizer_steps
-from .measure import measure
+from .measure import RECORD, drop_record, measure
+from .run_inputs import file_digests
 
 RESULT = 'run.json'
 
@@ -44,9 +46,9 @@ def wanted_of(run: Run) -> dict[str, Any]:
 def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | None:
     """Return the result of a finished run, or None.
 
-    A run is not finished if its start has another network now: another machine
-    rounds differently. Scores and areas that another comparison asked
-    for in the same folder are left out.
+    A run is not finished if its start has another network now, as another machine
+    rounds differently, or if a list or a tag file has another content. Scores and areas
+    that another comparison asked for in the same folder are left out.
     """
     result = _stored(comparison.config(run, seed, root).work_dir)
     if result is None:
@@ -57,6 +59,9 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
         if network not in (None, result.get('start_network')):
             return None
     wanted, found = wanted_of(run), result['wanted']
+    files, known = file_digests(run, wanted), result.get('files', {})
+    if any(known.get(name, digest) != digest for name, digest in files.items()):
+        return None
     missing = set(wanted['sources']) - set(found['sources'])
     if missing or any(
         found['tests'].get(name) != test for name, test in wanted['tests'].items()
@@ -65,11 +70,12 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
     result['wanted'] = wanted
     names = {f'val/{name}' for name in wanted['tests']}
     names |= {f'train/{source}' for source in wanted['sources']}
-    for part in ('scores', 'areas'):
+    names |= {'train'} if wanted['sources'] else set()
+    for part in ('scores', 'areas', 'images'):
         result[part] = {
             key: value
             for key, value in result[part].items()
-            if key in names or key.rpartition('/')[0] in names
+            if key in names or key.rpartition('/')[0] in names - {'train'}
         }
     return result
 
@@ -79,7 +85,7 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
 
     The folder of a run has a digest of its config in its name, so that a run whose
     config has changed is not taken for it. Scores of both are kept, those of ``root``
-    where they are of the same name.
+    where they are of the same name; of different networks those of ``root`` alone.
 
     Args:
         path: JSON file of a comparison.
@@ -92,17 +98,20 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
         ValueError: If the file is no report.
     """
     try:
-        report = json.loads(Path(path).read_text('utf-8'))
-        results = runs_of(report)
+        results = runs_of(json.loads(Path(path).read_text('utf-8')))
         folders = [Path(root, run['folder']) for run in results]
-    except (ValueError, KeyError, TypeError) as error:
+        for run in results:
+            _both(run['wanted'], run['wanted'])
+            del run['name']  # in that comparison
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f'{path}: expected a JSON file that compare.py has written: {error!r}'
         ) from error
     for folder, saved in zip(folders, results):
-        del saved['name']  # of the run in that comparison
         known = _stored(folder)
         if known is not None:
+            if saved.get('network') not in (None, known.get('network')):
+                continue
             parts = ('scores', 'areas', 'images')
             merged = {part: saved[part] | known[part] for part in parts}
             wanted = _both(saved['wanted'], known['wanted'])
@@ -119,7 +128,10 @@ def _store(result: dict[str, Any], folder: Path) -> None:
 
 def _stored(folder: str | os.PathLike) -> dict | None:
     path = Path(folder, RESULT)
-    return json.loads(path.read_text('utf-8')) if path.is_file() else None
+    if not path.is_file():
+        return None
+    result = json.loads(path.read_text('utf-8'))
+    return result | {'images': images_by_test(result['images'], result['areas'])}
 
 
 def _both(earlier: dict, wanted: dict) -> dict:
@@ -138,26 +150,42 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         root: Folder of the runs.
 
     Returns:
-        Name, config, options, seed, folder, steps, images seen, seconds,
-        machine, digests of its network and its start's network, scores and areas of
-        each image, see :func:`.measure`.
+        Name, config, options, seed, folder, steps, images seen, seconds, machine,
+        versions, digests of its network, its start's network and its files, scores and
+        areas of each image, see :func:`.measure`.
     """
     cfg = comparison.config(run, seed, root)
     with _locked(Path(cfg.work_dir)):
         stored, wanted = _stored(cfg.work_dir), wanted_of(run)
         if stored is not None:  # what other comparisons asked for stays
             wanted = _both(stored['wanted'], wanted)
-        result = measure(
-            cfg, cfg.work_dir, wanted['sources'], wanted['tests'], per_image=True
-        )
-        found = _facts(cfg, run, seed) | {
-            key: result.get(key) for key in ('seconds', 'machine')
-        }
-        found['network'] = _network(cfg)
+        files = file_digests(run, wanted)
+        inputs = dict(files)
         if run.start is not None:
             start = comparison.config_of_start(run, seed, root)
-            found['start_network'] = _network(start)
+            inputs['start'] = _network(start)
+            _drop_other_start(stored, inputs['start'], cfg.work_dir)
+        result = measure(
+            cfg,
+            cfg.work_dir,
+            wanted['sources'],
+            wanted['tests'],
+            per_image=True,
+            digest=digest_of(comparison.config(run, seed, '')),
+            inputs=inputs,
+            need_checkpoint=run.name in comparison.starts,
+        )
+        found = _facts(cfg, run, seed) | {
+            key: result.get(key) for key in ('seconds', 'machine', 'versions')
+        }
+        if final_checkpoint(cfg).is_file():
+            found['network'] = _network(cfg)
+        elif stored is not None:
+            found['network'] = stored.get('network')
+        if 'start' in inputs:
+            found['start_network'] = inputs['start']
         found |= {
+            'files': files,
             'scores': _scores(result),
             'areas': _areas(result),
             'images': result.get('images', {}),
@@ -165,6 +193,19 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         }
         _store(found, Path(cfg.work_dir))
     return found
+
+
+def _drop_other_start(stored: dict | None, start: str, work_dir: str) -> None:
+    """Drop a training that is not known to have begun with this network.
+
+    The record of an interrupted one of an earlier version names no start; it goes on.
+    """
+    path = Path(work_dir, RECORD)
+    if stored is None or not path.is_file():
+        return
+    known = 'start' in json.loads(path.read_text('utf-8')).get('inputs', {})
+    if not known and stored.get('start_network') != start:
+        drop_record(work_dir)
 
 
 def _network(cfg: Config) -> str:

@@ -77,8 +77,8 @@ def bootstrap_interval(
 
     Each sample draws as many seeds as there are and as many images as there are, with
     replacement; both runs of a seed, and all seeds, have the drawn images in common.
-    The interval lies between the percentiles of the samples. With few seeds it is
-    somewhat too narrow.
+    The interval lies between the percentiles of the samples. For the noise between
+    seeds alone these are within the extreme seeds: three seeds cover about 75 %.
 
     Args:
         run: Areas (N, C, 2) of a run for each seed.

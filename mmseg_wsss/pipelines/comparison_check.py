@@ -1,13 +1,17 @@
 """Refuse to compare runs whose data, budget or start differ."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
-from mmseg_wsss.utils.configs import walk
+from mmseg_wsss.datasets.samplers import MultiSourceSampler
+from mmseg_wsss.utils.configs import walk, walk_dicts
 
-from .comparison import PARTS, Comparison, Run, check_parts, digest_of
+from .comparison import PARTS, Comparison, Options, Run, check_parts, digest_of
+from .run_inputs import tested_dataset
+from .setting import apply_setting
 
 MISSING = 'nothing'
 
@@ -15,9 +19,10 @@ MISSING = 'nothing'
 def check_fair(comparison: Comparison, allowed: Sequence[str] = ()) -> None:
     """Raise a ValueError if a run differs from the baseline in what must be equal.
 
-    Data are the sets of training and test images, with their lists and labels, not the
-    augmentations of the training images. The budget is the number of steps and the
-    numbers of images per step, of each source. The start is the run in ``starts`` or
+    Data are the sets of training images with their lists and how they and their labels
+    are loaded, not their augmentations; and the images and settings of tests of the
+    same name. The budget is the number of steps, the numbers of images per step, of
+    each source, and the size of their crops. The start is the run in ``starts`` or
     ``load_from``; without either, the pretrained weights of the model's parts.
 
     Args:
@@ -30,9 +35,9 @@ def check_fair(comparison: Comparison, allowed: Sequence[str] = ()) -> None:
         part for part in PARTS if part not in (*allowed, *comparison.allow_different)
     ]
     base = comparison.runs[comparison.baseline]
-    expected = parts_of(comparison, base)
     for run in comparison.runs.values():
-        found = parts_of(comparison, run)
+        found = parts_of(comparison, run, base.tests)
+        expected = parts_of(comparison, base, run.tests)
         for part in parts:
             if found[part] != expected[part]:
                 difference = _difference(found[part], expected[part])
@@ -49,13 +54,27 @@ def _start(run: Run) -> str:
     return 'no run' if run.start is None else repr(run.start)
 
 
-def parts_of(comparison: Comparison, run: Run) -> dict[str, Any]:
-    """Return what must be equal between runs: data, budget and start."""
+def parts_of(
+    comparison: Comparison, run: Run, tests: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Return what must be equal between runs: data, budget and start.
+
+    Args:
+        comparison: The comparison.
+        run: One of its runs.
+        tests: Names of the tests that count; all by default.
+    """
     cfg = run.load()
     loader = cfg.train_dataloader
-    data = {'train': _without_pipelines(loader.dataset.to_dict())}
-    if run.tests:
-        data['test'] = cfg.test_dataloader.dataset.to_dict()
+    dataset = loader.dataset.to_dict()
+    data = {
+        'train': _loaded(dataset),
+        'test': {
+            name: _test(cfg, setting)
+            for name, setting in run.tests.items()
+            if tests is None or name in tests
+        },
+    }
     if run.sources:
         data['export'] = cfg.export_dataloader.dataset.to_dict()
     start: Any = cfg.get('load_from')
@@ -68,7 +87,8 @@ def parts_of(comparison: Comparison, run: Run) -> dict[str, Any]:
         'budget': {
             'steps': optimizer_steps(cfg),
             'images per step': images_per_step(cfg),
-            'source_ratio': list(loader.sampler.get('source_ratio') or ()),
+            'source_ratio': _source_ratio(loader.sampler),
+            'crop_size': _crop_sizes(dataset),
         },
         'start': {'network': start},
     }
@@ -105,10 +125,42 @@ def images_per_step(cfg: Config) -> int:
     return int(cfg.train_dataloader.batch_size) * int(times)
 
 
-def _without_pipelines(node: Any) -> Any:
+def _loaded(node: Any) -> Any:
+    """Return a data set with the loading steps of its pipelines alone."""
     if isinstance(node, dict):
-        return {k: _without_pipelines(v) for k, v in node.items() if k != 'pipeline'}
-    return [_without_pipelines(v) for v in node] if isinstance(node, list) else node
+        return {
+            k: _loads(v) if k == 'pipeline' else _loaded(v) for k, v in node.items()
+        }
+    return [_loaded(part) for part in node] if isinstance(node, list) else node
+
+
+def _loads(pipeline: Any) -> list[dict]:
+    steps = walk_dicts(pipeline)
+    names = ((step, str(step.get('type')).rpartition('.')[2]) for step in steps)
+    return [step for step, name in names if name.startswith('Load')]
+
+
+def _test(cfg: Config, setting: Options) -> dict[str, Any]:
+    """Return the images of a test and its setting in full."""
+    parameters = list(inspect.signature(apply_setting).parameters.values())[1:]
+    values = {one.name: setting.get(one.name, one.default) for one in parameters}
+    values['scales'] = list(values['scales'])
+    return {'dataset': tested_dataset(cfg, setting), **values}
+
+
+def _source_ratio(sampler: dict) -> list[float]:
+    default: Sequence[float] = ()
+    if str(sampler['type']).rpartition('.')[2] == MultiSourceSampler.__name__:
+        parameters = inspect.signature(MultiSourceSampler).parameters
+        default = parameters['source_ratio'].default
+    return list(sampler.get('source_ratio') or default)
+
+
+def _crop_sizes(dataset: dict) -> list[str]:
+    """Return the height and width of the crops of a data set, each size once."""
+    sizes = (part['crop_size'] for part in walk_dicts(dataset) if 'crop_size' in part)
+    pairs = ((size, size) if isinstance(size, int) else size for size in sizes)
+    return sorted({f'{height} x {width}' for height, width in pairs})
 
 
 def _difference(found: dict, expected: dict) -> str:

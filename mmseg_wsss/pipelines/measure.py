@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -20,9 +19,11 @@ from mmseg_wsss.utils import atomic_write
 
 from .comparison import digest_of, final_checkpoint
 from .image_areas import ImageAreasHook
+from .provenance import processor, versions
 from .setting import apply_setting
 
 Setting = Mapping[str, Any]
+RECORD = 'measure.json'
 
 
 @safe_checkpoints()
@@ -33,12 +34,16 @@ def measure(
     settings: Mapping[str, Setting] | None = None,
     cfg_options: Mapping[str, Any] | None = None,
     per_image: bool = False,
+    digest: str | None = None,
+    inputs: Mapping[str, str] | None = None,
+    need_checkpoint: bool = False,
 ) -> dict[str, Any]:
     """Train a config, or resume its training, and measure it.
 
     ``measure.json`` in the work folder stores the result of each finished part with a
-    digest of the config; finished parts are not repeated. Another config in the same
-    folder starts anew, and a setting that has changed is tested again.
+    digest of the config; finished parts are not repeated. Another config or input in
+    the same folder starts anew, and a setting that has changed is tested again. A
+    training that is lost is repeated, and all parts with it, if a part is missing.
 
     Args:
         config: Config or its file.
@@ -51,68 +56,118 @@ def measure(
         cfg_options: Values that override the config.
         per_image: Whether to add the areas of each image, see
             :func:`.image_areas.write_areas`.
+        digest: Digest of the config without paths of this machine; by default
+            :func:`.digest_of`.
+        inputs: Digests by name of what the training depends on besides its config, such
+            as the network that it begins with.
+        need_checkpoint: Whether the checkpoint is needed beside the scores.
 
     Returns:
         ``config``, ``seconds`` of training with its interrupted parts, ``machine``,
-        ``train`` (scores of the pseudo-labels), ``val`` (scores by setting) and
-        ``settings``; scores in per cent. With ``per_image`` also ``areas``: ``train``
-        by source and ``val`` by setting, one line per image, and ``images``: their
-        names in ``train`` and ``val``.
+        ``versions``, ``train`` (scores of the pseudo-labels), ``val`` (scores by
+        setting) and ``settings``; scores in per cent. With ``per_image`` also
+        ``areas``: ``train`` by source and ``val`` by setting, one line per image, and
+        ``images``: their names in ``train`` and in ``val/SETTING``.
     """
     cfg = _load(config, work_dir, cfg_options)
-    digest = digest_of(cfg)
-    path = Path(work_dir, 'measure.json')
+    settings = {'single scale': {}} if settings is None else settings
+    path = Path(work_dir, RECORD)
     result = json.loads(path.read_text()) if path.is_file() else {}
 
     def save() -> None:
         with atomic_write(path, 'w') as file:
             json.dump(result, file, indent=1)
 
-    if result.get('digest') != digest:
-        if result:  # of another config
-            Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
-        result = {'digest': digest, 'config': _name_of(cfg), 'machine': machine()}
-        save()
+    inputs = dict(inputs or {})
+    identity = {'digest': digest or digest_of(cfg), 'config': _name_of(cfg)}
+    # Earlier versions stored the digest of the config with its paths, and no inputs.
+    same = result.get('digest') in (identity['digest'], digest_of(cfg))
+    known = result.get('inputs', {})
+    same = same and all(
+        known.get(name, inputs[name]) == inputs[name] for name in inputs
+    )
     checkpoint = final_checkpoint(cfg)
-    if not result.get('trained') or not checkpoint.is_file():
+    lost = result.get('trained') and not checkpoint.is_file()
+    if lost and not need_checkpoint:
+        lost = any(_missing(result, sources, settings, per_image))
+    if lost or not same:
+        drop_record(work_dir)
+        result = {}
+    identity['inputs'] = result.get('inputs', {}) | inputs
+    if not result.get('trained'):
+        training = _training(cfg)
+        if not training.resume:
+            result = {}
+        where = {'machine': machine(), 'versions': versions()}
+        result = {**where, **result, **identity}
+        save()
         begin = time.monotonic()
         try:
-            _train(deepcopy(cfg))
+            _train(training)
             result['trained'] = True
         finally:  # an interrupted training has taken time, too
             seconds = time.monotonic() - begin
             result['seconds'] = result.get('seconds', 0) + seconds
             save()
-    areas = result.get('areas', {})
-    known = areas.get('train') if per_image else result.get('train')
-    if sources and (known is None or set(result['sources']) != set(sources)):
+    elif result != result | identity:
+        result |= identity
+        save()
+    with_sources, tests = _missing(result, sources, settings, per_image)
+    if with_sources:
         hook = ImageAreasHook()
         result['train'] = _evaluate_sources(deepcopy(cfg), checkpoint, sources, hook)
         result['sources'] = list(sources)
         if per_image:
-            _note(result, 'train', hook, hook.areas(result['train']))
+            _note(result, 'train', 'train', hook, hook.areas(result['train']))
         save()
-    val, tested = result.setdefault('val', {}), result.setdefault('settings', {})
-    settings = {'single scale': {}} if settings is None else settings
-    for name, setting in settings.items():
-        stored = json.loads(json.dumps(setting))
-        done = name in (areas.get('val', {}) if per_image else val)
-        if not done or tested.get(name, stored) != stored:
-            hook = ImageAreasHook()
-            val[name] = _test_setting(deepcopy(cfg), checkpoint, setting, hook)
-            tested[name] = stored
-            if per_image:
-                _note(result, 'val', hook, {name: hook.areas(val[name]).get('')})
-            areas = result.get('areas', {})
-            save()
+    for name in tests:
+        hook = ImageAreasHook()
+        scores = _test_setting(deepcopy(cfg), checkpoint, settings[name], hook)
+        result['val'][name], result['settings'][name] = scores, _stored(settings[name])
+        if per_image:
+            areas = {name: hook.areas(scores).get('')}
+            _note(result, 'val', f'val/{name}', hook, areas)
+        save()
     return result
+
+
+def _missing(
+    result: dict[str, Any],
+    sources: Sequence[str],
+    settings: Mapping[str, Setting],
+    per_image: bool,
+) -> tuple[bool, list[str]]:
+    """Return whether to evaluate the sources, and the names of the tests to do."""
+    areas = result.get('areas', {})
+    found = areas.get('train') if per_image else result.get('train')
+    again = found is None or set(result['sources']) != set(sources)
+    val, tested = result.setdefault('val', {}), result.setdefault('settings', {})
+    done = areas.get('val', {}) if per_image else val
+    tests = [
+        name
+        for name, setting in settings.items()
+        if name not in done or _stored(setting) != tested.get(name, _stored(setting))
+    ]
+    return bool(sources) and again, tests
+
+
+def _stored(setting: Setting) -> dict[str, Any]:
+    return json.loads(json.dumps(setting))
+
+
+def drop_record(work_dir: str | os.PathLike) -> None:
+    """Make :func:`measure` start anew in a folder."""
+    record = Path(work_dir, RECORD)
+    if record.is_file():  # without one, a checkpoint is of the same config
+        Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
+        record.unlink()
 
 
 def machine() -> str:
     """Describe this machine: processor, threads, GPU and version of torch."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     threads = f'{torch.get_num_threads()} of {os.cpu_count()} cores'
-    return f'{platform.machine()}, {threads}, {gpu}, torch {torch.__version__}'
+    return f'{processor()}, {threads}, {gpu}, torch {torch.__version__}'
 
 
 def _load(
@@ -131,17 +186,24 @@ def _name_of(cfg: Config) -> str | None:
 
 
 def _note(
-    result: dict, split: str, hook: ImageAreasHook, found: Mapping[str, Any]
+    result: dict, split: str, key: str, hook: ImageAreasHook, areas: Mapping[str, Any]
 ) -> None:
-    """Add the areas of a test to the result."""
-    result.setdefault('areas', {}).setdefault(split, {}).update(found)
-    result.setdefault('images', {})[split] = hook.images
+    """Add the areas and the images of a test to the result."""
+    result.setdefault('areas', {}).setdefault(split, {}).update(areas)
+    result.setdefault('images', {})[key] = hook.images
+
+
+def _training(cfg: Config) -> Config:
+    """Return the config of the training, from its last checkpoint on."""
+    cfg = deepcopy(cfg)
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested later
+    if 'checkpoint' in cfg.get('default_hooks', {}):
+        cfg.default_hooks.checkpoint.save_best = None
+    resume_last(cfg)
+    return cfg
 
 
 def _train(cfg: Config) -> None:
-    """Train from the last checkpoint on."""
-    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested later
-    resume_last(cfg)
     _runner(cfg).train()
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.tiny import tiny_config
+from helpers.comparisons import (
+    ALONE,
+    BROKEN,
+    do,
+    finished,
+    weights,
+    write,
+    write_configs,
+)
 from mmengine.hooks import Hook
 
 from mmseg_wsss.pipelines import compare as compare_module
@@ -18,59 +26,10 @@ from mmseg_wsss.pipelines.compare_stats import mean_iou
 from mmseg_wsss.pipelines.comparison import read_comparison
 from mmseg_wsss.pipelines.image_areas import read_areas
 
-FILE = """
-baseline = 'plain'
-seeds = (0,)
-sources = ('cam',)
-tests = {'single scale': {}}
-starts = dict(classifier=dict(config='cam.py'))
-runs = {
-    'plain': dict(config='rrm.py', start='classifier'),
-    'other': dict(config='rrm.py', start='classifier', cfg_options=OPTIONS),
-}
-"""
-ALONE = """
-baseline = 'alone'
-max_iters = 4
-sources = ('cam',)
-runs = {'alone': dict(config='cam.py')}
-"""
-FASTER = "{'optim_wrapper.optimizer.lr': 0.01}"
-BROKEN = "{'model.alphas': (0, 1)}"
-
 
 @pytest.fixture
 def folder(tiny_voc, tmp_path) -> Path:
-    """Two configs of two steps."""
-    for name, method in (('cam', 'CAM'), ('rrm', 'RRM')):
-        cfg = tiny_config(method, tiny_voc, tmp_path / 'unused', 2)
-        cfg.export_dataloader = cfg.test_dataloader
-        cfg.dump(tmp_path / f'{name}.py')
-    return tmp_path
-
-
-def write(folder: Path, options: str = FASTER) -> Path:
-    path = folder / 'comparison.py'
-    path.write_text(FILE.replace('OPTIONS', options))
-    return path
-
-
-def do(path: Path, name: str, root: str | None = None) -> dict:
-    """Do a run in this process."""
-    comparison = read_comparison(path)
-    run = {**comparison.runs, **comparison.starts}[name]
-    root = root or str(path.parent / 'out/runs')
-    return compare_run.do_run(comparison, run, 0, root)
-
-
-def finished(path: Path, name: str, root: str) -> dict | None:
-    comparison = read_comparison(path)
-    return compare_run.finished(comparison, comparison.runs[name], 0, root)
-
-
-def weights(run: dict) -> dict[str, torch.Tensor]:
-    path = Path(run['folder'], f'iter_{run["steps"]}.pth')
-    return torch.load(path, weights_only=False)['state_dict']
+    return write_configs(tiny_voc, tmp_path)
 
 
 def test_runs_are_done_once_and_reported(folder, capsys):
@@ -187,6 +146,48 @@ def test_a_saved_report_claims_only_the_scores_it_holds(folder, tmp_path):
     assert 'train/cam' in finished(first, 'alone', root)['scores']
 
 
+def test_saved_scores_of_another_network_are_left_out(folder, tmp_path):
+    path, root = folder / 'a.py', str(tmp_path / 'elsewhere/runs')
+    path.write_text(ALONE.replace('max_iters = 4', 'max_iters = 2'))
+    local = do(path, 'alone', root)
+    compare(path, tmp_path / 'elsewhere', jobs=0)
+    saved = tmp_path / 'elsewhere/a.json'
+    report = json.loads(saved.read_text())
+    (run,) = report['runs']
+    run['scores']['val/other'] = 90.0
+    run['wanted']['tests']['other'] = {}
+    for network, merged in (('of another machine', False), (None, True)):
+        run['network'] = network
+        saved.write_text(json.dumps(report))
+        compare_run.restore(saved, root)
+        stored = json.loads(Path(local['folder'], 'run.json').read_text())
+        assert ('val/other' in stored['scores']) == merged
+        assert ('other' in stored['wanted']['tests']) == merged
+        assert stored['network'] == local['network']
+
+    for part in ('wanted', 'areas', 'folder', 'name'):
+        without = {key: value for key, value in run.items() if key != part}
+        saved.write_text(json.dumps(report | {'runs': [without]}))
+        with pytest.raises(ValueError, match=rf"a.json: expected a JSON.*'{part}'"):
+            compare_run.restore(saved, root)
+
+
+def test_every_test_has_images_of_its_own(folder):
+    path, root = folder / 'a.py', str(folder / 'out/runs')
+    few = "dict(cfg_options={'test_dataloader.dataset.dataset.indices': 2})"
+    tests = f"\ntests = {{'all': {{}}, 'few': {few}}}"
+    text = ALONE.replace('max_iters = 4', 'max_iters = 2')
+    path.write_text(text.replace("\nsources = ('cam',)", tests))
+    result = do(path, 'alone', root)
+    names = result['images']['val/all']
+    assert result['images'] == {'val/all': names, 'val/few': names[:2]}
+    assert len(names) > 2
+    for test, images in result['images'].items():
+        assert len(result['areas'][test]) == len(images)
+    assert finished(path, 'alone', root) == result
+    assert compare(path, folder / 'out', jobs=0)['images'] == result['images']
+
+
 def test_comparisons_share_runs_and_keep_their_scores(folder, tmp_path):
     """A folder of a run serves several files: none undoes what another has scored."""
     root = str(tmp_path / 'runs')
@@ -263,6 +264,32 @@ def test_an_interruption_ends_the_runs(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         compare(path, folder / 'out', jobs=1)
     assert [process.poll() for process in started] == [-signal.SIGTERM]
+
+
+@pytest.mark.parametrize(
+    ('code', 'reason'),
+    [
+        ('import os; os.kill(os.getpid(), 9)', 'killed by SIGKILL, e.g. for lack of'),
+        ('import os; os.kill(os.getpid(), 15)', 'killed by SIGTERM'),
+        ('raise SystemExit(3)', 'exit status 3'),
+        ('raise SystemExit("error: new")', 'error: new'),
+    ],
+)
+def test_the_reason_is_of_the_last_attempt(folder, monkeypatch, code, reason):
+    comparison = read_comparison(write(folder))
+    job, root = (comparison.starts['classifier'], 0), str(folder / 'out')
+    log = Path(comparison.config(*job, root).work_dir, compare_module.LOG)
+    log.parent.mkdir(parents=True)
+    log.write_text('error: of an earlier attempt')
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        compare_module.subprocess,
+        'Popen',
+        lambda command, **options: popen([sys.executable, '-c', code], **options),
+    )
+    one = compare_module._begin(comparison, 'file.py', job, root, 0)
+    one.process.wait()
+    assert compare_module._reason(one).startswith(reason)
 
 
 def test_a_failed_run_is_named_and_the_others_go_on(folder, capsys):

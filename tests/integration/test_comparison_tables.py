@@ -30,7 +30,7 @@ from mmseg_wsss.pipelines.comparison import read_comparison
 SEEDS = {'0': 40.0, '1': 42.0}
 BASE = {'mean': 41.0, 'std': 1.4142, 'difference': None, 'error': None}
 OTHER = {'mean': 43.5, 'std': 0.7071, 'difference': 2.5, 'error': 0.5}
-RUN = {'seconds': 900.0, 'machine': 'a CPU', 'start': 'masks'}
+RUN = {'seconds': 900.0, 'machine': 'a CPU', 'start': 'masks', 'seed': 0}
 BUDGET = {'steps': 600, 'images_a_step': 16}
 REPORT = {
     'comparison': 'toy_x',
@@ -82,7 +82,8 @@ def test_one_command_adds_a_report_and_fills_the_page(tmp_path, monkeypatch):
     assert '| plain | 2 | 41.00 | 1.41 | - | - | - |\n' in text
     assert '| other | 2 | 43.50 | 0.71 | +2.50 | 0.50 | +1.2 to +3.8 |\n' in text
     assert '2 trainings, 0.5 hours of training in all (a CPU).' in text
-    assert 'Budget: plain, other: 600 steps of 16 images from masks.\n\n' in text
+    budget = 'Budget: plain, other: 600 steps of 16 images from masks.'
+    assert f'{budget}\n\nStart not recorded: all runs.\n\nNot finished' in text
     assert 'Not finished: 1 of 3 runs.\n\n`python tools/misc/compare.py ' in text
     assert '--reuse benchmarks/results/comparisons/toy_x.json` goes on.' in text
     assert f'[toy_x.json]({comparison_tables.LINK}/toy_x.json)' in text
@@ -116,12 +117,14 @@ def test_the_page_has_the_figures_of_the_reports():
         ({'error': 1.3}, 'not shown'),
         ({'interval': [-0.1, 5.0]}, 'not shown'),
         ({'difference': -2.5, 'interval': [-3.0, -1.0]}, 'costs'),
+        ({'values': SEEDS}, 'two seeds only'),
+        ({'values': SEEDS, 'error': 1.3}, 'two seeds only'),
     ],
 )
-def test_a_verdict_needs_the_error_and_the_interval(row, shown):
-    assert (
-        verdict({'difference': 2.5, 'error': 0.5, 'interval': [1, 4], **row}) == shown
-    )
+def test_a_verdict_needs_the_error_the_interval_and_three_seeds(row, shown):
+    known = {'difference': 2.5, 'error': 0.5, 'interval': [1, 4]}
+    values = {**SEEDS, '2': 41.0}
+    assert verdict({'values': values, **known, **row}) == shown
 
 
 def test_a_summary_compares_any_two_runs(monkeypatch):
@@ -148,9 +151,10 @@ def test_a_summary_compares_any_two_runs(monkeypatch):
     assert pair_summary(report, 'without', 'start')[1]['values'] == {}
     assert pair_summary(report, 'without', 'with')[1]['interval'] == (2, 3)
     lines = summary({'toy_x': report}).splitlines()[2:]
+    one, other, end = '41.0 ± 1.4', '43.5 ± 0.7', '2.50 ± 0.50 | two seeds only |'
     assert lines == [
-        '| idea | toy | 2 | 41.0 ± 1.4 | 43.5 ± 0.7 | +2.50 ± 0.50 | helps |',
-        '| reversed | toy | 2 | 43.5 ± 0.7 | 41.0 ± 1.4 | -2.50 ± 0.50 | costs |',
+        f'| idea | toy | 2 | {one} | {other} | +{end}',
+        f'| reversed | toy | 2 | {other} | {one} | -{end}',
     ]
 
 

@@ -67,6 +67,68 @@ def test_another_config_that_was_interrupted_begins_anew(config, tmp_path, monke
     assert not same(old, weights(folder))
 
 
+def refuse(cfg):
+    raise AssertionError('trained again')
+
+
+def test_a_lost_checkpoint_is_trained_again_only_for_missing_parts(
+    config, tmp_path, monkeypatch
+):
+    """Scores and seconds of the lost network do not stand for the new one."""
+    folder = tmp_path / 'run'
+    first = measure(config, folder, ['cam'], {'a': {}}, per_image=True)
+    (folder / 'iter_2.pth').unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(measure_module, '_train', refuse)
+        again = measure(config, folder, ['cam'], {'a': {}}, per_image=True)
+        assert again == first
+        with pytest.raises(AssertionError, match='trained again'):
+            measure(config, folder, ['cam'], {'a': {}}, need_checkpoint=True)
+    first['seconds'], first['trained'] = 1e6, True
+    (folder / 'measure.json').write_text(json.dumps(first))
+    other = measure(config, folder, settings={'b': {}}, per_image=True)
+    assert [*other['val']] == [*other['settings']] == ['b']
+    assert [*other['areas']] == ['val']
+    assert not other.keys() & {'train', 'sources'}
+    assert 0 < other['seconds'] < 1e6
+    # An interruption before the first checkpoint leaves nothing to go on from.
+    (folder / 'last_checkpoint').unlink()
+    del other['trained']
+    (folder / 'measure.json').write_text(json.dumps(other | {'seconds': 1e6}))
+    assert measure(config, folder)['seconds'] < 1e6
+
+
+@pytest.mark.parametrize('interrupted', [False, True])
+def test_another_input_begins_anew(config, tmp_path, monkeypatch, interrupted):
+    folder, seen = tmp_path / 'run', []
+    measure(config, folder, inputs={'start': 'a'})
+    record = folder / 'measure.json'
+    if interrupted:
+        result = json.loads(record.read_text())
+        del result['trained']
+        record.write_text(json.dumps(result))
+    train = measure_module._train
+    monkeypatch.setattr(
+        measure_module, '_train', lambda cfg: seen.append(cfg.resume) or train(cfg)
+    )
+    # A name that is not known yet is of another part; it is added.
+    found = measure(config, folder, inputs={'list': 'c'})
+    assert found['inputs'] == {'start': 'a', 'list': 'c'}
+    assert seen == [True] * interrupted
+    seen.clear()
+    found = measure(config, folder, inputs={'start': 'b'})
+    assert found['inputs'] == {'start': 'b'}
+    measure(config, folder, inputs={'start': 'b'})
+    assert seen == [False]
+
+
+def test_the_best_checkpoint_is_not_looked_for(config, tmp_path):
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict({'default_hooks.checkpoint.save_best': 'mIoU'})
+    cfg.work_dir = str(tmp_path)
+    assert measure_module._training(cfg).default_hooks.checkpoint.save_best is None
+
+
 def test_a_changed_setting_is_tested_again(config, tmp_path):
     folder = tmp_path / 'run'
     plain = measure(config, folder, settings={'test': {}})

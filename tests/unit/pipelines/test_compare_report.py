@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from mmseg_wsss.pipelines.compare_report import write_report
+from mmseg_wsss.pipelines.compare_report import runs_of, write_report
 from mmseg_wsss.pipelines.comparison import Comparison, Run
 
 RUNS = {name: Run(name, 'config.py', tests={'t': {}}) for name in ('base', 'other')}
@@ -16,7 +16,7 @@ def result(score: float, areas: list[str], names: list[str] = NAMES) -> dict:
     return {
         'scores': {'val/t': score},
         'areas': {'val/t': areas},
-        'images': {'val': names},
+        'images': {'val/t': names},
         'wanted': {},
         'folder': 'runs/rrm/seed0-1',
         'steps': 30,
@@ -87,3 +87,15 @@ def test_one_seed_and_an_undefined_score(tmp_path):
     table = (tmp_path / 'file.md').read_text()
     assert '| base | 1 | 10.00 | - | - | - | - |' in table
     assert '| other | 1 | - | - | - | - | +0.0 to +0.0 |' in table
+
+
+def test_an_earlier_report_has_the_images_of_all_tests_together():
+    run = result(10.0, ['0:1/10'] * 4)
+    run['areas'] |= {'val/u': ['0:1/10'] * 4, 'train/cam': ['0:1/10']}
+    (found,) = runs_of(
+        {'images': {'val': NAMES, 'train': ['x']}, 'runs': [run | {'images': {}}]}
+    )
+    assert found['images'] == {'val/t': NAMES, 'val/u': NAMES, 'train': ['x']}
+    own = {'images': {'val': NAMES[:2], 'val/u': NAMES[2:]}}
+    (found,) = runs_of({'images': {}, 'runs': [run | own]})
+    assert found['images'] == {'val/t': NAMES[:2], 'val/u': NAMES[2:]}

@@ -57,7 +57,30 @@ def two(second: str) -> str:
         (
             "cfg_options={'test_dataloader.dataset.pipeline.0.type': 'Load'}, **_rrm",
             'data',
-            'data: test.pipeline.0.type is Load against LoadImageStrict',
+            'data: test.single scale.dataset.pipeline.0.type is Load against ',
+        ),
+        (
+            "cfg_options={'train_dataloader.dataset.pipeline.0.color_type': 'gray'}, "
+            '**_rrm',
+            'data',
+            'data: train.pipeline.0.color_type is gray against nothing',
+        ),
+        (
+            "tests={'single scale': dict(crf=True)}, **_rrm",
+            'data',
+            'data: test.single scale.crf is True against False',
+        ),
+        (
+            "tests={'single scale': dict(cfg_options={"
+            "'test_dataloader.dataset.indices': 2})}, **_rrm",
+            'data',
+            'data: test.single scale.dataset.indices is 2 against nothing',
+        ),
+        (
+            "cfg_options={'train_dataloader.dataset.pipeline.3.crop_size': (16, 16)}, "
+            '**_rrm',
+            'budget',
+            'budget: crop_size.0 is 16 x 16 against 33 x 33',
         ),
         ('max_iters=3, **_rrm', 'budget', 'budget: steps is 3 against 2'),
         (
@@ -121,6 +144,28 @@ def test_what_is_compared_may_differ(read):
     check_fair(comparison)
     cfg = comparison.runs['second'].load()
     assert cfg.model.alphas == (1.0, 2.0)
+
+
+def test_tests_are_compared_by_what_they_resolve_to(read):
+    """Settings in full, the test set with its options, and those of one name alone."""
+    images = "'test_dataloader.dataset.indices': 2"
+    same = f"cfg_options={{{images}}}, tests={{'single scale': dict(crf=False)}}"
+    by_test = f"tests={{'single scale': dict(cfg_options={{{images}}})}}"
+    runs = f"runs = {{'plain': dict({same}, **_rrm), 'second': dict(OTHER, **_rrm)}}"
+    check_fair(read(runs.replace('OTHER', by_test)))
+    for name in ("{'single scale': {}}", "{'single scale': dict(crf=True)}"):
+        with pytest.raises(ValueError, match='differ in their data: test'):
+            check_fair(read(runs.replace('OTHER', f'tests={name}')))
+    check_fair(read(runs.replace('OTHER', "tests={'of its own': dict(crf=True)}")))
+
+
+def test_the_default_ratio_of_sources_is_that_ratio(read):
+    ratio = "cfg_options={'train_dataloader.sampler.source_ratio': RATIO}"
+    runs = "runs = {'plain': dict(config='MKD.py'), 'second': dict(FIRST)}"
+    text = runs.replace('FIRST', f"config='MKD.py', {ratio.replace('RATIO', '[1, 1]')}")
+    check_fair(read(text))
+    with pytest.raises(ValueError, match=r'source_ratio\.1 is 3 against 1'):
+        check_fair(read(text.replace('[1, 1]', '[1, 3]')))
 
 
 def test_accumulated_gradients_are_one_step(read):

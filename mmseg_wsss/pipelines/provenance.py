@@ -1,0 +1,57 @@
+"""Where a result comes from: processor, versions and commit."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    'torch',
+    'numpy',
+    'mmseg_wsss',
+    'mmengine',
+    'onedl-mmengine',
+    'mmsegmentation',
+    'onedl-mmsegmentation',
+    'mmcv',
+    'mmcv-lite',
+    'onedl-mmcv',
+)
+CPU_INFO = Path('/proc/cpuinfo')
+
+
+def processor() -> str:
+    """Return the model of the processor, or its architecture."""
+    text = CPU_INFO.read_text('utf-8', 'replace') if CPU_INFO.is_file() else ''
+    for line in text.splitlines():
+        key, _, value = line.partition(':')
+        if key.strip() == 'model name' and value.strip():
+            return ' '.join(value.split())
+    return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result depends on.
+
+    ``commit`` is the last one that changed this package, if it lies in a clone.
+    """
+    found = {'python': platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    commit = _commit()
+    return found | ({'commit': commit} if commit else {})
+
+
+def _commit() -> str | None:
+    folder = Path(__file__).resolve().parents[1]
+    command = ['git', 'log', '-1', '--format=%H', '--', '.']
+    try:
+        found = subprocess.run(  # noqa: S603
+            command, cwd=folder, capture_output=True, text=True, check=False
+        )
+    except OSError:  # no git
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -1,0 +1,73 @@
+"""What a run of a comparison depends on besides its config: contents of files."""
+
+import os
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
+from mmengine.config import Config
+
+from mmseg_wsss.utils import sha256_of
+
+from .comparison import Options, Run
+
+
+def tested_dataset(cfg: Config, setting: Options) -> dict:
+    """Return the config of the images of a test, see :func:`.measure`."""
+    cfg = deepcopy(cfg)
+    cfg.merge_from_dict(dict(setting.get('cfg_options', {})))
+    return cfg.test_dataloader.dataset.to_dict()
+
+
+def file_digests(run: Run, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of the lists, tag files and checkpoints of a run.
+
+    Args:
+        run: The run.
+        wanted: ``sources`` and ``tests`` that are scored.
+
+    Returns:
+        Digests by the key in the config, of tests by ``val/TEST`` and the key in the
+        data set. Files that do not exist, and the run's start, are left out.
+    """
+    cfg = run.load()
+    parts = {
+        'train_dataloader.dataset': cfg.train_dataloader.dataset,
+        'model': cfg.model,
+        'load_from': None if run.start else cfg.get('load_from'),
+    }
+    if wanted['sources']:
+        parts['export_dataloader.dataset'] = cfg.export_dataloader.dataset
+    for name, setting in wanted['tests'].items():
+        parts[f'val/{name}'] = tested_dataset(cfg, setting)
+    files = {key: p for name, part in parts.items() for key, p in _files(part, name)}
+    return {key: _sha256(path, _state(path)) for key, path in files.items()}
+
+
+def _files(node: Any, key: str, root: str = '') -> Iterator[tuple[str, str]]:
+    """Yield keys and paths of the files that a part of a config names."""
+    if isinstance(node, Mapping):
+        root = node.get('data_root') or root
+        for name, part in node.items():
+            if isinstance(part, Mapping) and node.get('split'):  # as SemiDataset does
+                part = {**part, 'ann_file': f'{node["split"]}/{name}.txt'}
+            yield from _files(part, f'{key}.{name}', root)
+    elif isinstance(node, list | tuple):
+        for index, part in enumerate(node):
+            yield from _files(part, f'{key}.{index}', root)
+    elif isinstance(node, str):
+        paths = (os.path.join(root, node), node)
+        if path := next(filter(os.path.isfile, paths), None):
+            yield key, path
+
+
+def _state(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache
+def _sha256(path: str, state: tuple[int, int]) -> str:
+    """Read a file once in each of its states."""
+    return sha256_of(path)
