@@ -180,10 +180,10 @@ class TestNames:
             SemiDataset(concat, config(tmp_path, [LOAD, PACK]))
 
     def test_equal_names_are_refused_before_training(self, tmp_path):
-        for name in ('same.jpg', 'same.PNG', 'other.png'):
+        for name in ('same.jpg', 'same.tif.PNG', 'other.png'):
             Image.new('RGB', (4, 4)).save(tmp_path / name)
         tags = ImageTags({'same': [0], 'other': [0]}, ['dog'])
-        with pytest.raises(ValueError, match=r"same\.PNG and .*same\.jpg .* 'same'"):
+        with pytest.raises(ValueError, match=r"same\.jpg and .*\.tif\.PNG .* 'same'"):
             WeakDataset(ImageFolder(str(tmp_path), ['dog']), [LOAD], tags)
 
     @pytest.mark.parametrize('name', ['Background', '_background_', '__Background__'])
@@ -233,6 +233,16 @@ class TestFolder:
             ImageTags(tags, ['dog']),
         )
         assert len([dataset[i] for i in range(len(dataset))]) == 5
+
+    @pytest.mark.parametrize('listed', [False, True])
+    def test_a_mask_beside_its_image_is_not_taken_for_it(self, folder, listed):
+        Image.new('L', (4, 4)).save(folder / 'a.png')
+        (folder / 'list.txt').write_text('a\n')
+        kwargs = {'ann_file': 'list.txt'} if listed else {}
+        with pytest.raises(ValueError, match=r"a\.JPG and .*a\.png have the same name "):
+            ImageFolder(str(folder), ['dog'], **kwargs)
+        (folder / 'list.txt').write_text('g\n')
+        assert len(ImageFolder(str(folder), ['dog'], ann_file='list.txt')) == 1
 
     def test_a_dangling_link_is_named(self, folder):
         (folder / 'gone.png').symlink_to(folder / 'nowhere.png')
