@@ -300,7 +300,7 @@ class TestLists:
     def test_no_image_of_the_suffix(self, tmp_path, kind, serialize):
         options = {'img_suffix': '.PNG', 'serialize_data': serialize}
         part = config(write(tmp_path, [np.eye(6)]), [], **options)
-        text = r"no image in .*img has .* '\.PNG', found 1 with others, such as .*img/0\.png"
+        text = r"no image in .* has .* '\.PNG', found 1 with others, such as .*0\.png"
         if kind == 'check':
             cfg = Config({'val_dataloader': {'dataset': part}})
             _, (finding,) = splits_from_config(cfg)
