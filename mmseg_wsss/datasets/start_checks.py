@@ -57,7 +57,8 @@ def check_list(cfg: Mapping[str, Any]) -> None:
 def _check_folder(cfg: Mapping[str, Any]) -> None:
     """Check that a dataset that scans a folder finds images there."""
     kind = DATASETS.get(cfg['type']) if isinstance(cfg.get('type'), str) else None
-    if getattr(kind, 'load_data_list', None) is not BaseSegDataset.load_data_list:
+    own = getattr(kind, 'load_data_list', None)
+    if kind is None or own is not BaseSegDataset.load_data_list:
         return
     given = {n: p.default for n, p in signature(kind).parameters.items()} | dict(cfg)
     suffix, prefix = given.get('img_suffix'), given.get('data_prefix')

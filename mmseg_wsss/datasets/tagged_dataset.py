@@ -3,12 +3,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from .deterministic_dataset import DeterministicDataset
 from .image_name import IMAGE_SUFFIXES, foreground_classes, tag_key
-from .inner_dataset import InnerDataset, inner_datasets
+from .inner_dataset import inner_datasets, with_masks
 from .label_maps import LabelRule
 from .tags import ImageTags, TagError, tags_from_masks
 from .tags.from_samples import tags_from_samples
@@ -154,9 +154,7 @@ class TaggedDataset(DeterministicDataset):
 
     def _labels(self) -> Iterator[tuple[str, Any]]:
         """Yield name and data sample, with its mask, of each image."""
-        steps = ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')
-        pipeline = Compose([{'type': step} for step in steps])
-        inner = InnerDataset(self.dataset, pipeline, lambda info, *_: info, False)
+        inner = with_masks(self.dataset)
         seen = set()
         for index in range(len(self)):
             name = self.name(index)

@@ -162,7 +162,9 @@ def record(
     path = Path(path)
     results = json.loads(path.read_text('utf-8')) if path.exists() else {}
     weights = Path(checkpoint)
-    digest = sha256_of(weights) if weights.is_file() else None  # the address of a download
+    digest = (
+        sha256_of(weights) if weights.is_file() else None
+    )  # the address of a download
     entry = results.get(str(weights.resolve()), {})
     rows = entry.get('settings', {}) if entry.get('sha256') == digest else {}
     results[str(weights.resolve())] = {'sha256': digest, 'settings': rows}

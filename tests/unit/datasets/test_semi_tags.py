@@ -268,9 +268,7 @@ def test_entries_without_the_folder_of_their_image(folder, own, monkeypatch):
         (line,) = lines
         assert ': 1 of 3 images without masks have tags; 2 entries match none' in line
         return
-    with pytest.raises(
-        ValueError, match=r"csv:1: .* no image '2' .* image 'x/2' has"
-    ):
+    with pytest.raises(ValueError, match=r"csv:1: .* no image '2' .* image 'x/2' has"):
         SemiDataset(**config(folder, **settings))
 
 
