@@ -80,7 +80,7 @@ class ImageFolder(BaseSegDataset):
         below: dict[str, list[Path]] = {}
         for path in paths:
             below.setdefault(image_name(path, folder), []).append(path)
-        names = read_list(self.ann_file) if self.ann_file else list(below)
+        names = read_list(self.ann_file, below) if self.ann_file else list(below)
         for name in names:
             found = below.get(name, [])
             if not found:

@@ -4,14 +4,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmseg.datasets import BaseSegDataset
 
 from mmseg_wsss.registry import DATASETS
-from mmseg_wsss.utils.files import inside
+from mmseg_wsss.utils.files import inside, read_utf8
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from .folders import walk_files
@@ -50,7 +49,7 @@ def check_list(cfg: Mapping[str, Any]) -> None:
             'relative to data_root (tools/dataset_converters/semi_splits.py draws or '
             'imports the lists of a split)'
         )
-    if os.path.isfile(path) and not Path(path).read_text('utf-8-sig').strip():
+    if os.path.isfile(path) and not read_utf8(path).strip():
         raise ValueError(f'{cfg["type"]}: the list {path} is empty')
 
 

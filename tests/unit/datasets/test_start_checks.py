@@ -1,6 +1,7 @@
 """What is refused before the first step, and labels outside the range."""
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +264,14 @@ class TestFolder:
             ImageFolder(str(folder), ['dog'], **kwargs)
         (folder / 'list.txt').write_text('g\n')
         assert len(ImageFolder(str(folder), ['dog'], ann_file='list.txt')) == 1
+
+    def test_a_list_with_an_inner_suffix(self, folder):
+        Image.new('RGB', (4, 4)).save(folder / 'scan.tif.png')
+        for text, message in (('scan.tif', ''), ('scan.tif\na.JPG', ':2: .* a name w')):
+            (folder / 'list.txt').write_text(text)
+            with pytest.raises(ValueError, match=message) if message else nullcontext():
+                dataset = ImageFolder(str(folder), ['dog'], ann_file='list.txt')
+        assert dataset.get_data_info(0)['img_path'].endswith('scan.tif.png')
 
     def test_a_dangling_link_is_named(self, folder):
         (folder / 'gone.png').symlink_to(folder / 'nowhere.png')

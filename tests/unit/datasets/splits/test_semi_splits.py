@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mmseg_wsss.datasets.checks.from_folder import split_from_folder
+from mmseg_wsss.datasets.splits.own_lists import read_own_list
 from mmseg_wsss.datasets.splits.published import PUBLISHED
 from mmseg_wsss.datasets.splits.split_lists import read_list
+from mmseg_wsss.datasets.splits.upstream_lists import read_upstream_list
+from mmseg_wsss.datasets.start_checks import check_list
 from mmseg_wsss.datasets.tags import tags_from_masks
+from mmseg_wsss.datasets.tags.class_names import class_names
 
 ROOT = Path(__file__).resolve().parents[4]
 NAMES = [f'{i:03d}' for i in range(40)]
@@ -109,11 +114,28 @@ class TestReadList:
         assert main(['draw', out, '--list', str(path), '--sizes', '1']) == 2
         assert str(path) in capsys.readouterr().err
 
-    def test_another_encoding(self, tmp_path):
+    def test_names_that_exist(self, tmp_path):
+        path = tmp_path / 'list.txt'
+        path.write_text('scan.tif\nb.tif\n')
+        with pytest.raises(ValueError, match=r"txt:2: .* found 'b\.tif'"):
+            read_list(path, known={'scan.tif'})
+
+    @pytest.mark.parametrize(
+        'read',
+        [
+            read_list,
+            read_own_list,
+            class_names,
+            lambda path: read_upstream_list(path, 'voc'),
+            lambda path: split_from_folder('train', path.parent, split_file=path),
+            lambda path: check_list({'type': 'X', 'ann_file': path}),
+        ],
+    )
+    def test_another_encoding(self, tmp_path, read):
         path = tmp_path / 'list.txt'
         path.write_bytes('a\n'.encode('utf-16'))
         with pytest.raises(ValueError, match=r'list\.txt: expected UTF-8'):
-            read_list(path)
+            read(path)
 
 
 class TestTool:
