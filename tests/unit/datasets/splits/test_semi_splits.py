@@ -26,7 +26,14 @@ def main():
     spec = importlib.util.spec_from_file_location('semi_splits_tool', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.main
+
+    def status(argv: list[str]) -> int:
+        try:
+            return module.main(argv)
+        except SystemExit as error:
+            return error.code
+
+    return status
 
 
 class TestOwnLists:
@@ -182,6 +189,15 @@ class TestTool:
         )
         assert len(names) == 40
         assert min(tags.counts().values()) >= 2
+
+    def test_tags_of_other_images_do_not_matter(self, main, tmp_path):
+        (tmp_path / 'all.txt').write_text('a\nb\n')
+        (tmp_path / 'tags.csv').write_text('a,cat\nb,dog\nc,cat\n')
+        options = ['--balance', str(tmp_path / 'tags.csv'), '--classes', 'cat,dog']
+        options += ['--list', str(tmp_path / 'all.txt'), '--sizes', '1']
+        assert main(['draw', str(tmp_path), *options]) == 0
+        (split,) = tmp_path.glob('*_1')
+        assert read_list(split / 'labeled.txt')[0] in 'ab'
 
     def test_imports_a_folder_of_lists(self, main, shared, tmp_path, capsys):
         source = str(shared / 'data/splits/cityscapes')
