@@ -37,6 +37,7 @@ from .export_files import (
 )
 
 SHEET = 'contact_sheet.jpg'
+TILE = 200  # longest side of an image in it
 MAX_CLASSES = 255
 
 
@@ -230,14 +231,24 @@ def _has_overlay(out: StrPath, name: str) -> bool:
     return True
 
 
+def _read_rgb(path: Path) -> Image.Image:
+    """Read an image upright; values of more than 8 bits are scaled by their maximum."""
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file)
+    if image.mode[0] in 'IF':
+        values = np.asarray(image).astype(np.float32).clip(min=0)
+        image = Image.fromarray(
+            (values * (255 / max(values.max(), 1))).astype(np.uint8)
+        )
+    return image.convert('RGB')
+
+
 def write_overlay(
     out: StrPath, name: str, path: Path, label: torch.Tensor, palette: Sequence
 ) -> None:
     """Write an image under the colors of its classes, black in the background."""
     size = label.shape[1], label.shape[0]
-    with Image.open(path) as file:
-        upright = ImageOps.exif_transpose(file)
-        img = np.asarray(upright.convert('RGB').resize(size))
+    img = np.asarray(_read_rgb(path).resize(size))
     drawn = draw_labels(img, label, palette)
     if not any(palette[0]):
         drawn[label.numpy() == 0] = 0
@@ -251,12 +262,13 @@ def write_sheet(
     """Write ``contact_sheet.jpg``: images, their overlays and a legend."""
     rows, labels = [], []
     for name in names:
-        with Image.open(paths[name]) as file:
-            img = np.asarray(ImageOps.exif_transpose(file).convert('RGB'))
-        with Image.open(overlay_path(out, name)) as file:
-            rows.append({'image': img, 'prediction': np.asarray(file)})
+        images = {'image': paths[name], 'prediction': overlay_path(out, name)}
+        row = {title: _read_rgb(path) for title, path in images.items()}
+        for img in row.values():
+            img.thumbnail((TILE, TILE))
+        rows.append({title: np.asarray(img) for title, img in row.items()})
         with Image.open(Path(out, 'masks', f'{name}.png')) as file:
-            labels.append(np.asarray(file))
-    sheet = panel(rows, legend_of(labels, meta['classes'], meta['palette']))
+            labels.append(np.unique(file))
+    sheet = panel(rows, legend_of(labels, meta['classes'], meta['palette']), TILE)
     with atomic_write(Path(out, SHEET)) as stream:
         Image.fromarray(sheet).save(stream, format='JPEG', quality=92)

@@ -126,8 +126,8 @@ def make_tta_pipeline(
 def drop_gt(cfg: Config) -> None:
     """Change a config to predict images without masks.
 
-    Steps that load masks are removed from the pipelines, also from ``TestTimeAug``, and
-    the metrics only write predictions.
+    Steps that load masks are removed from the pipelines, also from ``TestTimeAug``.
+    ``IoUMetric`` only writes predictions, and other metrics are removed.
 
     Args:
         cfg: Config with ``test_dataloader`` and ``test_evaluator``, and possibly a
@@ -137,9 +137,11 @@ def drop_gt(cfg: Config) -> None:
         dataset['pipeline'] = _without_gt(dataset['pipeline'])
     if cfg.get('tta_pipeline'):
         cfg.tta_pipeline = _without_gt(cfg.tta_pipeline)
-    evaluators = cfg.test_evaluator
-    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        metric['format_only'] = True
+    cfg.test_evaluator = [
+        {**metric, 'format_only': True}
+        for metric in _metrics(cfg)
+        if metric['type'] == 'IoUMetric'
+    ]
 
 
 def record(
@@ -219,8 +221,12 @@ def _scaled(resize: dict, scale: float) -> dict:
     return resize
 
 
+def _metrics(cfg: Config) -> Sequence[dict]:
+    metrics = cfg.test_evaluator
+    return metrics if isinstance(metrics, list | tuple) else [metrics]
+
+
 def _set_prefix(cfg: Config, setting: str) -> None:
-    evaluators = cfg.test_evaluator
-    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+    for metric in _metrics(cfg):
         prefix = metric.get('prefix')
         metric['prefix'] = f'{prefix}/{setting}' if prefix else setting

@@ -199,10 +199,11 @@ class TestDropTruth:
     def test_masks_are_not_loaded_and_iou_is_not_computed(self):
         views = dict(type='TestTimeAug', transforms=[[LOAD], [TRUTH], [PACK]])
         cfg = make_config(tta_pipeline=[LOAD, views])
+        cfg.test_evaluator = [cfg.test_evaluator, dict(type='MultiLabelMetric')]
         drop_gt(cfg)
         assert cfg.test_dataloader.dataset.dataset.pipeline == [LOAD, PACK]
         assert cfg.tta_pipeline[1].transforms == [[LOAD], [PACK]]
-        assert cfg.test_evaluator.format_only is True
+        assert cfg.test_evaluator == [dict(type='IoUMetric', format_only=True)]
 
     @pytest.mark.parametrize('way', [{'tta': True}, {'ms_flip': True, 'crf': True}])
     def test_before_any_setting(self, way):
