@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from .export_files import (
     write_pseudo_label,
 )
 from .given_masks import masks_sha256
+from .stages import only_one
 
 
 def export_from_config(
@@ -78,6 +80,7 @@ def export_from_config(
         KeyError: If the config has no such dataloader.
         FileExistsError: If the folder has another export, or one of other images or
             tags of the same names, and ``overwrite`` is off.
+        BlockingIOError: If another export into the folder is running.
         TypeError: If the model has no method ``pseudo_labels``.
         RuntimeError: If files are missing at the end.
         ValueError: If a given mask differs from its image in size.
@@ -111,20 +114,21 @@ def export_from_config(
         return unfinished(out_dir, names, soft)
 
     rank, world_size = get_dist_info()
-    missing = _on_first_rank(prepare)
-    for index in [index for index in missing if index < len(given)][rank::world_size]:
-        sample = dataset[index]['data_samples']
-        write_given_mask(out_dir, names[index], sample, options)
-    indices = [index for index in missing if index >= len(given)][rank::world_size]
-    if indices:
-        model = build_model(cfg, checkpoint)
-        # A list of indices is a sampler without the repetitions that pad ranks.
-        loader_cfg |= {'dataset': dataset, 'sampler': indices}
-        batches = Runner.build_dataloader(loader_cfg)
-        export_pseudo_labels(
-            model, batches, paths, out_dir, options, len(indices), progress
-        )
-    verify_export(out_dir, names, soft)
+    with only_one(Path(out_dir)) if rank == 0 else nullcontext():
+        missing = _on_first_rank(prepare)
+        for index in [i for i in missing if i < len(given)][rank::world_size]:
+            sample = dataset[index]['data_samples']
+            write_given_mask(out_dir, names[index], sample, options)
+        indices = [i for i in missing if i >= len(given)][rank::world_size]
+        if indices:
+            model = build_model(cfg, checkpoint)
+            # A list of indices is a sampler without the repetitions that pad ranks.
+            loader_cfg |= {'dataset': dataset, 'sampler': indices}
+            batches = Runner.build_dataloader(loader_cfg)
+            export_pseudo_labels(
+                model, batches, paths, out_dir, options, len(indices), progress
+            )
+        verify_export(out_dir, names, soft)
     return len(names)
 
 

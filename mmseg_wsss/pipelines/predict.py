@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from .export_files import (
     unfinished,
     write_pseudo_label,
 )
+from .stages import only_one
 
 SHEET = 'contact_sheet.jpg'
 TILE = 200  # longest side of an image in it
@@ -72,6 +74,7 @@ def predict_folder(
         FileNotFoundError: If the folder or the checkpoint is missing, or has no image.
         FileExistsError: If ``out`` has predictions of another model, or of other images
             of the same names.
+        BlockingIOError: If another process writes to ``out``.
         ValueError: If two images have the same name, or the checkpoint does not fit.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -93,20 +96,22 @@ def predict_folder(
         return sorted(missing | set(unfinished(masks, names, soft=False)))
 
     rank, world_size = get_dist_info()
-    todo = [prepare() if rank == 0 else []]
-    broadcast_object_list(todo)
-    model, meta = load_model(cfg, checkpoint)
-    pipeline = Compose(inference_pipeline(cfg))
-    options = ExportFormat('prediction', meta['palette'])
-    own = todo[0][rank::world_size]
-    with ProgressBar('predictions', len(own), disable=not progress or rank > 0) as bar:
-        for index in own:
-            name = names[index]
-            label = predict_image(model, pipeline, paths[name])
-            write_overlay(out, name, paths[name], label, meta['palette'])
-            write_pseudo_label(masks, name, label, label, options)
-            bar.advance()
-    barrier()
+    with only_one(masks) if rank == 0 else nullcontext():
+        todo = [prepare() if rank == 0 else []]
+        broadcast_object_list(todo)
+        model, meta = load_model(cfg, checkpoint)
+        pipeline = Compose(inference_pipeline(cfg))
+        options = ExportFormat('prediction', meta['palette'])
+        own = todo[0][rank::world_size]
+        hidden = not progress or rank > 0
+        with ProgressBar('predictions', len(own), disable=hidden) as bar:
+            for index in own:
+                name = names[index]
+                label = predict_image(model, pipeline, paths[name])
+                write_overlay(out, name, paths[name], label, meta['palette'])
+                write_pseudo_label(masks, name, label, label, options)
+                bar.advance()
+        barrier()
     if rank == 0 and sheet_size:
         write_sheet(out, names[:sheet_size], paths, meta)
     return len(names)
@@ -237,9 +242,8 @@ def _read_rgb(path: Path) -> Image.Image:
         image = ImageOps.exif_transpose(file)
     if image.mode[0] in 'IF':
         values = np.asarray(image).astype(np.float32).clip(min=0)
-        image = Image.fromarray(
-            (values * (255 / max(values.max(), 1))).astype(np.uint8)
-        )
+        values *= 255 / max(values.max(), 1)
+        image = Image.fromarray(values.astype(np.uint8))
     return image.convert('RGB')
 
 
