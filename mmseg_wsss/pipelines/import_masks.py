@@ -170,14 +170,19 @@ def _labels_of(sample: Sample, settings: ImportSettings) -> tuple[Tensor, Record
         'shown': [settings.classes[k] for k in found.shown],
         'missing': [settings.classes[k] for k in found.missing],
         'untagged': {settings.classes[k]: n for k, n in found.untagged.items()},
-        'labeled_pixels': float((kept != 255).float().mean()),
+        'covered_pixels': _labeled_ratio(kept),
     }
     if pseudo is not None:
         difference = disagreement(labels.numpy(), pseudo.numpy(), settings.num_classes)
         record['disagreement'], record['differing_pixels'] = difference
         if settings.keep_uncovered:
             kept = torch.where(kept == 255, keep_tagged(pseudo, tags, background), kept)
+    record['labeled_pixels'] = _labeled_ratio(kept)
     return kept, record
+
+
+def _labeled_ratio(labels: Tensor) -> float:
+    return float((labels != 255).float().mean())
 
 
 def _read(path: Path, size: tuple[int, int], settings: ImportSettings) -> Tensor:

@@ -272,7 +272,7 @@ def write_sheet(
             img.thumbnail((TILE, TILE))
         rows.append({title: np.asarray(img) for title, img in row.items()})
         with Image.open(Path(out, 'masks', f'{name}.png')) as file:
-            labels.append(np.unique(file))
+            labels.append(np.unique(np.asarray(file)))
     sheet = panel(rows, legend_of(labels, meta['classes'], meta['palette']), TILE)
     with atomic_write(Path(out, SHEET)) as stream:
         Image.fromarray(sheet).save(stream, format='JPEG', quality=92)
