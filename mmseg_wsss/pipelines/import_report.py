@@ -40,8 +40,8 @@ def write_report(
         without tagged images), and of the images and pixels that show it without a tag;
         ``covered_pixels``, the mean ratio of pixels that the masks label;
         ``labeled_pixels``, that of the written masks of accepted images (None without
-        any), also by pseudo-masks; ``disagreement``, its mean (None without pseudo-masks); and ``records``, without
-        digests.
+        any), also by pseudo-masks; ``disagreement``, its mean (None without pseudo-
+        masks); and ``records``, without digests.
     """
     checked = [record for record in records if 'coverage' in record]
     accepted = [record for record in checked if record['status'] == 'accepted']

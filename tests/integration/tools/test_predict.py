@@ -100,6 +100,16 @@ def test_resumes(predict, images, tmp_path):
     assert json.loads((out / 'masks/manifest.json').read_text())
 
 
+def test_size_of_the_sheet(predict, images, tmp_path):
+    run, heights = write_run('CAM', tmp_path), []
+    for size in (0, 1, 3):
+        predict(*run, images, '--out', tmp_path / 'out', '--sheet', size)
+        path = tmp_path / 'out/contact_sheet.jpg'
+        heights.append(Image.open(path).height if path.exists() else 0)
+    assert heights[0] == 0
+    assert heights[1] + 200 < heights[2]
+
+
 def test_other_images_of_the_same_names(predict, images, tmp_path, capsys):
     run, out = write_run('CAM', tmp_path), tmp_path / 'out'
     predict(*run, images, '--out', out)

@@ -229,8 +229,10 @@ class TestTool:
         assert main(command) == 2
         assert 'name a family' in capsys.readouterr().err
         assert not (lists / 'out').exists()
-        assert main([*command, '--family', 'mine']) == 0
-        assert read_list(lists / 'out/mine_2/unlabeled.txt') == ['2007_000003']
+        for size, name in (([], 'mine_2'), (['--size', '1_16'], 'mine_1_16')):
+            assert main([*command, '--family', 'mine', *size]) == 0
+            names = read_list(lists / f'out/{name}/unlabeled.txt')
+            assert names == ['2007_000003']
 
     def test_missing_lists_are_named(self, main, lists, tmp_path, capsys):
         (lists / 'unlabeled.txt').unlink()
