@@ -91,7 +91,7 @@ class ImageFolder(BaseSegDataset):
             if len(found) > 1:
                 raise ValueError(
                     f'ImageFolder: {found[0]} and {found[1]} have the same name '
-                    f'{name!r}; move masks to a folder of their own beside that of the '
-                    'images, or rename one of the files'
+                    f'{name!r}; move masks to a folder outside of {folder}, or rename '
+                    'one of the files'
                 )
         return [below[name][0] for name in names]

@@ -39,8 +39,8 @@ def write_report(
         class the number of tagged images, of those that show it, their ratio (None
         without tagged images), and of the images and pixels that show it without a tag;
         ``covered_pixels``, the mean ratio of pixels that the masks label;
-        ``labeled_pixels``, that of the written masks of accepted images (None without
-        any), also by pseudo-masks; ``disagreement``, its mean (None without pseudo-
+        ``labeled_pixels``, the ratio in the written masks, which pseudo-masks may have
+        completed (None without any); ``disagreement``, its mean (None without pseudo-
         masks); and ``records``, without digests.
     """
     checked = [record for record in records if 'coverage' in record]

@@ -12,8 +12,8 @@ def read_list(path: StrPath, known: Container[str] = ()) -> list[str]:
 
     Args:
         path: The list.
-        known: Names of images that exist; they may end with a suffix, as that of
-            ``scan.tif.png``.
+        known: Names of images that exist; they may end with a suffix: ``scan.tif`` is
+            the name of ``scan.tif.png``.
 
     Raises:
         ValueError: If a name leaves its folder or is no name of an image, e.g. has a
