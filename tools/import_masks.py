@@ -27,6 +27,7 @@ from mmseg_wsss.datasets.tags.class_names import class_names
 from mmseg_wsss.pipelines.import_inputs import ImportSettings
 from mmseg_wsss.pipelines.import_masks import import_masks
 from mmseg_wsss.pipelines.import_report import report_lines, report_table
+from mmseg_wsss.pipelines.predict import find_images
 from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
@@ -116,6 +117,9 @@ def main(argv: list[str] | None = None) -> int:
         background=not args.no_background,
         zero_is_region=args.zero_is_mask,
     )
+    names = None
+    if args.list:
+        names = read_list(args.list, known=find_images(args.images, args.out))
     report = import_masks(
         args.masks,
         args.images,
@@ -123,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         args.out,
         settings,
         pseudo=args.pseudo,
-        names=read_list(args.list) if args.list else None,
+        names=names,
         mask_suffix=args.mask_suffix,
         workers=args.workers,
         overwrite=args.overwrite,

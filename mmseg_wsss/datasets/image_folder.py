@@ -32,7 +32,8 @@ class ImageFolder(BaseSegDataset):
     Raises:
         FileNotFoundError: If the folder does not exist or contains no image, or the
             list or one of its images does not exist.
-        ValueError: If the list is wrong, see :func:`.read_list`.
+        ValueError: If the list is wrong, see :func:`.read_list`, or two of the images
+            have the same name.
     """
 
     def __init__(
@@ -57,8 +58,7 @@ class ImageFolder(BaseSegDataset):
                 f'ImageFolder: expected images ({", ".join(IMAGE_SUFFIXES)}) below '
                 f'{folder}, found none; correct data_root'
             )
-        if self.ann_file:
-            paths = self._listed(paths)
+        paths = self._named(paths)
         masks = self.data_prefix.get('seg_map_path')
         infos: list[dict] = []
         for path in paths:
@@ -74,15 +74,24 @@ class ImageFolder(BaseSegDataset):
             infos.append(info)
         return infos
 
-    def _listed(self, paths: Sequence[Path]) -> list[Path]:
-        """Return the images of the list ``ann_file``."""
+    def _named(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the images of the list ``ann_file``, or all; names must differ."""
         folder = self.data_prefix['img_path']
-        below = {image_name(path, folder): path for path in paths}
-        names = read_list(self.ann_file)
+        below: dict[str, list[Path]] = {}
+        for path in paths:
+            below.setdefault(image_name(path, folder), []).append(path)
+        names = read_list(self.ann_file, below) if self.ann_file else list(below)
         for name in names:
-            if name not in below:
+            found = below.get(name, [])
+            if not found:
                 raise FileNotFoundError(
                     f'{self.ann_file}: there is no image {name!r} below {folder}; '
                     'correct the list, or data_root'
                 )
-        return [below[name] for name in names]
+            if len(found) > 1:
+                raise ValueError(
+                    f'ImageFolder: {found[0]} and {found[1]} have the same name '
+                    f'{name!r}; move masks to a folder outside of {folder}, or rename '
+                    'one of the files'
+                )
+        return [below[name][0] for name in names]

@@ -173,6 +173,18 @@ class InnerDataset:
         }
 
 
+def with_masks(dataset: Any) -> InnerDataset:
+    """Return an mmseg dataset that delivers its images with masks, not augmented.
+
+    Its data samples have the labels of training and evaluation, which may differ from
+    those of the files: ``reduce_zero_label``, a subset of the classes, or a class of
+    one's own may change them.
+    """
+    types = ('LoadImageFromFile', 'LoadAnnotationsStrict', 'PackSegInputs')
+    steps = Compose([{'type': name} for name in types])
+    return InnerDataset(dataset, steps, lambda info, *_: info, hide_masks=False)
+
+
 class _Pipeline(Compose):
     """Pipeline of an inner dataset: completes its samples and hands out their views.
 

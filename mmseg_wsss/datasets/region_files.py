@@ -6,12 +6,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mmseg_wsss.utils.files import StrPath
+from mmseg_wsss.utils.files import StrPath, read_utf8
 
 from .coco_masks import decode_mask
 from .folders import walk_files
 from .label_maps import read_label_map
-from .tags.text_input import parse_json, read_utf8
+from .tags.text_input import parse_json
 
 REGION_SUFFIXES = ('.png', '.json', '.npz', '.npy')
 

@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from inspect import signature
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmseg.datasets import BaseSegDataset
 
-from mmseg_wsss.utils.files import inside
+from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.utils.files import inside, read_utf8
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 
+from .folders import walk_files
 from .image_name import IMAGE_SUFFIXES
 from .inner_dataset import views_of
 from .label_maps import read_label_map
@@ -20,22 +23,25 @@ NUM_FIRST, NUM_MORE = 8, 100  # masks that are looked at for values beside 0 and
 
 
 def check_list(cfg: Mapping[str, Any]) -> None:
-    """Check the split list of the config of an mmseg dataset, also inside wrappers.
+    """Check that the config of an mmseg dataset has images, also inside wrappers.
 
-    mmseg has an assertion for a missing list, and MMEngine fails on an empty one.
+    mmseg has an assertion for a missing list, and MMEngine fails without any image.
 
     Args:
         cfg: Config of a dataset; lists of other file backends are not checked.
 
     Raises:
         FileNotFoundError: If the list does not exist.
-        ValueError: If it is empty.
+        ValueError: If it is empty, or there is no list and no image of ``img_suffix``.
     """
     for part in (*cfg.get('datasets', ()), cfg.get('dataset')):
         if isinstance(part, Mapping):
             check_list(part)
     path = os.path.join(cfg.get('data_root') or '', cfg.get('ann_file') or '')
-    if not cfg.get('ann_file') or '://' in path or cfg.get('backend_args'):
+    if '://' in path or cfg.get('backend_args'):
+        return
+    if not cfg.get('ann_file'):
+        _check_folder(cfg)
         return
     if not os.path.exists(path):
         raise FileNotFoundError(
@@ -43,8 +49,33 @@ def check_list(cfg: Mapping[str, Any]) -> None:
             'relative to data_root (tools/dataset_converters/semi_splits.py draws or '
             'imports the lists of a split)'
         )
-    if os.path.isfile(path) and not Path(path).read_text('utf-8-sig').strip():
+    if os.path.isfile(path) and not read_utf8(path).strip():
         raise ValueError(f'{cfg["type"]}: the list {path} is empty')
+
+
+def _check_folder(cfg: Mapping[str, Any]) -> None:
+    """Check that a dataset that scans a folder finds images there."""
+    kind = DATASETS.get(cfg['type']) if isinstance(cfg.get('type'), str) else None
+    own = getattr(kind, 'load_data_list', None)
+    if kind is None or own is not BaseSegDataset.load_data_list:
+        return
+    given = {n: p.default for n, p in signature(kind).parameters.items()} | dict(cfg)
+    suffix, prefix = given.get('img_suffix'), given.get('data_prefix')
+    if not isinstance(suffix, str) or not isinstance(prefix, Mapping):
+        return  # the class gives them to its base
+    folder = os.path.join(cfg.get('data_root') or '', prefix.get('img_path') or '')
+    names = (name for _, _, files in os.walk(folder) for name in files)
+    if not os.path.isdir(folder) or any(name.endswith(suffix) for name in names):
+        return
+    files = list(walk_files(folder))  # links too
+    if any(path.name.endswith(suffix) for path in files):
+        return
+    found = [path for path in files if path.name.lower().endswith(IMAGE_SUFFIXES)]
+    raise ValueError(
+        f'{cfg["type"]}: no image in {folder} has the img_suffix {suffix!r}, found '
+        f'{f"{len(found)} with others, such as {found[0]}" if found else "none at all"}'
+        '; correct img_suffix, data_prefix or data_root'
+    )
 
 
 def check_paths(dataset: Any) -> list[str]:

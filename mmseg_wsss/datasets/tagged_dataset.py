@@ -1,11 +1,14 @@
+import logging
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 from .deterministic_dataset import DeterministicDataset
-from .image_name import foreground_classes, tag_key
-from .inner_dataset import InnerDataset, inner_datasets
+from .image_name import IMAGE_SUFFIXES, foreground_classes, tag_key
+from .inner_dataset import inner_datasets, with_masks
 from .label_maps import LabelRule
 from .tags import ImageTags, TagError, tags_from_masks
 from .tags.from_samples import tags_from_samples
@@ -32,7 +35,7 @@ class TaggedDataset(DeterministicDataset):
     Raises:
         TypeError: If ``tags`` is no dict.
         ValueError: If tags are wrong, an image has no entry (with ``partial``: if none
-            has), or two images have the same name.
+            has, or its entry has another folder), or two images have the same name.
     """
 
     def __init__(
@@ -80,12 +83,41 @@ class TaggedDataset(DeterministicDataset):
         """Check that every image, or with ``partial`` any image, has tags."""
         if not self.partial:
             self.tags.check(names)
-        elif not any(name in self.tags for name in names):
+        else:
+            self._check_some(names)
+
+    def _check_some(self, names: list[str]) -> None:
+        """Check that entries of some of the images have their names; count them."""
+        untagged = {_file_key(n): n for n in names if n not in self.tags}
+        count = sum(name in self.tags for name in names)
+        if not count:
             found = next(iter(self.tags.names), None)
             raise ValueError(
                 f'{self.tags.source}: no entry for any of the {len(names)} images, '
                 f'such as {names[0]!r}; the file has names such as {found!r}'
             )
+        keys = {tag_key(name) for name in names}
+        others = [name for name in self.tags.names if tag_key(name) not in keys]
+        for other in others:
+            name = untagged.get(_file_key(other))
+            if name is not None and not self._is_file(other):
+                raise ValueError(
+                    f'{self.tags.location(other)}: there is no image {other!r} below '
+                    f'{" or ".join(self.folders)}, and the image {name!r} has no '
+                    'entry; names are paths below the image folder: correct them'
+                )
+        print_log(
+            f'{self.tags.source}: {count} of {len(names)} images without masks have '
+            f'tags; {len(others)} entries match none of these images',
+            'current',
+            logging.WARNING,
+        )
+
+    def _is_file(self, name: str) -> bool:
+        """Return whether there is an image, perhaps of another part."""
+        ends = [end for s in IMAGE_SUFFIXES for end in (s, s.upper())]
+        paths = (os.path.join(f, name + end) for f in self.folders for end in ends)
+        return any(map(os.path.exists, paths))
 
     def _load(
         self, names: list[str], source: str = 'file', **options: Any
@@ -122,9 +154,7 @@ class TaggedDataset(DeterministicDataset):
 
     def _labels(self) -> Iterator[tuple[str, Any]]:
         """Yield name and data sample, with its mask, of each image."""
-        steps = ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')
-        pipeline = Compose([{'type': step} for step in steps])
-        inner = InnerDataset(self.dataset, pipeline, lambda info, *_: info, False)
+        inner = with_masks(self.dataset)
         seen = set()
         for index in range(len(self)):
             name = self.name(index)
@@ -141,3 +171,8 @@ class TaggedDataset(DeterministicDataset):
         if info['image_name'] in self.tags:
             info['gt_tags'] = self.tags.vector(info['image_name'])
         return info
+
+
+def _file_key(name: str) -> str:
+    """Return the name of an image without its folder, as it is in tag files."""
+    return tag_key(name.rpartition('/')[2])

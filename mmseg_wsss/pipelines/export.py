@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from .export_files import (
     write_pseudo_label,
 )
 from .given_masks import masks_sha256
+from .stages import only_one
 
 
 def export_from_config(
@@ -53,8 +56,8 @@ def export_from_config(
 
     Images with complete files are skipped, so that an interrupted export resumes.
     ``manifest.json`` in the folder keeps files of different models, checkpoints or
-    sources apart. Images of the labeled part of a ``SemiDataset`` get their masks; the
-    manifest lists them under ``given``.
+    sources apart, ``inputs.json`` those of other images or tags. Images of the labeled
+    part of a ``SemiDataset`` get their masks; the manifest lists them under ``given``.
 
     Args:
         cfg: Config of the training.
@@ -75,7 +78,9 @@ def export_from_config(
 
     Raises:
         KeyError: If the config has no such dataloader.
-        FileExistsError: If the folder has another export and ``overwrite`` is off.
+        FileExistsError: If the folder has another export, or one of other images or
+            tags of the same names, and ``overwrite`` is off.
+        BlockingIOError: If another export into the folder is running.
         TypeError: If the model has no method ``pseudo_labels``.
         RuntimeError: If files are missing at the end.
         ValueError: If a given mask differs from its image in size.
@@ -105,24 +110,25 @@ def export_from_config(
             ),
         }
         prepare_folder(out_dir, manifest, names, overwrite)
-        record_inputs(out_dir, _tag_digests(dataset, names), overwrite, 'tags')
+        record_inputs(out_dir, _digests(dataset, paths), overwrite, 'images or tags')
         return unfinished(out_dir, names, soft)
 
     rank, world_size = get_dist_info()
-    missing = _on_first_rank(prepare)
-    for index in [index for index in missing if index < len(given)][rank::world_size]:
-        sample = dataset[index]['data_samples']
-        write_given_mask(out_dir, names[index], sample, options)
-    indices = [index for index in missing if index >= len(given)][rank::world_size]
-    if indices:
-        model = build_model(cfg, checkpoint)
-        # A list of indices is a sampler without the repetitions that pad ranks.
-        loader_cfg |= {'dataset': dataset, 'sampler': indices}
-        batches = Runner.build_dataloader(loader_cfg)
-        export_pseudo_labels(
-            model, batches, paths, out_dir, options, len(indices), progress
-        )
-    verify_export(out_dir, names, soft)
+    with only_one(Path(out_dir)) if rank == 0 else nullcontext():
+        missing = _on_first_rank(prepare)
+        for index in [i for i in missing if i < len(given)][rank::world_size]:
+            sample = dataset[index]['data_samples']
+            write_given_mask(out_dir, names[index], sample, options)
+        indices = [i for i in missing if i >= len(given)][rank::world_size]
+        if indices:
+            model = build_model(cfg, checkpoint)
+            # A list of indices is a sampler without the repetitions that pad ranks.
+            loader_cfg |= {'dataset': dataset, 'sampler': indices}
+            batches = Runner.build_dataloader(loader_cfg)
+            export_pseudo_labels(
+                model, batches, paths, out_dir, options, len(indices), progress
+            )
+        verify_export(out_dir, names, soft)
     return len(names)
 
 
@@ -184,18 +190,17 @@ def labeled_names(dataset: Dataset) -> list[str]:
     return [_path_and_name(dataset, index)[1] for index in range(count)]
 
 
-def _tag_digests(dataset: Any, names: Sequence[str]) -> dict[str, str]:
-    """Return the SHA-256 of the tags of each image that has some."""
+def _digests(dataset: Any, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the SHA-256 of the file of each image and of its tags, by its name."""
     parts = getattr(dataset, 'parts', {})
+    parts = parts.values() if isinstance(parts, dict) else [dataset]
+    tags = [part.tags for part in parts if getattr(part, 'tags', None) is not None]
     digests = {}
-    for part in parts.values() if isinstance(parts, dict) else [dataset]:
-        tags = getattr(part, 'tags', None)
-        if tags is None:
-            continue
-        for name in names:
-            if name in tags:
-                digests[name] = hashlib.sha256(tags.vector(name).tobytes()).hexdigest()
-    return digests
+    for path, name in paths.items():
+        digest = sha256_of(path) if os.path.isfile(path) else ''  # another backend
+        vectors = [some.vector(name).tobytes() for some in tags if name in some]
+        digests[name] = hashlib.sha256(b'\0'.join([digest.encode(), *vectors]))
+    return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
 def _paths_and_names(dataset: Any) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from mmseg_wsss.utils.files import StrPath, inside
 
 from .predict import find_images
 
+RECORD_FORMAT = 2  # of the files in records/; images of another one are imported again
 NUM_CHECKED = 100  # masks that are looked at for values beside 0 and 255
 
 
@@ -149,7 +150,7 @@ def _refuse_binary_masks(paths: Sequence[Path]) -> None:
 def digest_of(sample: Sample, settings: ImportSettings) -> str:
     """Hash everything that decides the mask of an image."""
     tags = None if sample.tags is None else sample.tags.tolist()
-    plain = json.dumps([settings.plain(), tags])
+    plain = json.dumps([RECORD_FORMAT, settings.plain(), tags])
     digest = hashlib.sha256(plain.encode())
     if tags is not None and sample.mask is not None:
         mask = sample.mask

@@ -28,6 +28,7 @@ from mmseg_wsss.utils.parallel import parallel_map, single_thread
 from .export_files import prepare_folder, unfinished
 from .import_inputs import ImportSettings, Sample, digest_of, find_samples
 from .import_report import Record, write_report
+from .stages import only_one
 
 
 def import_masks(
@@ -71,6 +72,7 @@ def import_masks(
     Raises:
         FileNotFoundError: If a folder or file is missing.
         FileExistsError: If ``out`` has masks of other settings.
+        BlockingIOError: If another import into ``out`` is running.
         ValueError: If a file is broken, of another size or with other labels, pseudo-
             masks are needed, a folder would be read and written, or no image is
             accepted; names the file.
@@ -90,12 +92,12 @@ def import_masks(
         masks, images, tags, out, settings, pseudo, names, mask_suffix
     )
     manifest = {'source': 'import_masks', **settings.plain(), 'pseudo': bool(pseudo)}
-    prepare_folder(
-        Path(out, 'masks'), manifest, [sample.name for sample in samples], overwrite
-    )
-    work = partial(_import_image, out=out, settings=settings)
-    records = list(parallel_map(work, samples, workers, 'Importing masks', progress))
-    report = write_report(out, records, settings.classes, manifest)
+    folder = Path(out, 'masks')
+    with only_one(folder):
+        prepare_folder(folder, manifest, [sample.name for sample in samples], overwrite)
+        work = partial(_import_image, out=out, settings=settings)
+        results = parallel_map(work, samples, workers, 'Importing masks', progress)
+        report = write_report(out, list(results), settings.classes, manifest)
     if not report['images']['accepted']:
         counts = ', '.join(f'{n} {status}' for status, n in report['images'].items())
         raise ValueError(
@@ -168,14 +170,19 @@ def _labels_of(sample: Sample, settings: ImportSettings) -> tuple[Tensor, Record
         'shown': [settings.classes[k] for k in found.shown],
         'missing': [settings.classes[k] for k in found.missing],
         'untagged': {settings.classes[k]: n for k, n in found.untagged.items()},
-        'labeled_pixels': float((kept != 255).float().mean()),
+        'covered_pixels': _labeled_ratio(kept),
     }
     if pseudo is not None:
         difference = disagreement(labels.numpy(), pseudo.numpy(), settings.num_classes)
         record['disagreement'], record['differing_pixels'] = difference
         if settings.keep_uncovered:
             kept = torch.where(kept == 255, keep_tagged(pseudo, tags, background), kept)
+    record['labeled_pixels'] = _labeled_ratio(kept)
     return kept, record
+
+
+def _labeled_ratio(labels: Tensor) -> float:
+    return float((labels != 255).float().mean())
 
 
 def _read(path: Path, size: tuple[int, int], settings: ImportSettings) -> Tensor:

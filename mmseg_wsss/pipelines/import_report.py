@@ -38,11 +38,13 @@ def write_report(
         ``settings``; ``images``, the number of images by status; ``classes``, of each
         class the number of tagged images, of those that show it, their ratio (None
         without tagged images), and of the images and pixels that show it without a tag;
-        ``labeled_pixels``, the mean ratio of pixels that the masks label;
-        ``disagreement``, its mean (None without pseudo-masks); and ``records``, without
-        digests.
+        ``covered_pixels``, the mean ratio of pixels that the masks label;
+        ``labeled_pixels``, the ratio in the written masks, which pseudo-masks may have
+        completed (None without any); ``disagreement``, its mean (None without pseudo-
+        masks); and ``records``, without digests.
     """
     checked = [record for record in records if 'coverage' in record]
+    accepted = [record for record in checked if record['status'] == 'accepted']
     compared = [record for record in checked if 'disagreement' in record]
     report = {
         'settings': dict(settings),
@@ -51,7 +53,8 @@ def write_report(
             for status in STATUSES
         },
         'classes': {name: _class_counts(name, checked) for name in classes},
-        'labeled_pixels': _mean(checked, 'labeled_pixels'),
+        'covered_pixels': _mean(checked, 'covered_pixels'),
+        'labeled_pixels': _mean(accepted, 'labeled_pixels'),
         'disagreement': _mean(compared, 'disagreement'),
         'records': [
             {key: value for key, value in record.items() if key != 'sha256'}
@@ -92,8 +95,13 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the numbers of images and the means as sentences."""
     counts = ', '.join(f'{n} {status}' for status, n in report['images'].items())
     lines = [f'{len(report["records"])} images: {counts}']
-    if report['labeled_pixels'] is not None:
-        lines.append(f'pixels with a label: {100 * report["labeled_pixels"]:.1f} %')
+    ratios = {
+        'covered_pixels': 'pixels covered by the masks',
+        'labeled_pixels': 'pixels with a label in the written masks',
+    }
+    for key, title in ratios.items():
+        if report[key] is not None:
+            lines.append(f'{title}: {100 * report[key]:.1f} %')
     if report['disagreement'] is not None:
         lines.append(
             'disagreement with the pseudo-masks (1 - mIoU of an image, mean): '

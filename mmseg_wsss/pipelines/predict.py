@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ from .export_files import (
     unfinished,
     write_pseudo_label,
 )
+from .stages import only_one
 
 SHEET = 'contact_sheet.jpg'
+TILE = 200  # longest side of an image in it
 MAX_CLASSES = 255
 
 
@@ -71,6 +74,7 @@ def predict_folder(
         FileNotFoundError: If the folder or the checkpoint is missing, or has no image.
         FileExistsError: If ``out`` has predictions of another model, or of other images
             of the same names.
+        BlockingIOError: If another process writes to ``out``.
         ValueError: If two images have the same name, or the checkpoint does not fit.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -92,20 +96,22 @@ def predict_folder(
         return sorted(missing | set(unfinished(masks, names, soft=False)))
 
     rank, world_size = get_dist_info()
-    todo = [prepare() if rank == 0 else []]
-    broadcast_object_list(todo)
-    model, meta = load_model(cfg, checkpoint)
-    pipeline = Compose(inference_pipeline(cfg))
-    options = ExportFormat('prediction', meta['palette'])
-    own = todo[0][rank::world_size]
-    with ProgressBar('predictions', len(own), disable=not progress or rank > 0) as bar:
-        for index in own:
-            name = names[index]
-            label = predict_image(model, pipeline, paths[name])
-            write_overlay(out, name, paths[name], label, meta['palette'])
-            write_pseudo_label(masks, name, label, label, options)
-            bar.advance()
-    barrier()
+    with only_one(masks) if rank == 0 else nullcontext():
+        todo = [prepare() if rank == 0 else []]
+        broadcast_object_list(todo)
+        model, meta = load_model(cfg, checkpoint)
+        pipeline = Compose(inference_pipeline(cfg))
+        options = ExportFormat('prediction', meta['palette'])
+        own = todo[0][rank::world_size]
+        hidden = not progress or rank > 0
+        with ProgressBar('predictions', len(own), disable=hidden) as bar:
+            for index in own:
+                name = names[index]
+                label = predict_image(model, pipeline, paths[name])
+                write_overlay(out, name, paths[name], label, meta['palette'])
+                write_pseudo_label(masks, name, label, label, options)
+                bar.advance()
+        barrier()
     if rank == 0 and sheet_size:
         write_sheet(out, names[:sheet_size], paths, meta)
     return len(names)
@@ -230,14 +236,23 @@ def _has_overlay(out: StrPath, name: str) -> bool:
     return True
 
 
+def _read_rgb(path: Path) -> Image.Image:
+    """Read an image upright; values of more than 8 bits are scaled by their maximum."""
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file)
+    if image.mode[0] in 'IF':
+        values = np.asarray(image).astype(np.float32).clip(min=0)
+        values *= 255 / max(values.max(), 1)
+        image = Image.fromarray(values.astype(np.uint8))
+    return image.convert('RGB')
+
+
 def write_overlay(
     out: StrPath, name: str, path: Path, label: torch.Tensor, palette: Sequence
 ) -> None:
     """Write an image under the colors of its classes, black in the background."""
     size = label.shape[1], label.shape[0]
-    with Image.open(path) as file:
-        upright = ImageOps.exif_transpose(file)
-        img = np.asarray(upright.convert('RGB').resize(size))
+    img = np.asarray(_read_rgb(path).resize(size))
     drawn = draw_labels(img, label, palette)
     if not any(palette[0]):
         drawn[label.numpy() == 0] = 0
@@ -251,12 +266,13 @@ def write_sheet(
     """Write ``contact_sheet.jpg``: images, their overlays and a legend."""
     rows, labels = [], []
     for name in names:
-        with Image.open(paths[name]) as file:
-            img = np.asarray(ImageOps.exif_transpose(file).convert('RGB'))
-        with Image.open(overlay_path(out, name)) as file:
-            rows.append({'image': img, 'prediction': np.asarray(file)})
+        images = {'image': paths[name], 'prediction': overlay_path(out, name)}
+        row = {title: _read_rgb(path) for title, path in images.items()}
+        for img in row.values():
+            img.thumbnail((TILE, TILE))
+        rows.append({title: np.asarray(img) for title, img in row.items()})
         with Image.open(Path(out, 'masks', f'{name}.png')) as file:
-            labels.append(np.asarray(file))
-    sheet = panel(rows, legend_of(labels, meta['classes'], meta['palette']))
+            labels.append(np.unique(np.asarray(file)))
+    sheet = panel(rows, legend_of(labels, meta['classes'], meta['palette']), TILE)
     with atomic_write(Path(out, SHEET)) as stream:
         Image.fromarray(sheet).save(stream, format='JPEG', quality=92)

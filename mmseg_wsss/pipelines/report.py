@@ -5,6 +5,7 @@ import json
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mmseg_wsss.datasets.deterministic_dataset import DeterministicDataset
+from mmseg_wsss.datasets.inner_dataset import InnerDataset, with_masks
 from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.soft_maps import read_soft_map
 from mmseg_wsss.evaluation.confusion import (
@@ -58,25 +61,30 @@ class Images:
     threshold: float = 0.45
     shown_only: Sequence[str] = ()
     given: Collection[str] = ()
-    files: dict[str, tuple[str, str | None]] = field(init=False)
+    files: dict[str, str] = field(init=False)
+    masks: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
+        """Set the image files, and the indices of images with masks, by name."""
         names = image_paths(self.dataset)
-        infos = [self.dataset.get_data_info(i) for i in range(len(names))]
-        masks = [info.get('seg_map_path') for info in infos]
-        self.files = {
-            names[info['img_path']]: (
-                info['img_path'],
-                mask if mask and Path(mask).is_file() else None,
-            )
-            for info, mask in zip(infos, masks)
-            if names[info['img_path']] not in self.given
-        }
+        self.files, self.masks = {}, {}
+        for index, name in enumerate(names.values()):
+            info = self.dataset.get_data_info(index)
+            mask = info.get('seg_map_path')
+            if name not in self.given:
+                self.files[name] = info['img_path']
+                if mask and Path(mask).is_file():
+                    self.masks[name] = index
 
-    @property
-    def masks(self) -> dict[str, str]:
-        """Paths of the ground truth masks, by name of the image."""
-        return {name: mask for name, (_, mask) in self.files.items() if mask}
+    @cached_property
+    def _samples(self) -> InnerDataset:
+        wrapped = isinstance(self.dataset, DeterministicDataset)
+        return with_masks(self.dataset.dataset if wrapped else self.dataset)
+
+    def gt(self, name: str) -> np.ndarray:
+        """Return the ground truth (H, W) of an image, as the data set delivers it."""
+        sample = self._samples.read(self.masks[name])['data_samples']
+        return sample.gt_sem_seg.data[0].numpy()
 
     def shown(self, count: int) -> list[str]:
         """Return names of at most ``count`` images, spread over the list."""
@@ -158,15 +166,16 @@ def _scores(part: Images) -> Scores:
         cut, scores_of_cut = _best_seeds(part, num_classes)
         part.threshold = cut
         scores[f'seeds (threshold {cut:.2f}), {part.title}'] = scores_of_cut
-    for title, folder in part.folders.items():
-        if title in part.shown_only:
-            continue
-        total = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64)
-        for name, mask in part.masks.items():
+    folders = {t: f for t, f in part.folders.items() if t not in part.shown_only}
+    shape = num_classes, num_classes + 1
+    totals = {title: torch.zeros(shape, dtype=torch.int64) for title in folders}
+    for name in part.masks:
+        gt = part.gt(name)
+        for title, folder in folders.items():
             pred = read_label_map(folder / f'{name}.png')
-            total += confusion_matrix(pred, read_label_map(mask), num_classes)
-        scores[f'{title}, {part.title}'] = label_scores(total)
-    return scores
+            totals[title] += confusion_matrix(pred, gt, num_classes)
+    rows = {f'{title}, {part.title}': label_scores(m) for title, m in totals.items()}
+    return scores | rows
 
 
 def _best_seeds(part: Images, num_classes: int) -> tuple[float, LabelScores]:
@@ -174,9 +183,9 @@ def _best_seeds(part: Images, num_classes: int) -> tuple[float, LabelScores]:
     assert part.seeds is not None
     cuts = torch.tensor(DEFAULT_THRESHOLDS)
     total = torch.zeros(len(cuts), num_classes, num_classes + 1, dtype=torch.int64)
-    for name, mask in part.masks.items():
+    for name in part.masks:
         cam = torch.from_numpy(read_soft_map(part.seeds / f'{name}.npz', num_classes))
-        gt = torch.from_numpy(read_label_map(mask).astype('int64'))
+        gt = torch.from_numpy(part.gt(name).astype('int64'))
         total += threshold_confusion(cam[1:], gt, cuts, num_classes)
     rows = [label_scores(matrix) for matrix in total]
     best = max(range(len(rows)), key=lambda i: rows[i].mean_iou)
@@ -189,7 +198,6 @@ def _rows(part: Images, names: Sequence[str]) -> tuple[list[dict], dict]:
     rows: list[dict] = []
     drawn: list[np.ndarray] = []
     for name in names:
-        img, mask = part.files[name]
         labels: dict[str, np.ndarray] = {}
         cam = None
         if part.seeds is not None:
@@ -198,9 +206,9 @@ def _rows(part: Images, names: Sequence[str]) -> tuple[list[dict], dict]:
             labels[f'seeds (threshold {part.threshold:.2f})'] = seeds
         for title, folder in part.folders.items():
             labels[title] = read_label_map(folder / f'{name}.png')
-        if mask:
-            labels['ground truth'] = read_label_map(mask)
+        if name in part.masks:
+            labels['ground truth'] = part.gt(name)
         drawn += labels.values()
-        image = mmcv.imread(img, channel_order='rgb')
+        image = mmcv.imread(part.files[name], channel_order='rgb')
         rows.append(label_row(image, labels, meta['palette'], cam))
     return rows, legend_of(drawn, meta['classes'], meta['palette'])

@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmseg_wsss.evaluation.tables import summary_table
-from mmseg_wsss.utils import atomic_write
+from mmseg_wsss.utils import atomic_write, sha256_of
 
 IMAGE_LOADERS = ('LoadImageStrict', 'LoadImage')
 GT_LOADERS = ('LoadAnnotationsStrict', 'LoadAnnotations')
@@ -42,8 +42,9 @@ def apply_setting(
         scales: Factors > 0 of the image size of the test pipeline.
 
     Returns:
-        Name of the setting, such as ``'multi-scale + flip + CRF'``, with
-        ``semi_test_cfg.predict_on`` in parentheses if the config has it.
+        Name of the setting, such as ``'multi-scale + flip + CRF'``, with scales other
+        than ``SCALES``, and ``semi_test_cfg.predict_on`` in parentheses if the config
+        has it.
 
     Raises:
         ValueError: If both ``tta`` and ``ms_flip`` are set, or a scale is not positive.
@@ -56,7 +57,9 @@ def apply_setting(
     if min(scales, default=0) <= 0:
         raise ValueError(f'expected scales > 0, found {list(scales)}')
     views = 'tta of the config' if tta else 'single scale'
-    views = 'multi-scale + flip' if ms_flip else views
+    if ms_flip:
+        others = '' if tuple(scales) == SCALES else ''.join(f' {s:g}' for s in scales)
+        views = f'multi-scale{others} + flip'
     name = f'{views} + CRF' if crf else views
     networks = (cfg.model.get('semi_test_cfg') or {}).get('predict_on')
     full_name = f'{name} ({networks})' if networks else name
@@ -123,8 +126,8 @@ def make_tta_pipeline(
 def drop_gt(cfg: Config) -> None:
     """Change a config to predict images without masks.
 
-    Steps that load masks are removed from the pipelines, also from ``TestTimeAug``, and
-    the metrics only write predictions.
+    Steps that load masks are removed from the pipelines, also from ``TestTimeAug``.
+    ``IoUMetric`` only writes predictions, and other metrics are removed.
 
     Args:
         cfg: Config with ``test_dataloader`` and ``test_evaluator``, and possibly a
@@ -134,9 +137,11 @@ def drop_gt(cfg: Config) -> None:
         dataset['pipeline'] = _without_gt(dataset['pipeline'])
     if cfg.get('tta_pipeline'):
         cfg.tta_pipeline = _without_gt(cfg.tta_pipeline)
-    evaluators = cfg.test_evaluator
-    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        metric['format_only'] = True
+    cfg.test_evaluator = [
+        {**metric, 'format_only': True}
+        for metric in _metrics(cfg)
+        if metric['type'] == 'IoUMetric'
+    ]
 
 
 def record(
@@ -144,8 +149,11 @@ def record(
 ) -> str:
     """Add the metrics of a setting to a JSON file and tabulate the checkpoint.
 
+    Figures of another file of the same path, as after a new training, are dropped.
+
     Args:
-        path: JSON file: checkpoint -> setting -> metric -> value; created if missing.
+        path: JSON file; ``settings`` of a checkpoint: setting -> metric -> value, and
+            its ``sha256``. Created if missing.
         checkpoint: Path of the tested checkpoint.
         setting: Name of the setting, see :func:`apply_setting`.
         metrics: Values by name; the prefix up to the last ``/`` is removed.
@@ -155,7 +163,13 @@ def record(
     """
     path = Path(path)
     results = json.loads(path.read_text('utf-8')) if path.exists() else {}
-    rows = results.setdefault(str(Path(checkpoint).resolve()), {})
+    weights = Path(checkpoint)
+    digest = (
+        sha256_of(weights) if weights.is_file() else None
+    )  # the address of a download
+    entry = results.get(str(weights.resolve()), {})
+    rows = entry.get('settings', {}) if entry.get('sha256') == digest else {}
+    results[str(weights.resolve())] = {'sha256': digest, 'settings': rows}
     rows[setting] = {
         name.rpartition('/')[2]: float(value)
         for name, value in metrics.items()
@@ -207,8 +221,12 @@ def _scaled(resize: dict, scale: float) -> dict:
     return resize
 
 
+def _metrics(cfg: Config) -> Sequence[dict]:
+    metrics = cfg.test_evaluator
+    return metrics if isinstance(metrics, list | tuple) else [metrics]
+
+
 def _set_prefix(cfg: Config, setting: str) -> None:
-    evaluators = cfg.test_evaluator
-    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+    for metric in _metrics(cfg):
         prefix = metric.get('prefix')
         metric['prefix'] = f'{prefix}/{setting}' if prefix else setting

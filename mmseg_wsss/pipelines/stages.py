@@ -1,5 +1,6 @@
 """Run the stages of a pipeline; finished ones are recognized by their inputs."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ from mmseg_wsss.utils.progress import progress_of_log
 from .given_masks import mask_files
 
 RECORD = 'stage.json'
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -167,20 +169,35 @@ def exit_on_sigterm() -> Iterator[None]:
 def only_one(work_dir: Path) -> Iterator[IO]:
     """Lock a work folder for this process and those that inherit the lock file.
 
+    On a file system without locks one line says so, and the folder is not locked.
+
     Raises:
-        RuntimeError: If the folder is locked, for example by a command of a killed
+        BlockingIOError: If the folder is locked, for example by a command of a killed
             pipeline.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / '.lock').open('w') as lock:
+    with (work_dir / '.lock').open('a') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RuntimeError(
-                f'{work_dir} is in use by another pipeline or by a command that a '
-                'killed pipeline has started; wait for it or terminate it'
+            raise BlockingIOError(
+                f'{work_dir} is in use by another pipeline, export or import, or by a '
+                'command that a killed pipeline has started; wait for it or terminate '
+                'it'
             ) from error
-        yield lock
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            print(
+                f'{work_dir} is not locked, since its file system has no locks '
+                f'({error.strerror}): run no second command there at the same time',
+                file=sys.stderr,
+            )
+        try:
+            yield lock
+        finally:  # forked workers may still have the file
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def call(command: Sequence[str], log: Path, lock: IO) -> None:

@@ -1,4 +1,4 @@
-"""Write files atomically, and keep paths inside of a folder."""
+"""Read and write files, and keep paths inside of a folder."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ def atomic_write(path: StrPath, mode: str = 'wb') -> Iterator[IO[Any]]:
 
     Raises:
         ValueError: If ``mode`` is neither ``'w'`` nor ``'wb'``.
-        OSError: If the folder is not writable.
+        OSError: If the folder is not writable, or the disk full; names the file.
     """
     if mode not in ('w', 'wb'):
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
@@ -42,9 +42,27 @@ def atomic_write(path: StrPath, mode: str = 'wb') -> Iterator[IO[Any]]:
         with open(part, mode.replace('w', 'x'), encoding=encoding) as file:
             yield file
         os.replace(part, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk names no file
+        raise
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def read_utf8(path: StrPath) -> str:
+    """Return the text of a file, without a byte-order mark.
+
+    Raises:
+        ValueError: If the file is not encoded in UTF-8; names the file.
+        OSError: If it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'{path}: expected UTF-8 text: {error}; save it as UTF-8'
+        ) from error
 
 
 def sha256_of(path: StrPath) -> str:

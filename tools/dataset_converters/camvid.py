@@ -33,7 +33,7 @@ from mmseg_wsss.datasets.label_maps import (
 )
 from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
 from mmseg_wsss.utils import atomic_write
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 from mmseg_wsss.utils.parallel import parallel_map
 
 LISTS = Path(__file__).parent / 'lists/camvid'
@@ -158,12 +158,10 @@ def run(args: argparse.Namespace) -> None:
         )
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        run(args)
-    except (ValueError, OSError) as error:
-        return report_error(error)
+    run(args)
     return 0
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from mmseg_wsss.datasets.coco_masks import decode_mask
 from mmseg_wsss.datasets.label_maps import write_label_map
 from mmseg_wsss.datasets.splits.split_lists import write_list
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 from mmseg_wsss.utils.parallel import parallel_map
 
 PARTS = ('train2017', 'val2017')
@@ -121,15 +121,10 @@ def run(args: argparse.Namespace) -> None:
             print(f'{path}: {len(listed)} images')
 
 
+@one_line_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        run(args)
-    except (ValueError, OSError) as error:
-        return report_error(error)
-    except KeyboardInterrupt:
-        print('interrupted; run the same command again to resume', file=sys.stderr)
-        return 130
+    run(args)
     return 0
 
 

@@ -30,7 +30,7 @@ from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
 from mmseg_wsss.datasets.tags import tags_from_masks
 from mmseg_wsss.utils.archives import unpacked
 from mmseg_wsss.utils.files import atomic_write
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 from mmseg_wsss.utils.parallel import parallel_map
 
 SPLITS = {'train': 9000, 'test': 1000}
@@ -157,15 +157,10 @@ def run(args: argparse.Namespace) -> None:
         print(f'{out / f"tags_{split}.json"}: {len(tags)} images')
 
 
+@one_line_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        run(args)
-    except (ValueError, OSError) as error:
-        return report_error(error)
-    except KeyboardInterrupt:
-        print('interrupted; run the same command again to resume', file=sys.stderr)
-        return 130
+    run(args)
     return 0
 
 

@@ -32,7 +32,7 @@ from mmseg_wsss.datasets.tags import (
     tags_from_voc_xml,
 )
 from mmseg_wsss.datasets.tags.class_names import class_names
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -109,19 +109,14 @@ def read(args: argparse.Namespace) -> ImageTags:
     )
 
 
+@one_line_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
-    try:
-        tags = read(args)
-        if not len(tags):
-            raise ValueError(f'no image was found; {args.out} was not written')
-        tags.save(args.out)
-    except (ValueError, OSError) as error:
-        return report_error(error)
-    except KeyboardInterrupt:
-        print('interrupted: nothing was written', file=sys.stderr)
-        return 130
+    tags = read(args)
+    if not len(tags):
+        raise ValueError(f'no image was found; {args.out} was not written')
+    tags.save(args.out)
     print(f'{args.out}: {len(tags)} images')
     table = Table('class', 'images')
     for name, count in tags.counts().items():

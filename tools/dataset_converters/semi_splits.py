@@ -36,7 +36,7 @@ from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.datasets.splits.upstream_lists import UPSTREAM
 from mmseg_wsss.datasets.tags import ImageTags, tags_from_masks
 from mmseg_wsss.datasets.tags.class_names import class_names
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -133,21 +133,18 @@ def show() -> None:
     Console().print(table)
 
 
+@one_line_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     if args.command == 'show':
         show()
         return 0
-    try:
-        splits = list((draw_all if args.command == 'draw' else import_all)(args))
-        for split in splits:
-            folder = split.save(args.out)
-            print(
-                f'{folder}: {len(split.labeled)} labeled, '
-                f'{len(split.unlabeled)} unlabeled'
-            )
-    except (ValueError, OSError) as error:
-        return report_error(error)
+    splits = list((draw_all if args.command == 'draw' else import_all)(args))
+    for split in splits:
+        folder = split.save(args.out)
+        print(
+            f'{folder}: {len(split.labeled)} labeled, {len(split.unlabeled)} unlabeled'
+        )
     return 0
 
 

@@ -29,7 +29,7 @@ from mmseg_wsss.datasets.label_maps import (
 )
 from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
 from mmseg_wsss.utils import atomic_write
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 from mmseg_wsss.utils.progress import track
 
 LISTS = Path(__file__).parent / 'lists/voc-mini'
@@ -128,15 +128,13 @@ def check(out: Path) -> int:
     return different
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        voc = find_voc(args.voc)
-        names = write_lists(args.out / 'ImageSets/Segmentation')
-        copy_files(voc, args.out, names)
-        different = check(args.out)
-    except (ValueError, OSError) as error:
-        return report_error(error)
+    voc = find_voc(args.voc)
+    names = write_lists(args.out / 'ImageSets/Segmentation')
+    copy_files(voc, args.out, names)
+    different = check(args.out)
     print(f'{args.out}: {len(names)} images with masks, all readable')
     if different:
         print(

@@ -29,7 +29,7 @@ from scipy.io import loadmat
 from mmseg_wsss.datasets.label_maps import LabelRule, read_label_map, write_label_map
 from mmseg_wsss.datasets.splits.split_lists import read_list, write_list
 from mmseg_wsss.utils.archives import unpacked
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 from mmseg_wsss.utils.parallel import parallel_map
 
 TRAIN_AUG = 10582
@@ -160,15 +160,10 @@ def run(args: argparse.Namespace) -> None:
         print(f'{lists / path}: {len(names)} images')
 
 
+@one_line_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        run(args)
-    except (ValueError, OSError) as error:
-        return report_error(error)
-    except KeyboardInterrupt:
-        print('interrupted; run the same command again to resume', file=sys.stderr)
-        return 130
+    run(args)
     print(
         'Next, the tags: python tools/dataset_converters/image_tags.py '
         f'{args.voc}/tags_train_aug.json --masks {args.voc / args.out} --classes voc '

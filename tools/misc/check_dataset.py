@@ -76,6 +76,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error('expected either a config or --images')
     if (args.tags or args.masks) and args.images and not args.classes:
         parser.error('--tags and --masks require --classes')
+    if not all('=' in entry for entry in args.split):
+        parser.error(f'--split expects NAME=FILE, found {" ".join(args.split)}')
     return args
 
 

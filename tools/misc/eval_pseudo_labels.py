@@ -32,7 +32,9 @@ def parse_args() -> argparse.Namespace:
         '--dataset', default='PascalVOCDataset', help='data set with the classes'
     )
     parser.add_argument(
-        '--classes', nargs='+', help='class names in place of --dataset'
+        '--classes',
+        nargs='+',
+        help='class names in place of --dataset: a b c, or a,b,c',
     )
     parser.add_argument(
         '--reduce-zero-label', action='store_true', help='classes start at 1 in GT_DIR'
@@ -47,12 +49,11 @@ def parse_args() -> argparse.Namespace:
 def find_names(args: argparse.Namespace) -> list[str]:
     """Return the names to evaluate: all but masks that were given to the export."""
     folder, suffix = Path(args.pred_dir), args.pred_suffix
+    files = [path.relative_to(folder) for path in walk_files(folder)]
+    found = [file.as_posix() for file in files if file.name.endswith(suffix)]
+    names = sorted(file.removesuffix(suffix) for file in found)
     if args.list:
-        names = list(dict.fromkeys(read_list(args.list)))
-    else:
-        files = [path.relative_to(folder) for path in walk_files(folder)]
-        found = [file.as_posix() for file in files if file.name.endswith(suffix)]
-        names = sorted(file.removesuffix(suffix) for file in found)
+        names = list(dict.fromkeys(read_list(args.list, known=set(names))))
     if not names:
         raise SystemExit(f'error: no names in {args.list or folder}')
     given = given_names(folder).intersection(names)
@@ -85,6 +86,8 @@ def classes_of(name: str) -> Sequence[str]:
 def main() -> None:
     args = parse_args()
     classes = args.classes or classes_of(args.dataset)
+    if len(classes) == 1:
+        classes = classes[0].split(',')
     names = find_names(args)
     scores = evaluate_label_files(
         args.pred_dir,

@@ -27,7 +27,7 @@ from PIL import Image
 from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.splits.split_lists import read_list
 from mmseg_wsss.utils import atomic_write
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 PALETTE = PascalVOCDataset.METAINFO['palette']
 
@@ -89,13 +89,11 @@ def write_archive(
             tar.addfile(entry, io.BytesIO(data))
 
 
+@one_line_errors()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        names = read_list(args.list)
-        write_archive(args.predictions, args.archive, names, args.competition)
-    except (OSError, ValueError) as error:
-        return report_error(error)
+    names = read_list(args.list)
+    write_archive(args.predictions, args.archive, names, args.competition)
     print(f'{args.archive}: {len(names)} images')
     return 0
 

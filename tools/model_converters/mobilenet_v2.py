@@ -24,7 +24,7 @@ from mmseg.models.backbones import MobileNetV2
 from mmseg_wsss.models.backbones.mobilenet_v2_weights import from_torchvision
 from mmseg_wsss.models.utils import check_state, read_state_dict
 from mmseg_wsss.utils import atomic_write
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,17 +36,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        state = from_torchvision(read_state_dict(args.src), args.src)
-        with torch.device('meta'):
-            backbone = MobileNetV2()
-        check_state(state, backbone, args.src)
-        with atomic_write(args.dst) as file:
-            torch.save({'state_dict': state}, file)
-    except (OSError, ValueError) as error:
-        return report_error(error)
+    state = from_torchvision(read_state_dict(args.src), args.src)
+    with torch.device('meta'):
+        backbone = MobileNetV2()
+    check_state(state, backbone, args.src)
+    with atomic_write(args.dst) as file:
+        torch.save({'state_dict': state}, file)
     print(f'{args.dst}: {len(state)} tensors')
     return 0
 

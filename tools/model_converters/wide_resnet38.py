@@ -26,7 +26,7 @@ from mmseg_wsss.models.backbones.wide_resnet38_weights import (
 )
 from mmseg_wsss.models.utils import check_state
 from mmseg_wsss.utils import atomic_write
-from mmseg_wsss.utils.launch import ToolParser, report_error
+from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -43,18 +43,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
-        state = read_weights(args.src, args.prefix)
-        with torch.device('meta'):
-            backbone = WideResNet38(base_channels=state[FIRST_KEY].shape[0])
-        check_state(state, backbone, args.src)
-        checkpoint = segmentor_checkpoint(state, backbone)
-        with atomic_write(args.dst) as file:
-            torch.save(checkpoint, file)
-    except (OSError, ValueError) as error:
-        return report_error(error)
+    state = read_weights(args.src, args.prefix)
+    with torch.device('meta'):
+        backbone = WideResNet38(base_channels=state[FIRST_KEY].shape[0])
+    check_state(state, backbone, args.src)
+    checkpoint = segmentor_checkpoint(state, backbone)
+    with atomic_write(args.dst) as file:
+        torch.save(checkpoint, file)
     tensors = checkpoint['state_dict']
     numbers = sum(tensor.numel() for tensor in tensors.values())
     print(f'{args.dst}: {len(tensors)} tensors, {numbers:,} numbers')

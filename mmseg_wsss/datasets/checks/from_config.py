@@ -16,6 +16,7 @@ from ..label_maps import LabelRule
 from ..semi_dataset import with_split_list
 from ..splits.published import PUBLISHED, digest
 from ..splits.split_lists import read_list
+from ..start_checks import check_list
 from ..tags.image_tags import ImageTags, TagError
 from .split import Finding, Split, SplitImage
 
@@ -113,6 +114,7 @@ def _collect(
         ]
         return
     try:
+        check_list(cfg)
         dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': False})
     except Exception as error:  # a user's dataset class may raise anything
         message = f'{type(error).__name__}: {error}'

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+
+from mmseg_wsss.utils.files import read_utf8
 
 from ..folders import walk_files
 from ..image_name import IMAGE_SUFFIXES
@@ -48,7 +49,7 @@ def split_from_folder(
     names = list(paths)
     if split_file is not None:
         # Lines that are no names of images are kept: the check reports them.
-        lines = Path(split_file).read_text(encoding='utf-8-sig').splitlines()
+        lines = read_utf8(split_file).splitlines()
         names = [line.strip() for line in lines if line.strip()]
     suffix = img_suffix or '.jpg'
     entries = []

@@ -1,9 +1,9 @@
 """Lists of one's own data in the format of UniMatch: "image mask" in each line."""
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from mmseg_wsss.utils.files import StrPath
+from mmseg_wsss.utils.files import StrPath, read_utf8
 
 
 def read_own_list(path: StrPath, folder: str | None = None) -> tuple[list[str], str]:
@@ -28,7 +28,7 @@ def read_own_list(path: StrPath, folder: str | None = None) -> tuple[list[str], 
             list is empty.
     """
     names: dict[str, int] = {}
-    lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+    lines = read_utf8(path).splitlines()
     for number, line in enumerate(lines, 1):
         columns = [column for column in _columns(line) if column != 'None']
         if not columns:

@@ -1,28 +1,28 @@
 """Split lists: text files with one image name per line."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Container, Sequence
 
-from mmseg_wsss.utils.files import StrPath, atomic_write, inside
+from mmseg_wsss.utils.files import StrPath, atomic_write, inside, read_utf8
 
 from ..image_name import IMAGE_SUFFIXES
 
 
-def read_list(path: StrPath) -> list[str]:
+def read_list(path: StrPath, known: Container[str] = ()) -> list[str]:
     """Read the names of a split list; empty lines are skipped.
+
+    Args:
+        path: The list.
+        known: Names of images that exist; they may end with a suffix: ``scan.tif`` is
+            the name of ``scan.tif.png``.
 
     Raises:
         ValueError: If a name leaves its folder or is no name of an image, e.g. has a
             suffix, or the list is not UTF-8; names file and line.
         FileNotFoundError: If the file does not exist.
     """
-    try:
-        lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: expected UTF-8 text: {error}') from error
-    names = [line.strip() for line in lines]
+    names = [line.strip() for line in read_utf8(path).splitlines()]
     for number, name in enumerate(names, 1):
-        problem = problem_of_name(name)
+        problem = None if name in known else problem_of_name(name)
         if problem:
             raise ValueError(f'{path}:{number}: {problem}')
         try:

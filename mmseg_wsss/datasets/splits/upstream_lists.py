@@ -1,9 +1,8 @@
 """Lists of labeled and unlabeled images in the formats of published repositories."""
 
 import re
-from pathlib import Path
 
-from mmseg_wsss.utils.files import StrPath
+from mmseg_wsss.utils.files import StrPath, read_utf8
 
 # Name of an image within its file name; folders and suffixes differ between lists.
 _IDS = {
@@ -34,7 +33,7 @@ def read_upstream_list(path: StrPath, dataset: str) -> list[str]:
             listed before (names file and line), or the list is empty.
     """
     names: dict[str, int] = {}
-    lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+    lines = read_utf8(path).splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -1,8 +1,9 @@
 """Names of foreground classes, as given on the command line."""
 
-from pathlib import Path
+import os
 
 from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.utils.files import read_utf8
 
 from ..image_name import foreground_classes
 
@@ -19,8 +20,8 @@ def class_names(spec: str) -> tuple[str, ...]:
         ValueError: If there is no foreground class, or the background is spelled in
             another way or not the first class.
     """
-    if Path(spec).is_file():
-        names = Path(spec).read_text(encoding='utf-8-sig').splitlines()
+    if os.path.isfile(spec):  # Path.is_file raises for names of many classes
+        names = read_utf8(spec).splitlines()
     else:
         names = spec.split(',')
         if len(names) == 1:

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mmseg_wsss.utils.files import StrPath
+from mmseg_wsss.utils.files import StrPath, read_utf8
 
 from .image_tags import ImageTags
 from .records import TagRecord, TagRecords
-from .text_input import parse_json, read_utf8
+from .text_input import parse_json, refuse_pickles
 
 
 def tags_from_coco(
@@ -32,6 +32,7 @@ def tags_from_coco(
         TagError: If annotations are wrong, or images are missing; lists all problems.
         ValueError: If the file is not a COCO file.
     """
+    refuse_pickles(path)
     content = parse_json(path, read_utf8(path))
     if not isinstance(content, dict) or 'images' not in content:
         raise ValueError(f'{path}: not a COCO file: "images" is missing')

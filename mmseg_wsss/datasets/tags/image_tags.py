@@ -85,7 +85,7 @@ class ImageTags:
             index_base: Number of the first foreground class, 0 or 1, where tags are
                 numbers. By default numbers are refused: 3 may mean the class of index
                 3, or the label 3 of a mask, where 0 is the background.
-            images: Expected images: each must have an entry, and no other may.
+            images: Read the entries of these images only; each must have one.
             allow_empty: Whether images may have no tags (background only); a warning
                 counts them.
 
@@ -106,8 +106,11 @@ class ImageTags:
             >>> tags.labels('b')
             ['cat', 'dog']
         """
+        found = read_tag_file(path)
+        images = None if images is None else list(images)
+        found.keep(images)
         return cls.from_records(
-            read_tag_file(path),
+            found,
             classes,
             str(path),
             images,

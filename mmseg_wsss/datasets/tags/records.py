@@ -39,10 +39,13 @@ class TagRecords:
     has_ids: bool = False
 
     def keep(self, images: Iterable[str] | None) -> None:
-        """Remove the records of all other images; None keeps every record."""
+        """Remove the records of all other images; None keeps every record.
+
+        Records with an invalid name are kept, so that it is reported.
+        """
         if images is not None:
-            wanted = {tag_key(image) for image in images}
-            self.records = [r for r in self.records if image_id(r.image) in wanted]
+            keys = {None, *map(tag_key, images)}
+            self.records = [r for r in self.records if _key(r.image) in keys]
 
 
 def image_id(name: str) -> str:
@@ -65,3 +68,11 @@ def image_id(name: str) -> str:
     if path[0] == '/' or '..' in path.split('/') or re.match('[A-Za-z]:/', path):
         raise ValueError(f'image {name!r} leaves the data root')
     return tag_key(posixpath.normpath(path))
+
+
+def _key(name: str) -> str | None:
+    """Return the identity of an image, None if its name is invalid."""
+    try:
+        return image_id(name)
+    except ValueError:
+        return None

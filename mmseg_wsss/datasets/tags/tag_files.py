@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmseg_wsss.utils.files import StrPath, atomic_write
+from mmseg_wsss.utils.files import StrPath, atomic_write, read_utf8
 
 from ..image_name import IMAGE_SUFFIXES
 from .records import TagRecord, TagRecords
-from .text_input import parse_json, read_utf8
+from .text_input import parse_json, refuse_pickles
 
 HEADER_IMAGE = ('image', 'picture', 'img', 'file', 'filename', 'file_name', 'name')
 HEADER_TAGS = ('tag', 'tags', 'label', 'labels', 'class', 'classes')
@@ -36,7 +36,8 @@ def read_tag_file(path: StrPath) -> TagRecords:
             f'{path} is a folder, expected a tag file; convert VOC annotations or '
             f'label maps with {CONVERTER} --voc-xml or --masks'
         )
-    text = read_utf8(path)  # first, since it refuses pickles of any suffix
+    refuse_pickles(path)  # first, since it refuses those of any suffix
+    text = read_utf8(path)
     readers = {'json': _read_json, 'csv': _read_csv, 'text': _read_text}
     return readers[_format_of(path)](path, text)
 

@@ -1,4 +1,4 @@
-"""Reading text and JSON files from untrusted sources."""
+"""Files from untrusted sources: no pickles, and JSON with the line of an error."""
 
 import json
 from collections.abc import Callable
@@ -34,20 +34,6 @@ def refuse_pickles(path: StrPath) -> None:
             'json.dump({str(k): np.flatnonzero(v).tolist() for k, v in d.items()}, '
             "open('tags.json', 'w'))\" and load tags.json with index_base=0"
         )
-
-
-def read_utf8(path: StrPath) -> str:
-    """Return the text of a file that is not a pickle.
-
-    Raises:
-        ValueError: If the file is a pickle or not encoded in UTF-8.
-        FileNotFoundError: If the file does not exist.
-    """
-    refuse_pickles(path)
-    try:
-        return Path(path).read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: expected UTF-8 text: {error}') from error
 
 
 def parse_json(path: StrPath, text: str, hook: Callable | None = None) -> Any:

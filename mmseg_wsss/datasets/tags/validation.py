@@ -73,7 +73,7 @@ def resolve(
         found: Records of a reader.
         classes: Names of the foreground classes.
         source: Name of the source, for messages.
-        images: The expected images; None accepts any.
+        images: Images that need an entry.
         allow_empty: Whether images may have no tags.
         index_base: Number of the first class where tags are numbers; None refuses
             numbers.
@@ -105,8 +105,6 @@ def resolve(
             first = locations[seen[key]]
             problems.append(f'{location}: duplicate image {image!r}, first at {first}')
             continue
-        if expected is not None and key not in expected:
-            problems.append(f'{location}: unknown image {image!r}')
         seen[key] = image
         locations[image] = location
         tags[image], wrong = _indices(record, indices, index_base)

@@ -43,6 +43,14 @@ def test_empty_split_is_reported(tool, tmp_path, capsys):
     assert main(command) == 0
 
 
+def test_a_split_without_a_name(tool, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        options = words('--images', tmp_path, '--split', 'a=a.txt', 'train.txt')
+        tool('misc/check_dataset').main(options)
+    message = 'error: --split expects NAME=FILE, found a=a.txt train.txt'
+    assert message in capsys.readouterr().err
+
+
 def test_images_of_another_suffix_are_named(tool, tmp_path, capsys):
     (tmp_path / 'images').mkdir()
     for name in ('a.jpg', 'b.JPG', 'c.jpeg'):

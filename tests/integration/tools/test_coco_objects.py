@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tool_files import status
 
 from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.splits.split_lists import read_list
@@ -92,7 +93,7 @@ def test_unusable_run_lengths_are_named(converter, coco, capsys, counts, message
     content = json.loads(path.read_text())
     content['annotations'][0]['segmentation'] = {'counts': counts}
     path.write_text(json.dumps(content))
-    assert converter.main(command(coco)) == 2
+    assert status(converter.main, command(coco)) == 2
     shown = capsys.readouterr().err
     assert '000000000007: expected run lengths' in shown
     assert message in shown
@@ -103,5 +104,5 @@ def test_unusable_run_lengths_are_named(converter, coco, capsys, counts, message
 def test_other_files_are_named(converter, coco, capsys, text):
     path = coco / 'annotations/instances_val2017.json'
     path.write_text(text)
-    assert converter.main(command(coco)) == 2
+    assert status(converter.main, command(coco)) == 2
     assert f'{path}: not a file of COCO instances' in capsys.readouterr().err

@@ -25,6 +25,7 @@ from PIL import Image
 from mmseg_wsss.datasets.soft_maps import read_soft_map
 from mmseg_wsss.pipelines.export import choose_dataloader
 from mmseg_wsss.pipelines.export_files import ExportFormat
+from mmseg_wsss.pipelines.stages import only_one
 
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 
@@ -72,6 +73,19 @@ def test_a_killed_run_goes_on_where_it_stopped(job: tuple, tmp_path: Path) -> No
     other.write_bytes(b'of another program')
     assert export(job) == []
     assert other.exists()
+
+
+def test_a_second_export_into_the_folder_is_refused(job: tuple) -> None:
+    """It would remove the temporary files of the first, or mix with them."""
+    left = job[2] / '.2007_4.png.12345678.tmp'
+    with only_one(job[2]):
+        (job[2] / 'manifest.json').write_text('{"source": "cam"}')
+        left.write_bytes(b'half')
+        with pytest.raises(BlockingIOError, match=r'out is in use by another'):
+            export(job, overwrite=True)
+        assert left.exists()
+    assert len(export(job, overwrite=True)) == 6
+    assert not left.exists()
 
 
 def test_damaged_files_are_made_again(job: tuple, tmp_path: Path) -> None:
@@ -132,7 +146,7 @@ def test_masks_of_the_images_are_never_replaced(job: tuple) -> None:
     for overwrite in (False, True):
         with pytest.raises(FileExistsError, match=message):
             export(job, overwrite=overwrite)
-    assert [*job[2].iterdir()] == [mask]
+    assert [path for path in job[2].iterdir() if path.name != '.lock'] == [mask]
     assert mask.read_bytes() == b'precious'
 
 

@@ -98,6 +98,29 @@ def test_corrected_masks_are_noticed(mixed: tuple, tmp_path: Path) -> None:
         assert np.unique(written).tolist() == [0, 1, 255]
 
 
+@pytest.mark.parametrize('change', ['image', 'tag', 'no tag'])
+def test_other_images_and_tags_are_noticed(
+    mixed: tuple, tmp_path: Path, change: str
+) -> None:
+    """An image of equal size, another tag, or none in a partly tagged part."""
+    dataset = mixed[0].export_dataloader.dataset
+    dataset.unlabeled = dataset.pop('tagged')
+    export(mixed)
+    if change == 'image':
+        path = tmp_path / 'img/2007_3.png'
+        with Image.open(path) as image:
+            image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+    else:
+        path = tmp_path / 'tags.csv'
+        line = '2007_3,dog\n' if change == 'tag' else ''
+        path.write_text(path.read_text().replace('2007_3,cat\n', line))
+    message = 'other images or tags of 1 names, the first is 2007_3'
+    with pytest.raises(FileExistsError, match=message):
+        export(mixed)
+    assert export(mixed, overwrite=True) == ['2007_3']
+    assert export(mixed) == []
+
+
 def test_a_mask_that_was_resized_is_named(mixed: tuple) -> None:
     steps = mixed[0].export_dataloader.dataset.labeled.pipeline
     steps.insert(2, {'type': 'Resize', 'scale': (14, 12)})

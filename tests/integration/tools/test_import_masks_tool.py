@@ -106,6 +106,28 @@ def test_true_regions_of_voc_get_their_classes_back(main, shared, tmp_path, caps
     assert '6 images: 6 accepted' in capsys.readouterr().out
 
 
+def test_lists_of_images_with_an_inner_suffix(main, tmp_path, tool, monkeypatch):
+    save_png(tmp_path / 'img/scan.tif.png', np.zeros((4, 6)))
+    save_png(tmp_path / 'mask/scan.tif.png', np.ones((4, 6)))
+    (tmp_path / 'tags.csv').write_text('scan,cat\n')
+    options = words(
+        *(tmp_path / 'mask', '--images', tmp_path / 'img', '--classes', 'cat'),
+        *('--tags', tmp_path / 'tags.csv', '--out', tmp_path / 'out', '--workers', 0),
+    )
+    assert main(options) == 0
+    accepted = tmp_path / 'out/accepted.txt'
+    assert accepted.read_text() == 'scan.tif\n'
+    assert main([*options, '--list', str(accepted)]) == 0
+    folders = tmp_path / 'out/masks', tmp_path / 'mask'
+    argv = words('x', *folders, '--classes', 'background,cat', '--list', accepted)
+    scores = tmp_path / 'scores.json'
+    monkeypatch.setattr('sys.argv', [*argv, *words('--workers', 0, '--json', scores)])
+    tool('misc/eval_pseudo_labels').main()
+    classes = json.loads(scores.read_text())['classes']
+    assert classes['names'] == ['background', 'cat']
+    assert classes['IoU'] == [None, 100]
+
+
 @pytest.mark.filterwarnings('ignore:.*have no tag')
 @pytest.mark.parametrize(
     ('options', 'message'),

@@ -130,16 +130,17 @@ def test_test_tells_settings_apart(monkeypatch, config, trained, tmp_path):
     options = ['--cfg-options', 'experiment_name=settings']
     settings = ['--crf', '--ms-flip', '--scales', '1', '2']
     run_tool(monkeypatch, 'test', *words, *settings, *options)
-    (rows,) = json.loads((tmp_path / 'test_settings.json').read_text()).values()
+    (entry,) = json.loads((tmp_path / 'test_settings.json').read_text()).values()
+    rows = entry['settings']
     assert list(rows) == [
         'single scale',
         'single scale + CRF',
-        'multi-scale + flip + CRF',
+        'multi-scale 1 2 + flip + CRF',
     ]
     assert all(0 <= row['mIoU'] <= 100 for row in rows.values())
     logged = ''.join(path.read_text() for path in tmp_path.glob('*/*.log'))
-    assert 'setting: multi-scale + flip + CRF' in logged
-    assert 'multi-scale+flip+crf/mIoU' in logged
+    assert 'setting: multi-scale 1 2 + flip + CRF' in logged
+    assert 'multi-scale-1-2+flip+crf/mIoU' in logged
 
 
 def test_images_without_masks(monkeypatch, config, trained, tmp_path, capsys):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmseg.models.backbones import MobileNetV2
 from PIL import Image
-from tool_files import save_png, words
+from tool_files import save_png, status, words
 
 VOC_MINI = 'data/voc-mini/VOC2012'
 
@@ -74,14 +74,14 @@ def test_a_damaged_copy_is_refused(
 ):
     voc = few(voc_mini, monkeypatch, tmp_path)
     fault(voc)
-    assert voc_mini.main(words(voc, '--out', tmp_path / 'out')) == 2
+    assert status(voc_mini.main, words(voc, '--out', tmp_path / 'out')) == 2
     (line,) = capsys.readouterr().err.splitlines()[-1:]
     assert line.startswith('error: ')
     assert message in line
 
 
 def test_another_folder_is_refused(voc_mini, tmp_path, capsys):
-    assert voc_mini.main(words(tmp_path)) == 2
+    assert status(voc_mini.main, words(tmp_path)) == 2
     assert 'name the folder VOC2012' in capsys.readouterr().err
 
 
@@ -173,14 +173,14 @@ def test_a_damaged_camvid_is_refused(camvid, tmp_path, capsys, fault, message):
     write_camvid(camvid, tmp_path / 'CamVid')
     fault(tmp_path / 'CamVid')
     options = ('--out', tmp_path / 'out', '--size', 4, 3, '--workers', 0)
-    assert camvid.main(words(tmp_path / 'CamVid', *options)) == 2
+    assert status(camvid.main, words(tmp_path / 'CamVid', *options)) == 2
     assert message in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_mobilenet_is_refused(tool, tmp_path, capsys):
     torch.save(MobileNetV2().state_dict(), tmp_path / 'mmseg.pth')
     main = tool('model_converters/mobilenet_v2').main
-    assert main(words(tmp_path / 'mmseg.pth', tmp_path / 'out.pth')) == 2
+    assert status(main, words(tmp_path / 'mmseg.pth', tmp_path / 'out.pth')) == 2
     error = capsys.readouterr().err
     assert 'expected the state dict of torchvision.models.mobilenet_v2' in error
     assert not (tmp_path / 'out.pth').exists()

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_wsss.pipelines.predict import predict_folder, write_overlay
+from mmseg_wsss.pipelines.predict import predict_folder, write_overlay, write_sheet
+from mmseg_wsss.visualization.panels import panel
 
 PALETTE = [[0, 0, 0], *COLORS[1:].tolist()]
 META = {'classes': ('background', *TAG_NAMES), 'palette': PALETTE}
@@ -98,6 +100,16 @@ def test_resumes(predict, images, tmp_path):
     assert json.loads((out / 'masks/manifest.json').read_text())
 
 
+def test_size_of_the_sheet(predict, images, tmp_path):
+    run, heights = write_run('CAM', tmp_path), []
+    for size in (0, 1, 3):
+        predict(*run, images, '--out', tmp_path / 'out', '--sheet', size)
+        path = tmp_path / 'out/contact_sheet.jpg'
+        heights.append(Image.open(path).height if path.exists() else 0)
+    assert heights[0] == 0
+    assert heights[1] + 200 < heights[2]
+
+
 def test_other_images_of_the_same_names(predict, images, tmp_path, capsys):
     run, out = write_run('CAM', tmp_path), tmp_path / 'out'
     predict(*run, images, '--out', out)
@@ -132,6 +144,28 @@ def test_overlays_are_upright_as_the_masks(predict, images, tmp_path):
     assert upper[0] > lower[0] + 50
     predict(*run, images, '--out', out)
     assert Image.open(out / 'masks/a.png').size == (20, 40)
+
+
+def test_overlays_and_sheets_of_deep_images(tmp_path):
+    """12 of 16 bits; no class, so that the overlay shows the image alone."""
+    pixels = np.full((300, 500), 4000, np.uint16)
+    pixels[:, :250] = 1000
+    Image.fromarray(pixels).save(tmp_path / 'a.png')
+    label, paths = torch.zeros(300, 500, dtype=torch.long), {'a': tmp_path / 'a.png'}
+    palette = [[1, 1, 1], *PALETTE[1:]]
+    write_overlay(tmp_path, 'a', paths['a'], label, palette)
+    Image.fromarray(label.byte().numpy()).save(tmp_path / 'a.png')
+    (tmp_path / 'masks').mkdir()
+    (tmp_path / 'a.png').rename(tmp_path / 'masks/a.png')
+    Image.fromarray(pixels).save(tmp_path / 'a.png')
+    with mock.patch('mmseg_wsss.pipelines.predict.panel', wraps=panel) as drawn:
+        write_sheet(tmp_path, ['a'], paths, {**META, 'palette': palette})
+    (row,) = drawn.call_args.args[0]
+    for image in (np.asarray(Image.open(tmp_path / 'overlays/a.jpg')), *row.values()):
+        left, right = (half.mean() for half in np.split(image[..., 0], 2, axis=1))
+        assert 3 < right / left < 5
+    assert row['image'].shape == row['prediction'].shape == (120, 200, 3)
+    assert row['image'].max() == 255
 
 
 def other_weights(run, images):

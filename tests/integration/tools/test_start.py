@@ -1,6 +1,7 @@
 """Tools start quietly, and a signal while they do ends them with one line."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,13 @@ def test_every_tool_starts_by_the_quiet_import(path):
         for statement in (f'\nimport {name}', f'\nfrom {name}'):
             assert 0 <= first < text.find(statement) % (len(text) + 1)
     assert "'start.py'" in text[first:].splitlines()[0]
+
+
+@pytest.mark.parametrize('path', ALL, ids=lambda path: path.stem)
+def test_every_tool_ends_with_one_line(path):
+    assert re.search(
+        r'^@one_line_errors\(.*\n(@.*\n)*def main\(', path.read_text(), re.M
+    )
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tool_files import status
 
 
 @pytest.fixture
@@ -48,9 +49,9 @@ def test_contents(tool, folder):
 def test_nothing_is_written_if_predictions_are_invalid(tool, folder, capsys):
     labels = np.full((5, 4), 21, np.uint8)
     Image.fromarray(labels).save(folder / 'predictions/2008_000002.png')
-    assert run(tool, folder) == 2
+    assert status(run, tool, folder) == 2
     assert '2008_000002.png: labels [21], expected 0 to 20' in capsys.readouterr().err
     (folder / 'predictions/2008_000001.png').unlink()
-    assert run(tool, folder) == 2
+    assert status(run, tool, folder) == 2
     assert '1 of 2 predictions are missing, 2008_000001' in capsys.readouterr().err
     assert not (folder / 'out.tar.gz').exists()

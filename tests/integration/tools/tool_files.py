@@ -36,6 +36,14 @@ def run_pipeline(config: Path, work_dir: Path) -> None:
         runpy.run_path(str(tool), run_name='__main__')
 
 
+def status(main, *args):
+    """Run a function of a tool and return its exit status."""
+    try:
+        return main(*args)
+    except SystemExit as error:
+        return error.code
+
+
 def words(*values):
     return [str(value) for value in values]
 

@@ -10,7 +10,7 @@ from helpers.tiny import tiny_network
 from PIL import Image
 from torch.utils.data import ConcatDataset
 
-from mmseg_wsss.datasets import DeterministicDataset, SemiDataset
+from mmseg_wsss.datasets import DeterministicDataset, SemiDataset, tagged_dataset
 from mmseg_wsss.datasets.checks.check_splits import check_splits
 from mmseg_wsss.datasets.checks.from_config import splits_from_config
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
@@ -284,6 +284,28 @@ def test_a_file_of_other_images_is_an_error(folder):
     (folder / 'tags.csv').write_text('img_2,dog\n')
     settings = {'tagged': None, 'unlabeled': part(folder, 'unlabeled', 'rest')}
     with pytest.raises(ValueError, match=r"such as '2'.*such as 'img_2'"):
+        SemiDataset(**config(folder, **settings))
+
+
+@pytest.mark.parametrize('own', [False, True])
+def test_entries_without_the_folder_of_their_image(folder, own, monkeypatch):
+    """The image ``2`` of the entry may be there too, in another part."""
+    (folder / 'img/x').mkdir()
+    (folder / 'img/2.png').rename(folder / 'img/x/2.png')
+    if own:
+        Image.new('RGB', (6, 4)).save(folder / 'img/2.JPG')
+    (folder / 'rest.txt').write_text('x/2\n3\n5\n')
+    settings = {'tagged': None, 'unlabeled': part(folder, 'unlabeled', 'rest')}
+    if own:
+        lines: list[str] = []
+        monkeypatch.setattr(
+            tagged_dataset, 'print_log', lambda text, *_: lines.append(text)
+        )
+        SemiDataset(**config(folder, **settings))
+        (line,) = lines
+        assert ': 1 of 3 images without masks have tags; 2 entries match none' in line
+        return
+    with pytest.raises(ValueError, match=r"csv:1: .* no image '2' .* image 'x/2' has"):
         SemiDataset(**config(folder, **settings))
 
 

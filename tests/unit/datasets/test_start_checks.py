@@ -1,17 +1,36 @@
 """What is refused before the first step, and labels outside the range."""
 
+import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmseg.datasets import BaseSegDataset
 from PIL import Image
 
 from mmseg_wsss.datasets import ImageFolder, ImageTags, SemiDataset, WeakDataset
+from mmseg_wsss.datasets.checks.from_config import splits_from_config
+from mmseg_wsss.datasets.deterministic_dataset import DeterministicDataset
+from mmseg_wsss.registry import DATASETS
 
 LOAD = {'type': 'LoadImageFromFile'}
 PACK = {'type': 'PackSegInputs'}
 LABELED = [LOAD, {'type': 'LoadAnnotations'}, PACK]
+
+
+@DATASETS.register_module()
+class PNGByDefault(BaseSegDataset):
+    def __init__(self, img_suffix='.png', **kwargs):
+        super().__init__(img_suffix=img_suffix, **kwargs)
+
+
+@DATASETS.register_module()
+class PNGOfItsBase(BaseSegDataset):
+    def __init__(self, **kwargs):
+        super().__init__(img_suffix='.png', **kwargs)
 
 
 class To255:
@@ -180,10 +199,10 @@ class TestNames:
             SemiDataset(concat, config(tmp_path, [LOAD, PACK]))
 
     def test_equal_names_are_refused_before_training(self, tmp_path):
-        for name in ('same.jpg', 'same.PNG', 'other.png'):
+        for name in ('same.jpg', 'same.tif.PNG', 'other.png'):
             Image.new('RGB', (4, 4)).save(tmp_path / name)
         tags = ImageTags({'same': [0], 'other': [0]}, ['dog'])
-        with pytest.raises(ValueError, match=r"same\.PNG and .*same\.jpg .* 'same'"):
+        with pytest.raises(ValueError, match=r"same\.jpg and .*\.tif\.PNG .* 'same'"):
             WeakDataset(ImageFolder(str(tmp_path), ['dog']), [LOAD], tags)
 
     @pytest.mark.parametrize('name', ['Background', '_background_', '__Background__'])
@@ -234,6 +253,26 @@ class TestFolder:
         )
         assert len([dataset[i] for i in range(len(dataset))]) == 5
 
+    @pytest.mark.parametrize('listed', [False, True])
+    def test_a_mask_beside_its_image_is_not_taken_for_it(self, folder, listed):
+        Image.new('L', (4, 4)).save(folder / 'a.png')
+        (folder / 'list.txt').write_text('a\n')
+        kwargs = {'ann_file': 'list.txt'} if listed else {}
+        with pytest.raises(
+            ValueError, match=r'a\.JPG and .*a\.png have the same name '
+        ):
+            ImageFolder(str(folder), ['dog'], **kwargs)
+        (folder / 'list.txt').write_text('g\n')
+        assert len(ImageFolder(str(folder), ['dog'], ann_file='list.txt')) == 1
+
+    def test_a_list_with_an_inner_suffix(self, folder):
+        Image.new('RGB', (4, 4)).save(folder / 'scan.tif.png')
+        for text, message in (('scan.tif', ''), ('scan.tif\na.JPG', ':2: .* a name w')):
+            (folder / 'list.txt').write_text(text)
+            with pytest.raises(ValueError, match=message) if message else nullcontext():
+                dataset = ImageFolder(str(folder), ['dog'], ann_file='list.txt')
+        assert dataset.get_data_info(0)['img_path'].endswith('scan.tif.png')
+
     def test_a_dangling_link_is_named(self, folder):
         (folder / 'gone.png').symlink_to(folder / 'nowhere.png')
         dataset = ImageFolder(str(folder), ['dog'], pipeline=[LOAD])
@@ -260,11 +299,39 @@ class TestLists:
         with pytest.raises(ValueError, match=r'list\.txt is empty'):
             WeakDataset(part, [LOAD], {'path': 'tags.json'})
 
-    @pytest.mark.parametrize('options', [{'indices': 0}, {'img_suffix': '.jpg'}])
-    def test_no_image(self, tmp_path, options):
-        part = config(write(tmp_path, binary(1)), [], **options)
+    def test_no_image(self, tmp_path):
+        part = config(write(tmp_path, binary(1)), [], indices=0)
         with pytest.raises(ValueError, match=r'no image in .*img; correct the list'):
             WeakDataset(part, [LOAD], {'path': 'tags.json'})
+
+    @pytest.mark.parametrize('kind', ['weak', 'semi', 'check'])
+    @pytest.mark.parametrize('serialize', [False, True])
+    def test_no_image_of_the_suffix(self, tmp_path, kind, serialize):
+        options = {'img_suffix': '.PNG', 'serialize_data': serialize}
+        part = config(write(tmp_path, [np.eye(6)]), [], **options)
+        text = r"no image in .* has .* '\.PNG', found 1 with others, such as .*0\.png"
+        if kind == 'check':
+            cfg = Config({'val_dataloader': {'dataset': part}})
+            _, (finding,) = splits_from_config(cfg)
+            assert re.search(text, finding.message)
+            return
+        with pytest.raises(ValueError, match=text):
+            if kind == 'weak':
+                WeakDataset(part, [LOAD], {'path': 'tags.json'})
+            else:
+                SemiDataset({'type': 'ConcatDataset', 'datasets': [part]}, part)
+
+    def test_the_suffix_of_a_class(self, tmp_path):
+        """Also one that the class gives to its base; images behind a link."""
+        part = config(write(tmp_path, [np.eye(6)]), [LOAD])
+        del part['img_suffix']
+        (tmp_path / 'img').rename(tmp_path / 'far')
+        (tmp_path / 'img').mkdir()
+        (tmp_path / 'img/x').symlink_to(tmp_path / 'far')
+        part['data_prefix'] = {'img_path': 'img'}
+        for kind in (PNGByDefault, PNGOfItsBase):
+            dataset = DeterministicDataset({**part, 'type': kind.__name__})
+            assert dataset.name(0) == 'x/0'
 
 
 def test_tags_given_as_a_path(tmp_path):

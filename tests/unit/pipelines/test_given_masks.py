@@ -45,6 +45,48 @@ def test_a_report_leaves_given_masks_out(tiny_voc, tmp_path):
     assert '| red | 0.00 |' in text
 
 
+class Mapped(BaseSegDataset):
+    """A dataset that changes the labels of its files: red and green are one class."""
+
+    def __getitem__(self, idx: int) -> dict:
+        sample = super().__getitem__(idx)
+        labels = sample['data_samples'].gt_sem_seg.data
+        labels[(labels > 1) & (labels < 255)] -= 1
+        return sample
+
+
+@pytest.mark.parametrize('way', ['subset', 'reordered', 'reduced', 'own'])
+def test_a_report_has_the_labels_of_the_data_set(tiny_voc, tmp_path, way, monkeypatch):
+    classes = {
+        'subset': ('background', 'red', 'blue'),
+        'reordered': ('background', 'green', 'red', *CLASSES[3:]),
+        'reduced': CLASSES[1:],
+        'own': ('background', 'warm', *CLASSES[3:]),
+    }[way]
+    kind = Mapped if way == 'own' else BaseSegDataset
+    if way in ('subset', 'reordered'):  # of the classes of the files
+        monkeypatch.setitem(kind.METAINFO, 'classes', CLASSES)
+    dataset = kind(
+        data_root=str(tiny_voc),
+        data_prefix={'img_path': 'JPEGImages', 'seg_map_path': 'SegmentationClass'},
+        img_suffix='.png',
+        metainfo={'classes': classes, 'palette': voc_palette(len(classes))},
+        reduce_zero_label=way == 'reduced',
+    )
+    table = np.full(256, 255, np.uint8)
+    for label, name in enumerate(CLASSES):
+        if way == 'own':
+            table[label] = max(label - 1, min(label, 1))
+        elif name in classes:
+            table[label] = classes.index(name)
+    for path in (tiny_voc / 'SegmentationClass').glob('?.png'):
+        Image.fromarray(table[np.array(Image.open(path))]).save(tmp_path / path.name)
+    part = Images('training images', dataset, {'masks': tmp_path})
+    assert write_report([part], tmp_path / 'report', {}) == {
+        'masks, training images': 100.0
+    }
+
+
 def config(tiny_voc: Path, tmp_path: Path) -> dict:
     cfg = with_masks(tiny_config('CAMSeg', tiny_voc, tmp_path))
     return cfg.train_dataloader.dataset.to_dict()

@@ -151,7 +151,15 @@ def test_class_free_masks_vote(data):
         assert found['a'] == [[1, 1, 1, 1], [2, 2, 2, 2]]
         assert found['b'] == [[0, 0, 0, 0], fill]
         assert found['sub/c'] == [[0, 0, 0, 0], [0, 0, 0, 0]]
-        assert report['labeled_pixels'] == (1 + 1 / 2 + 1 + 1 / 4) / 4
+        covered = (1 + 1 / 2 + 1 + 1 / 4) / 4
+        assert report['covered_pixels'] == covered
+        assert report['labeled_pixels'] == (1 if keep else covered)
+        ratio = '100.0' if keep else '68.8'
+        lines = [line for line in report_lines(report) if line.startswith('pixels')]
+        assert lines == [
+            'pixels covered by the masks: 68.8 %',
+            f'pixels with a label in the written masks: {ratio} %',
+        ]
         assert report['records'][0]['masks'] == 3
 
 

@@ -5,6 +5,7 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_wsss.pipelines.setting import (
+    SCALES,
     apply_setting,
     drop_gt,
     make_tta_pipeline,
@@ -66,10 +67,13 @@ class TestApplySetting:
 
     def test_ms_flip(self):
         cfg = make_config()
-        assert apply_setting(cfg, ms_flip=True, scales=[0.5, 1]) == 'multi-scale + flip'
+        name = apply_setting(cfg, ms_flip=True, scales=[0.5, 1])
+        assert name == 'multi-scale 0.5 1 + flip'
+        usual = apply_setting(make_config(), ms_flip=True, scales=list(SCALES))
+        assert usual == 'multi-scale + flip'
         assert 'crf' not in cfg.model
         assert [len(step) for step in views_of(cfg)] == [2, 2, 1, 1]
-        assert cfg.test_evaluator.prefix == 'multi-scale+flip'
+        assert cfg.test_evaluator.prefix == 'multi-scale-0.5-1+flip'
 
     def test_both(self):
         refiner = dict(type='DenseCRF', bilateral_sxy=83)
@@ -181,14 +185,25 @@ def test_record_gathers_settings_of_a_checkpoint(tmp_path):
     assert len(json.loads(path.read_text())) == 2
 
 
+def test_record_drops_settings_of_another_network(tmp_path):
+    path, checkpoint = tmp_path / 'results.json', tmp_path / 'a.pth'
+    for network, setting in ((b'1', 'plain'), (b'1', 'CRF'), (b'2', 'CRF')):
+        checkpoint.write_bytes(network)
+        table = record(path, str(checkpoint), setting, {'mIoU': int(network)})
+        assert ('plain' in table) == (network == b'1')
+    (entry,) = json.loads(path.read_text()).values()
+    assert entry['settings'] == {'CRF': {'mIoU': 2}}
+
+
 class TestDropTruth:
     def test_masks_are_not_loaded_and_iou_is_not_computed(self):
         views = dict(type='TestTimeAug', transforms=[[LOAD], [TRUTH], [PACK]])
         cfg = make_config(tta_pipeline=[LOAD, views])
+        cfg.test_evaluator = [cfg.test_evaluator, dict(type='MultiLabelMetric')]
         drop_gt(cfg)
         assert cfg.test_dataloader.dataset.dataset.pipeline == [LOAD, PACK]
         assert cfg.tta_pipeline[1].transforms == [[LOAD], [PACK]]
-        assert cfg.test_evaluator.format_only is True
+        assert cfg.test_evaluator == [dict(type='IoUMetric', format_only=True)]
 
     @pytest.mark.parametrize('way', [{'tta': True}, {'ms_flip': True, 'crf': True}])
     def test_before_any_setting(self, way):

@@ -1,5 +1,6 @@
 """Stages: what is done is not done again, and nothing half-done is trusted."""
 
+import errno
 import io
 import json
 import os
@@ -198,6 +199,18 @@ def test_a_folder_has_one_pipeline(tmp_path):
     assert 'is in use by another pipeline' in result.stderr
     with only_one(tmp_path):
         pass
+
+
+@pytest.mark.parametrize('number', [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(tmp_path, monkeypatch, capsys, number):
+    def no_lock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr('fcntl.flock', no_lock)
+    with only_one(tmp_path) as lock:
+        assert lock.fileno()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'{tmp_path} is not locked, since its file system has no')
 
 
 def test_a_failing_command_shows_how_it_ended(tmp_path):

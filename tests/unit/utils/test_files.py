@@ -1,9 +1,11 @@
+import errno
 import os
 import stat
 
 import pytest
 
-from mmseg_wsss.utils.files import atomic_write, inside
+from mmseg_wsss.utils.files import atomic_write, inside, read_utf8
+from mmseg_wsss.utils.launch import error_message
 
 
 def test_atomic_write_makes_folders_and_leaves_no_other_file(tmp_path):
@@ -23,6 +25,25 @@ def test_atomic_write_keeps_the_old_file_where_writing_fails(tmp_path):
         raise RuntimeError
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['a.bin']
+
+
+def test_atomic_write_names_the_file_of_a_full_disk(tmp_path):
+    for path in (None, '/dev/full'):
+        error = OSError(errno.ENOSPC, 'No space left on device', path)
+        with pytest.raises(OSError) as caught, atomic_write(tmp_path / 'a') as file:
+            file.write(b'x')
+            raise error
+        expected = path or tmp_path / 'a'
+        assert error_message(caught.value) == f'{expected}: No space left on device'
+
+
+def test_read_utf8(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_bytes('ä'.encode('utf-8-sig'))
+    assert read_utf8(path) == 'ä'
+    path.write_bytes('ä'.encode('latin-1'))
+    with pytest.raises(ValueError, match=r'a\.txt: expected UTF-8 text: .*; save it'):
+        read_utf8(path)
 
 
 def test_atomic_write_follows_the_umask(tmp_path):

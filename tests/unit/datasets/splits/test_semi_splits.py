@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mmseg_wsss.datasets.checks.from_folder import split_from_folder
+from mmseg_wsss.datasets.splits.own_lists import read_own_list
 from mmseg_wsss.datasets.splits.published import PUBLISHED
 from mmseg_wsss.datasets.splits.split_lists import read_list
+from mmseg_wsss.datasets.splits.upstream_lists import read_upstream_list
+from mmseg_wsss.datasets.start_checks import check_list
 from mmseg_wsss.datasets.tags import tags_from_masks
+from mmseg_wsss.datasets.tags.class_names import class_names
 
 ROOT = Path(__file__).resolve().parents[4]
 NAMES = [f'{i:03d}' for i in range(40)]
@@ -21,7 +26,14 @@ def main():
     spec = importlib.util.spec_from_file_location('semi_splits_tool', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.main
+
+    def status(argv: list[str]) -> int:
+        try:
+            return module.main(argv)
+        except SystemExit as error:
+            return error.code
+
+    return status
 
 
 class TestOwnLists:
@@ -109,11 +121,28 @@ class TestReadList:
         assert main(['draw', out, '--list', str(path), '--sizes', '1']) == 2
         assert str(path) in capsys.readouterr().err
 
-    def test_another_encoding(self, tmp_path):
+    def test_names_that_exist(self, tmp_path):
+        path = tmp_path / 'list.txt'
+        path.write_text('scan.tif\nb.tif\n')
+        with pytest.raises(ValueError, match=r"txt:2: .* found 'b\.tif'"):
+            read_list(path, known={'scan.tif'})
+
+    @pytest.mark.parametrize(
+        'read',
+        [
+            read_list,
+            read_own_list,
+            class_names,
+            lambda path: read_upstream_list(path, 'voc'),
+            lambda path: split_from_folder('train', path.parent, split_file=path),
+            lambda path: check_list({'type': 'X', 'ann_file': path}),
+        ],
+    )
+    def test_another_encoding(self, tmp_path, read):
         path = tmp_path / 'list.txt'
         path.write_bytes('a\n'.encode('utf-16'))
         with pytest.raises(ValueError, match=r'list\.txt: expected UTF-8'):
-            read_list(path)
+            read(path)
 
 
 class TestTool:
@@ -161,6 +190,15 @@ class TestTool:
         assert len(names) == 40
         assert min(tags.counts().values()) >= 2
 
+    def test_tags_of_other_images_do_not_matter(self, main, tmp_path):
+        (tmp_path / 'all.txt').write_text('a\nb\n')
+        (tmp_path / 'tags.csv').write_text('a,cat\nb,dog\nc,cat\n')
+        options = ['--balance', str(tmp_path / 'tags.csv'), '--classes', 'cat,dog']
+        options += ['--list', str(tmp_path / 'all.txt'), '--sizes', '1']
+        assert main(['draw', str(tmp_path), *options]) == 0
+        (split,) = tmp_path.glob('*_1')
+        assert read_list(split / 'labeled.txt')[0] in 'ab'
+
     def test_imports_a_folder_of_lists(self, main, shared, tmp_path, capsys):
         source = str(shared / 'data/splits/cityscapes')
         command = ['import', str(tmp_path), '--from', source, '--dataset', 'cityscapes']
@@ -191,8 +229,10 @@ class TestTool:
         assert main(command) == 2
         assert 'name a family' in capsys.readouterr().err
         assert not (lists / 'out').exists()
-        assert main([*command, '--family', 'mine']) == 0
-        assert read_list(lists / 'out/mine_2/unlabeled.txt') == ['2007_000003']
+        for size, name in (([], 'mine_2'), (['--size', '1_16'], 'mine_1_16')):
+            assert main([*command, '--family', 'mine', *size]) == 0
+            names = read_list(lists / f'out/{name}/unlabeled.txt')
+            assert names == ['2007_000003']
 
     def test_missing_lists_are_named(self, main, lists, tmp_path, capsys):
         (lists / 'unlabeled.txt').unlink()

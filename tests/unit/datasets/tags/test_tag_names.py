@@ -117,6 +117,11 @@ def test_background_in_class_names(names):
     assert class_names('background,dog') == ('dog',)
 
 
+def test_class_names_longer_than_a_file_name():
+    names = [f'class number {i}' for i in range(80)]
+    assert class_names(','.join(names)) == tuple(names)
+
+
 def test_entries_below_another_folder_are_named(tmp_path):
     path = tmp_path / 't.json'
     path.write_text('{"images/a.jpg": ["cat"]}')
