@@ -11,7 +11,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from mmseg_wsss.models.segmentors.semi.tag_classifier import tag_probabilities
+from mmseg_wsss.models.segmentors.semi.parts.tag_classifier import tag_probabilities
 from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils.progress import track
 

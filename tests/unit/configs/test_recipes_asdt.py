@@ -6,7 +6,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmseg_wsss.models.cam import MultiScaleCAM
-from mmseg_wsss.models.segmentors.weak.reliable_label import ReliableThresholds
+from mmseg_wsss.models.segmentors.weak.parts.reliable_label import ReliableThresholds
 from mmseg_wsss.registry import HOOKS
 
 

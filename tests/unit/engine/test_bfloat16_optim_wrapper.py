@@ -5,7 +5,7 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 import mmseg_wsss.engine  # noqa: F401
-from mmseg_wsss.models.segmentors.semi.pseudo_labels import PseudoLabels
+from mmseg_wsss.models.segmentors.semi.parts.pseudo_labels import PseudoLabels
 
 
 def test_forward_in_bfloat16_and_weights_in_float32():

@@ -11,11 +11,11 @@ from mmseg_wsss.utils.settings import setting
 
 from ...losses import one_collective, valid_cross_entropy
 from ...utils import CutMixSettings, channel_argmax, draw_masks, eval_mode, mix
-from .pseudo_labels import ignore_padding, num_effective_classes
+from .parts.pseudo_labels import ignore_padding, num_effective_classes
+from .parts.settings import SemiSettings
+from .parts.tag_classifier import weak_view_loss
+from .parts.tag_constraint import TagConstraint
 from .semi_base import SemiBaseSegmentor
-from .settings import SemiSettings
-from .tag_classifier import weak_view_loss
-from .tag_constraint import TagConstraint
 
 
 @dataclass(frozen=True)

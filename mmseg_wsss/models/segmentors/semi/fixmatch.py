@@ -10,12 +10,12 @@ from mmseg_wsss.utils.settings import setting
 
 from ...losses import one_collective
 from ...utils import CutMixSettings, draw_masks, eval_mode, mix
-from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
+from .parts.pseudo_labels import PseudoLabels, confident_classes, consistency_loss
+from .parts.settings import SemiSettings
+from .parts.tag_classifier import weak_view_loss
+from .parts.tag_constraint import TagConstraint
+from .parts.training_forward import StudentForward
 from .semi_base import SemiBaseSegmentor
-from .settings import SemiSettings
-from .tag_classifier import weak_view_loss
-from .tag_constraint import TagConstraint
-from .training_forward import StudentForward
 
 UNIMATCH_CUTMIX = CutMixSettings(
     num_boxes=1, prop_range=(0.02, 0.4), prob=0.5, box_of='partner'

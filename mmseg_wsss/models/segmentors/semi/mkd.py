@@ -25,13 +25,13 @@ from ...utils import (
     scaled_size,
     valid_maps,
 )
-from .isda_offset import NETWORKS, ISDAOffset, ISDASettings
-from .pseudo_labels import num_effective_classes
-from .seg_output import SegOutput
+from .parts.isda_offset import NETWORKS, ISDAOffset, ISDASettings
+from .parts.pseudo_labels import num_effective_classes
+from .parts.seg_output import SegOutput
+from .parts.settings import SemiSettings
+from .parts.tag_classifier import weak_view_loss
+from .parts.tag_constraint import TagConstraint
 from .semi_base import SemiBaseSegmentor
-from .settings import SemiSettings
-from .tag_classifier import weak_view_loss
-from .tag_constraint import TagConstraint
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from mmseg_wsss.utils.settings import read_settings
 
 from ...data_preprocessor import with_branches
 from ...utils import Phase, check_unused, resize, update_ema
-from .checkpoint_filling import fill_networks
-from .ensemble import networks_of, predict
-from .seg_output import SegOutput, build_network, decode, supervised_losses
-from .settings import SemiSettings, SemiTestSettings
-from .tag_classifier import classification_loss, surely_absent
-from .tag_constraint import TagConstraint
+from .parts.checkpoint_filling import fill_networks
+from .parts.ensemble import networks_of, predict
+from .parts.seg_output import SegOutput, build_network, decode, supervised_losses
+from .parts.settings import SemiSettings, SemiTestSettings
+from .parts.tag_classifier import classification_loss, surely_absent
+from .parts.tag_constraint import TagConstraint
 
 
 class SemiBaseSegmentor(BaseSegmentor):

@@ -5,8 +5,8 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from ...losses import one_collective
+from .parts.tag_classifier import weak_view_loss
 from .semi_base import SemiBaseSegmentor
-from .tag_classifier import weak_view_loss
 
 
 @MODELS.register_module()

@@ -12,11 +12,11 @@ from mmseg_wsss.utils.settings import setting
 from ...losses import one_collective
 from ...utils import draw_masks, mix
 from .fixmatch import FixMatchSettings
-from .pseudo_labels import PseudoLabels, confident_classes, consistency_loss
+from .parts.pseudo_labels import PseudoLabels, confident_classes, consistency_loss
+from .parts.tag_classifier import weak_view_loss
+from .parts.tag_constraint import TagConstraint
+from .parts.training_forward import StudentForward, teacher_logits
 from .semi_base import SemiBaseSegmentor
-from .tag_classifier import weak_view_loss
-from .tag_constraint import TagConstraint
-from .training_forward import StudentForward, teacher_logits
 
 
 @dataclass(frozen=True)

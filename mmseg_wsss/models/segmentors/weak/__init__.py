@@ -7,11 +7,11 @@ from .base_classifier import WeakClassifier
 from .base_segmentor import WeakSegmentor
 from .cam import CAM
 from .cam_seg import CAMSeg
-from .inference_context import InferenceContext
 from .irnet import IRNet
+from .parts.inference_context import InferenceContext
+from .parts.samples import denormalize, given_or_made, stack_tags
 from .rcm_mam import RCMMAM
 from .rrm import RRM
-from .samples import denormalize, given_or_made, stack_tags
 from .tscd import TSCD
 
 __all__ = [

@@ -12,8 +12,8 @@ from ...cam import Feats, PairedCAM, reusable_feats
 from ...losses import one_collective
 from ...utils import Phase, eval_mode, rescale, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
-from .dense_energy import build_dense_energy
-from .local_label import (
+from .parts.dense_energy import build_dense_energy
+from .parts.local_label import (
     Affinity,
     BackgroundPairLabeler,
     affinity_grid,
@@ -21,8 +21,8 @@ from .local_label import (
     build_affinity_head,
     local_sources,
 )
-from .pseudo_label_export import Sources
-from .samples import (
+from .parts.pseudo_label_export import Sources
+from .parts.samples import (
     check_background,
     denormalize,
     given_or_made,

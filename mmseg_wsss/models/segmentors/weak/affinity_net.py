@@ -22,10 +22,10 @@ from ...utils import (
     zero_loss,
 )
 from .base_classifier import WeakClassifier
-from .confident_regions import ConfidentRegions, seed_of
-from .inference_context import InferenceContext
-from .pseudo_label_export import PseudoLabel, Sources
-from .samples import check_background, label_ratios, stack_tags
+from .parts.confident_regions import ConfidentRegions, seed_of
+from .parts.inference_context import InferenceContext
+from .parts.pseudo_label_export import PseudoLabel, Sources
+from .parts.samples import check_background, label_ratios, stack_tags
 
 
 @MODELS.register_module()

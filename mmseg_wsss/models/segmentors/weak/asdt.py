@@ -17,12 +17,12 @@ from ...losses import one_collective, soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
 from ...utils import Phase, channel_argmax, log_probability, valid_maps
 from .base_segmentor import WeakSegmentor
-from .dense_energy import build_dense_energy
-from .inference_context import InferenceContext
-from .pseudo_label_export import PseudoLabel, Sources
-from .reliable_label import ReliableLabeler, build_label_loss, reliable_sources
-from .samples import denormalize, given_or_made, label_ratios, stack_tags
-from .settings import SegmentorTestSettings
+from .parts.dense_energy import build_dense_energy
+from .parts.inference_context import InferenceContext
+from .parts.pseudo_label_export import PseudoLabel, Sources
+from .parts.reliable_label import ReliableLabeler, build_label_loss, reliable_sources
+from .parts.samples import denormalize, given_or_made, label_ratios, stack_tags
+from .parts.settings import SegmentorTestSettings
 
 CRF_B = {
     'type': 'DenseCRF',

@@ -14,7 +14,7 @@ from mmseg_wsss.utils.settings import check_value, read_settings
 from ...cam import Feats, MultiScaleCAM, build_cam
 from ...pseudo_labels import NORMALIZATIONS, normalize_cam
 from ...utils import check_unused, log_probability, require_ops, zero_loss
-from .pseudo_label_export import (
+from .parts.pseudo_label_export import (
     PseudoLabel,
     Sources,
     attach_outputs,
@@ -23,7 +23,7 @@ from .pseudo_label_export import (
     label_from_cam,
     label_from_prediction,
 )
-from .settings import WeakTestSettings, WeakTrainSettings
+from .parts.settings import WeakTestSettings, WeakTrainSettings
 
 
 class WeakClassifier(BaseSegmentor):

@@ -18,8 +18,8 @@ from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
 from ...decode_heads import auxiliary_losses
 from ...pseudo_labels import NORMALIZATIONS, fuse_cam, hard_label, normalize_cam
 from ...utils import Phase, require_ops, resize, zero_loss
-from .inference_context import InferenceContext
-from .pseudo_label_export import (
+from .parts.inference_context import InferenceContext
+from .parts.pseudo_label_export import (
     PseudoLabel,
     Sources,
     attach_outputs,
@@ -28,7 +28,7 @@ from .pseudo_label_export import (
     label_from_cam,
     label_from_prediction,
 )
-from .settings import SegmentorTestSettings, SegmentorTrainSettings
+from .parts.settings import SegmentorTestSettings, SegmentorTrainSettings
 
 
 class WeakSegmentor(EncoderDecoder):

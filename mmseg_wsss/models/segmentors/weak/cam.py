@@ -5,7 +5,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 
 from .base_classifier import WeakClassifier
-from .samples import stack_tags
+from .parts.samples import stack_tags
 
 
 @MODELS.register_module()

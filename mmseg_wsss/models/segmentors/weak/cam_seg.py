@@ -13,11 +13,11 @@ from ...losses import one_collective
 from ...pseudo_labels import cam_to_label
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
-from .dense_energy import build_dense_energy
-from .inference_context import InferenceContext
-from .local_label import check_thresholds
-from .pseudo_label_export import PseudoLabel, Sources, label_from_cam
-from .samples import (
+from .parts.dense_energy import build_dense_energy
+from .parts.inference_context import InferenceContext
+from .parts.local_label import check_thresholds
+from .parts.pseudo_label_export import PseudoLabel, Sources, label_from_cam
+from .parts.samples import (
     check_background,
     denormalize,
     given_or_made,

@@ -23,9 +23,9 @@ from ...pseudo_labels import (
 )
 from ...utils import Phase, PrototypeMemory, rescale, resize, update_ema, valid_maps
 from .base_classifier import WeakClassifier
-from .inference_context import InferenceContext
-from .pseudo_label_export import PseudoLabel, Sources
-from .samples import check_background, given_or_made, label_ratios, stack_tags
+from .parts.inference_context import InferenceContext
+from .parts.pseudo_label_export import PseudoLabel, Sources
+from .parts.samples import check_background, given_or_made, label_ratios, stack_tags
 
 
 @MODELS.register_module()

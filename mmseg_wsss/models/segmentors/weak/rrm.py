@@ -13,10 +13,10 @@ from ...cam import MultiScaleCAM
 from ...losses import one_collective
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
-from .dense_energy import build_dense_energy
-from .pseudo_label_export import Sources
-from .reliable_label import ReliableLabeler, build_label_loss, reliable_sources
-from .samples import denormalize, given_or_made, label_ratios, stack_tags
+from .parts.dense_energy import build_dense_energy
+from .parts.pseudo_label_export import Sources
+from .parts.reliable_label import ReliableLabeler, build_label_loss, reliable_sources
+from .parts.samples import denormalize, given_or_made, label_ratios, stack_tags
 
 
 @MODELS.register_module()

@@ -12,15 +12,15 @@ from ...cam import PairedCAM, reusable_feats
 from ...losses import equivariant_loss, one_collective
 from ...utils import extents, rescale, resize, resize_labels, valid_maps
 from .base_segmentor import WeakSegmentor
-from .dense_energy import build_dense_energy
-from .local_label import (
+from .parts.dense_energy import build_dense_energy
+from .parts.local_label import (
     BackgroundPairLabeler,
     affinity_grid,
     build_affinity_head,
     local_sources,
 )
-from .pseudo_label_export import Sources
-from .samples import (
+from .parts.pseudo_label_export import Sources
+from .parts.samples import (
     check_background,
     denormalize,
     given_or_made,

@@ -9,7 +9,7 @@ from helpers import LossTester
 
 from mmseg_wsss.models.losses import dense_energy_loss, dense_energy_losses
 from mmseg_wsss.models.losses.gaussian_sum import _PairKernel, gaussian_sum
-from mmseg_wsss.models.segmentors.weak.dense_energy import build_dense_energy
+from mmseg_wsss.models.segmentors.weak.parts.dense_energy import build_dense_energy
 
 
 def slow_energy(prob, img, roi, pseudo, sigma_rgb, sigma_xy):

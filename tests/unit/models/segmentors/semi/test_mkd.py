@@ -9,9 +9,9 @@ from helpers.methods import BACKBONE, FCN_HEAD, HEAD, NUM_TAGS
 from helpers.tiny import CROP, batch_of, tiny_network
 
 from mmseg_wsss.models.segmentors.semi import mkd
-from mmseg_wsss.models.segmentors.semi.isda_offset import NETWORKS, ramp
-from mmseg_wsss.models.segmentors.semi.seg_output import SegOutput
-from mmseg_wsss.models.segmentors.semi.tag_constraint import TagConstraint
+from mmseg_wsss.models.segmentors.semi.parts.isda_offset import NETWORKS, ramp
+from mmseg_wsss.models.segmentors.semi.parts.seg_output import SegOutput
+from mmseg_wsss.models.segmentors.semi.parts.tag_constraint import TagConstraint
 from mmseg_wsss.models.utils import mix
 
 FROZEN = BACKBONE | {'norm_eval': True}

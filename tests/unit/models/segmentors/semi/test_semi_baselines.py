@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from helpers.methods import BACKBONE
 from helpers.tiny import CROP, batch_of, tiny_network
 
-from mmseg_wsss.models.segmentors.semi.pseudo_labels import PseudoLabels
+from mmseg_wsss.models.segmentors.semi.parts.pseudo_labels import PseudoLabels
 from mmseg_wsss.models.segmentors.semi.unimatch_v2 import complementary_dropout
 
 FROZEN = BACKBONE | {'norm_eval': True}

@@ -10,7 +10,7 @@ from mmengine.structures import LabelData, PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmseg_wsss.models.segmentors.semi.tag_constraint import (
+from mmseg_wsss.models.segmentors.semi.parts.tag_constraint import (
     ABSENT,
     TagConstraint,
     TagFilterSettings,
@@ -176,7 +176,7 @@ def test_pseudo_labels_have_tagged_classes(name, monkeypatch):
         'CPS': f'{module}.cps.valid_cross_entropy',
         'MKD': f'{module}.mkd.valid_cross_entropy',
     }
-    target = targets.get(name, f'{module}.pseudo_labels.confident_cross_entropy')
+    target = targets.get(name, f'{module}.parts.pseudo_labels.confident_cross_entropy')
     path, function = target.rsplit('.', 1)
     original = getattr(__import__(path, fromlist=[function]), function)
 

@@ -21,10 +21,9 @@ from mmseg_wsss.models.pseudo_labels import normalize_cam
 from mmseg_wsss.models.segmentors.weak import (
     WeakClassifier,
     WeakSegmentor,
-    confident_regions,
     denormalize,
-    reliable_label,
 )
+from mmseg_wsss.models.segmentors.weak.parts import confident_regions, reliable_label
 from mmseg_wsss.models.utils import phases_of, valid_maps
 from mmseg_wsss.registry import MODELS
 

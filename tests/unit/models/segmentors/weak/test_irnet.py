@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 
 from mmseg_wsss.models.losses import displacement_loss, pair_affinity_loss
-from mmseg_wsss.models.segmentors.weak.inference_context import InferenceContext
+from mmseg_wsss.models.segmentors.weak.parts.inference_context import InferenceContext
 from mmseg_wsss.models.utils import boundary_affinity, half_disk, resize_labels
 from mmseg_wsss.models.utils.pixel_pairs import line
 from mmseg_wsss.registry import MODELS

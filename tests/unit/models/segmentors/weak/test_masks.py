@@ -13,7 +13,8 @@ from helpers.tiny import CROP, set_phase, tiny_batch, tiny_network
 from mmengine.structures import PixelData
 
 from mmseg_wsss.models.pseudo_labels import leave_one_out, regional_prototypes
-from mmseg_wsss.models.segmentors.weak import confident_regions, given_or_made
+from mmseg_wsss.models.segmentors.weak import given_or_made
+from mmseg_wsss.models.segmentors.weak.parts import confident_regions
 
 # Phases in which labels are made, by method.
 PHASES = [

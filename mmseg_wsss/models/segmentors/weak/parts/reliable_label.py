@@ -9,15 +9,15 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value, read_settings, setting
 
-from ...losses import BalancedCrossEntropyLoss
-from ...pseudo_labels import (
+from ....losses import BalancedCrossEntropyLoss
+from ....pseudo_labels import (
     background_score,
     hard_label,
     normalize_cam,
     present_classes,
     reliable_labels,
 )
-from ...utils import resize
+from ....utils import resize
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources
 

@@ -10,8 +10,8 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value
 
-from ...cam import CAMNetwork, Feats
-from ...pseudo_labels import (
+from ....cam import CAMNetwork, Feats
+from ....pseudo_labels import (
     all_channels,
     merge_backgrounds,
     random_walk,
@@ -20,7 +20,7 @@ from ...pseudo_labels import (
     strongest_labels,
     tagged_probs,
 )
-from ...utils import resize, scaled_size
+from ....utils import resize, scaled_size
 from .inference_context import InferenceContext
 from .pseudo_label_export import PseudoLabel, Sources, label_from_cam
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 
-from ...losses import confident_cross_entropy
-from ...utils import at_least_float32, mix, valid_maps
+from ....losses import confident_cross_entropy
+from ....utils import at_least_float32, mix, valid_maps
 
 
 class PseudoLabels(NamedTuple):

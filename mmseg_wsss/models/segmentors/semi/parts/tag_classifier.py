@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...losses import multilabel_soft_margin
-from ...pseudo_labels import present_classes
-from ...utils import zero_loss
+from ....losses import multilabel_soft_margin
+from ....pseudo_labels import present_classes
+from ....utils import zero_loss
 
 
 def classification_loss(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import setting
 
-from ...utils import ImplicitSemanticAugmentation, channel_argmax, sum_over_ranks
+from ....utils import ImplicitSemanticAugmentation, channel_argmax, sum_over_ranks
 from .seg_output import ClassifierInput, decode_heads_of
 from .tag_constraint import TagConstraint
 

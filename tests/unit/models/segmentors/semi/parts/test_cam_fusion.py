@@ -9,8 +9,8 @@ from helpers.methods import NUM_TAGS, SEMI
 from helpers.tiny import batch_of, tiny_network
 from mmengine.structures import LabelData
 
-from mmseg_wsss.models.segmentors.semi.cam_fusion import CAMEvidence, cam_evidence
-from mmseg_wsss.models.segmentors.semi.tag_constraint import TagConstraint
+from mmseg_wsss.models.segmentors.semi.parts.cam_fusion import CAMEvidence, cam_evidence
+from mmseg_wsss.models.segmentors.semi.parts.tag_constraint import TagConstraint
 
 CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
 UNLABELED_METHODS = [name for name in SEMI if name != 'SupervisedSegmentor']

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mmseg_wsss.utils.settings import setting
 
-from ...pseudo_labels import background_score, normalize_cam
-from ...utils import eval_mode, mix, resize, resize_labels, valid_maps
+from ....pseudo_labels import background_score, normalize_cam
+from ....utils import eval_mode, mix, resize, resize_labels, valid_maps
 
 
 @dataclass(frozen=True)

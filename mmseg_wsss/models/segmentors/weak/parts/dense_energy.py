@@ -6,8 +6,8 @@ from torch import Tensor
 
 from mmseg_wsss.utils.settings import read_settings, setting
 
-from ...losses import dense_energy_losses
-from ...losses.dense_energy_loss import BACKENDS
+from ....losses import dense_energy_losses
+from ....losses.dense_energy_loss import BACKENDS
 
 
 @dataclass(frozen=True)

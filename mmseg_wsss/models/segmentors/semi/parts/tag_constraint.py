@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mmseg_wsss.utils.settings import setting
 
-from ...pseudo_labels import present_classes
-from ...utils import at_least_float32, mix
+from ....pseudo_labels import present_classes
+from ....utils import at_least_float32, mix
 from .cam_fusion import CAMEvidence, cam_evidence
 
 # Far below any logit, and finite: -inf would become NaN when a map is resized.

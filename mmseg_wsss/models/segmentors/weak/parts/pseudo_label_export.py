@@ -7,8 +7,8 @@ import torch
 from mmengine.structures import LabelData, PixelData
 from torch import Tensor
 
-from ...pseudo_labels import background_score, cam_to_label, hard_label
-from ...utils import channel_argmax
+from ....pseudo_labels import background_score, cam_to_label, hard_label
+from ....utils import channel_argmax
 from .inference_context import InferenceContext, InferenceNetwork
 
 PseudoLabel = tuple[Tensor, Tensor]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from mmseg_wsss.registry import MODELS
 
-from ...decode_heads import auxiliary_losses, head_losses, unchanged
-from ...utils import mix, require_ops
+from ....decode_heads import auxiliary_losses, head_losses, unchanged
+from ....utils import mix, require_ops
 
 
 class SegOutput(NamedTuple):

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from ...pseudo_labels import normalize_cam
-from ...utils import resize
+from ....pseudo_labels import normalize_cam
+from ....utils import resize
 from .samples import denormalize, stack_tags
 
 

@@ -10,8 +10,8 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value
 
-from ...cam import Feats
-from ...pseudo_labels import affinity_labels, normalize_cam
+from ....cam import Feats
+from ....pseudo_labels import affinity_labels, normalize_cam
 from .inference_context import InferenceContext
 from .samples import denormalize, given_or_made, stack_tags
 

@@ -8,8 +8,8 @@ from helpers.methods import FCN_HEAD
 from helpers.tiny import batch_of, tiny_network
 from mmengine.config import ConfigDict
 
-from mmseg_wsss.models.segmentors.semi.pseudo_labels import num_effective_classes
-from mmseg_wsss.models.segmentors.semi.seg_output import (
+from mmseg_wsss.models.segmentors.semi.parts.pseudo_labels import num_effective_classes
+from mmseg_wsss.models.segmentors.semi.parts.seg_output import (
     ClassifierInput,
     SegOutput,
     decode,

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...utils import at_least_float32, log_probability
+from ....utils import at_least_float32, log_probability
 
 
 def networks_of(

@@ -1,0 +1,1 @@
+"""What several semi-supervised methods are made of."""
