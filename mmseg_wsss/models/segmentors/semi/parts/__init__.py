@@ -1,1 +1,1 @@
-"""What several semi-supervised methods are made of."""
+"""Parts that several semi-supervised methods share."""

@@ -1,1 +1,1 @@
-"""What several weakly supervised methods are made of."""
+"""Parts that several weakly supervised methods share."""
