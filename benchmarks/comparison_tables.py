@@ -114,7 +114,7 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """Say whether a difference is shown, by the rule of docs/results.md."""
+    """Return whether a difference is shown, by the rule of docs/results.md."""
     if len(row['values']) < MIN_SEEDS:
         return 'two seeds only'
     low, high = row.get('interval', (-math.inf, math.inf))

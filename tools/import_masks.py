@@ -62,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--min-coverage',
         type=float,
         default=ImportSettings.min_coverage,
-        help='reject images whose masks show a smaller ratio of the tags; default: '
+        help='reject images if masks show a smaller ratio of their tags; default: '
         '%(default)s',
     )
     parser.add_argument(

@@ -33,7 +33,7 @@ GPU_ONLY = {
     'FSDPStrategy': {'strategy': {'type': 'FSDPStrategy'}},
 }
 REFUSED = ('DeepSpeedStrategy, ZeRO stage 3', 'FSDPStrategy')
-# The page says that these were not run: a row only tells what they did.
+# The page states that these were not run: a row only records what they did.
 NOT_CLAIMED = tuple(GPU_ONLY)
 
 

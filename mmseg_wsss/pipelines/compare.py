@@ -197,7 +197,7 @@ def _drop_without_start(waiting: list[tuple[Run, int]], failed: dict[Job, str]) 
 
 
 def _next(waiting: list[tuple[Run, int]], done: set[Job]) -> tuple[Run, int] | None:
-    """Take the first run whose start is finished."""
+    """Take the first run with a finished start."""
     for job in waiting:
         run, seed = job
         if run.start is None or (run.start, seed) in done:
@@ -234,7 +234,7 @@ def _device(slot: int) -> Mapping[str, str]:
 
 
 def _reason(one: Running) -> str:
-    """Say why a process failed: the signal, or the last line that it wrote."""
+    """Return why a process failed: the signal, or the last line that it wrote."""
     code = one.process.returncode
     if code == -signal.SIGKILL:
         return 'killed by SIGKILL, e.g. for lack of memory'

@@ -7,7 +7,7 @@ Runs = Sequence[Mapping[str, Any]]
 
 
 def budget_of(runs: Runs) -> str:
-    """Name the steps, images a step and start of the runs, equal ones together."""
+    """Name the steps, images per step and start of the runs, equal ones together."""
     names: dict[tuple, dict[str, None]] = {}
     for run in runs:
         key = (run['steps'], run['images_a_step'], run['start'])

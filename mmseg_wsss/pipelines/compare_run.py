@@ -83,8 +83,8 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
 def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
     """Store the runs of a saved report as finished, beside what ``root`` has.
 
-    The folder of a run has a digest of its config in its name, so that a run whose
-    config has changed is not taken for it. Scores of both are kept, those of ``root``
+    The folder of a run has a digest of its config in its name, so that a run of
+    another config is not taken for it. Scores of both are kept, those of ``root``
     where they are of the same name; of different networks those of ``root`` alone.
 
     Args:

@@ -33,7 +33,7 @@ class Run:
         without: Keys that are removed from the config, parts joined by dots.
         hooks: Arguments of custom hooks by type, over those of the config; None
             removes the hook.
-        start: Name of the run in ``starts`` whose network it begins with.
+        start: Name of the run in ``starts`` that trains its initial network.
         max_iters: Steps, in place of the config's.
         sources: Pseudo-labels to score on ``export_dataloader``.
         tests: Test settings by name, see :func:`.measure`.
@@ -90,7 +90,7 @@ class Comparison:
         name: Name of the file.
         baseline: Name of the run that the others are compared with.
         runs: The runs by name.
-        starts: Runs whose networks the others begin with.
+        starts: Runs that train the initial networks of the others.
         seeds: Seeds of each run.
         score: Name of the main score; by default that of the first test, else of the
             first source.

@@ -1,4 +1,4 @@
-"""Refuse to compare runs whose data, budget or start differ."""
+"""Refuse to compare runs with different data, budget or start."""
 
 import inspect
 from collections.abc import Collection, Sequence

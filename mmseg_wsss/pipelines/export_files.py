@@ -94,7 +94,7 @@ def prepare_folder(
 
 
 def given_names(out_dir: StrPath) -> set[str]:
-    """Return the names of the images whose files are given masks, by the manifest."""
+    """Return the names of the images with given masks as files, by the manifest."""
     path = Path(out_dir) / MANIFEST
     found = json.loads(path.read_text()) if path.is_file() else {}
     return set(found.get('given', []))
@@ -111,7 +111,7 @@ def record_inputs(
     Args:
         out_dir: Folder of the exported files.
         digests: SHA-256 of the input of each image, by its name.
-        overwrite: Whether to remove the files of images whose input has changed.
+        overwrite: Whether to remove the files of images with changed inputs.
         what: What the input is, for the message.
 
     Raises:

@@ -164,9 +164,8 @@ def record(
     path = Path(path)
     results = json.loads(path.read_text('utf-8')) if path.exists() else {}
     weights = Path(checkpoint)
-    digest = (
-        sha256_of(weights) if weights.is_file() else None
-    )  # the address of a download
+    # None: a checkpoint that is downloaded.
+    digest = sha256_of(weights) if weights.is_file() else None
     entry = results.get(str(weights.resolve()), {})
     rows = entry.get('settings', {}) if entry.get('sha256') == digest else {}
     results[str(weights.resolve())] = {'sha256': digest, 'settings': rows}

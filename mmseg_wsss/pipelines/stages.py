@@ -169,7 +169,7 @@ def exit_on_sigterm() -> Iterator[None]:
 def only_one(work_dir: Path) -> Iterator[IO]:
     """Lock a work folder for this process and those that inherit the lock file.
 
-    On a file system without locks one line says so, and the folder is not locked.
+    On a file system without locks the folder is not locked, and a line is printed.
 
     Raises:
         BlockingIOError: If the folder is locked, for example by a command of a killed

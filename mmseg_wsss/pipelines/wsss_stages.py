@@ -128,7 +128,7 @@ def stage_config(cfg: Config, part: str) -> Config:
     """Load the config of a part of the pipeline.
 
     Args:
-        cfg: Config of the pipeline; its ``seed`` becomes that of all trainings.
+        cfg: Config of the pipeline; its ``seed`` is the seed of all trainings.
         part: ``'seeds'``, ``'affinity'`` or ``'network'``; its ``cfg_options`` override
             the config, such as ``{'train_cfg.max_iters': 400}``.
 

@@ -1,4 +1,4 @@
-"""A training whose result can be compared bit by bit with another one."""
+"""A training with a result that can be compared bit by bit with another one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

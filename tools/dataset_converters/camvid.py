@@ -7,8 +7,8 @@
 Reads ``train``, ``trainannot``, ``val`` and ``valannot`` (367 and 101 images; labels 0
 to 10, and 11 for void) and writes ``img/*/*.jpg``, ``ann/*/*.png`` (255 for void) and
 ``splits/*.txt``: ``train``, ``val``, and 1/16 and 1/8 of ``train`` labeled. Images are
-shrunk by averaging, masks by their nearest pixel. Says how many masks differ from those
-that docs/results.md was measured with.
+shrunk by averaging, masks by their nearest pixel. Prints how many masks differ from
+those that docs/results.md was measured with.
 """
 
 import argparse

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument(
         '--jobs',
         type=int,
-        help='runs at a time; default: one a GPU, or a core without GPU; '
+        help='runs at a time; default: one per GPU, or per core without a GPU; '
         '0 reports what is finished',
     )
     parser.add_argument(
@@ -44,7 +44,7 @@ def main() -> None:
         nargs='+',
         default=[],
         metavar='REPORT.json',
-        help='saved reports whose runs count as finished where the config is the same',
+        help='saved reports; their runs count as finished where the config is the same',
     )
     parser.add_argument(
         '--allow-different',

@@ -9,7 +9,7 @@ from ..startup_check import StartupError, check_checkpoint, check_once
 
 @HOOKS.register_module()
 class StartupCheckHook(Hook):
-    """Refuse a run whose config is known to train or test wrongly.
+    """Refuse a run with a config that is known to train or test wrongly.
 
     Before the first step it compares the parts of a config with each other: heads and
     labels with the classes of the data, loops with samplers and schedules, phases with
@@ -20,7 +20,7 @@ class StartupCheckHook(Hook):
         partial_weights: Accept a checkpoint that fits the network in part.
 
     Raises:
-        StartupError: With all problems, one a line.
+        StartupError: With all problems, one per line.
     """
 
     priority = 'VERY_HIGH'

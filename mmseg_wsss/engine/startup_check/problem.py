@@ -22,7 +22,7 @@ class StartupError(ValueError):
     """All problems of a run, raised before its first step.
 
     Args:
-        problems: The problems; the message lists them, one a line.
+        problems: The problems; the message lists them, one per line.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:

@@ -76,6 +76,6 @@ def small_view_statistics(model: nn.Module) -> Iterator[str]:
     if any(isinstance(m, _BatchNorm) and m.training for m in backbone.modules()):
         yield (
             f'{type(model).__name__} passes a second view at scale {model.view_scale} '
-            'through batch norm in train mode, whose statistics then fit neither view; '
+            'through batch norm in train mode: its statistics then fit neither view; '
             'model.backbone.norm_eval=True keeps those that it begins with'
         )
