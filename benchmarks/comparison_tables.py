@@ -42,6 +42,7 @@ IDEAS = (
     ('AFA: affinity loss', TOY, 'toy_afa', 'affinity loss', 'local refiner'),
     ('AFA: walk', TOY, 'toy_afa', 'affinity loss and walk', 'affinity loss'),
     ('AFA', VOC, 'afa_tscd_voc-mini', 'AFA', 'CAM + segmentation'),
+    ('AFA: walk', VOC, 'afa_tscd_voc-mini', 'AFA', 'AFA without walk'),
     ('TSCD: VARM in place of PAR', TOY, 'toy_tscd', 'VARM', 'PAR'),
     ('TSCD: correspondence loss', TOY, 'toy_tscd', 'SCD + PAR', 'PAR'),
     ('TSCD: correspondence loss', VOC, 'afa_tscd_voc-mini', 'TSCD', 'TSCD without SCD'),

@@ -1,6 +1,7 @@
 # AFA and TSCD on the tags of 205 images of voc-mini, against a decode head on labels
 # cut from the CAM. All begin with one classifier.
 _run = '{0}/{1}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
+_afa = dict(config=_run.format('afa', 'afa'), start='classifier')
 _tscd = dict(config=_run.format('tscd', 'tscd'), start='classifier')
 
 baseline = 'CAM + segmentation'
@@ -23,7 +24,9 @@ runs = {
         start='classifier',
         sources=('cam', 'merged'),
     ),
-    'AFA': dict(config=_run.format('afa', 'afa'), start='classifier'),
+    'AFA': _afa,
+    # The walk begins with the last step, at a rate of 0.
+    'AFA without walk': dict(hooks=dict(AffinityLabelHook=dict(begin=599)), **_afa),
     'TSCD': _tscd,
     'TSCD without SCD': dict(cfg_options={'model.loss_scd': None}, **_tscd),
 }

@@ -15,7 +15,7 @@ import mmseg_wsss
 HALF = (torch.float16, torch.bfloat16)
 PACKAGE = str(Path(mmseg_wsss.__file__).parent)
 # These round nothing.
-EXACT = ('amax', 'cat', 'clone', 'copy_', 'index', 'relu', 'roll', 'where')
+EXACT = ('amax', 'cat', 'clone', 'copy_', 'index', 'relu', 'roll', 'stack', 'where')
 # Dropout of features is part of a network, wherever it is written.
 DROPOUT = ('perturb', 'complementary_dropout')
 # Layers compute in half precision by the choice of autocast.

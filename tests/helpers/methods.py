@@ -106,7 +106,7 @@ LOCAL_SOURCES = (
     'merged',
     'affinity',
 )
-NO_SCORE_WINS = {'high_thr': 1e3, 'low_thr': -1e3}
+NO_SCORE_WINS = {'high_thr': 1.0, 'low_thr': -1e3}
 NOTHING_SURE = {'reliable': {'crf_thr': 1.1}}
 
 # Each method of the package; the method battery (tests/test_reliability) runs for all.
@@ -123,7 +123,7 @@ METHODS = {
         {'type': 'CAMSeg', 'dense_energy': {'weight': 1e-4}},
         hooks=(WARMUP,),
         phases=({'warmup': True}, {'warmup': False}),
-        nothing_sure={'high_thr': 2.0, 'low_thr': -1.0},
+        nothing_sure={'high_thr': 1.0, 'low_thr': -1.0},
         pseudo_sources=('cam', 'fused_cam', 'prediction', 'merged'),
     ),
     'AFA': Method(

@@ -57,7 +57,8 @@ def test_labels_that_are_all_ignored(method):
     for phase in METHODS[method].phases:
         losses = check_step(method, model, phase, batch_of(method))
         for name in ('ratio_labeled', 'ratio_confident', 'loss_unsup', 'loss_st'):
-            assert losses.get(name, 0) == 0, name
+            if METHODS[method].nothing_sure:
+                assert losses.get(name, 0) == 0, name
 
 
 @pytest.mark.parametrize('method', METHODS)

@@ -99,7 +99,8 @@ class AffinityNet(WeakClassifier):
             return losses | {'loss_idle': zero_loss(self.parameters())}
 
         valid = valid_maps(data_samples, inputs)
-        label = self.regions.label(self, inputs, data_samples, feats, valid)
+        cam = self.regions.cam(self, inputs, data_samples, feats)
+        label = self.regions.label(self, inputs, data_samples, cam, valid)
         affinity = self.affinity(feats)
         small = resize_labels(label, affinity.shape[2:])
         losses['loss_affinity'] = self.loss_affinity(affinity, small, self.walk.radius)

@@ -103,7 +103,8 @@ class IRNet(WeakClassifier):
             return losses | {'loss_idle': zero_loss(self.parameters())}
 
         valid = valid_maps(data_samples, inputs)
-        label = self.regions.label(self, inputs, data_samples, feats, valid)
+        cam = self.regions.cam(self, inputs, data_samples, feats)
+        label = self.regions.label(self, inputs, data_samples, cam, valid)
         boundary, field = self.affinity_head(feats)
         small = resize_labels(label, boundary.shape[1:])
         radius = self.walk.radius

@@ -210,9 +210,8 @@ class RCMMAM(WeakClassifier):
                 ``mam_ratio * N``.
         """
         num = max(int(len(data_samples) * self.mam_ratio), 1)
-        rows = sorted(
-            range(len(data_samples)), key=lambda i: 'gt_sem_seg' in data_samples[i]
-        )[:num]
+        masked = ['gt_sem_seg' in sample for sample in data_samples]
+        rows = sorted(sorted(range(len(masked)), key=masked.__getitem__)[:num])
         if rows == list(range(num)):
             return lambda batch: batch[:num]
         return lambda batch: torch.stack([batch[i] for i in rows])

@@ -164,7 +164,7 @@ def patched(offset: int, layout: str, value: int) -> bytes:
         (patched(36, '<q', -1), r'has the shape \[-1\]'),
         (patched(36, '<q', 2**61), 'inside the data of array 0'),
         (patched(52, '<i', 77), r'type flag 77; expected one in \[0, 7\]'),
-        (patched(68, '<Q', 0), 'expected 1 names, one an array, found 0 at byte 68'),
+        (patched(68, '<Q', 0), 'expected 1 names, one per array, found 0 at byte 68'),
         (patched(84, '<B', 0xFF), 'name 0 of 1 at byte 84 is not UTF-8'),
     ],
     ids=lambda value: value if isinstance(value, str) else 'data',

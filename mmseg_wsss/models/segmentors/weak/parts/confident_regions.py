@@ -35,12 +35,34 @@ class ConfidentRegions:
         self.last_crf = MODELS.build({**cfg, 'num_iters': crf_iters})
         self.alphas = tuple(alphas)
 
+    def cam(
+        self, model: Any, inputs: Tensor, data_samples: Sequence[Any], feats: Feats
+    ) -> Tensor | None:
+        """Extract the CAM (N, K, H, W) of a training step, where a label needs it.
+
+        Args:
+            model: AffinityNet or IRNet.
+            inputs: Normalized crops (N, 3, H, W).
+            data_samples: N data samples, with ``pseudo_label`` or ``gt_sem_seg`` where
+                an image needs no label.
+            feats: Features of ``inputs``.
+
+        Returns:
+            CAM, not normalized; None if no image needs a label.
+        """
+        if all('pseudo_label' in s or 'gt_sem_seg' in s for s in data_samples):
+            return None
+        detached = [feat.detach() for feat in feats]
+        return model.train_cam(model, inputs, size=inputs.shape[2:], feats=detached)
+
+    @torch.no_grad()
+    @torch.compiler.disable
     def label(
         self,
         model: Any,
         inputs: Tensor,
         data_samples: list,
-        feats: Feats,
+        cam: Tensor | None,
         valid: Tensor,
     ) -> Tensor:
         """Return masks or pseudo-labels of the data samples, or label the CAM.
@@ -50,29 +72,12 @@ class ConfidentRegions:
             inputs: Normalized crops (N, 3, H, W).
             data_samples: N data samples with ``gt_tags``; with ``gt_sem_seg`` if the
                 image has a mask, and ``pseudo_label`` if ``LoadPseudoLabel`` loads one.
-            feats: Features of ``inputs``.
+            cam: What :meth:`cam` returns.
             valid: Pixels (N, H, W) bool of the image, not padding.
 
         Returns:
             Label (N, H, W) int64, 255 for unlabeled pixels and padding.
         """
-        cam = None  # not computed if no image needs it
-        if not all('pseudo_label' in s or 'gt_sem_seg' in s for s in data_samples):
-            detached = [feat.detach() for feat in feats]
-            size = inputs.shape[2:]
-            cam = model.train_cam(model, inputs, size=size, feats=detached)
-        return self._label(model, inputs, data_samples, cam, valid)
-
-    @torch.no_grad()
-    @torch.compiler.disable
-    def _label(
-        self,
-        model: Any,
-        inputs: Tensor,
-        data_samples: list,
-        cam: Tensor | None,
-        valid: Tensor,
-    ) -> Tensor:
         label = torch.full(valid.shape, IGNORE_INDEX, device=valid.device)
         if cam is not None:
             tags = stack_tags(data_samples)

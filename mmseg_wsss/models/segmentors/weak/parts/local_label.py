@@ -38,9 +38,8 @@ class Affinity(NamedTuple):
 
 
 def check_thresholds(high_thr: float, low_thr: float) -> None:
-    """Raise a ValueError if a threshold is not in [0, 1], or ``low_thr`` is larger."""
-    check_value('high_thr', high_thr, at_least=0, at_most=1)
-    check_value('low_thr', low_thr, at_least=0, at_most=1)
+    """Raise a ValueError if a threshold is above 1, or ``low_thr`` the larger one."""
+    check_value('high_thr', high_thr, at_most=1)
     if low_thr > high_thr:
         raise ValueError(f'low_thr must be at most high_thr={high_thr}, got {low_thr}')
 

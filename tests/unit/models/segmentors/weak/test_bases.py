@@ -339,7 +339,7 @@ CASES = [
     ('CAM', {'train_cfg': {'cam': {'scales': (1.0,)}}}, ValueError, r'train_cfg\.cam'),
     ('RCMMAM', {'train_cfg': {'cam': {}}}, ValueError, r'train_cfg\.cam'),
     ('CAMSeg', {'high_thr': 55.0}, ValueError, 'high_thr must be at most 1'),
-    ('AFA', {'low_thr': -0.1}, ValueError, 'low_thr must be at least 0'),
+    ('AFA', {'high_thr': 55.0}, ValueError, 'high_thr must be at most 1'),
     ('CAMSeg', {'high_thr': 0.3, 'low_thr': 0.4}, ValueError, 'low_thr'),
     ('AFA', {'refine_scale': 0}, ValueError, 'refine_scale'),
     ('AFA', {'walk_scale': -1}, ValueError, 'walk_scale'),
