@@ -101,7 +101,10 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     except Exception as error:
         if not (isinstance(error, others) or _is_known(error)):
             raise
-        raise SystemExit(report_error(error)) from error
+        if '--debug' in sys.argv:
+            raise
+        print(f'error: {error_message(error)}', file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def _is_known(error: Exception) -> bool:
@@ -133,17 +136,6 @@ def _config_of(error: SyntaxError) -> str:
         if frame.f_globals.get('__name__') == 'mmengine.config.config'
     ]
     return paths[-1] if paths else ''
-
-
-def report_error(error: Exception) -> int:
-    """Print the message of an error to standard error and return the exit status 2.
-
-    With ``--debug`` on the command line the error is raised instead.
-    """
-    if '--debug' in sys.argv:
-        raise error
-    print(f'error: {error_message(error)}', file=sys.stderr)
-    return 2
 
 
 def error_message(error: Exception) -> str:
