@@ -2,17 +2,13 @@
 
 import datetime
 import json
-import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import mmcv
-import mmengine
-import mmseg
 import numpy as np
 import torch
 from PIL import Image
@@ -29,10 +25,10 @@ from mmseg_wsss.evaluation.confusion import (
 )
 from mmseg_wsss.evaluation.pseudo_label_metric import DEFAULT_THRESHOLDS
 from mmseg_wsss.utils import atomic_write
-from mmseg_wsss.version import __version__
 from mmseg_wsss.visualization.panels import label_row, legend_of, panel
 
 from .export import image_paths
+from .provenance import processor, versions
 from .report_pages import Page, html_page, markdown_page
 
 Scores = dict[str, LabelScores]
@@ -140,19 +136,11 @@ def write_report(
 
 
 def _versions() -> dict[str, str]:
-    found = {'mmseg_wsss': __version__, 'torch': torch.__version__}
-    for module in (mmengine, mmcv, mmseg):
-        found[module.__name__] = module.__version__
-    for package in ('onedl-mmsegmentation', 'mmsegmentation'):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     return {
         'date': datetime.datetime.now().astimezone().strftime('%Y-%m-%d %H:%M %Z'),
-        'versions': ', '.join(f'{name} {value}' for name, value in found.items()),
-        'machine': f'{platform.machine()}, {gpu}, Python {platform.python_version()}',
+        'versions': ', '.join(f'{name} {value}' for name, value in versions().items()),
+        'machine': f'{processor()}, {gpu}',
     }
 
 
