@@ -132,7 +132,7 @@ def block(name: str, report: Mapping[str, Any] | None) -> str:
     runs = report['runs']
     hours = sum(run['seconds'] or 0 for run in runs) / 3600
     machines = '; '.join(sorted({run['machine'] or 'unknown' for run in runs}))
-    table = table_of(report).partition('\n\n')[2]
+    table = table_of(report, folded=True).partition('\n\n')[2]
     if report['missing']:
         table += f'\n`{command[1:-1]} --reuse {STORED}/{name}.json` goes on.\n'
     return (

@@ -223,8 +223,13 @@ def _without_nan(node: Any) -> Any:
     return None if isinstance(node, float) and math.isnan(node) else node
 
 
-def table_of(report: Mapping[str, Any]) -> str:
-    """Format a report as Markdown: the main score in full, then the other ones."""
+def table_of(report: Mapping[str, Any], folded: bool = False) -> str:
+    """Format a report as Markdown: the main score in full, then the other ones.
+
+    Args:
+        report: Content of the JSON file of :func:`write_report`.
+        folded: Hide the other scores until a reader of the HTML page opens them.
+    """
     score, scores = report['score'], report['scores']
     head = ('run', 'seeds', 'mean', 'sd', 'difference', 'standard error', '95 %')
     rows = [
@@ -251,10 +256,16 @@ def table_of(report: Mapping[str, Any]) -> str:
         if len(others) > len(names):  # higher than wide
             cells = [*zip(*cells)]
             cells[0] = ('score', *cells[0][1:])
-        parts += [
-            'Other scores: mean ± standard deviation (difference ± standard error):',
-            _markdown(cells[0], cells[1:]),
-        ]
+        title = 'Other scores: mean ± standard deviation (difference ± standard error)'
+        table = _markdown(cells[0], cells[1:])
+        if folded:
+            parts += [
+                f'<details>\n<summary>{title}</summary>',
+                table,
+                '</details>',
+            ]
+        else:
+            parts += [f'{title}:', table]
     runs = report['runs']
     parts.append(budget_of(runs))
     parts += notes_on_starts(runs, report['baseline'])

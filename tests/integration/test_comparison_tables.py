@@ -66,6 +66,13 @@ def test_many_other_scores_are_rows(num, head):
     cell = '43.5 ± 0.7 (+2.5 ± 0.5)'
     row = f'| other | {" | ".join([cell] * num)} |'
     assert (row if num == 2 else f'| train/b2 | 41.0 ± 1.4 | {cell} |') in text
+    title = 'Other scores: mean ± standard deviation (difference ± standard error)'
+    opening, closing = f'<details>\n<summary>{title}</summary>', '</details>'
+    start = text.index(f'{title}:')
+    end = text.index('\n\n', start + len(title) + 3)
+    table = text[start + len(title) + 3 : end]
+    folded = f'{text[:start]}{opening}\n\n{table}\n\n{closing}{text[end:]}'
+    assert table_of(report, folded=True) == folded
 
 
 def test_one_command_adds_a_report_and_fills_the_page(tmp_path, monkeypatch):
