@@ -14,7 +14,7 @@ def zero_loss(tensors: Iterable[Tensor]) -> Tensor:
         tensors: Finite tensors of any shape.
 
     Returns:
-        Scalar.
+        Scalar; the number 0.0 if no tensor requires a gradient.
     """
     found = [at_least_float32(t).sum() for t in tensors if t.requires_grad]
     return sum(found) * 0.0  # type: ignore[return-value]
