@@ -17,13 +17,13 @@ def decode_mask(
 ) -> np.ndarray:
     """Decode polygons or run lengths.
 
-    A pixel belongs to a polygon if its center does, to a quarter of a pixel; COCO's own
-    tools may differ by a pixel along the boundary.
+    A pixel belongs to a polygon if its center lies inside, to a quarter of a pixel;
+    COCO's own tools may differ by a pixel along the boundary.
 
     Args:
         segmentation: Polygons ``[[x, y, x, y, ...], ...]``, or run lengths
             ``{'size': [height, width], 'counts': numbers or text}`` down the columns,
-            starting outside of the mask; ``size`` may be missing.
+            starting outside the mask; ``size`` may be missing.
         height: Height H of the image in pixels.
         width: Width W of the image in pixels.
 
@@ -31,7 +31,7 @@ def decode_mask(
         Mask (H, W) uint8, 0 or 1.
 
     Raises:
-        ValueError: If the segmentation is neither, or of another size.
+        ValueError: If the segmentation is neither, or has another size.
 
     Example:
         >>> decode_mask({'size': [2, 3], 'counts': [1, 3, 2]}, 2, 3).tolist()
@@ -63,7 +63,7 @@ def decode_mask(
 
 
 def _parse_counts(text: str) -> np.ndarray:
-    """Return the run lengths of their text form."""
+    """Parse the text form of run lengths."""
     codes = np.frombuffer(text.encode(), np.uint8).astype(np.int64) - 48
     more = codes & 32 > 0
     if ((codes < 0) | (codes > 63)).any() or (len(more) and more[-1]):

@@ -25,26 +25,26 @@ MAX_REFETCH = 100  # images tried after one that the pipeline rejects
 
 @DATASETS.register_module()
 class DeterministicDataset(Dataset):
-    """An mmseg dataset with augmentation seeded from the :class:`SampleKey`.
+    """Wrapper that seeds the augmentation of an mmseg dataset from :class:`SampleKey`.
 
     Samples are read through the methods of the dataset: an overridden ``__getitem__``,
-    ``prepare_data`` or ``get_data_info`` has its effect. It is called for each view of
-    a multi-branch sample, and gets a label map of 255 where masks are hidden.
+    ``prepare_data`` or ``get_data_info`` takes effect. It is called for each view of a
+    multi-branch sample, and gets a label map of 255 if masks are hidden.
 
     Args:
         dataset: An mmseg dataset or its config, also inside MMEngine's
             ``ConcatDataset`` or ``RepeatDataset``.
         pipeline: Transforms; by default the pipeline of the dataset.
-        hide_masks: Remove the path of the mask from every sample before the pipeline
-            runs, so that no transform can load it.
-        refetch: Whether an image that the pipeline rejects is replaced by one of the
-            next 100; otherwise it raises an error.
+        hide_masks: Whether to remove the path of the mask from every sample before the
+            pipeline runs, so that no transform can load it.
+        refetch: Whether to replace an image that the pipeline rejects by one of the
+            next 100; otherwise it raises a RuntimeError.
 
     Raises:
         FileNotFoundError: If the split list does not exist.
         TypeError: If the dataset is in another wrapper.
         ValueError: If there is no image, a file lies outside the data root, a line of a
-            split list is no name, or masks are hidden and the pipeline loads them.
+            split list is not a name, or masks are hidden and the pipeline loads them.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from .splits.split_lists import read_list
 
 @DATASETS.register_module()
 class ImageFolder(BaseSegDataset):
-    """All images below a folder, or those of a list.
+    """Dataset of all images below a folder, or of those in a list.
 
     Suffixes may be in upper case. Links are followed, hidden files and folders are
     skipped.
@@ -32,7 +32,7 @@ class ImageFolder(BaseSegDataset):
     Raises:
         FileNotFoundError: If the folder does not exist or contains no image, or the
             list or one of its images does not exist.
-        ValueError: If the list is wrong, see :func:`.read_list`, or two of the images
+        ValueError: If the list is invalid, see :func:`.read_list`, or two of the images
             have the same name.
     """
 

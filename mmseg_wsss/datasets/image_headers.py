@@ -37,14 +37,15 @@ def _bits(image: Image.Image, data: bytes) -> int:
 def read_header(
     path: StrPath, rotate: bool = True
 ) -> tuple[tuple[int, int], int] | None:
-    """Return height and width of an image file, and bits per channel.
+    """Return the size of an image file and its bits per channel.
 
     Args:
         path: The file; pixels are not decoded.
-        rotate: Whether the EXIF orientation of a JPEG file counts, as it does for mmcv.
+        rotate: Whether to apply the EXIF orientation of a JPEG file, as mmcv does.
 
     Returns:
-        None if the file is missing or no image.
+        (height, width) and bits per channel; None if the file is missing or not an
+        image.
     """
     try:
         with open(path, 'rb') as file, Image.open(file) as image:

@@ -42,6 +42,12 @@ def tag_key(name: str) -> str:
 def foreground_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the class names without a leading ``background``.
 
+    Args:
+        metainfo: Meta information of a dataset, with ``classes``.
+
+    Returns:
+        Names of the K foreground classes.
+
     Raises:
         ValueError: If there are no classes, or the background is spelled in another way
             or not the first class.

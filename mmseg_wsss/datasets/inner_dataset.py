@@ -1,4 +1,4 @@
-"""Reading of an mmseg dataset through its own methods, with another pipeline.
+"""Read an mmseg dataset through its own methods, with another pipeline.
 
 A project may override ``__getitem__``, ``prepare_data`` or ``get_data_info``, e.g. to
 remap labels. These methods are written for the samples of mmseg, one image with one
@@ -48,7 +48,7 @@ class _Access:
 
 
 class InnerDataset:
-    """An mmseg dataset with other pipelines, in a shallow copy.
+    """Shallow copy of an mmseg dataset with other pipelines.
 
     Args:
         dataset: An mmseg dataset, also inside MMEngine's ``ConcatDataset`` or
@@ -56,8 +56,9 @@ class InnerDataset:
         pipeline: The pipeline; None keeps those of the dataset.
         complete: Function of data information, index and sample key that returns the
             input of the pipeline.
-        hide_masks: Hide the paths of masks from the methods of the dataset. Overridden
-            methods get a label map of ignored pixels, which is removed afterwards.
+        hide_masks: Whether to hide the paths of masks from the methods of the dataset.
+            Overridden methods get a label map of ignored pixels, which is removed
+            afterwards.
 
     Attributes:
         parts: The datasets inside the wrappers, without paths of hidden masks.
@@ -65,7 +66,7 @@ class InnerDataset:
         owner: Name of a class that overrides methods, empty if there is none.
 
     Raises:
-        TypeError: If a wrapper is not supported, or the object is no mmseg dataset.
+        TypeError: If a wrapper is not supported, or the object is not an mmseg dataset.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class InnerDataset:
         Raises:
             RejectedImageError: If the pipeline returned None.
             TypeError, RuntimeError: If methods of the dataset do not run the pipeline,
-                or cannot process a sample; names the class.
+                or cannot process a sample; the message names the class.
         """
         access = self.access = _Access(index, key)
         states = random_states()
@@ -177,8 +178,8 @@ def with_masks(dataset: Any) -> InnerDataset:
     """Return an mmseg dataset that delivers its images with masks, not augmented.
 
     Its data samples have the labels of training and evaluation, which may differ from
-    those of the files: ``reduce_zero_label``, a subset of the classes, or a class of
-    one's own may change them.
+    the labels in the files: ``reduce_zero_label``, a subset of the classes, or a custom
+    dataset class may change them.
     """
     types = ('LoadImageFromFile', 'LoadAnnotationsStrict', 'PackSegInputs')
     steps = Compose([{'type': name} for name in types])
@@ -240,7 +241,7 @@ def inner_datasets(dataset: Any) -> list[Any]:
     """Return the datasets inside ``ConcatDataset`` and ``RepeatDataset``.
 
     Raises:
-        TypeError: If there is another wrapper, or an object is no mmseg dataset.
+        TypeError: If there is another wrapper, or an object is not an mmseg dataset.
     """
     if isinstance(dataset, ConcatDataset):
         return [leaf for part in dataset.datasets for leaf in inner_datasets(part)]
@@ -293,7 +294,7 @@ def refuse_mask(data_sample: Any, path: str) -> None:
 
 
 def _stripped(dataset: Any) -> Any:
-    """Return a dataset with a ``get_data_info`` that finds no mask path."""
+    """Return a dataset with a ``get_data_info`` that returns no mask path."""
     if type(dataset).get_data_info is BaseDataset.get_data_info:
         return dataset
     clone = copy(dataset)

@@ -55,8 +55,8 @@ def read_label_map(path: StrPath) -> np.ndarray:
         Integer array of shape (H, W).
 
     Raises:
-        ValueError: If the file is missing, broken, a JPEG or a color image; names the
-            file.
+        ValueError: If the file is missing, broken, a JPEG or a color image; the message
+            names it.
     """
     try:
         with open_whole(path) as image:
@@ -73,7 +73,7 @@ def read_label_map(path: StrPath) -> np.ndarray:
 
 
 def require_lossless(image: Image.Image) -> None:
-    """Check that the file of a label map has the labels that were saved.
+    """Check that the format of a label map preserves the labels that were saved.
 
     Raises:
         ValueError: If it is a JPEG file.
@@ -170,7 +170,7 @@ class LabelRule:
         return (values[is_tag & (values != self.ignore_index)] - self.offset).tolist()
 
     def problem(self, values: np.ndarray) -> str | None:
-        """Return a message about the invalid ones among ``values``, None if valid."""
+        """Return a message about invalid values, None if all are valid."""
         outside = (values < 0) | (values > self.maximum)
         invalid = values[outside & (values != self.ignore_index)].tolist()
         if not invalid:

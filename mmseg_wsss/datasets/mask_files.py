@@ -1,4 +1,4 @@
-"""Find the mask files of images, under the names that other tools give them."""
+"""Find the mask files of images, under the names used by other tools."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -33,17 +33,17 @@ def find_masks(
 ) -> dict[str, Path]:
     """Find the masks of images.
 
-    The masks of the image ``a`` lie in a file ``a.png``, or ``a.jpg.png``, with one of
-    the endings behind the ``a`` or ``a.jpg``; or in a folder ``a`` of PNG files.
+    The mask of the image ``a`` is a file ``a.png`` or ``a.jpg.png``, possibly with one
+    of the known endings after ``a`` or ``a.jpg``, or a folder ``a`` of PNG files.
 
     Args:
         folder: Folder of the masks, sub-folders included.
         images: Image files by their name: the path below the image folder, without
-            suffix. They are no masks, should they lie in ``folder`` too.
+            suffix. They are not taken for masks if they lie in ``folder``, too.
         suffixes: Suffixes of mask files, in lower case.
-        mask_suffix: What follows the name of the image, such as ``_manual.png``, in
-            place of the known endings.
-        folders: Whether a folder of PNG files with the name of an image has its masks.
+        mask_suffix: Text that follows the name of the image, such as ``_manual.png``,
+            instead of the known endings.
+        folders: Whether a folder of PNG files may have the name of an image.
 
     Returns:
         File or folder by name of the image, for images that have one.

@@ -28,15 +28,16 @@ def read_regions(
             of its region in each pixel; or a NumPy file with such numbers (H, W), or
             masks (M, H, W).
         size: Height and width of the image.
-        zero_is_region: Whether the pixels of number 0 are a region; by default no mask
-            lies there.
+        zero_is_region: Whether the pixels of number 0 are a region; by default they
+            belong to none.
 
     Returns:
         Positions of the pixels of each mask in the flattened image (P,) int64, in the
         order of the files, entries or numbers. Masks may be empty.
 
     Raises:
-        ValueError: If a file is broken, of another format or size; names the file.
+        ValueError: If a file is broken or has another format or size; the message names
+            it.
     """
     path = Path(path)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Randomness of the data side, derived from the seed and the number of the draw.
+"""Randomness of the data, derived from the seed and the number of the draw.
 
 A sampler yields :class:`SampleKey` instead of plain indices, and the dataset seeds its
 augmentation from it. A sample then depends neither on the number of workers nor on

@@ -21,15 +21,15 @@ from .tagged_dataset import TaggedDataset
 class SemiDataset(Dataset):
     """Labeled images, then images with tags, then unlabeled images.
 
-    Masks of all but the labeled images stay closed. Each part is an mmseg dataset with
-    its own pipeline, also inside MMEngine's ``ConcatDataset`` or ``RepeatDataset``;
-    ``ImageFolder`` needs neither a list nor masks. Its own ``__getitem__``,
-    ``prepare_data`` and ``get_data_info`` are called; see
+    Only the masks of labeled images are read. Each part is an mmseg dataset with its
+    own pipeline, also inside MMEngine's ``ConcatDataset`` or ``RepeatDataset``;
+    ``ImageFolder`` needs neither a list nor masks. The methods ``__getitem__``,
+    ``prepare_data`` and ``get_data_info`` of the part are called; see
     :class:`DeterministicDataset`. ``MultiSourceSampler`` draws from every part.
 
     With ``tags``, samples have ``gt_tags`` (K,). Every image of ``tagged`` needs an
     entry. Without this part, images of ``unlabeled`` may have entries: one folder and
-    a tag file of some of its images suffice. Tags of labeled images are derived from
+    a tag file for some of its images suffice. Tags of labeled images are derived from
     their masks.
 
     Args:
@@ -37,14 +37,14 @@ class SemiDataset(Dataset):
         unlabeled: Dataset, or its config, of the unlabeled images. Paths of masks are
             removed from its samples.
         split: Folder with the lists ``labeled.txt``, ``unlabeled.txt`` and
-            ``tagged.txt`` of the parts, relative to their ``data_root``; they are
-            configs without ``ann_file`` in this case. One option selects another split:
+            ``tagged.txt`` of the parts, relative to their ``data_root``; the parts must
+            then be configs without ``ann_file``. One option selects another split:
             ``--cfg-options train_dataloader.dataset.split=FOLDER``.
         tagged: Dataset, or its config, of the images with tags but no masks, which may
             replace ``unlabeled``. The paths of masks are removed, too.
         tags: Arguments of :meth:`ImageTags.load`, e.g. ``dict(path='tags.csv')``.
-        labeled_tags: Source of the tags of the labeled images, if not their masks: as
-            ``tags``.
+        labeled_tags: Source of the tags of the labeled images, in the form of ``tags``;
+            their masks by default.
 
     Attributes:
         labeled, tagged, unlabeled: The parts, None if missing.
@@ -54,9 +54,9 @@ class SemiDataset(Dataset):
     Raises:
         FileNotFoundError: If a list of ``split`` does not exist.
         ValueError: If a part is missing or empty, a file lies outside its data root, a
-            pipeline of images without masks loads annotations, a part has a list beside
-            ``split``, the masks contain no values but 0 and 255, or the tags are wrong
-            or would be derived from masks that must stay closed.
+            pipeline of images without masks loads annotations, a part has a list in
+            addition to ``split``, the masks contain only 0 and 255, or the tags are
+            wrong or would be derived from masks that must not be read.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ def _require_tags(part: TaggedDataset, index: int, views: list[Any]) -> None:
     if not untagged or part.name(index) not in part.tags:
         return
     path = part.get_data_info(index)['img_path']
-    # Another image stands for one that the pipeline rejects.
+    # Another image may replace one that the pipeline rejects.
     if any(view.get('img_path') in (path, None) for view in untagged):
         raise RuntimeError(
             f'{path}: the pipeline loses the tags of the image; end it, or each of its '
@@ -177,7 +177,7 @@ def _build_part(
     classes: Sequence[str] | None = None,
     partial: bool = False,
 ) -> DeterministicDataset:
-    """Build a part; ``classes`` are those of the labeled part, None for this part."""
+    """Build a part; ``classes`` of the labeled part, None to build that part."""
     hide_masks = classes is not None
     if tags is None:
         return DeterministicDataset(dataset, hide_masks=hide_masks)

@@ -1,4 +1,4 @@
-"""Reading soft maps, which ``tools/export_pseudo_labels.py --soft`` writes."""
+"""Read soft maps that ``tools/export_pseudo_labels.py --soft`` has written."""
 
 import os
 
@@ -19,8 +19,8 @@ def read_soft_map(path: str | os.PathLike[str], num_classes: int) -> np.ndarray:
         Map of shape (C, H, W), float32; channels that are not stored are 0.
 
     Raises:
-        OSError, ValueError, KeyError, IndexError, BadZipFile: If the file is missing,
-            broken, or holds other classes.
+        OSError, ValueError, KeyError, IndexError, BadZipFile: If the file is missing or
+            broken, or contains other classes.
 
     Examples:
         >>> from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""Checks of a dataset before the training, and of the labels of each sample."""
+"""Checks of a dataset before training, and of the labels of each sample."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,13 +19,14 @@ from .inner_dataset import views_of
 from .label_maps import read_label_map
 from .sample_key import seeded
 
-NUM_FIRST, NUM_MORE = 8, 100  # masks that are looked at for values beside 0 and 255
+NUM_FIRST, NUM_MORE = 8, 100  # masks that are searched for values besides 0 and 255
 
 
 def check_list(cfg: Mapping[str, Any]) -> None:
     """Check that the config of an mmseg dataset has images, also inside wrappers.
 
-    mmseg has an assertion for a missing list, and MMEngine fails without any image.
+    Otherwise mmseg fails by an assertion if the list is missing, and MMEngine fails if
+    there is no image.
 
     Args:
         cfg: Config of a dataset; lists of other file backends are not checked.
@@ -62,7 +63,7 @@ def _check_folder(cfg: Mapping[str, Any]) -> None:
     given = {n: p.default for n, p in signature(kind).parameters.items()} | dict(cfg)
     suffix, prefix = given.get('img_suffix'), given.get('data_prefix')
     if not isinstance(suffix, str) or not isinstance(prefix, Mapping):
-        return  # the class gives them to its base
+        return  # the class passes them to its base
     folder = os.path.join(cfg.get('data_root') or '', prefix.get('img_path') or '')
     names = (name for _, _, files in os.walk(folder) for name in files)
     if not os.path.isdir(folder) or any(name.endswith(suffix) for name in names):
@@ -86,7 +87,7 @@ def check_paths(dataset: Any) -> list[str]:
 
     Raises:
         ValueError: If there is no image, or a line of the split list leaves the data
-            root or is no name of an image; names the list.
+            root or is not the name of an image; the message names the list.
     """
     if not len(dataset):
         raise ValueError(
@@ -167,7 +168,8 @@ def check_labels(sample: Any, path: str, dataset: Any, img: Any = None) -> None:
         img: Image (..., H, W) of the sample.
 
     Raises:
-        ValueError: If a label is invalid, or the mask has another size; names the file.
+        ValueError: If a label is invalid, or the mask has another size; the message
+            names the file.
     """
     if 'gt_sem_seg' not in sample:
         return
@@ -199,10 +201,10 @@ def check_labels(sample: Any, path: str, dataset: Any, img: Any = None) -> None:
 
 
 def refuse_binary_masks(dataset: Any) -> None:
-    """Refuse a dataset with masks of 0 and 255 only, of which 255 is ignored.
+    """Refuse a dataset with masks of 0 and 255 only, as 255 is ignored.
 
-    Few files are read if another value occurs. If not, more are read through the
-    pipeline, which may map 255 to a class.
+    At most 100 mask files are searched for another value, and then as many samples of
+    the pipeline, which may map 255 to a class.
 
     Args:
         dataset: A ``DeterministicDataset``.

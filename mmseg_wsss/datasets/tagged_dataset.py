@@ -15,9 +15,9 @@ from .tags.from_samples import tags_from_samples
 
 
 class TaggedDataset(DeterministicDataset):
-    """An mmseg dataset the samples of which have image tags.
+    """Wrapper that adds image tags to the samples of an mmseg dataset.
 
-    The pipeline finds ``gt_tags`` (K,) uint8 and ``image_name`` in its input.
+    The input of the pipeline contains ``gt_tags`` (K,) uint8 and ``image_name``.
 
     Args:
         dataset: An mmseg dataset or its config, also inside MMEngine's
@@ -28,12 +28,12 @@ class TaggedDataset(DeterministicDataset):
             :func:`~mmseg_wsss.datasets.tags.tags_from_masks`, to derive the tags from
             the masks of the dataset, as the dataset delivers them.
         classes: Names of the K foreground classes; by default those of the dataset.
-        partial: Whether images may lack an entry among the tags; they have no
+        partial: Whether images may lack an entry among the tags; these get no
             ``gt_tags``.
         **kwargs: Further arguments of :class:`DeterministicDataset`.
 
     Raises:
-        TypeError: If ``tags`` is no dict.
+        TypeError: If ``tags`` is neither an :class:`ImageTags` nor a dict.
         ValueError: If tags are wrong, an image has no entry (with ``partial``: if none
             has, or its entry has another folder), or two images have the same name.
     """
@@ -75,7 +75,7 @@ class TaggedDataset(DeterministicDataset):
         return names
 
     def untagged(self) -> str | None:
-        """Return the name of the first image without tags, None if all have some."""
+        """Return the name of the first image without an entry, None if all have one."""
         names = map(self.name, range(len(self) if self.partial else 0))
         return next((name for name in names if name not in self.tags), None)
 

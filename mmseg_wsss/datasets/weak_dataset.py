@@ -13,8 +13,8 @@ from .tags import ImageTags
 class WeakDataset(TaggedDataset):
     """Images with image tags; masks never reach a training sample.
 
-    Wraps any mmseg dataset. The pipeline replaces the pipeline of the wrapped dataset
-    and finds ``gt_tags`` (K,) in its input. In training the masks are hidden; see
+    Wraps any mmseg dataset. The pipeline replaces the pipeline of the wrapped dataset,
+    and its input contains ``gt_tags`` (K,). In training the masks are hidden; see
     :class:`DeterministicDataset` for datasets with their own ``__getitem__``.
 
     Args:
@@ -22,7 +22,7 @@ class WeakDataset(TaggedDataset):
             ``ConcatDataset`` or ``RepeatDataset``; its pipeline is not used.
         pipeline: Transforms, ending with ``PackWeakInputs``.
         tags: Source of the tags, see :class:`TaggedDataset`.
-        test_mode: Keep the masks, for evaluation.
+        test_mode: Whether to keep the masks, for evaluation.
 
     Raises:
         ValueError: If the pipeline loads annotations in training, a file lies outside

@@ -9,7 +9,7 @@ from mmseg_wsss.registry import MODELS
 
 @MODELS.register_module()
 class MultiBranchDataPreprocessor(BaseDataPreprocessor):
-    """Data preprocessor of batches with several branches (``SemiMultiBranch``).
+    """Data preprocessor for batches with several branches (``SemiMultiBranch``).
 
     Args:
         data_preprocessor: Config of the preprocessor that is applied to each branch,
@@ -24,8 +24,8 @@ class MultiBranchDataPreprocessor(BaseDataPreprocessor):
         """Group a collated batch by branches and preprocess each of them.
 
         Args:
-            data: While training, ``inputs`` and ``data_samples``, each a dict of lists
-                with None for images without the branch.
+            data: In training, ``inputs`` and ``data_samples``, each a dict from
+                branches to lists, with None for images that lack a branch.
             training: Whether this is a training batch.
 
         Returns:
@@ -77,11 +77,11 @@ class MultiBranchDataPreprocessor(BaseDataPreprocessor):
 
 
 def with_branches(preprocessor: Any) -> Any:
-    """Wrap the config of a preprocessor of single images for batches with branches.
+    """Wrap the config of a preprocessor of plain batches for batches with branches.
 
     Args:
-        preprocessor: Config of any preprocessor, or the preprocessor, which is returned
-            as it is, like None and a config of ``MultiBranchDataPreprocessor``.
+        preprocessor: Config of any preprocessor. A preprocessor, None and a config of
+            ``MultiBranchDataPreprocessor`` are returned unchanged.
     """
     wrapped = not isinstance(preprocessor, dict) or 'data_preprocessor' in preprocessor
     if wrapped or not preprocessor:

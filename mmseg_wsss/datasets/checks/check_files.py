@@ -102,7 +102,7 @@ def _check_mask(
 
 
 def _black_label(path: str, values: np.ndarray) -> int:
-    """Return the label that a palette shows black, 0 if there is no other than 0.
+    """Return a nonzero label that is black in the palette, 0 if there is none.
 
     Programs that convert colors to a palette number them file by file.
     """

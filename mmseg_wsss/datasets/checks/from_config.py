@@ -29,7 +29,7 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
     Wrappers (``WeakDataset``, ``SemiDataset``, ``ConcatDataset``, ``RepeatDataset``)
     are unwrapped. Masks of a ``WeakDataset`` may be missing, masks of the unlabeled
     part of a ``SemiDataset`` are not checked, and a split with the name of a published
-    one must have its labeled images. Names of an ``export_dataloader`` must differ.
+    one must have its labeled images. Image names in ``export_dataloader`` must differ.
 
     Args:
         config: An mmseg config.
@@ -56,7 +56,7 @@ def splits_from_config(config: Config) -> tuple[list[Split], list[Finding]]:
 
 
 def _masks_as_images(splits: Sequence[Split]) -> Iterator[Finding]:
-    """Find parts that take masks for images, as folders that contain both do."""
+    """Find parts that take masks for images, as in folders that contain both."""
     images = [image for split in splits for image in split.images]
     masks = {os.path.abspath(image.mask) for image in images if image.mask}
     for split in splits:
@@ -70,7 +70,7 @@ def _masks_as_images(splits: Sequence[Split]) -> Iterator[Finding]:
 
 
 def _check_export(cfg: dict) -> Iterator[Finding]:
-    """Find what is wrong with an export: also names that several parts share."""
+    """Find the problems of an export, including names that several parts share."""
     parts: list[Split] = []
     findings: list[Finding] = []
     _collect('export', cfg, {}, parts, findings)
@@ -93,8 +93,8 @@ def _collect(
 ) -> None:
     """Append the split of a dataset config, or those of the datasets it wraps.
 
-    ``weak`` has the tags of the surrounding ``WeakDataset`` or part of a
-    ``SemiDataset``, empty if there are none.
+    ``weak`` holds the tags of the surrounding ``WeakDataset`` or of the part of a
+    ``SemiDataset``; it is empty if there are none.
     """
     if 'labeled' in cfg:
         for part, dataset, tags in _parts_of_semi(cfg):
@@ -272,7 +272,7 @@ def _load_tags(
         return ImageTags.load(classes=classes, **tags)
     except TagError as error:
         findings += tag_findings(error)
-        return error.tags  # to list also what is missing
+        return error.tags  # to list missing entries, too
     except (OSError, ValueError, TypeError) as error:
         findings.append(Finding('tags', str(tags.get('path')), str(error)))
     return None

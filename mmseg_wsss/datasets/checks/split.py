@@ -35,7 +35,7 @@ class SplitImage:
 
 @dataclass
 class Split:
-    """Images of one split and the rules that they are checked against.
+    """Images of one split, and the rules against which they are checked.
 
     Args:
         name: ``'train'``, ``'val'``, ...; images of different names must not overlap.
@@ -47,7 +47,7 @@ class Split:
         classes: Name of the class of each label of the masks.
         img_suffix: Suffix of the image files, for messages.
         masks_optional: Whether masks may be missing, as in weakly labeled sets.
-        cut_to_8_bits: Whether images are loaded as 8 bits, whatever they have.
+        cut_to_8_bits: Whether images are loaded with 8 bits, whatever their depth.
         partial_tags: Whether images may lack an entry among the tags.
     """
 
@@ -70,8 +70,8 @@ class Report:
 
     Args:
         findings: All problems.
-        remarks: Classes that no mask or no tag of a split contains. They are no
-            problem of small splits, but such a class is neither learned nor evaluated.
+        remarks: Classes that no mask or no tag of a split contains. This may be correct
+            in small splits, but such a class is neither trained nor evaluated.
         images: Number of readable images of each split name.
         masks: Number of readable masks of each split name.
     """

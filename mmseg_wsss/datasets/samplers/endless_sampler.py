@@ -8,7 +8,7 @@ from .stream_sampler import StreamSampler, permutation
 
 @DATA_SAMPLERS.register_module()
 class EndlessSampler(StreamSampler):
-    """Infinite sampler with draws that are functions of (seed, number of the draw).
+    """Infinite sampler; each draw is a function of the seed and its number.
 
     Draw ``n`` of the whole training belongs to pass ``n // len(dataset)``; each pass
     has its own order. Rank ``r`` of ``w`` takes the draws ``r, r + w, r + 2w, ...``, so

@@ -18,15 +18,15 @@ class MultiSourceSampler(StreamSampler):
     source, n). The ranks share the draws of an iteration, so that ``w`` ranks with
     batch size ``b`` together get the same images as one rank with batch size ``w * b``.
     Yields :class:`SampleKey`, from which datasets seed their augmentation. Unlike
-    mmdetection's sampler of this name, it gives sources of equal size different orders,
-    and a source without images in a batch is an error.
+    mmdetection's sampler of this name, it uses different orders for sources of equal
+    size, and raises an error if a source has no image in a batch.
 
     Args:
         dataset: Dataset with ``cumulative_sizes``: ``SemiDataset``, or MMEngine's
-            ``ConcatDataset``, which however does not seed its augmentation.
-        batch_size: Batch size of one rank, equal to the one of the data loader.
+            ``ConcatDataset``, which does not seed its augmentation, however.
+        batch_size: Batch size of one rank, as in the data loader.
         source_ratio: Ratio of the sources in a batch; numbers of images are rounded
-            down, and the first source takes the remainder.
+            down, and the first source gets the remainder.
         shuffle: Whether the order of each pass is random.
         seed: Seed; None draws one and synchronizes it between the ranks.
 

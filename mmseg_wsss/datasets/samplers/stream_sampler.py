@@ -14,10 +14,10 @@ def permutation(size: int, *key: int) -> list[int]:
 
 
 class StreamSampler(Sampler):
-    """Base of samplers that yield an endless stream of draws, without epochs.
+    """Base class of samplers that yield an endless stream of draws, without epochs.
 
-    The draws of a source are counted over all ranks. A training that is resumed on
-    another number of ranks, or with another batch size, goes on with the next draw.
+    The draws of a source are counted over all ranks. Training that is resumed on
+    another number of ranks, or with another batch size, continues with the next draw.
 
     Args:
         shuffle: Whether the order of each pass is random.
@@ -61,12 +61,11 @@ class StreamSampler(Sampler):
         return [drawn + batches * count for drawn, count in zip(draws, self.counts)]
 
     def resume(self, draws: Sequence[int], num_samples: int) -> None:
-        """Go on after the draws of a training, whatever its number of ranks was.
+        """Continue after the draws of a training run, whatever its number of ranks.
 
         Args:
             draws: Number of draws of each source, from :meth:`draws_after`.
-            num_samples: Number of draws of each rank that :meth:`skip` is to take for
-                them.
+            num_samples: Argument of :meth:`skip` that corresponds to these draws.
 
         Raises:
             ValueError: If ``draws`` has another number of sources.
@@ -80,7 +79,7 @@ class StreamSampler(Sampler):
         self._origin = num_samples, list(draws)
 
     def _since(self, num_samples: int) -> tuple[int, list[int]]:
-        """Return the draws of this rank since the last resuming, and all before."""
+        """Return the draws of this rank since the last resume, and all before it."""
         at, draws = self._origin
         if num_samples < at:  # replayed by a runner that cannot skip, and dropped
             return num_samples, [0] * len(draws)

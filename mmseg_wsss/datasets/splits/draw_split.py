@@ -28,9 +28,10 @@ def draw_split(
         size: Ratio such as ``1/16``, rounded up as in published splits, or a number.
         seed: Non-negative seed.
         fold: Number of the fold; folds are independent draws, as in mmdetection.
-        tags: Balance the classes: each image is drawn among those with the class that
-            has the fewest labeled images so far, which makes rare classes about as
-            frequent as common ones. Images without tags come last.
+        tags: Tags by which the classes are balanced: each image is drawn among those
+            with the class that has the fewest labeled images so far, so that rare
+            classes become about as frequent as common ones. Images without tags come
+            last.
 
     Returns:
         The split; its family is named after seed, balancing and fold.

@@ -19,7 +19,7 @@ def import_split(
     size: str | None = None,
     folder: str | None = None,
 ) -> SemiSplit:
-    """Import published lists and identify the split by their content.
+    """Import published lists, and identify the split by the labeled images.
 
     Lists of one's own data (``dataset='own'``) are read by
     :func:`~mmseg_wsss.datasets.splits.own_lists.read_own_list`.
@@ -32,7 +32,7 @@ def import_split(
         everything: List of all images, in place of ``unlabeled``: the images not in
             ``labeled`` are unlabeled.
         family: Family of a split that is not identified.
-        size: Its size; by default the number of labeled images.
+        size: Size of such a split; by default the number of labeled images.
         folder: Folder of one's own images, removed from their names; by default it
             follows from the masks of the labeled images.
 

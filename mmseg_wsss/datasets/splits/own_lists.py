@@ -24,8 +24,8 @@ def read_own_list(path: StrPath, folder: str | None = None) -> tuple[list[str], 
 
     Raises:
         ValueError: If a line has other columns, an image lies outside the folder, its
-            mask has another name, or it is listed twice; names file and line. If the
-            list is empty.
+            mask has another name, or it is listed twice (the message names file and
+            line), or the list is empty.
     """
     names: dict[str, int] = {}
     lines = read_utf8(path).splitlines()

@@ -16,8 +16,8 @@ def read_list(path: StrPath, known: Container[str] = ()) -> list[str]:
             the name of ``scan.tif.png``.
 
     Raises:
-        ValueError: If a name leaves its folder or is no name of an image, e.g. has a
-            suffix, or the list is not UTF-8; names file and line.
+        ValueError: If a name leaves its folder or is not the name of an image, e.g. has
+            a suffix, or the list is not UTF-8; the message names file and line.
         FileNotFoundError: If the file does not exist.
     """
     names = [line.strip() for line in read_utf8(path).splitlines()]
@@ -33,7 +33,7 @@ def read_list(path: StrPath, known: Container[str] = ()) -> list[str]:
 
 
 def problem_of_name(line: str) -> str | None:
-    """Return what is wrong with a line that should be the name of an image.
+    """Return the problem of a line that should be the name of an image.
 
     Names may contain spaces and dots, but neither a second column nor the suffix of an
     image file.

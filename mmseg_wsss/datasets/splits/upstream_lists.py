@@ -30,7 +30,7 @@ def read_upstream_list(path: StrPath, dataset: str) -> list[str]:
 
     Raises:
         ValueError: If a line contains no image, the mask of another image, or an image
-            listed before (names file and line), or the list is empty.
+            listed before (the message names file and line), or the list is empty.
     """
     names: dict[str, int] = {}
     lines = read_utf8(path).splitlines()

@@ -21,10 +21,10 @@ class ImageTags:
 
     An image is identified by the path of its file below the image folder, without
     suffix (``2007_000032``, ``train/2007_000032``), in any Unicode form. Tag files
-    contain class names. All
-    problems of a source are collected and raised as one :class:`TagError`, a
-    ``ValueError``, which names file and line of each: unknown tags, unknown and
-    repeated images, images without tags. A tag repeated for an image counts once.
+    contain class names. All problems of a source (unknown tags, unknown and repeated
+    images, images without tags) are collected and raised as one :class:`TagError`, a
+    ``ValueError`` that names file and line of each. A tag repeated for an image counts
+    once.
 
     Args:
         tags: Tag indices in [0, K) of each image; may be empty.
@@ -82,9 +82,9 @@ class ImageTags:
                 or without a header; or text ``image tag tag`` (``.txt``, ``.lst``;
                 separated by tabs where names contain spaces).
             classes: Names of the K foreground classes.
-            index_base: Number of the first foreground class, 0 or 1, where tags are
+            index_base: Number of the first foreground class, 0 or 1, if tags are
                 numbers. By default numbers are refused: 3 may mean the class of index
-                3, or the label 3 of a mask, where 0 is the background.
+                3, or the label 3 of a mask, in which 0 is the background.
             images: Read the entries of these images only; each must have one.
             allow_empty: Whether images may have no tags (background only); a warning
                 counts them.
@@ -207,7 +207,7 @@ class ImageTags:
         """Check that images have entries; other entries are allowed.
 
         Raises:
-            TagError: If there are images without entry; lists all of them.
+            TagError: If images have no entry; lists all of them.
         """
         problems = self.missing(names)
         if problems:

@@ -1,4 +1,4 @@
-"""Entries of tag files as they are written, before they are validated."""
+"""Entries of tag files as written, before validation."""
 
 import posixpath
 import re

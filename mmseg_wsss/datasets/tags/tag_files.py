@@ -1,4 +1,4 @@
-"""Reading and writing tag files in JSON, CSV and text format.
+"""Read and write tag files in JSON, CSV and text format.
 
 Readers return :class:`~.records.TagRecords`: entries as written, and messages about
 entries that are malformed. :func:`~.validation.resolve` validates them.
@@ -28,7 +28,7 @@ def read_tag_file(path: StrPath) -> TagRecords:
 
     Raises:
         ValueError: If the suffix is unknown, the path is a folder, or the file is
-            broken; names the file.
+            broken; the message names it.
         FileNotFoundError: If the file does not exist.
     """
     if Path(path).is_dir():
@@ -96,7 +96,7 @@ def _read_json(path: StrPath, text: str) -> TagRecords:
         raise ValueError(f'{expected} {type(pairs).__name__}')
     if {'images', 'categories'} <= {key for key, _ in pairs}:
         raise ValueError(f'{expected} a COCO file; convert it with {CONVERTER} --coco')
-    # Every string is matched, so that a quote always opens one; keys have a colon.
+    # Matching every string ensures that a quote always opens one; keys have a colon.
     strings = re.finditer(r'"(?:[^"\\]|\\.)*"(\s*:)?', text)
     lines = _line_numbers(text, [match.start() for match in strings if match[1]])
     locations = [f'{path}:{line}' for line in lines]

@@ -75,8 +75,7 @@ def resolve(
         source: Name of the source, for messages.
         images: Images that need an entry.
         allow_empty: Whether images may have no tags.
-        index_base: Number of the first class where tags are numbers; None refuses
-            numbers.
+        index_base: Number of the first class if tags are numbers; None refuses numbers.
         skip_unknown: Whether unknown tags are ignored instead of reported.
 
     Returns:
@@ -144,7 +143,7 @@ def _indices(
 
 
 def _hint(tag: str, classes: Iterable[str]) -> str:
-    """Return the remedy of an unknown tag, empty if it is unknown too."""
+    """Return the remedy for an unknown tag; empty if there is none."""
     parts = [part.strip() for part in re.split(r'[,;|/:\s]+', tag) if part.strip()]
     if len(parts) > 1 and set(parts) <= set(classes):
         return (

@@ -4,7 +4,7 @@ The small head has the pattern of the class, the larger body a random plain colo
 head determines the class, the body only its outline: the class activation maps of a
 classifier cover heads and miss bodies.
 
-Pixels are computed by additions, products, comparisons and square roots only, so that
+Pixels are computed with additions, products, comparisons and square roots only, so that
 they depend on the seed and NumPy's generator, not on the processor.
 """
 
@@ -35,7 +35,7 @@ class ObjectClass:
     Attributes:
         body: Whether points (u, v) lie in the body; u runs along the object's axis.
         head: Whether points (p, q) lie in the head's outline, in ``[-1, 1]``.
-        pattern: Which of its two colors the head has at (p, q).
+        pattern: Whether the head has the first of its two colors at (p, q).
         head_at: Position u of the head's center on the axis.
         head_size: Half the side of the head.
     """

@@ -8,10 +8,10 @@ from .valid_area import bounding_box
 class ColorTransform(BaseTransform):
     """Base class of color transforms that leave the padding of a crop unchanged.
 
-    Images are loaded as BGR; :meth:`change` gets RGB, as the image libraries of the
-    papers' code do. Images with another number of channels are not reordered.
-    Padding does not count in histograms and means, since the papers pad after the
-    color transforms. Random numbers are NumPy's.
+    Images are loaded as BGR; :meth:`change` gets RGB, as in the papers' code. Images
+    with another number of channels are not reordered. Padding does not count in
+    histograms and means, since the papers pad after the color transforms. Random
+    numbers come from NumPy's global generator.
     """
 
     def transform(self, results: dict) -> dict:
@@ -19,7 +19,7 @@ class ColorTransform(BaseTransform):
 
         Raises:
             TypeError: If the image is not uint8.
-            ValueError: If the transform has no meaning for its number of channels.
+            ValueError: If the transform is undefined for its number of channels.
         """
         img = results['img']
         if img.dtype != np.uint8:
@@ -49,7 +49,7 @@ class ColorTransform(BaseTransform):
         return results
 
     def needs_color(self) -> str:
-        """Return what to change where images are not RGB; empty if they need not be."""
+        """Return the remedy for images that are not RGB; empty if they need not be."""
         return ''
 
     def change(self, img: np.ndarray) -> np.ndarray:
@@ -61,5 +61,5 @@ class ColorTransform(BaseTransform):
 
 
 def swap_rgb(img: np.ndarray) -> np.ndarray:
-    """Turn BGR (h, w, 3) into RGB and back; leave other numbers of channels alone."""
+    """Convert BGR (h, w, 3) to RGB or back; return other numbers of channels as is."""
     return cv2.cvtColor(img, cv2.COLOR_BGR2RGB) if img.shape[2] == 3 else img

@@ -8,10 +8,10 @@ from mmseg_wsss.registry import TRANSFORMS
 class KeepFullImage(BaseTransform):
     """Keep a copy of the whole image, resized to the crop size.
 
-    The copy is the guide of the refinement of ASDT's released code
-    (``crf_guide='resized_full'``); its aspect ratio is not preserved. Put this
-    transform right after loading. Source: Zhang et al., "Weakly Supervised Semantic
-    Segmentation via Alternate Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
+    The copy guides the CRF in ASDT's released code (``crf_guide='resized_full'``); its
+    aspect ratio is not preserved. Put this transform right after loading. Source: Zhang
+    et al., "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching",
+    https://arxiv.org/abs/2112.09459.
 
     Args:
         size: (height, width) of the copy in pixels: the crop size of the pipeline.

@@ -37,7 +37,7 @@ class LoadAnnotationsStrict(LoadAnnotations):
         Raises:
             FileNotFoundError: If the file ``seg_map_path`` does not exist.
             ValueError: If it is broken, a JPEG or a color image, differs from the image
-                in size, or contains invalid labels; names the file.
+                in size, or contains invalid labels; the message names it.
         """
         path = results['seg_map_path']
         data = fileio.get(path, backend_args=self.backend_args)

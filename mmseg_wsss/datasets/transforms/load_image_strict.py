@@ -73,7 +73,7 @@ class LoadImageStrict(LoadImageFromFile):
         Raises:
             FileNotFoundError: If the file ``img_path`` does not exist.
             ValueError: If it is broken or not an image, or has more bits than
-                ``color_type`` keeps; names the file.
+                ``color_type`` keeps; the message names it.
         """
         path = results['img_path']
         data = fileio.get(path, backend_args=self.backend_args)

@@ -26,11 +26,11 @@ class LoadPseudoLabel(BaseTransform):
     Args:
         folder: Folder of the files.
         num_classes: Number C of classes, including the background.
-        soft: Load the soft map instead of the pseudo-label.
+        soft: Whether to load the soft map instead of the pseudo-label.
 
     Raises:
         ValueError: If a file is missing or broken, contains other labels, or differs
-            from the image in size; names the file.
+            from the image in size; the message names it.
 
     Examples:
         >>> from pathlib import Path

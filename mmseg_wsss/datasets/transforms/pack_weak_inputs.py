@@ -15,7 +15,7 @@ class PackWeakInputs(PackSegInputs):
     Adds to the data sample:
 
     * ``valid_map``: ``PixelData`` with ``data`` (1, H, W) bool, True inside the image;
-      True everywhere if no transform made it, as in test pipelines with mmseg's own
+      True everywhere if no transform added it, as in test pipelines with mmseg's own
       ``LoadImageFromFile``;
     * ``img_box``, in the meta information: (row0, row1, col0, col1), the bounding box
       of the valid area, ends exclusive;
@@ -30,7 +30,7 @@ class PackWeakInputs(PackSegInputs):
     """
 
     def transform(self, results: dict) -> dict:
-        """Pack ``img``, ``gt_seg_map`` (if loaded) and the keys of the class.
+        """Pack ``img``, ``gt_seg_map`` (if loaded) and the fields listed above.
 
         Raises:
             ValueError: If the valid area and the image differ in size.

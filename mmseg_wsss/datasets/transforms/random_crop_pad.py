@@ -14,9 +14,10 @@ class RandomCropPad(BaseTransform):
     """Crop a random window of fixed size and pad images that are smaller.
 
     Along a side that is longer than the crop, the position of the window is uniform;
-    along a shorter one, the position of the image inside the crop is. ``valid_map`` is
-    1 inside the image; it is made here if ``LoadImageStrict`` did not make it. Used by
-    ASDT (https://arxiv.org/abs/2112.09459) and TSCD (https://arxiv.org/abs/2302.13765).
+    along a shorter side, the position of the image inside the crop is uniform.
+    ``valid_map`` is 1 inside the image; it is added if ``LoadImageStrict`` has not
+    added it. Used by ASDT (https://arxiv.org/abs/2112.09459) and TSCD
+    (https://arxiv.org/abs/2302.13765).
 
     Args:
         crop_size: (height, width) of the result in pixels.

@@ -21,13 +21,13 @@ class RandomRescale(BaseTransform):
         batch_size: Total batch size over all ranks, to use one factor for all images of
             a batch as ASDT's released code does; by default each image has its own
             factor. Needs the sample keys of ``EndlessSampler``.
-        backend: Library that resizes, bilinearly: ``'cv2'``, or ``'pillow'``, which
-            averages over larger areas where it shrinks, as AFA's and TSCD's released
-            code does; images are (H, W) or (H, W, 3) of bytes then.
+        backend: Library for bilinear resizing: ``'cv2'``, or ``'pillow'``, which
+            averages over larger areas when shrinking, as AFA's and TSCD's released code
+            does, and requires images (H, W) or (H, W, 3) of uint8.
 
     Raises:
         ValueError: If the bounds are not 0 < low <= high, ``batch_size`` is below 1,
-            or ``backend`` is another one.
+            or ``backend`` is unknown.
     """
 
     def __init__(
@@ -51,7 +51,8 @@ class RandomRescale(BaseTransform):
         """Resize ``img`` and every map of ``seg_fields``.
 
         Raises:
-            ValueError: If ``backend='pillow'`` cannot resize the image; names the file.
+            ValueError: If ``backend='pillow'`` cannot resize the image (the message
+                names the file), or sample keys are needed and missing.
         """
         img = results['img']
         if self.resize.backend == 'pillow' and (

@@ -15,7 +15,8 @@ class SemiColorJitter(ColorTransform):
     UniMatch (https://arxiv.org/abs/2208.09910).
 
     Args:
-        brightness: The factor is uniform in [1 - brightness, 1 + brightness].
+        brightness: The factor is uniform in [1 - brightness, 1 + brightness]; in
+            [0, 1], as the next two.
         contrast: The factor is uniform in [1 - contrast, 1 + contrast].
         saturation: The factor is uniform in [1 - saturation, 1 + saturation].
         hue: The rotation, as a fraction of the color circle, is uniform in
@@ -44,7 +45,7 @@ class SemiColorJitter(ColorTransform):
         self.hue = hue
 
     def needs_color(self) -> str:
-        """Return what to change where images are not RGB."""
+        """Return the remedy for images that are not RGB."""
         colorless = self.ranges['saturation'] == 0 and self.hue == 0
         return '' if colorless else 'set saturation=0 and hue=0'
 

@@ -11,5 +11,5 @@ class SemiEqualize(ColorTransform):
     """Equalize the histogram of each channel."""
 
     def change(self, img: np.ndarray) -> np.ndarray:
-        """Equalize; nothing is random."""
+        """Equalize deterministically."""
         return color_ops.equalize(img)

@@ -11,8 +11,8 @@ class SemiGaussianBlur(ColorTransform):
     """Blur with a Gaussian of random standard deviation.
 
     Args:
-        sigma: Bounds of the standard deviation in pixels, which is drawn uniformly;
-            the default is the one of MKD and UniMatch.
+        sigma: Bounds of the standard deviation in pixels, which is drawn uniformly; by
+            default as in MKD and UniMatch.
         kernel: Bounds of the side of the kernel in pixels, drawn uniformly among the
             odd numbers; (3, 7) in MKD. By default the size follows from ``sigma``.
 

@@ -43,10 +43,10 @@ class SemiMultiBranch(BaseTransform):
     geometric transforms: the image is decoded once, and its views are aligned.
 
     Args:
-        branch_field: Names of all branches of the training, equal in all pipelines; a
-            single strong view is named ``unsup_strong``.
-        **branch_pipelines: Transforms of the branches of this pipeline, each list
-            ending with a packing transform.
+        branch_field: Names of all branches of a training batch, the same in all
+            pipelines; a single strong view is named ``unsup_strong``.
+        **branch_pipelines: Transforms of each branch of this pipeline, ending with a
+            packing transform.
 
     Raises:
         ValueError: If there is no branch, or one that is not in ``branch_field``.
@@ -91,7 +91,7 @@ class SemiMultiBranch(BaseTransform):
         packed: dict = {
             key: Views.fromkeys(self.branch_field) for key in ('inputs', 'data_samples')
         }
-        last = next(reversed(self.branches))  # works on the results themselves
+        last = next(reversed(self.branches))  # may modify the results themselves
         for name, pipeline in self.branches.items():
             view = pipeline(results if name == last else deepcopy(results))
             if view is None:

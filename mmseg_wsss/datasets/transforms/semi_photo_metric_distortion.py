@@ -22,7 +22,7 @@ class SemiPhotoMetricDistortion(ColorTransform):
         self.distortion = _Distortion(**kwargs)
 
     def needs_color(self) -> str:
-        """Return what to change where images are not RGB."""
+        """Return the remedy for images that are not RGB."""
         return 'remove it from the pipeline'
 
     def change(self, img: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ class SemiPhotoMetricDistortion(ColorTransform):
 
 
 class _Distortion(PhotoMetricDistortion):
-    """mmseg's transform through tables of 256 levels: the same result, sooner."""
+    """mmseg's transform through tables of 256 levels: the same result, but faster."""
 
     def convert(self, img: np.ndarray, alpha: float = 1, beta: float = 0) -> np.ndarray:
         levels = np.arange(256, dtype=np.uint8)

@@ -13,6 +13,9 @@ class SemiSolarize(ColorTransform):
 
     Args:
         threshold: Lowest level that is inverted, in [0, 256].
+
+    Raises:
+        ValueError: If ``threshold`` is out of range.
     """
 
     def __init__(self, threshold: int = 128) -> None:
@@ -20,5 +23,5 @@ class SemiSolarize(ColorTransform):
         self.threshold = threshold
 
     def change(self, img: np.ndarray) -> np.ndarray:
-        """Invert; nothing is random."""
+        """Invert deterministically."""
         return color_ops.solarize(img, self.threshold)

@@ -11,9 +11,9 @@ class SemiToGray(ColorTransform):
     """Replace all three channels by the luma."""
 
     def needs_color(self) -> str:
-        """Return what to change where images are not RGB."""
+        """Return the remedy for images that are not RGB."""
         return 'remove it from the pipeline'
 
     def change(self, img: np.ndarray) -> np.ndarray:
-        """Convert; nothing is random."""
+        """Convert deterministically."""
         return color_ops.to_gray(img)

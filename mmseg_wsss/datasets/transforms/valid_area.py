@@ -4,7 +4,7 @@ import numpy as np
 
 
 def add_valid_map(results: dict) -> None:
-    """Add ``valid_map`` (H, W) uint8, 1 everywhere, unless it is there already.
+    """Add ``valid_map`` (H, W) uint8, 1 everywhere, unless it exists already.
 
     It is listed in ``seg_fields``, so that mmseg's geometric transforms apply to it;
     they fill new pixels with another value.

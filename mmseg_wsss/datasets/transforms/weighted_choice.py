@@ -10,8 +10,8 @@ from mmseg_wsss.registry import TRANSFORMS
 class WeightedChoice(RandomChoice):
     """Apply exactly one of several transforms, drawn with given weights.
 
-    As albumentations 1.x's ``SomeOf(n=1)`` in MKD's released code, where the ``p`` of
-    the transforms are weights and the chosen one is always applied. mmcv's
+    Like ``SomeOf(n=1)`` of albumentations 1.x in MKD's released code, where the ``p``
+    of the transforms are weights and the chosen one is always applied. mmcv's
     ``RandomApply(transforms, prob)`` applies a transform with a probability instead.
 
     Args:

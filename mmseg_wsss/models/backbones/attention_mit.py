@@ -16,7 +16,7 @@ from .wide_resnet38_weights import pretrained_checkpoint
 
 @MODELS.register_module()
 class AttentionMiT(MixVisionTransformer):
-    """mmseg's Mix Transformer with queries and keys of the last blocks as a map.
+    """mmseg's Mix Transformer that also returns queries and keys of its last blocks.
 
     Weights and features equal those of ``MixVisionTransformer``. Attention runs through
     ``scaled_dot_product_attention``, so that attention maps are never stored; the
@@ -27,7 +27,7 @@ class AttentionMiT(MixVisionTransformer):
     Args:
         *args: Arguments of ``MixVisionTransformer``.
         num_attentions: Number of blocks at the end of the last stage that return their
-            queries and keys; AFA and TSCD take 2.
+            queries and keys; 2 in AFA and TSCD.
         **kwargs: Arguments of ``MixVisionTransformer``.
 
     Raises:
@@ -60,7 +60,7 @@ class AttentionMiT(MixVisionTransformer):
         }
 
     def init_weights(self) -> None:
-        """Initialize once; ``Pretrained`` reads SegFormer's and mmseg's files."""
+        """Initialize once; ``Pretrained`` reads files of SegFormer and of mmseg."""
         source = pretrained_checkpoint(self.init_cfg)
         if source is None or self.is_init:
             super().init_weights()
@@ -75,8 +75,8 @@ class AttentionMiT(MixVisionTransformer):
             x: Normalized images (N, 3, H, W).
 
         Returns:
-            The maps of ``out_indices``, then a map (N, D, h, w) with query and key of
-            each of the last ``num_attentions`` blocks.
+            The maps of ``out_indices``, then a map (N, D, h, w) with the queries and
+            keys of each of the last ``num_attentions`` blocks.
         """
         outs: list[Tensor] = []
         pairs: list[Tensor] = []
@@ -103,7 +103,7 @@ def _block(
     keys = normed
     if attention.sr_ratio > 1:
         grid = _as_map(normed, size)
-        # Maps smaller than the stride of the reduction fill up with zeros.
+        # Maps smaller than the stride of the reduction are padded with zeros.
         missing = [max(attention.sr_ratio - side, 0) for side in size]
         grid = F.pad(grid, (0, missing[1], 0, missing[0]))
         keys = attention.norm(_as_tokens(attention.sr(grid)))

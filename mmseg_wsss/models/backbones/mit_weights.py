@@ -35,7 +35,7 @@ def convert_mit(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Convert names and shapes of SegFormer to mmseg's ``MixVisionTransformer``.
 
     Query and key-value projections become one matrix, and linear layers of the
-    feed-forward part 1x1 convolutions. The ImageNet classifier is left out.
+    feed-forward part become 1x1 convolutions. The ImageNet classifier is left out.
 
     Args:
         state: Tensors of a published file (``mit_b0.pth`` to ``mit_b5.pth``).
@@ -79,7 +79,7 @@ def load_mit(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds no Mix Transformer, or one of other sizes.
+        ValueError: If it contains no Mix Transformer, or one of another size.
     """
     state = read_state_dict(path, 'weights of a Mix Transformer')
     for key in state:

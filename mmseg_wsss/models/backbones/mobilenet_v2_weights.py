@@ -1,4 +1,4 @@
-"""Weights of MobileNetV2 in torchvision's names as weights of mmseg's backbone."""
+"""Weights of torchvision's MobileNetV2, renamed for mmseg's backbone."""
 
 from collections.abc import Mapping
 from itertools import accumulate
@@ -25,7 +25,7 @@ def from_torchvision(state: Mapping[str, Tensor], source: str) -> dict[str, Tens
         State dict of mmseg's ``MobileNetV2``.
 
     Raises:
-        ValueError: If it is no state dict of torchvision's MobileNetV2.
+        ValueError: If ``state`` is not a state dict of torchvision's MobileNetV2.
     """
     if 'features.17.conv.0.0.weight' not in state:
         raise ValueError(
@@ -49,7 +49,7 @@ def _name(index: int, rest: list[str]) -> str:
     conv, inner, *last = rest[1:]
     if last:  # a convolution with its norm layer
         return f'layer{layer + 1}.{block}.conv.{conv}.{_in_module(inner)}.{last[0]}'
-    # The projection: its convolution and its norm layer are items of their own.
+    # The projection: its convolution and its norm layer are separate items.
     projection = 1 if index == 1 else 2
     kind = _in_module(str(int(conv) - projection))
     return f'layer{layer + 1}.{block}.conv.{projection}.{kind}.{inner}'

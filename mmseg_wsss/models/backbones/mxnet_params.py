@@ -121,8 +121,8 @@ def read_mxnet_params(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
     Raises:
         ValueError: If the file is of another format, truncated, or stores arrays
-            without names, sparse arrays or an unknown type; the message has the file
-            and the byte.
+            without names, sparse arrays or an unknown type; the message names the file
+            and, if known, the byte.
     """
     if Path(path).stat().st_size == 0:
         raise ValueError(f'{path}: is empty (MXNet params file)')

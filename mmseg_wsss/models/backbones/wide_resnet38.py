@@ -17,9 +17,9 @@ from .wide_resnet38_weights import load_pretrained, pretrained_checkpoint
 NormCfg = dict[str, Any]
 
 # Blocks, stride, first and further dilation, and channels of the inner and the last
-# convolution as multiples of ``base_channels``. Where the stride of a classification
-# network became a dilation, the convolution that had the stride keeps the dilation of
-# what it reads: the first one of b5.
+# convolution as multiples of ``base_channels``. Where a dilation replaces the stride of
+# a classification network, the convolution that had the stride keeps the dilation of
+# its input: the first one of b5.
 BASIC_STAGES = {
     'b2': (3, 2, 1, 1, 2, 2),
     'b3': (3, 2, 1, 1, 4, 4),
@@ -40,12 +40,11 @@ def _norm(norm_cfg: NormCfg, channels: int) -> nn.Module:
 
 
 class BasicBlock(nn.Module):
-    """Pre-activation block: two times norm, ReLU and a 3x3 convolution.
+    """Pre-activation block: norm, ReLU and a 3x3 convolution, twice.
 
     The shortcut is the input or, if the shape changes, a 1x1 convolution of the
     activated input (He et al., "Identity Mappings in Deep Residual Networks",
-    https://arxiv.org/abs/1603.05027). Submodules have the names of the published
-    weights.
+    https://arxiv.org/abs/1603.05027). Submodules are named as in the published weights.
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class WideResNet38(BaseModule):
 
     Stages, blocks, channels and strides at ``base_channels=64``; the network is
     pre-activated, so output ``i`` is the stage after the norm and ReLU of the next one
-    (AffinityNet reads 2, 3 and 5):
+    (AffinityNet uses 2, 3 and 5):
 
     ===== ===== ====== ======== ======
     index stage blocks channels stride
@@ -143,10 +142,13 @@ class WideResNet38(BaseModule):
         frozen_stages: Stages among ``'conv1a', 'b2', ..., 'b7'`` that are not trained;
             ``'b2'`` means its three blocks. PSA and RCM+MAM freeze
             ``('conv1a', 'b2')``, ASDT nothing.
-        norm_eval: Keep batch norm in eval mode and its affine parameters frozen.
+        norm_eval: Whether to keep batch norm in eval mode and its affine parameters
+            frozen.
         norm_cfg: Config of the norm layers.
-        with_cp: Recompute the activations of each block in the backward pass.
-        base_channels: Width of ``conv1a``, on which all others depend.
+        with_cp: Whether to recompute the activations of each block in the backward
+            pass.
+        base_channels: Channels of ``conv1a``, at least 1; all other numbers of channels
+            are multiples of it.
         init_cfg: Initialization; He initialization without it.
 
     Raises:
@@ -272,7 +274,7 @@ class WideResNet38(BaseModule):
         self._is_init = True
 
     def train(self, mode: bool = True) -> 'WideResNet38':
-        """Switch mode; frozen stages and, with ``norm_eval``, norms stay in eval."""
+        """Set the mode; frozen stages and, with ``norm_eval``, norms stay in eval."""
         super().train(mode)
         if mode:
             for module in self._frozen_modules():

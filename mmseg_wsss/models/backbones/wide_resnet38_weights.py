@@ -122,7 +122,7 @@ def read_weights(
 
 
 def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> dict[str, Any] | None:
-    """Return arguments of ``load_pretrained`` if ``init_cfg`` names a local file."""
+    """Return the path and prefix of a local file in ``init_cfg``, else None."""
     if not isinstance(init_cfg, dict):
         return None
     if init_cfg.get('type') not in ('Pretrained', PretrainedInit):

@@ -11,7 +11,7 @@ from .network import CAMNetwork, Feats
 
 
 class CAMExtractor(Protocol):
-    """Way of extracting a CAM, such as :class:`MultiScaleCAM`."""
+    """Protocol of CAM extractors, such as :class:`MultiScaleCAM`."""
 
     def __call__(
         self,
@@ -29,10 +29,13 @@ def build_cam(
     """Build a CAM extractor from a dict of a config.
 
     Args:
-        cfg: Settings over those of ``default``. With a ``type`` other than the type of
-            ``default``, settings over the defaults of this type.
-        default: Extractor of the method.
+        cfg: Settings that override those of ``default``; with another ``type``, the
+            defaults of this type.
+        default: Default extractor of the method.
         path: Key of the dict in the config, for messages: ``'train_cfg.cam'``.
+
+    Returns:
+        The extractor; ``default`` with the given settings.
 
     Raises:
         KeyError: If a key is unknown.

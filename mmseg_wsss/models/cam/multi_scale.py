@@ -18,14 +18,14 @@ class MultiScaleCAM:
     """Merge of the positive class activation maps of several scales.
 
     ``M = merge_s(resize(ReLU(W f(I_s))))`` over the scales s and, if ``flip``, over
-    mirror images. Only backbone, neck and ``cam_head`` run, in eval mode, without a
-    graph and without an update of batch statistics. Source: Zhang et al.,
+    mirror images. Only backbone, neck and ``cam_head`` run, in eval mode, without
+    gradient and without updating batch statistics. Source: Zhang et al.,
     "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching",
     https://arxiv.org/abs/2112.09459.
 
     Args:
         scales: Factors of the height and width (bilinear, rounded down).
-        flip: Whether mirror images take part.
+        flip: Whether to include mirror images.
         merge: ``'mean'``, ``'sum'`` or ``'max'`` over scales and mirror images.
         dropout: Whether dropout layers stay active, as in ASDT's released code.
 
@@ -54,8 +54,8 @@ class MultiScaleCAM:
             inputs: Normalized images (N, 3, H, W).
             size: Size of the result; the size of the features at scale 1 by default, or
                 at the first scale if 1 is not among them.
-            feats: Features of ``inputs`` that are already computed: at scale 1, or a
-                mapping from scales to features.
+            feats: Precomputed features of ``inputs``, at scale 1 or as a mapping from
+                scales to features; they are used as they are.
 
         Returns:
             CAM (N, K, h, w), at least 0, not normalized, without gradient.

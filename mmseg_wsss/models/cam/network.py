@@ -1,4 +1,4 @@
-"""Forwards of a classifier for CAM extraction."""
+"""Forward passes of a classifier for CAM extraction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from ..utils import matches_eval_mode
 
 Feats = Sequence[Tensor]
-CPU_PIXELS = 1 << 17  # of one forward without gradient on a CPU
+CPU_PIXELS = 1 << 17  # of one forward pass without gradient on a CPU
 
 
 class CAMNetwork(Protocol):
-    """Network with a classifier, as both bases of the weakly supervised methods."""
+    """Protocol of networks with a classifier, such as ``WeakClassifier``."""
 
     backbone: nn.Module
     cam_head: Any
@@ -27,10 +27,17 @@ class CAMNetwork(Protocol):
 
 
 def forward_in_parts(function: Callable[[Tensor], Tensor], img: Tensor) -> Tensor:
-    """Apply a function without gradient to images (N, 3, H, W).
+    """Apply a function without gradient to images.
 
-    On a CPU it is applied to few images at a time, in channels-last order, so that the
-    activations stay in the cache.
+    On a CPU it is applied to a few images at a time, in channels-last order, so that
+    the activations stay in the cache.
+
+    Args:
+        function: Function from images to a tensor (N, ...).
+        img: Images (N, 3, H, W).
+
+    Returns:
+        Result of the function for all images.
     """
     if img.device.type != 'cpu':
         return function(img)
@@ -48,15 +55,15 @@ def cam_views(
 ) -> list[Tensor]:
     """Compute the CAM of images and of their mirror images.
 
-    An image and its mirror image share one forward.
+    Images and their mirror images share one forward pass.
 
     Args:
-        network: Network that gives the features.
+        network: Network that extracts the features.
         cam_of: Function from features to a CAM (N, K, h, w).
         img: Images (N, 3, H, W).
-        flip: Whether mirror images take part.
-        feats: Features of ``img``, or of ``img`` and of its mirror images in one batch,
-            where they are already computed.
+        flip: Whether to include mirror images.
+        feats: Precomputed features of ``img``, or of ``img`` and its mirror images in
+            one batch.
 
     Returns:
         CAMs (N, K, h, w) float32: of the images, and flipped back, of their mirrors.
@@ -95,7 +102,7 @@ def output_size(
     cams: Sequence[Sequence[Tensor]],
     feats: Mapping[float, Feats],
 ) -> Sequence[int]:
-    """Return the size of the features at scale 1, or at the first scale without it."""
+    """Return the size of the features at scale 1, or else at the first scale."""
     if 1 in feats:
         return feats[1][network.cam_head.in_index].shape[2:]
     return cams[scales.index(1) if 1 in scales else 0][0].shape[2:]
@@ -104,8 +111,12 @@ def output_size(
 def reusable_feats(network: Any, feats: Feats) -> dict[float, Feats]:
     """Return the features of a training step, if an extractor may reuse them.
 
-    It may not where they differ from the features of inference, for example by drop
-    path or batch statistics.
+    It may not if they differ from the features in eval mode, for example because of
+    drop path or batch statistics.
+
+    Args:
+        network: Network with a backbone and possibly a neck.
+        feats: Its features at scale 1.
 
     Returns:
         Mapping from scale 1 to the detached features, or an empty mapping.

@@ -26,10 +26,10 @@ class PairedCAM:
 
     Args:
         scales: Factors of the height and width (bilinear, rounded down).
-        flip: Whether mirror images take part.
+        flip: Whether to include mirror images.
         merge: ``'mean'``, ``'sum'`` or ``'max'`` over scales.
-        train_mode: As released by AFA: the network stays in the mode it is in, and the
-            decode head runs too, so that these images enter the batch statistics.
+        train_mode: Whether to keep the mode of the network and also run the decode
+            head, so that these images enter the batch statistics, as released by AFA.
     """
 
     scales: tuple[float, ...] = setting((1.0, 0.5, 1.5), above=0, min_length=1)
@@ -48,7 +48,7 @@ class PairedCAM:
         """Extract the CAM of images.
 
         Arguments and result are the same as in :class:`MultiScaleCAM`. With
-        ``train_mode`` features at scale 1 are computed anew.
+        ``train_mode``, given features at scale 1 are not used.
         """
         known = feats_by_scale(feats)
         if self.train_mode:

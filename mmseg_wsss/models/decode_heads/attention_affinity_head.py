@@ -18,26 +18,27 @@ class AttentionAffinityHead(BaseModule):
 
     ``q_c^T k_c`` are the raw attention logits of head ``c``, before scale and softmax,
     over the heads of one or several attention blocks; ``w`` and ``b`` are a 1x1
-    convolution over them. The sum over ``c`` is computed as one matrix product, so the
-    maps of the heads are never stored. Source: Ru et al., "Learning Affinity from
+    convolution over them. The sum over ``c`` is computed as one matrix product, so that
+    the maps of the heads are never stored. Source: Ru et al., "Learning Affinity from
     Attention" (AFA), https://arxiv.org/abs/2203.02664.
 
     :class:`~mmseg_wsss.models.backbones.AttentionMiT` returns the queries and keys of
     its last blocks as its last map. For any other backbone (``embed_channels``), a 1x1
-    convolution computes an embedding from a feature map, which is both query and key:
-    similar features, and each with itself, are similar from the start. The logits are
-    then divided by ``sqrt(embed_channels / num_heads)``, since they are not trained
-    yet, and ``w`` starts positive.
+    convolution computes an embedding of a feature map that serves as both query and
+    key, so that similar features have a high affinity from the start. The logits are
+    then divided by ``sqrt(embed_channels / num_heads)``, since they are untrained at
+    first, and ``w`` is initialized to positive values.
 
     Args:
         in_channels: Channels of the input map.
-        num_heads: Attention heads of a block.
-        num_blocks: Attention blocks; the map holds query and key of each in turn.
+        num_heads: Number of attention heads of a block.
+        num_blocks: Number of attention blocks; the map holds the query and key of each
+            in turn.
         embed_channels: Channels of the learned embedding; None if the map holds queries
             and keys.
         in_index: Index of the input map among the maps of the backbone or neck.
-        symmetric: Whether logits of (p, q) and (q, p) are added up, as in AFA; the
-            released code of TSCD leaves this out.
+        symmetric: Whether to add up the logits of (p, q) and (q, p), as in AFA; the
+            released code of TSCD does not.
         init_cfg: Initialization in place of the default: Kaiming normal with
             a = sqrt(5) and fan-out for the weights ``w``.
 
@@ -100,6 +101,9 @@ class AttentionAffinityHead(BaseModule):
 
         Returns:
             Affinities (N, h * w, h * w) in (0, 1), float32; rows are queries.
+
+        Raises:
+            ValueError: If the map has another number of channels.
         """
         feat = feats if isinstance(feats, Tensor) else feats[self.in_index]
         if feat.shape[1] != self.in_channels:

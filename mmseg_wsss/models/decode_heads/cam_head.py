@@ -98,6 +98,9 @@ class CAMHead(BaseModule):
         Returns:
             Embedding (N, embed_channels, h, w), at least 0; the feature map if the head
             has no embedding.
+
+        Raises:
+            ValueError: If the map has another number of channels.
         """
         feat = feats if isinstance(feats, Tensor) else feats[self.in_index]
         if feat.shape[1] != self.in_channels:

@@ -1,4 +1,4 @@
-"""Several decode heads on one backbone, fused to one prediction."""
+"""Several decode heads on one backbone, fused into one prediction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +18,8 @@ def fuse_probabilities(logits: Sequence[Tensor], mode: str) -> Tensor:
 
     Args:
         logits: Logits (N, C, H, W) of each head.
-        mode: ``'mean'``, or ``'max'`` for the largest of each class, which may sum to
-            more than 1.
+        mode: ``'mean'`` of the heads, or else their maximum for each class; these may
+            sum to more than 1.
 
     Returns:
         Probabilities (N, C, H, W) in float32.

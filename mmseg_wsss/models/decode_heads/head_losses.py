@@ -1,4 +1,4 @@
-"""Losses of mmseg's decode heads, without the waits of its accuracy."""
+"""Losses of mmseg's decode heads, and an accuracy that does not wait for the device."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,15 +23,19 @@ def head_losses(
 ) -> dict[str, Tensor]:
     """Compute the losses of a decode head and its accuracy.
 
-    Same as ``head.loss_by_feat``, which heads with a method of their own call. mmseg's
-    base class selects the labeled pixels for the accuracy, for which the host waits
-    twice, and which breaks the graph of ``torch.compile``; here they are masked.
+    Equivalent to ``head.loss_by_feat``, which is called if the head overrides it. For
+    the accuracy, mmseg's base class selects the labeled pixels, which makes the host
+    wait twice and breaks the graph of ``torch.compile``; here they are masked.
 
     Args:
         head: Decode head of mmseg.
-        output: What its ``forward`` returns.
+        output: Output of its ``forward``.
         data_samples: Data samples of the batch, with ``gt_sem_seg``.
-        constrain: Applied to the output before the losses, not before the accuracy.
+        constrain: Applied to the output before the losses, not before the accuracy; if
+            the head overrides ``loss_by_feat``, before both.
+
+    Returns:
+        Losses by name, and ``acc_seg`` in percent.
     """
     if type(head).loss_by_feat is not BaseDecodeHead.loss_by_feat:
         return head.loss_by_feat(constrain(output), data_samples)
@@ -64,7 +68,10 @@ def auxiliary_losses(
         net: Segmentor of mmseg.
         feats: Feature maps of its backbone and neck.
         data_samples: Data samples of the batch, with ``gt_sem_seg``.
-        constrain: Applied to the output of each head without a loss of its own.
+        constrain: Applied to the output of each head that does not override ``loss``.
+
+    Returns:
+        Losses by name, with the prefix ``aux``, or ``aux_0``, ``aux_1``, ...
     """
     heads = net.auxiliary_head
     several = isinstance(heads, nn.ModuleList)

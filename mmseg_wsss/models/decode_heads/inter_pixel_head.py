@@ -23,7 +23,7 @@ class InterPixelHead(BaseModule):
 
     Args:
         in_channels: Channels of the input maps.
-        channels: Channels that each of them is reduced to in each branch, a multiple
+        channels: Channels to which each of them is reduced in each branch, a multiple
             of ``num_groups``.
         in_index: Indices of the input maps among the maps of the backbone or neck.
         num_groups: Groups of the normalization.
@@ -71,9 +71,14 @@ class InterPixelHead(BaseModule):
         self.join_displacement = nn.Conv2d(joined, 2, 1, bias=False)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Compute boundaries (N, h, w) in [0, 1] and displacements (N, 2, h, w).
+        """Compute boundaries and displacements at the size of the first map.
 
-        Displacements are in cells, rows first.
+        Args:
+            feats: Maps (N, D, h, w) of the backbone or neck.
+
+        Returns:
+            Boundaries (N, h, w) in [0, 1], and displacements (N, 2, h, w) in cells,
+            rows first.
         """
         boundary = self.join_boundary(self._joined(self.boundary, feats))
         field = self.join_displacement(self._joined(self.displacement, feats))

@@ -1,4 +1,4 @@
-"""Head of AffinityNet: features with pixel affinities as distances."""
+"""Head of AffinityNet: features that are compared to give pixel affinities."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from .cam_head import DEFAULT_INIT
 
 @MODELS.register_module()
 class PixelAffinityHead(BaseModule):
-    """Head of AffinityNet: features with pixel affinities as distances.
+    """Head of AffinityNet: features that are compared to give pixel affinities.
 
     Each map goes through a 1x1 convolution and ELU; the results are concatenated at the
     size of the last one and go through another 1x1 convolution and ELU. There are no
@@ -25,7 +25,7 @@ class PixelAffinityHead(BaseModule):
 
     Args:
         in_channels: Channels of the input maps.
-        channels: Channels that each of them is reduced to.
+        channels: Channels to which each of them is reduced.
         in_index: Indices of the input maps among the maps of the backbone or neck.
         init_cfg: Initialization; Xavier-uniform by default.
 
@@ -59,7 +59,7 @@ class PixelAffinityHead(BaseModule):
         self.join = nn.Conv2d(sum(channels), sum(channels), 1, bias=False)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """Return features (N, sum(channels), h, w) of the backbone's or neck's maps."""
+        """Compute features (N, sum(channels), h, w) of maps of the backbone or neck."""
         size = feats[self.in_index[-1]].shape[2:]
         parts = [
             resize(F.elu(reduce(feats[index])), size)

@@ -21,7 +21,7 @@ class SegFormerMLPHead(BaseDecodeHead):
     here they follow the fusion only, as in the released code of AFA and TSCD. The
     fusion is a 1x1 convolution over the concatenated levels, last one first. It
     commutes with resizing, so each level is multiplied by its part of the kernel at its
-    resolution, and the results are resized and added up. Source: Xie et al.,
+    own resolution, and the results are resized and added up. Source: Xie et al.,
     "SegFormer", https://arxiv.org/abs/2105.15203.
 
     Args:

@@ -13,13 +13,13 @@ from .rank_means import ratio_over_ranks
 def affinity_loss(
     affinity: Tensor, pseudo: Tensor, radius: int = 8, ignore_index: int = 255
 ) -> Tensor:
-    """Supervise affinities of near cells: 1 for equal labels, 0 for different ones.
+    """Supervise affinities of nearby cells: 1 for equal labels, 0 for different ones.
 
-    ``0.5 sum_pos(1 - A) / (#pos + 1) + 0.5 sum_neg A / (#neg + 1)`` over the pairs that
-    are at most ``radius`` apart in rows and columns, a cell and itself included, and
-    both labeled. Sums and counts run over the batch and all ranks. Source: L_aff of
-    Ru et al., "Learning Affinity from Attention" (AFA), with the search radius of
-    their released code, https://arxiv.org/abs/2203.02664; TSCD uses the same.
+    ``0.5 sum_pos(1 - A) / (#pos + 1) + 0.5 sum_neg A / (#neg + 1)`` over the pairs of
+    labeled cells that are at most ``radius`` apart in rows and columns; a cell also
+    forms a pair with itself. Sums and counts run over the batch and all ranks. Source:
+    L_aff of Ru et al., "Learning Affinity from Attention" (AFA), with the search radius
+    of their released code, https://arxiv.org/abs/2203.02664; TSCD uses the same.
 
     Args:
         affinity: Affinities (N, n, n) in [0, 1] with n = h * w; computed in float32.
@@ -31,7 +31,7 @@ def affinity_loss(
         Scalar in [0, 1); exactly 0 with zero gradient if every cell is ignored.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> pseudo = torch.tensor([[[0, 1]]])  # 2 equal pairs, 2 different ones
@@ -63,10 +63,10 @@ def affinity_loss(
 
 @MODELS.register_module()
 class AffinityLoss(nn.Module):
-    """Module of :func:`affinity_loss`.
+    """Module that computes :func:`affinity_loss`.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
         radius: Largest Chebyshev distance of a pair in grid cells.
     """
 

@@ -16,11 +16,11 @@ def balanced_cross_entropy(
 ) -> Tensor:
     """Compute the cross entropy with equal weights of background and foreground.
 
-    ``0.5 CE(background) + 0.5 CE(foreground)``, each a mean over the pixels of this
-    kind in the batch and on all ranks. It is L_seg of AFA
+    ``0.5 CE(background) + 0.5 CE(foreground)``; each term is a mean over the pixels of
+    its kind in the batch and on all ranks. This is L_seg of AFA
     (https://arxiv.org/abs/2203.02664) and of TSCD (https://arxiv.org/abs/2302.13765);
     RRM (https://arxiv.org/abs/1911.08039) and ASDT (https://arxiv.org/abs/2112.09459)
-    add both means up, which is twice this.
+    add the two means instead, which is twice this loss.
 
     Args:
         logits: Logits (N, C, H, W), background in channel 0; computed in float32.
@@ -28,10 +28,10 @@ def balanced_cross_entropy(
         ignore_index: Label of pixels that are left out.
 
     Returns:
-        Scalar; the mean of an empty set is 0 with zero gradient.
+        Scalar; the mean over an empty set is 0 with zero gradient.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 4)
@@ -52,10 +52,10 @@ def balanced_cross_entropy(
 
 @MODELS.register_module()
 class BalancedCrossEntropyLoss(DecodeLoss):
-    """Module of :func:`balanced_cross_entropy`.
+    """Module that computes :func:`balanced_cross_entropy`.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
         loss_name: Key of the loss in mmseg's decode heads.
     """
 

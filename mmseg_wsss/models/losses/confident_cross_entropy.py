@@ -16,26 +16,26 @@ def confident_cross_entropy(
     conf_thr: float,
     ignore_index: int = 255,
 ) -> tuple[Tensor, Tensor]:
-    """Compute the cross entropy on confident pseudo-labels, over all valid pixels.
+    """Compute the cross entropy of confident pseudo-labels, averaged over valid pixels.
 
-    The mean counts every valid pixel of the batch and of all ranks, not only the
-    confident ones, so the loss grows as the teacher becomes certain. Source: Yang et
-    al., "Revisiting Weak-to-Strong Consistency in Semi-Supervised Semantic
+    The mean is over all valid pixels of the batch and of all ranks, not only over the
+    confident ones, so the loss grows with the ratio of confident pixels. Source: Yang
+    et al., "Revisiting Weak-to-Strong Consistency in Semi-Supervised Semantic
     Segmentation" (UniMatch), eq. (3), https://arxiv.org/abs/2208.09910.
 
     Args:
         logits: Logits (N, C, H, W); computed in float32.
         pseudo: Label (N, H, W) int64 in [0, C), or ``ignore_index``.
         conf: Confidence (N, H, W) of the label, in [0, 1].
-        conf_thr: Pixels below this confidence have no loss.
+        conf_thr: Pixels with a lower confidence contribute no loss.
         ignore_index: Label of pixels that are left out.
 
     Returns:
-        Scalar loss, and scalar ratio of confident pixels among the valid ones of this
-        rank; both 0, with zero gradient, if every pixel is ignored.
+        Scalar loss, and the scalar ratio of confident pixels among the valid ones of
+        this rank; both are 0, with zero gradient, if every pixel is ignored.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 2)

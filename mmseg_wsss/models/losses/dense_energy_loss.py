@@ -37,9 +37,9 @@ def dense_energy_losses(
         dL/dS_ik := -(2 weight / N) Gate_i A_ik ROI_i     (the gate is a constant)
 
     The kernel w depends on the image alone and is computed once for all heads. Its sum
-    is exact; the permutohedral lattice of the published implementations gives 0.54 to
-    0.61 of it on photographs, 0.58 on average, so ``weight=5.8e-8`` here has about the
-    strength of 1e-7 there. Source: the dense CRF loss of Tang et al., "On Regularized
+    is exact; the permutohedral lattice of the published implementations yields 0.54 to
+    0.61 of it on photographs, 0.58 on average, so ``weight=5.8e-8`` here is about as
+    strong as 1e-7 there. Source: the dense CRF loss of Tang et al., "On Regularized
     Losses for Weakly-supervised CNN Segmentation", https://arxiv.org/abs/1803.09569,
     with the gate of Zhang et al., "Reliability Does Matter" (RRM),
     https://arxiv.org/abs/1911.08039.
@@ -48,22 +48,23 @@ def dense_energy_losses(
         probs: For each head, probabilities (N, C, H, W); C may differ.
         img: Colors (N, 3, H, W) in 0..255.
         roi: Region of interest (N, H, W): 1 or True inside the image, 0 in padding.
-        pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
-        sigma_rgb: Standard deviation srgb in color levels.
-        sigma_xy: Standard deviation in pixels of the full size; sxy is
+        pseudo: Label (N, H, W); all that matters is whether it is ``ignore_index``.
+        sigma_rgb: Standard deviation srgb in color levels, above 0.
+        sigma_xy: Standard deviation in pixels of the full size, above 0; sxy is
             ``sigma_xy * scale_factor``.
-        scale_factor: Factor of the size, in (0, 1].
-        weight: Factor of the loss.
+        scale_factor: Resize factor, in (0, 1].
+        weight: Weight of the loss.
         ignore_index: Label of pixels with gate 1.
-        backend: ``'matmul'``, sums by matrix products of tiles of the kernel, on any
-            device; or ``'triton'``, a CUDA kernel for float32, which does not keep
-            the weights of pairs in memory. It has not been measured on a GPU.
+        backend: ``'matmul'`` sums by matrix products with tiles of the kernel, on any
+            device; ``'triton'`` is a CUDA kernel for float32 that never stores the
+            weights of pairs. It has not been measured on a GPU.
 
     Returns:
         One scalar (at most 0) for each head, in float32 or wider.
 
     Raises:
-        ValueError: If shapes do not fit, or another argument is out of range.
+        ValueError: If the shapes do not match, ``probs`` is empty, or an argument is
+            out of range.
         TypeError: If an input is float64 and ``backend`` is ``'triton'``.
 
     Example:
@@ -117,19 +118,19 @@ def dense_energy_loss(
         prob: Probabilities (N, C, H, W).
         img: Colors (N, 3, H, W) in 0..255.
         roi: Region of interest (N, H, W): 1 or True inside the image, 0 in padding.
-        pseudo: Label (N, H, W); only whether it is ``ignore_index`` counts.
-        sigma_rgb: Standard deviation in color levels.
-        sigma_xy: Standard deviation in pixels of the full size.
-        scale_factor: Factor of the size, in (0, 1].
-        weight: Factor of the loss.
+        pseudo: Label (N, H, W); all that matters is whether it is ``ignore_index``.
+        sigma_rgb: Standard deviation in color levels, above 0.
+        sigma_xy: Standard deviation in pixels of the full size, above 0.
+        scale_factor: Resize factor, in (0, 1].
+        weight: Weight of the loss.
         ignore_index: Label of pixels with gate 1.
         backend: ``'matmul'`` or ``'triton'``.
 
     Returns:
-        Scalar, at most 0.
+        Scalar, at most 0, in float32 or wider.
 
     Raises:
-        ValueError: If shapes do not fit, or another argument is out of range.
+        ValueError: If the shapes do not match, or an argument is out of range.
         TypeError: If an input is float64 and ``backend`` is ``'triton'``.
 
     Example:
@@ -158,8 +159,9 @@ def dense_energy_loss(
 class _GatedEnergy(torch.autograd.Function):
     """``-(1/N) sum S pull``, with twice its derivative as the gradient.
 
-    The energy is quadratic in S, while ``pull`` (the gate times ``A``, which holds the
-    second S) is a constant here: the factor 2 stands for the derivative by that S.
+    The energy is quadratic in S, but ``pull`` (the gate times ``A``, which contains the
+    second S) is a constant here: the factor 2 accounts for the derivative with respect
+    to that S.
     """
 
     @staticmethod
@@ -188,7 +190,7 @@ def _energy_sums(
         backend: ``'matmul'`` or ``'triton'``.
 
     Returns:
-        Sums (N, L, h, w); those outside the ROI do not count.
+        Sums (N, L, h, w); unspecified outside the ROI.
     """
     height, width = values.shape[2:]
     rows = torch.arange(height, device=values.device, dtype=values.dtype) / sigma_xy
@@ -197,14 +199,14 @@ def _energy_sums(
     feat = torch.cat([place.expand(len(color), -1, -1, -1), color], 1).flatten(2)
     lines = values.flatten(2)
     if backend == 'triton':
-        from .gaussian_sum_triton import gaussian_sums  # only where triton is
+        from .gaussian_sum_triton import gaussian_sums  # only where Triton is installed
 
         return gaussian_sums(feat, lines).view_as(values)
     sums = torch.zeros_like(lines)
     for total, line, point, mask in zip(sums, lines, feat, inside.flatten(1)):
         if mask.device.type == 'cpu':  # padding costs no time
             total[:, mask] = gaussian_sum(point[:, mask].t(), line[:, mask])
-        else:  # a mask would make the host wait
+        else:  # boolean indexing would make the host wait
             total.copy_(gaussian_sum(point.t(), line))
     return sums.view_as(values)
 

@@ -1,4 +1,4 @@
-"""Supervision of displacement fields: all pixels of an object point to one place."""
+"""Supervision of displacement fields: all pixels of an object point to one position."""
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +12,18 @@ from .rank_means import mean_of_valid
 def displacement_loss(
     field: Tensor, pseudo: Tensor, radius: int = 5, ignore_index: int = 255
 ) -> Tensor:
-    """Supervise displacements so that the pixels of an object point to one place.
+    """Supervise displacements so that the pixels of an object point to one position.
 
     ``1/2 mean_fg |D(i) - D(j) - (j - i)| + 1/2 mean_bg |D(i) - D(j)|`` over the pairs
-    of near pixels of the same class, and of the background; the distance is the mean
-    over both components, the means are over the batch and all ranks. Source: the
+    of nearby pixels of the same class, and of the background. A distance is the mean
+    over both components; the means are over the batch and all ranks. Source: the
     displacement losses of Ahn, Cho and Kwak, "Weakly Supervised Learning of Instance
     Segmentation with Inter-pixel Relations" (IRN), https://arxiv.org/abs/1904.05044.
 
     Args:
         field: Displacements (N, 2, h, w) in cells, rows first; computed in float32.
         pseudo: Label (N, h, w) int64, 0 for the background, or ``ignore_index``.
-        radius: Radius of the pairs, see
+        radius: Radius of the pairs, at least 2, see
             :func:`~mmseg_wsss.models.utils.half_disk`.
         ignore_index: Label of pixels that are in no pair.
 
@@ -31,7 +31,7 @@ def displacement_loss(
         Scalar; exactly 0 with zero gradient if every pixel is ignored.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match, or ``radius`` is below 2.
 
     Example:
         >>> field = torch.zeros(1, 2, 1, 3)
@@ -61,10 +61,10 @@ def displacement_loss(
 
 @MODELS.register_module()
 class DisplacementLoss(nn.Module):
-    """Module of :func:`displacement_loss`.
+    """Module that computes :func:`displacement_loss`.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:

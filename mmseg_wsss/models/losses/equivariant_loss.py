@@ -8,11 +8,11 @@ from ..utils import resize
 def equivariant_loss(cam_a: Tensor, cam_b: Tensor, tags: Tensor) -> Tensor:
     """Compute the mean absolute difference of the CAMs of two views.
 
-    Every map is divided by its maximum plus 1e-5, through which no gradient flows;
-    the maps of absent classes count as 0. Source: the equivariant regularization L_er
+    Every map is divided by its maximum plus 1e-5, which receives no gradient; the maps
+    of absent classes count as 0. Source: the equivariant regularization L_er
     of Xu et al., "Self Correspondence Distillation for End-to-End Weakly-Supervised
     Semantic Segmentation" (TSCD), https://arxiv.org/abs/2302.13765. Their released code
-    drops class 0 and computes both CAMs without gradient, so there it trains nothing.
+    drops class 0 and computes both CAMs without gradient, so it has no effect there.
 
     Args:
         cam_a: CAM (N, K, h, w) of view a, at least 0; resized to view b (bilinear,
@@ -24,7 +24,7 @@ def equivariant_loss(cam_a: Tensor, cam_b: Tensor, tags: Tensor) -> Tensor:
         Scalar in [0, 1], in float32 (float64 for float64).
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> cam_a = torch.tensor([[[[0.0, 2.0]]]])

@@ -14,12 +14,13 @@ TILE_BYTES_GPU = 2**28
 def gaussian_sum(feat: Tensor, values: Tensor, tile_bytes: int | None = None) -> Tensor:
     """Compute ``A_i = sum_j exp(-|f_i - f_j|^2 / 2) v_j``, ``j = i`` included.
 
-    The kernel is symmetric, so only the tiles on and above its diagonal are computed,
-    and used twice; no more than one of them is in memory. Exact up to rounding.
+    The kernel is symmetric: only the tiles on and above its diagonal are computed, and
+    those above it are used twice. Only one tile is in memory at a time. The sums are
+    exact up to rounding.
 
     Args:
         feat: Features f of shape (n, D), float32 or float64.
-        values: Values v of shape (L, n), of the type of ``feat``.
+        values: Values v of shape (L, n), of the same type as ``feat``.
         tile_bytes: Largest size of a tile of the kernel; the default suits the device.
 
     Returns:
@@ -57,14 +58,14 @@ class _PairKernel:
     Args:
         feat: Features (n, D).
         side: Largest number of rows and of columns of a tile.
-        split: Whether float32 features stay exact where matrix products round them to
-            11 bits (TF32, an option on GPUs).
+        split: Whether to split float32 features into two parts, so that matrix products
+            that round to 11 bits (TF32, an option on GPUs) stay exact.
     """
 
     def __init__(self, feat: Tensor, side: int, split: bool = False) -> None:
         feat = feat - feat.mean(0)  # small numbers: less cancellation
         self.buffer = feat.new_empty(side * side)
-        # Denormal numbers would slow a CPU down thirtyfold; far below rounding.
+        # Far below rounding: denormal numbers would slow a CPU down thirtyfold.
         self.lowest = 2.5 * math.log(torch.finfo(feat.dtype).eps)
         half = -0.5 * feat.square().sum(1, keepdim=True)
         one = torch.ones_like(half)
@@ -85,6 +86,6 @@ class _PairKernel:
 
 
 def _two_parts(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return float32 numbers as the sum of their first 11 bits and the others."""
+    """Split float32 numbers into their first 11 bits and the remainder."""
     first = (x.view(torch.int32) & ~0x1FFF).view(torch.float32)
     return first, x - first

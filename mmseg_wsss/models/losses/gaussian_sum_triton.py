@@ -1,7 +1,8 @@
 """Gaussian sums over all pairs of pixels as a Triton kernel, for CUDA.
 
-Weights of pairs are never in memory: a program reads the features and values of an
-image once for its pixels. Tested in Triton's interpreter; not measured on a GPU.
+Weights of pairs are never stored: each program reads the features and values of an
+image once for its block of pixels. Tested in Triton's interpreter; not measured on a
+GPU.
 """
 
 import torch
@@ -9,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-# Pixels of a program, pixels that it sums at a time, and the smallest and largest
-# number of its values: registers of sm_80 and sm_90 do not spill.
+# Pixels per program, pixels summed at a time, and the smallest and largest number of
+# values per program: with these, registers do not spill on sm_80 and sm_90.
 BLOCK_I, BLOCK_J = 64, 32
 MIN_VALUES, MAX_VALUES = 16, 64
 
@@ -30,8 +31,8 @@ def _sum(  # type: ignore[no-untyped-def]
     """Compute ``A_vi = sum_j exp(-|f_i - f_j|^2 / 2) v_vj``.
 
     A program handles ``block_v`` values of ``block_i`` pixels of one image, and sums
-    over ``block_j`` pixels at a time. Differences of features are exact: a product of
-    features would have to be split, as in :func:`.gaussian_sum`.
+    over ``block_j`` pixels at a time. Differences of features are exact; products would
+    have to be split, as in :func:`.gaussian_sum`.
     """
     i = tl.program_id(0) * block_i + tl.arange(0, block_i)
     v = tl.program_id(1) * block_v + tl.arange(0, block_v)
@@ -52,7 +53,7 @@ def _sum(  # type: ignore[no-untyped-def]
         at = v[None, :] * num_pixels + j[:, None]
         inside = known & (j < num_pixels)[:, None]
         value = tl.load(values + at, mask=inside, other=0.0)
-        # Three products of halves, as exact as float32; TF32 has 11 bits.
+        # Three products of split numbers, as exact as float32; TF32 has 11 bits.
         total += tl.dot(tl.exp(-0.5 * squares), value, input_precision='tf32x3')
     at = v[None, :] * num_pixels + i[:, None]
     tl.store(out + at, total, mask=known & (i < num_pixels)[:, None])

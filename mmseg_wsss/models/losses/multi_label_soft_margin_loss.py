@@ -40,10 +40,10 @@ def multilabel_soft_margin(logits: Tensor, tags: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class MultiLabelSoftMarginLoss(nn.Module):
-    """Module of :func:`multilabel_soft_margin`.
+    """Module that computes :func:`multilabel_soft_margin`.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:

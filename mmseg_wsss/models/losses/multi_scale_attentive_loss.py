@@ -17,23 +17,23 @@ def multi_scale_attentive_loss(
 ) -> Tensor:
     """Compute the L1 distance of CAMs to a weighted mean of the teacher's CAMs.
 
-    CAMs of the teacher get larger weights if they differ more from the student's.
+    CAMs of the teacher get larger weights the more they differ from the student's.
     With the cosine of each pair of maps, image by image and class by class::
 
         V_s  = 1 / |R| * sum_r (2 - cos(A_s, B_r)) * B_r         no gradient
         loss = sum_s mean(|V_s - A_s|)
 
-    The cosine with a map of zeros counts as 0. The weights are not normalized: a target
-    of up to twice the teacher's mean is what expands the CAM. Source: the multi-scale
-    attentive module (MAM) of Yoon et al., "Exploring Pixel-level Self-supervision for
+    The cosine with a map of zeros is 0. The weights are not normalized: targets of up
+    to twice the teacher's mean make the CAM expand. Source: the multi-scale attentive
+    module (MAM) of Yoon et al., "Exploring Pixel-level Self-supervision for
     Weakly Supervised Semantic Segmentation", https://arxiv.org/abs/2112.05351.
 
     Args:
         main_cams: The student's CAMs A_s, each (N, K, H, W), at least 0, with absent
-            classes zeroed; one for each scale, all brought to one size.
+            classes zeroed; one for each scale, all resized to one size.
         support_cams: The teacher's CAMs B_r, of the same shape.
-        dissimilarity: Whether the targets are weighted; the plain mean of B_r is the
-            target otherwise (ablation).
+        dissimilarity: Whether to weight the teacher's CAMs; otherwise their plain mean
+            is the target (ablation).
 
     Returns:
         Scalar, computed in float32 (float64 for float64).
@@ -79,11 +79,11 @@ def _norm(cam: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class MultiScaleAttentiveLoss(nn.Module):
-    """Module of :func:`multi_scale_attentive_loss`.
+    """Module that computes :func:`multi_scale_attentive_loss`.
 
     Args:
-        loss_weight: Factor of the loss.
-        dissimilarity: Whether the targets are weighted.
+        loss_weight: Weight of the loss.
+        dissimilarity: Whether to weight the teacher's CAMs.
     """
 
     def __init__(self, loss_weight: float = 1.0, dissimilarity: bool = True) -> None:

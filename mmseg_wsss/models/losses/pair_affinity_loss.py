@@ -17,11 +17,11 @@ def pair_affinity_loss(
     ignore_index: int = 255,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Supervise affinities of near pixels by labels, three kinds of pairs apart.
+    """Supervise affinities of nearby pixels, with one mean for each kind of pair.
 
     ``1/4 mean_bg(-log A) + 1/4 mean_fg(-log A) + 1/2 mean_neg(-log(1 - A))`` over the
     pairs of labeled pixels: both background, both of the same class, or different.
-    Means are over the batch and all ranks; one without pairs is 0. Source: Ahn and
+    Means are over the batch and all ranks; a mean over no pairs is 0. Source: Ahn and
     Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision for
     Weakly Supervised Semantic Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
 
@@ -30,7 +30,7 @@ def pair_affinity_loss(
             :func:`~mmseg_wsss.models.utils.pair_affinity`, in [0, 1]; computed in
             float32.
         pseudo: Label (N, h, w) int64, 0 for the background, or ``ignore_index``.
-        radius: Radius of the pairs.
+        radius: Radius of the pairs, at least 2.
         ignore_index: Label of pixels that are in no pair.
         eps: Added inside the logarithms.
 
@@ -38,7 +38,8 @@ def pair_affinity_loss(
         Scalar; exactly 0 with zero gradient if every pixel is ignored.
 
     Raises:
-        ValueError: If the shapes do not fit each other or the radius.
+        ValueError: If the shapes do not match each other or the radius, or ``radius``
+            is below 2.
 
     Example:
         >>> pseudo = torch.tensor([[[1, 1]]])
@@ -65,10 +66,10 @@ def pair_affinity_loss(
 
 @MODELS.register_module()
 class PairAffinityLoss(nn.Module):
-    """Module of :func:`pair_affinity_loss`.
+    """Module that computes :func:`pair_affinity_loss`.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""Means over the valid pixels of all ranks, in one collective a step."""
+"""Means over the valid pixels of all ranks, in one collective per step."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-# Below any mean count that is not 0, for up to 65536 ranks.
+# Below any nonzero mean count, for up to 65536 ranks.
 MIN_COUNT = 2.0**-16
 _collecting: ContextVar[bool] = ContextVar('collecting', default=False)
 
@@ -20,14 +20,15 @@ def mean_over_ranks(count: Tensor) -> Tensor:
 
     DDP averages gradients over the ranks. With ``local_sum / mean_over_ranks(count)``
     as the loss of each rank, this average is the mean over the items of all ranks,
-    however unevenly they are spread; a mean per rank would weigh the items of a rank
-    with few labeled pixels more.
+    however unevenly they are distributed; a mean per rank would give more weight to the
+    items of a rank with few labeled pixels.
 
     Args:
-        count: Count of this rank, of any shape; every rank calls with the same shape.
+        count: Count of this rank, of any shape; the same shape on every rank.
 
     Returns:
-        Average of the shape of ``count``, floating. Without other ranks, ``count``.
+        Average of the shape of ``count``, floating point; with a single rank, ``count``
+        itself.
 
     Example:
         >>> mean_over_ranks(torch.tensor(3))
@@ -46,10 +47,10 @@ def ratio_over_ranks(total: Tensor, count: Tensor) -> Tensor:
 
     Args:
         total: Totals of any shape.
-        count: Counts of the same shape, floating.
+        count: Counts of the same shape, floating point.
 
     Returns:
-        Ratios of that shape. Inside :func:`one_collective`, and with other ranks, a
+        Ratios of the same shape; with several ranks inside :func:`one_collective`, a
         :class:`PendingMean`.
 
     Example:
@@ -66,12 +67,13 @@ def mean_of_valid(values: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         values: Values of any shape.
-        valid: Mask of the shape of ``values``, bool; or (G, ...) for G groups, each
-            with a mean.
+        valid: Mask of the shape of ``values``, bool; or (G, ...) for the means of G
+            groups.
 
     Returns:
-        Scalar, or shape (G,), see :func:`ratio_over_ranks`. Its average over the ranks
-        is the mean; exactly 0, with zero gradient, if no rank has a valid item.
+        Scalar, or shape (G,), see :func:`ratio_over_ranks`. The average of this value
+        over the ranks is the mean; exactly 0, with zero gradient, if no rank has a
+        valid item.
 
     Example:
         >>> values = torch.tensor([1.0, 2.0, torch.nan])
@@ -87,14 +89,14 @@ def mean_of_valid(values: Tensor, valid: Tensor) -> Tensor:
 
 
 class PendingMean:
-    """Weighted sum of totals, each to be divided by a count of all ranks.
+    """Weighted sum of totals, each to be divided by its count over all ranks.
 
-    It can be multiplied, divided, added, averaged and unpacked as the tensor in place
-    of which it stands until :func:`one_collective` has added up the counts.
+    It replaces a tensor until :func:`one_collective` has summed the counts, and can be
+    multiplied, divided, added, averaged and unpacked like that tensor.
 
     Args:
-        terms: Total, count of this rank and weight of each term; without a count, the
-            total is a value that needs none.
+        terms: Total, count of this rank and weight of each term; a count of None means
+            that the total is not divided.
     """
 
     def __init__(self, terms: Sequence[tuple[Tensor, Tensor | None, Any]]) -> None:
@@ -125,11 +127,18 @@ class PendingMean:
 
 
 def one_collective(loss: Callable[..., dict]) -> Callable[..., dict]:
-    """Decorate ``loss()`` of a segmentor: one collective adds up all of its counts.
+    """Decorate ``loss()`` of a segmentor to sum all of its counts in one collective.
 
-    Each :func:`mean_of_valid` and :func:`ratio_over_ranks` inside it would need one by
-    itself. They give a :class:`PendingMean` there, which the method may only scale, add
-    and return. With one rank, nothing is changed.
+    Otherwise each :func:`mean_of_valid` and :func:`ratio_over_ranks` inside it runs a
+    collective of its own. Inside the decorated method they return a
+    :class:`PendingMean`, which may only be scaled, added and returned. With a single
+    rank nothing changes.
+
+    Args:
+        loss: Method that returns a dict of losses.
+
+    Returns:
+        The decorated method.
     """
 
     @wraps(loss)
@@ -152,7 +161,7 @@ def _divided(losses: dict) -> dict:
     counts = [c for part in pending for _, c, _ in part.terms if c is not None]
     if not counts:
         return losses
-    # Exact for any number of pixels.
+    # The sum of counts is exact in float64.
     means = mean_over_ranks(torch.stack([count.double() for count in counts]))
     remaining = iter(means.clamp(min=MIN_COUNT).unbind())
 

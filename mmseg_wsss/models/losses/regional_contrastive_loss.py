@@ -39,33 +39,33 @@ def regional_contrastive_loss(
     """Classify every pixel's feature against the prototypes of regions.
 
     ``CE(scale * cos(up(feat), prototype), region)``, averaged over the pixels of the
-    batch and of all ranks. A prototype or a feature of zeros has the cosine 0. Source:
-    the regional contrastive module (RCM) of Yoon et al., "Exploring Pixel-level
+    batch and of all ranks. The cosine with a prototype or feature of zeros is 0.
+    Source: the regional contrastive module (RCM) of Yoon et al., "Exploring Pixel-level
     Self-supervision for Weakly Supervised Semantic Segmentation",
     https://arxiv.org/abs/2112.05351.
 
-    Where ``region`` is larger than ``feat``, the features are upsampled bilinearly
+    If ``region`` is larger than ``feat``, the features are upsampled bilinearly
     (``align_corners=False``) without ever being formed: both the products with the
     prototypes and the squared lengths of interpolated features follow exactly from
-    products at the low resolution. Pixels are processed in chunks; if there are some,
-    the backward pass computes them again: beside ``feat``, memory holds its gradient, 4
-    low-resolution products and ``chunk_size * max(D, C)`` values.
+    products at the low resolution. Pixels are processed in chunks. If there are
+    several, the backward pass recomputes them: besides ``feat``, memory holds its
+    gradient, 4 low-resolution products and ``chunk_size * max(D, C)`` values.
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
-        prototypes: Prototypes (C, D), or (N, C, D) if every image has others, of any
-            length; no gradient flows into them.
+        prototypes: Prototypes (C, D), or (N, C, D) if they differ by image, of any
+            length; they receive no gradient.
         region: Label (N, H, W) int64 in [0, C), or ``ignore_index``.
         scale: Factor of the cosines, the inverse of a temperature.
         ignore_index: Label of pixels that are left out.
-        chunk_size: Pixels that are processed at a time. By default 2**14 on a CPU,
-            where they fit its cache; 2**26 / C on other devices.
+        chunk_size: Number of pixels processed at a time; by default 2**14 on a CPU, to
+            fit its cache, and 2**26 / C on other devices.
 
     Returns:
         Scalar; 0 with zero gradient if every pixel is ignored.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> feat = torch.tensor([3.0, 0.0]).view(1, 2, 1, 1)
@@ -83,16 +83,16 @@ def regional_contrastive_loss(
         same_size = feat.shape[2:] == region.shape[1:]
         channels = max(target.shape[1:]) if same_size else target.shape[1]
         rows = chunk_rows(region.shape, channels, feat.device, chunk_size)
-        # A single chunk is not computed again.
+        # A single chunk is not recomputed.
         run = _again if rows < region.shape[1] else _once
         total = feat.new_zeros(())
-        # Rows of pixels, not images, are the chunks: a single image may be large.
+        # Chunks are rows of pixels, not images: a single image may be large.
         if same_size:
             for part, label in zip(feat.split(rows, 2), region.split(rows, 1)):
                 total = total + run(_sum, part, target, label, ignore_index)
         else:
-            # The products are linear in the features, so they are resized in place of
-            # D channels; the normalization follows after the resizing.
+            # The products are linear in the features, so they are resized instead of
+            # D channels; the normalization follows the resizing.
             dots = torch.einsum('ndhw,nkd->nkhw', feat, target)
             products = neighbor_products(feat)
             heights = interpolation_matrices(
@@ -159,10 +159,10 @@ def _check(feat: Tensor, prototypes: Tensor, region: Tensor) -> None:
 
 @MODELS.register_module()
 class RegionalContrastiveLoss(nn.Module):
-    """Module of :func:`regional_contrastive_loss`.
+    """Module that computes :func:`regional_contrastive_loss`.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
         scale: Factor of the cosines, the inverse of a temperature.
     """
 

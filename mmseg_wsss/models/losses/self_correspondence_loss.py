@@ -27,7 +27,7 @@ def self_correspondence_loss(
         F'_pq = F_pq - mean_q F_pq
         loss  = -mean(max(G, 0) * (F' + mean(F) - shift))
 
-    The CAMs supervise and get no gradient; mean(F) is over all images of all ranks.
+    The CAMs are targets without gradient; mean(F) is over all images of all ranks.
     Pairs with G < 0 get no gradient: they are never pulled together. Source: L_scd of
     Xu et al., "Self Correspondence Distillation for End-to-End Weakly-Supervised
     Semantic Segmentation" (TSCD), https://arxiv.org/abs/2302.13765, which follows the
@@ -35,21 +35,21 @@ def self_correspondence_loss(
     Distilling Feature Correspondences" (STEGO), https://arxiv.org/abs/2203.08414.
 
     Args:
-        cam_a: CAMs (N, K, h, w) of view a; mask absent classes or padding before, if at
-            all (the released code does not).
+        cam_a: CAMs (N, K, h, w) of view a; to exclude absent classes or padding, set
+            them to 0 beforehand (the released code does not).
         logits_a: Logits (N, C, h', w') of view a.
         cam_b: CAMs (N, K, ...) of view b, of any size.
         logits_b: Logits (N, C, ...) of view b, of any size.
         points_a: Points (N, P, 2) of view a as (x, y) in [-1, 1], where -1 and 1 are
             the centers of the outermost pixels.
         points_b: Points (N, Q, 2) of view b, drawn independently of ``points_a``.
-        shift: STEGO's b: pairs below it are pushed apart; 0 in TSCD.
+        shift: STEGO's b: pairs with a lower correlation are pushed apart; 0 in TSCD.
 
     Returns:
         Scalar, computed in float32 (float64 for float64).
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> cam, logits = torch.rand(2, 3, 8, 8), torch.rand(2, 4, 16, 16)
@@ -112,10 +112,10 @@ def _check(
 
 @MODELS.register_module()
 class SelfCorrespondenceLoss(nn.Module):
-    """Module of :func:`self_correspondence_loss`.
+    """Module that computes :func:`self_correspondence_loss`.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
         shift: STEGO's b, 0 in TSCD.
     """
 

@@ -16,14 +16,14 @@ def soft_cross_entropy(
 
     Args:
         logits: Logits (N, C, H, W); computed in float32.
-        target: Probabilities (N, C, H, W); no gradient flows into them.
-        valid: Mask (N, H, W) bool of the pixels that count; all by default.
+        target: Probabilities (N, C, H, W); they receive no gradient.
+        valid: Mask (N, H, W) bool of the pixels to average over; all by default.
 
     Returns:
         Scalar; 0 with zero gradient if no pixel is valid.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 1)

@@ -1,4 +1,4 @@
-"""Parts that several losses share."""
+"""Parts shared by several losses."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -19,10 +19,10 @@ def check_label_shape(logits: Tensor, label: Tensor) -> None:
 class DecodeLoss(nn.Module):
     """Base of losses that can be the ``loss_decode`` of mmseg's decode heads.
 
-    A subclass names its function of logits, labels and ``ignore_index``.
+    A subclass sets ``function``, a function of logits, labels and ``ignore_index``.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
         loss_name: Key of the loss in mmseg's decode heads.
     """
 
@@ -49,7 +49,7 @@ class DecodeLoss(nn.Module):
             ignore_index: Label of pixels that are left out; mmseg's heads pass theirs.
 
         Raises:
-            ValueError: If there are pixel weights, or the shapes do not fit.
+            ValueError: If there are pixel weights, or the shapes do not match.
         """
         if weight is not None:
             raise ValueError(

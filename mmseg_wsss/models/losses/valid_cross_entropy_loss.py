@@ -19,20 +19,20 @@ def valid_cross_entropy(
     """Compute the mean cross entropy over the labeled pixels of all ranks.
 
     PyTorch's mean is NaN if every pixel is ignored, and mmseg's divides by the number
-    of all pixels; this one is 0 then, and counts labeled pixels only.
+    of all pixels; this one is over labeled pixels only, and 0 if there are none.
 
     Args:
         logits: Logits (N, C, H, W); computed in float32.
         pseudo: Label (N, H, W) int64 in [0, C), or ``ignore_index``.
         ignore_index: Label of pixels that are left out.
-        counted: Pixels (N, H, W) bool over which the mean is taken, of which those
-            without a label add 0; the labeled pixels by default.
+        counted: Mask (N, H, W) bool of the pixels to average over, unlabeled ones with
+            a loss of 0; the labeled pixels by default.
 
     Returns:
         Scalar; 0 with zero gradient if every pixel is ignored.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
 
     Example:
         >>> logits = torch.zeros(1, 4, 1, 2)
@@ -48,13 +48,13 @@ def valid_cross_entropy(
 
 @MODELS.register_module()
 class ValidCrossEntropyLoss(DecodeLoss):
-    """Module of :func:`valid_cross_entropy`.
+    """Module that computes :func:`valid_cross_entropy`.
 
-    It suits data without a background class, which
+    Suitable for data without a background class, which
     :class:`~mmseg_wsss.models.losses.BalancedCrossEntropyLoss` needs.
 
     Args:
-        loss_weight: Factor of the loss.
+        loss_weight: Weight of the loss.
         loss_name: Key of the loss in mmseg's decode heads.
     """
 

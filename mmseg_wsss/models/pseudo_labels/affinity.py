@@ -22,10 +22,11 @@ def affinity_labels(
     """Label the confident regions of a CAM.
 
     A CRF refines the CAM with a strong background ``(1 - max M) ** alphas[0]`` and with
-    a weak one. Pixels of a class in the first keep it, pixels of the background in the
-    second are background, the others are ignored. Source: Ahn and Kwak, "Learning
-    Pixel-level Semantic Affinity with Image-level Supervision for Weakly Supervised
-    Semantic Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
+    a weak one. Pixels of a class under the strong background keep it, pixels of the
+    background under the weak one are background, and the others are ignored. Source:
+    Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision
+    for Weakly Supervised Semantic Segmentation" (PSA),
+    https://arxiv.org/abs/1803.10464.
 
     Args:
         cam: CAM (N, K, H, W) in [0, 1], 0 for absent classes.

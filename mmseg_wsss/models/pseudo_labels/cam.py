@@ -1,4 +1,4 @@
-"""Class activation maps: merging, normalization, thresholds. Without a gradient."""
+"""Class activation maps: merging, normalization, thresholds, without gradient."""
 
 from collections.abc import Sequence
 
@@ -56,7 +56,7 @@ def normalize_cam(
         tags: Image tags (N, K) in {0, 1}; maps of absent classes become 0.
         mode: ``'max'`` divides by the maximum over the pixels plus ``eps`` (RRM, ASDT);
             ``'minmax'`` subtracts the minimum first (AFA, TSCD).
-        eps: Added to the divisor; an empty map stays 0.
+        eps: Added to the divisor; a map of zeros stays 0.
 
     Returns:
         Map (N, K, H, W) in [0, 1), float32 or wider.
@@ -110,12 +110,12 @@ def cam_to_label(
     img_box: Tensor | Sequence[Sequence[int]] | None = None,
     ignore_index: int = 255,
 ) -> Tensor:
-    """Turn CAMs into label maps by thresholds.
+    """Convert CAMs to label maps by thresholds.
 
     The label is the strongest class among the tags. With ``high_thr`` and ``low_thr``,
-    pixels of at most ``high_thr`` are ignored, and of these pixels of at most
-    ``low_thr`` are background: the band between them is ignored. Without them, pixels
-    of at most ``bg_thr`` are background. Source: AFA, https://arxiv.org/abs/2203.02664.
+    pixels of at most ``low_thr`` are background, and pixels above it, but of at most
+    ``high_thr``, are ignored. Without them, pixels of at most ``bg_thr`` are
+    background. Source: AFA, https://arxiv.org/abs/2203.02664.
 
     Args:
         cam: Map (N, K, H, W) in [0, 1].
@@ -123,7 +123,7 @@ def cam_to_label(
         bg_thr: Background threshold, used without the other two.
         high_thr: Upper end of the ignored band.
         low_thr: Lower end of the ignored band, at most ``high_thr``.
-        img_box: Un-padded parts (N, 4) as (row0, row1, col0, col1), ends excluded.
+        img_box: Unpadded areas (N, 4) as (row0, row1, col0, col1), ends excluded.
         ignore_index: Label of the ignored band and of pixels outside ``img_box``.
 
     Returns:

@@ -19,11 +19,11 @@ def fuse_cam(
     weight: float = 1.0,
     floor: float = 0.1,
 ) -> Tensor:
-    """Multiply probabilities by CAM scores, among the tagged classes and background.
+    """Multiply probabilities by CAM scores, for the tagged classes and the background.
 
     ``P_c = p_c max(s_c, floor) ** weight / Z`` with the CAM as the score of a class and
-    ``s_0 = (1 - max_c s_c) ** bg_alpha`` for the background. A tagged class with an
-    empty map has the score of the background: the probabilities decide between both.
+    ``s_0 = (1 - max_c s_c) ** bg_alpha`` for the background. A tagged class with a map
+    of zeros gets the score of the background: the probabilities decide between the two.
     The calibration of a decoder by CAMs and tags follows PseudoSeg,
     https://arxiv.org/abs/2010.09713, which adds both instead.
 
@@ -34,12 +34,12 @@ def fuse_cam(
         bg_alpha: Power of the background score, above 0; a larger one means a weaker
             background.
         weight: Power of the scores, at least 0; 0 leaves the CAM out.
-        floor: Smallest score, above 0 and at most 1: how far a CAM that misses a part
-            of an object can lower its probability.
+        floor: Lower bound of the scores, above 0 and at most 1: limits how far a CAM
+            that misses a part of an object can lower its probability.
 
     Returns:
         Probabilities (N, C, H, W), float32 or wider, 0 for absent classes; 0
-        everywhere in images without any class or background.
+        everywhere in images with neither a tag nor a background class.
 
     Raises:
         ValueError: If C is neither K nor K + 1, or a constant is out of range.

@@ -22,12 +22,12 @@ from .cam import normalize_cam
 
 @torch.no_grad()
 def region_labels(cam: Tensor, tags: Tensor, threshold: float = 0.3) -> Tensor:
-    """Label pixels by the strongest map, or as background if it is weak.
+    """Label pixels with the strongest class, or as background if it is weak.
 
     Args:
         cam: CAM (N, K, H, W), at least 0; each map is divided by its maximum.
         tags: Image tags (N, K) in {0, 1}.
-        threshold: Pixels with all maps below it are background; above 0.
+        threshold: Pixels at which all maps are below it are background; above 0.
 
     Returns:
         Label (N, H, W) int64: k for class k, K for the background.
@@ -59,11 +59,12 @@ def regional_prototypes(
 
     Args:
         feat: Features (N, D, h, w).
-        region: Label (N, H, W) int64; labels from ``num_classes`` on are in no region.
+        region: Label (N, H, W) int64; labels of at least ``num_classes`` belong to no
+            region.
         num_classes: Number C of regions.
-        chunk_size: Pixels that are processed at a time: beside ``feat``, memory holds C
-            low-resolution maps per image and ``chunk_size * C`` values. By default
-            2**14 on a CPU, 2**26 / C on other devices.
+        chunk_size: Number of pixels processed at a time; by default 2**14 on a CPU and
+            2**26 / C on other devices. Besides ``feat``, memory holds C low-resolution
+            maps per image and ``chunk_size * C`` values.
 
     Returns:
         Prototypes (N, C, D), float32 or wider: of length 1, or zeros for an empty
@@ -93,7 +94,7 @@ def regional_prototypes(
 
 @torch.no_grad()
 def leave_one_out(prototypes: Tensor) -> Tensor:
-    """Average the prototypes of all other images.
+    """Average the prototypes of all other images, for each image.
 
     Args:
         prototypes: Prototypes (N, C, D) of N images; zeros for absent classes.

@@ -1,4 +1,4 @@
-"""Sparse labels of the pixels that are confident in both dense CRF and CAM."""
+"""Sparse labels of the pixels at which both dense CRF and CAM are confident."""
 
 import torch
 from torch import Tensor
@@ -22,16 +22,17 @@ def reliable_labels(
     valid: Tensor | None = None,
     ignore_index: int = 255,
 ) -> Tensor:
-    """Keep the CRF label of pixels that are confident in both CRF and CAM.
+    """Keep the CRF label of pixels at which both CRF and CAM are confident.
 
-    The CRF is confident if its score is at least ``crf_thr``. The CAM is confident if
-    the strongest class, which must occur among the CRF labels of the image, lies above
-    element ``int(drop_ratio * n)`` of the n sorted values above ``min_cam`` at which
-    this class is strongest (the top 40 %), or if the background is strongest and above
-    ``bg_thr``. Source: the reliable labels of Zhang et al., "Reliability Does Matter"
-    (RRM), https://arxiv.org/abs/1911.08039, which are the labels of teacher A in Zhang
-    et al., "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching"
-    (ASDT), https://arxiv.org/abs/2112.09459.
+    The CRF is confident if its score is at least ``crf_thr``. The CAM is confident in
+    the strongest class if it lies above element ``int(drop_ratio * n)`` of the n sorted
+    values above ``min_cam`` of the pixels at which this class is strongest (the top
+    40 %), and in the background if this is strongest and above ``bg_thr``; either must
+    occur among the labels of ``crf_strong`` in the image. Source: the reliable labels
+    of Zhang et al., "Reliability Does Matter" (RRM), https://arxiv.org/abs/1911.08039,
+    which are the labels of teacher A in Zhang et al., "Weakly Supervised Semantic
+    Segmentation via Alternate Self-Dual Teaching" (ASDT),
+    https://arxiv.org/abs/2112.09459.
 
     Args:
         cam: CAM (N, K, H, W) in [0, 1], normalized per class; compared in float32.
@@ -41,10 +42,10 @@ def reliable_labels(
         crf_weak: The same with a weak background (alpha 32); not used without a
             background class.
         alpha_weak: Power of the CAM's background score.
-        min_cam: Smallest CAM value that counts for the order statistic.
-        drop_ratio: Ratio of these values that is not confident, in [0, 1).
+        min_cam: CAM values above it count for the order statistic.
+        drop_ratio: Ratio of these values that are not confident, in [0, 1).
         bg_thr: Background scores of the CAM above it are confident.
-        crf_thr: Scores of the CRF from it on are confident.
+        crf_thr: Scores of the CRF that are at least this large are confident.
         background: False for data without a background class: C = K, class k is label
             k, and the CAM of a pixel is confident above ``cam_floor``.
         cam_floor: See ``background``.
@@ -55,8 +56,8 @@ def reliable_labels(
         Label (N, H, W) int64 in [0, C) or ``ignore_index``.
 
     Raises:
-        ValueError: If shapes do not fit, ``crf_weak`` is missing, or ``drop_ratio`` is
-            outside [0, 1).
+        ValueError: If the shapes do not match, ``crf_weak`` is missing, or
+            ``drop_ratio`` is outside [0, 1).
 
     Example:
         >>> cam = torch.tensor([0.95, 0.9, 0.4, 0.0]).view(1, 1, 1, 4)
@@ -73,8 +74,8 @@ def reliable_labels(
     occurring = occurring.scatter_(1, label.flatten(1), 1.0) > 0
 
     if background:
-        # What is foreground against a strong background, and background against a weak
-        # one, keeps its label.
+        # Foreground under the strong background, and background under the weak one,
+        # keep their labels.
         assert crf_weak is not None
         label = label.masked_fill(label == 0, ignore_index)
         label = label.masked_fill(crf_weak.max(1).indices == 0, 0)
@@ -104,9 +105,9 @@ def _order_statistic(
 ) -> Tensor:
     """Return element ``int(ratio * n)`` of the n counted values of a group, sorted.
 
-    All images and groups share one sort of integer keys, as a loop over classes would
-    wait for the device: the group, then the bits of the float32 value, which rise with
-    the value as long as it is not negative.
+    All images and groups share one sort of integer keys, since a loop over classes
+    would wait for the device: the group, then the bits of the float32 value, which
+    increase with the value if it is not negative.
 
     Args:
         value: Values (N, H, W) float32; counted ones are above 0.

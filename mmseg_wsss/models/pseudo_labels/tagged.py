@@ -32,7 +32,7 @@ def tagged_probs(
     """Compute the softmax over the background and the tagged classes.
 
     Only channels of tagged classes are kept: M - 1 is the largest number of tags of an
-    image. Every background score gives one distribution.
+    image, for which the host waits once. Every background score gives one distribution.
 
     Args:
         cam: CAM (N, K, h, w) in [0, 1].
@@ -68,7 +68,7 @@ def tagged_probs(
 def refine_probs(
     prob: Tensor, img: Tensor, refiner: Refiner, scale: float = 0.5
 ) -> Tensor:
-    """Refine probabilities by an image of reduced size.
+    """Refine probabilities, guided by images of reduced size.
 
     All distributions of an image are refined together, stacked on the channel axis, so
     that the weights of the refiner are computed once.
@@ -77,7 +77,7 @@ def refine_probs(
         prob: Probabilities (N, T, M, h, w).
         img: Colors (N, 3, H, W) in 0..255.
         refiner: Called with images (N, 3, ...) in [0, 1] and maps (N, T * M, h, w).
-        scale: Factor of the size at which the refiner runs.
+        scale: Resize factor of the images for the refiner, above 0.
 
     Returns:
         Maps (N, T, M, H, W).
@@ -100,8 +100,8 @@ def refine_inside(
 ) -> Tensor:
     """Refine probabilities inside each image, not in padding.
 
-    The same as :func:`refine_probs` of the smallest box around the valid pixels of each
-    image, for all images at once.
+    Equivalent to :func:`refine_probs` of the smallest box around the valid pixels of
+    each image, for all images at once.
 
     Args:
         prob: Probabilities (N, T, M, H, W).
@@ -109,7 +109,7 @@ def refine_inside(
         valid: Pixels (N, H, W) bool of the images.
         refiner: Called with images (N, 3, ...) in [0, 1], maps (N, T * M, ...) of their
             size and ``sizes`` (N, 2), see :class:`.LocalAffinityRefiner`.
-        scale: Factor of the size at which the refiner runs.
+        scale: Resize factor of the images for the refiner, above 0.
 
     Returns:
         Maps (N, T, M, H, W), ``prob`` outside the boxes.
@@ -140,16 +140,16 @@ def random_walk(
 ) -> Tensor:
     """Spread probabilities along an affinity matrix, by one step of a random walk.
 
-    The affinity is squared element by element, set to 0 beyond ``radius``, its columns
-    are divided by their sum plus ``eps``, and the maps are multiplied by it once.
-    Autocast has no effect.
+    The affinity is squared element by element and set to 0 beyond ``radius``, its
+    columns are divided by their sums plus ``eps``, and the maps are multiplied by it
+    once. Autocast has no effect. Source: AFA, https://arxiv.org/abs/2203.02664.
 
     Args:
         prob: Maps (N, T, M, h, w), computed in float32 (float64 for float64).
         affinity: Affinities (N, h * w, h * w) in [0, 1].
         radius: Largest Chebyshev distance of a step in grid cells.
-        eps: Added to the sums, so that cells without similar neighbors fade out rather
-            than take over the value of a weak neighbor.
+        eps: Added to the sums, so that cells without similar neighbors fade out instead
+            of taking over the value of a weak neighbor.
 
     Returns:
         Maps (N, T, M, h, w).
@@ -169,7 +169,7 @@ def random_walk(
 
 @torch.no_grad()
 def strongest_labels(maps: Tensor, labels: Tensor) -> Tensor:
-    """Return the label of the strongest channel.
+    """Return the label of the strongest channel of each pixel.
 
     Args:
         maps: Maps (N, T, M, H, W).
@@ -216,9 +216,10 @@ def merge_backgrounds(
 ) -> Tensor:
     """Merge labels under a high and a low background score.
 
-    Foreground under the high score stays foreground, background under both is
+    Foreground under the high score stays foreground, background under both scores is
     background, and the others are ignored:
     ``Y = Y_high; Y[Y_high == 0] = 255; Y[Y_high + Y_low == 0] = 0``.
+    Source: AFA, https://arxiv.org/abs/2203.02664.
 
     Args:
         label_high: Label (N, H, W) under the high background score.

@@ -55,7 +55,7 @@ def tag_filter(prob: Tensor, tags: Tensor) -> Tensor:
 
 
 def hard_label(prob: Tensor, tags: Tensor) -> Tensor:
-    """Return the class of highest score of each pixel.
+    """Return the class with the highest score at each pixel.
 
     Args:
         prob: Scores (N, C, H, W), 0 for absent classes; channel 0 is the background
@@ -63,7 +63,7 @@ def hard_label(prob: Tensor, tags: Tensor) -> Tensor:
         tags: Image tags (N, K) in {0, 1}.
 
     Returns:
-        Label (N, H, W) int64; 255 in images without any class or background.
+        Label (N, H, W) int64; 255 in images with neither a tag nor a background class.
     """
     present = present_classes(tags, background=prob.shape[1] > tags.shape[1])
     return channel_argmax(prob).masked_fill(~present.any(1)[:, None, None], 255)

@@ -20,9 +20,9 @@ def vote_regions(
 ) -> Tensor:
     """Label each region with the class that most of its pixels have.
 
-    Pixels with a class that the image lacks, or with 255, do not vote; the lowest label
-    wins a tie. Larger regions are labeled first, so that smaller ones lie on top; of
-    two regions of one size the later one does. A region without a vote labels nothing.
+    Pixels of 255 or of a class without a tag do not vote; the lowest label wins a tie.
+    Larger regions are labeled first, so that smaller ones lie on top; of two regions of
+    equal size, the later one does. A region without a vote labels nothing.
 
     Args:
         regions: Positions of the pixels of each region in the flattened image (P,)
@@ -33,7 +33,7 @@ def vote_regions(
             may have.
 
     Returns:
-        Label (H, W) int64; 255 where no region lies.
+        Label (H, W) int64; 255 outside all labeled regions.
 
     Example:
         >>> pseudo = torch.tensor([[0, 1, 1, 2]])

@@ -59,7 +59,7 @@ class CRFGuide:
         bounds: Smallest and largest value (2,) before rounding.
 
     Raises:
-        ValueError: ``img`` has another shape or holds values outside 0..255 (checked by
+        ValueError: If ``img`` has another shape or values outside 0..255 (checked by
             the first CRF if the images are not on a CPU, to wait for the device once).
     """
 
@@ -87,7 +87,7 @@ class CRFGuide:
         return [slice(0, num)]
 
     def reduced(self, size: tuple[int, int]) -> Tensor:
-        """Return the images averaged down to ``size`` (h, w), in whole values."""
+        """Return the images averaged down to ``size`` (h, w), rounded to integers."""
         if size not in self._reduced:
             small = F.interpolate(self.img, size, mode='area')
             self._reduced[size] = small.round()
@@ -134,7 +134,7 @@ class CRFGuide:
 
 def check_colors(low: float, high: float) -> None:
     """Raise a ValueError if the smallest or largest color is outside 0..255."""
-    # De-normalizing an image may leave the range by a rounding error.
+    # Denormalizing an image may exceed the range by a rounding error.
     if not (low >= -1 and high <= 256):
         raise ValueError(
             f'img: expected RGB values in 0..255, found {low:g} to {high:g}'

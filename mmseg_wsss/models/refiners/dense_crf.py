@@ -20,10 +20,10 @@ from .pydensecrf_backend import PyDenseCRFPool
 
 BACKENDS = ('auto', 'torch', 'pydensecrf')
 
-# Beyond this a message could overflow exp() without the maximum taken out first.
+# Larger messages could overflow exp() unless the maximum is subtracted first.
 SAFE_EXPONENT = 60.0
 
-# A label with exp(-40) of the best label's score cannot win after any messages.
+# A label with exp(-40) times the best label's score cannot win after any messages.
 NO_CHANCE = -40.0
 
 
@@ -43,8 +43,8 @@ def mean_field(
             labels that are left out.
         kernel: Linear map ``K`` over the pixels, applied to (n, G * C).
         num_iters: Number of updates.
-        bound: Upper bound of the entries of ``K Q``, which are at least 0; used on a
-            CPU.
+        bound: Upper bound of the entries of ``K Q``, which are at least 0; only used on
+            a CPU.
 
     Returns:
         Marginals (n, G, C); NaN if every label is left out.
@@ -87,8 +87,8 @@ class DenseCRF:
     The ``torch`` backend filters on a permutohedral lattice that is built once per
     image, by tensor operations alone, on CPU and GPU; on the CPU the images of a batch
     run in parallel on torch's threads. The ``pydensecrf`` backend runs the C++ original
-    (CPU; extra ``crf``); both agree up to rounding. There are no parameters and no
-    gradients; results are float32.
+    (CPU; extra ``crf``); both agree up to rounding. The CRF has no parameters and
+    propagates no gradient; results are float32.
 
     Args:
         gauss_sxy: Standard deviation of the positional kernel in pixels.
@@ -96,17 +96,19 @@ class DenseCRF:
         bilateral_sxy: Standard deviation of positions in the bilateral kernel.
         bilateral_srgb: Standard deviation of colors (0..255) in the bilateral kernel.
         bilateral_compat: Weight of the bilateral kernel, at least 0.
-        num_iters: Mean-field updates, at least 0.
-        backend: ``'torch'``, ``'pydensecrf'`` or ``'auto'`` (which is ``'torch'``).
-        num_workers: Processes of the ``pydensecrf`` backend; 0 runs in this one.
+        num_iters: Number of mean-field updates, at least 0.
+        backend: ``'torch'``, ``'pydensecrf'`` or ``'auto'`` (same as ``'torch'``).
+        num_workers: Number of processes of the ``pydensecrf`` backend; 0 runs in the
+            calling process.
         scale_factor: In (0, 1]. Below 1, the CRF runs on an image of reduced height and
-            width (with ``sxy`` reduced alike) and the marginals are resized back
-            bilinearly: about ``scale_factor^2`` of the time, for coarser edges.
+            width (with ``sxy`` reduced by the same factor) and the marginals are
+            resized back bilinearly: about ``scale_factor^2`` of the time, for coarser
+            edges.
 
     Raises:
-        TypeError: An argument is not a number.
-        ValueError: An argument is outside its range; the message names it.
-        ImportError: ``backend='pydensecrf'`` and the package is not installed.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is outside its range; the message names it.
+        ImportError: If ``backend='pydensecrf'`` and the package is not installed.
 
     Example:
         >>> crf = DenseCRF(num_iters=5)
@@ -158,7 +160,7 @@ class DenseCRF:
         self.pool = PyDenseCRFPool(num_workers) if backend == 'pydensecrf' else None
 
     def prepare(self, img: Tensor) -> CRFGuide:
-        """Wrap images (N, 3, H, W), RGB in 0..255, for several calls of any CRFs."""
+        """Wrap images (N, 3, H, W), RGB in 0..255, for several calls, of any CRF."""
         return CRFGuide(img)
 
     @torch.compiler.disable
@@ -169,23 +171,24 @@ class DenseCRF:
         prob: Tensor,
         class_mask: Tensor | None = None,
     ) -> Tensor:
-        """Infer marginals.
+        """Infer the marginals of every label.
 
         Args:
             img: RGB images (N, 3, H, W) in 0..255, rounded to whole values, or the
                 guide that :meth:`prepare` returns.
             prob: Scores (N, C, H, W), or (N, G, C, H, W) for ``G`` independent problems
                 per image, which share every filter pass; values at or below 0 count as
-                the smallest float.
-            class_mask: Labels that exist in an image (N, C), bool. The others get 0 and
-                cost no time.
+                the smallest positive float.
+            class_mask: Mask (N, C) bool of the labels that exist in an image. The
+                others get 0 and cost no time.
 
         Returns:
             Mean-field marginals of the shape of ``prob``, float32, summing to 1 over
             the existing labels (0 everywhere if an image has none).
 
         Raises:
-            ValueError: Shapes, devices or values do not fit; the message names them.
+            ValueError: If shapes or devices do not match, or values are out of range or
+                not finite; the message names them.
         """
         guide = img if isinstance(img, CRFGuide) else self.prepare(img)
         _check_shapes(guide, prob, class_mask)
@@ -262,8 +265,8 @@ def _scores(prob: Tensor, absent: Tensor | None, least: float | Tensor) -> Tenso
     Args:
         prob: Scores; 0 gets a finite energy.
         absent: Labels that get ``-inf``, broadcast against ``prob``; None if none do.
-        least: Lower bound of the result. Without it denormal numbers arise, which slow
-            down every filter many times.
+        least: Lower bound of the result. Without it, denormal numbers would make every
+            filter many times slower.
     """
     score = prob.clamp_(min=torch.finfo(torch.float32).tiny).log_()
     if absent is None:

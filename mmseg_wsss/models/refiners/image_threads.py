@@ -1,4 +1,4 @@
-"""Images in parallel on the cores of a CPU."""
+"""Process images in parallel on the cores of a CPU."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ import torch
 
 Item = TypeVar('Item')
 
-# With fewer threads per image, waiting costs more than they save: `for_each_image`.
+# With fewer threads per image, waiting costs more than they save; see `for_each_image`.
 MIN_THREADS = 4
 
 
@@ -16,12 +16,13 @@ def for_each_image(function: Callable[[Item], None], items: Sequence[Item]) -> N
     """Call a function, which runs on the CPU, on all items, several at a time.
 
     torch splits every operation among its threads, which wait for each other at its
-    end. A CRF is hundreds of operations of about a millisecond; if another program (a
-    data loader) uses the cores, such a wait may take several, and two threads were
-    measured to take ten times as long as one. So the threads are divided among the
-    images, and an image gets several only if that leaves ``MIN_THREADS`` for each.
+    end. A CRF consists of hundreds of operations of about a millisecond; if another
+    program (a data loader) uses the cores, each wait may take several milliseconds, and
+    two threads were measured to take ten times as long as one. Therefore the threads
+    are divided among the images, and an image gets several only if at least
+    ``MIN_THREADS`` remain for each.
 
-    The inference mode of the caller holds in the threads, gradients are off, and
+    The inference mode of the caller applies in the threads, gradients are off, and
     torch's number of threads is restored at the end.
 
     Args:

@@ -39,7 +39,7 @@ def position_terms(
 
 
 def clamped_index(sizes: Tensor, size: Sequence[int], reach: int) -> Tensor:
-    """Compute the pixel of every position of padded maps, clamped to its image.
+    """Compute the pixel index of each position of padded maps, clamped to the image.
 
     Args:
         sizes: Height and width (N, 2) of the images, from the upper left corner.
@@ -66,7 +66,8 @@ def clamped_index(sizes: Tensor, size: Sequence[int], reach: int) -> Tensor:
 def pad_replicate(maps: Tensor, reach: int, index: Tensor | None = None) -> Tensor:
     """Repeat the border of (N, C, H, W) maps ``reach`` times on each side.
 
-    With an ``index`` of :func:`clamped_index` the borders of the images are repeated.
+    With an ``index`` from :func:`clamped_index`, the borders of the images are repeated
+    instead.
     """
     if index is None:
         return F.pad(maps, (reach,) * 4, mode='replicate')
@@ -200,9 +201,9 @@ def _color_logits(
 ) -> Iterator[Tensor]:
     """Yield -mean_c ``(|I(p+k) - I(p)| / std(p) / bandwidth) ** 2`` of each neighbor.
 
-    Each channel is taken relative to its value at the neighbor that is nearest in
-    color (at the value of the center if it lies within their range). The softmax is
-    the same, and single precision stays exact for a pixel that differs from a flat
+    Each channel is taken relative to the value of the neighbors that is nearest to the
+    center (to the center itself if it lies within their range). The softmax is the
+    same, and single precision stays exact for a pixel that differs from a flat
     neighborhood: its plain squares are so large (up to 1e17) that the other channels
     would be lost in rounding.
     """

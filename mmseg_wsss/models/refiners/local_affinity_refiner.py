@@ -34,10 +34,10 @@ _BACKENDS = get_args(Backend)
 
 # bandwidth, weight of the position term, weight of the variation term
 _DEFAULTS = {'par': (0.3, 0.01, 0.0), 'varm': (0.25, 0.0, 0.01)}
-# Below this many mask values a run never makes up for the seconds that compiling takes.
+# With fewer mask values, a run never makes up for the seconds that compiling takes.
 _COMPILE_FROM = 2**20
 # Pixels for which weights are computed at a time on a CPU. The 48 temporary maps of
-# such a band fit in the cache, those of a whole image would go through memory.
+# such a band fit in the cache; those of a whole image would not.
 _BAND = 2**14
 _NAMES = {'compile': 'torch.compile', 'triton': 'its Triton kernels'}
 _failed_devices: set[str] = set()
@@ -57,7 +57,7 @@ class LocalAffinityRefiner:
     where ``position`` is the softmax of minus the squared standardized distance and
     ``v`` the squared forward differences of the image at ``p+k``. The weights are
     computed once for all maps of an image: stack thresholds and classes on the channel
-    axis. There is no gradient, and autocast has no effect.
+    axis. No gradient is propagated, and autocast has no effect.
 
     Sources: PAR, the pixel-adaptive refinement of Ru et al., "Learning Affinity from
     Attention" (AFA), https://arxiv.org/abs/2203.02664; VARM, the variation-aware
@@ -68,20 +68,21 @@ class LocalAffinityRefiner:
     Args:
         kind: ``'par'`` or ``'varm'``: sets the defaults of ``bandwidth``,
             ``pos_weight`` and ``var_weight``.
-        dilations: Distances of the neighbors in pixels, along rows and columns.
-        num_iters: Steps of propagation; 0 only resizes.
-        bandwidth: ``w1``; 0.3 (PAR) or 0.25 (VARM).
+        dilations: Distances of the neighbors in pixels, along rows and columns, at
+            least 1.
+        num_iters: Number of propagation steps; 0 only resizes.
+        bandwidth: ``w1``, above 0; 0.3 (PAR) or 0.25 (VARM).
         pos_weight: Weight of the position term; 0.01 (PAR) or 0 (VARM).
         var_weight: Weight of the variation term; 0 (PAR) or 0.01 (VARM).
-        backend: ``'eager'``, ``'compile'`` (an error where it cannot compile),
+        backend: ``'eager'``, ``'compile'`` (raises an error if it cannot compile),
             ``'triton'`` (CUDA kernels for float32, weights in half precision; not
-            measured on a GPU), or ``'auto'``: the kernels on CUDA where Triton is
-            installed; else compiled where a compiler is found and a call has at least
+            measured on a GPU), or ``'auto'``: the kernels on CUDA if Triton is
+            installed; else compiled if a compiler is found and a call has at least
             2**20 mask values, else eager. The choice depends on shapes and device
             alone, so that runs are reproducible. If it fails, ``'auto'`` warns once and
-            stays eager. The first size of images and number of maps compile in some
-            20 s on a CPU core; the second compiles once more, for all later sizes. On a
-            CPU, maps that are zero everywhere (of classes that an image lacks) cost
+            stays eager. The first image size and number of maps take about 20 s to
+            compile on a CPU core; a second size compiles once more, for all later
+            sizes. On a CPU, maps that are zero everywhere (absent classes) cost
             nothing.
 
     Raises:
@@ -143,16 +144,16 @@ class LocalAffinityRefiner:
             mask: Maps of shape (N, C, h, w), floating; resized to (H, W) first
                 (bilinear, ``align_corners=True``).
             sizes: Height and width of each image (N, 2), integers from 1 to H and W,
-                on the device of ``img``: it fills the upper left of ``img``, and
-                neighbors are clamped to it. The maps then have the size of ``img``,
-                and the result is undefined outside the images. H and W by default.
+                on the device of ``img``; H and W by default. An image fills the upper
+                left of ``img``, and neighbors are clamped to it. ``mask`` must have the
+                size of ``img``, and the result is undefined outside the images.
 
         Returns:
             Maps of shape (N, C, H, W), float32, or float64 if an input is. Entries
             of VARM may lie slightly below the smallest mask value.
 
         Raises:
-            ValueError: If shapes or devices do not fit.
+            ValueError: If shapes or devices do not match.
             TypeError: If an input is not floating, or not float32 for ``'triton'``.
         """
         _check(img, mask, sizes)
@@ -206,7 +207,7 @@ class LocalAffinityRefiner:
         return refined
 
     def _launch(self, img: Tensor, mask: Tensor, sizes: Tensor | None) -> Tensor:
-        # Only where Triton is.
+        # Only where Triton is installed.
         from .local_affinity_triton import affinity_weights, propagate
 
         if sizes is None:

@@ -1,10 +1,10 @@
 """Weights and propagation of the local refiners as two Triton kernels, for CUDA.
 
-The weights are one launch, and so is every step of propagation. A step reads each map
+The weights take one launch, and so does every propagation step. A step reads each map
 and the weights once from memory and writes each map once; the values of the neighbors
 come from the cache. In plain torch every neighbor is one more pass over all maps.
-Weights are stored in half precision, maps and sums in single: labels then agree on
-99.99 % of the pixels, with maps in half precision on 98 % only. Tested in Triton's
+Weights are stored in half precision, maps and sums in single precision: labels agree on
+99.99 % of the pixels, but only on 98 % with maps in half precision. Tested in Triton's
 interpreter; not measured on a GPU.
 """
 
@@ -20,7 +20,7 @@ from .local_affinity_ops import Offset, position_terms
 
 BLOCK_CHANNELS = 4
 BLOCK_PIXELS = 256
-# Pixels of a program of the weights, which holds all of their neighbors in registers.
+# Pixels per program of the weights, which keeps all of their neighbors in registers.
 BLOCK_CENTERS = 32
 
 
@@ -51,7 +51,7 @@ def _weigh(  # type: ignore[no-untyped-def]
 
     A program handles ``block_p`` pixels of one image; its tiles have a row for each of
     ``block_k >= neighbors`` neighbors. The terms are arranged as in
-    :func:`.affinity_weights_`, and are as exact.
+    :func:`.affinity_weights_`, and just as exact.
     """
     size = height * width
     pixel = tl.program_id(0) * block_p + tl.arange(0, block_p)
@@ -80,7 +80,7 @@ def _weigh(  # type: ignore[no-untyped-def]
         mean = tl.sum(gap, 0) / neighbors
         gap = tl.where(known, gap - mean[None, :], 0.0)
         std = tl.sqrt(tl.sum(gap * gap, 0) / (neighbors - 1))
-        # Relative to the value in the range of the neighbors that is nearest.
+        # Relative to the value nearest to the center in the range of the neighbors.
         low = tl.min(tl.where(known, value, float('inf')), 0)
         high = tl.max(tl.where(known, value, float('-inf')), 0)
         nearest = tl.minimum(tl.maximum(center, low), high)
@@ -223,7 +223,7 @@ def propagate(
         triton.cdiv(channels, BLOCK_CHANNELS),
         num,
     )
-    # Two buffers in turn; the mask of the caller is read only.
+    # Two alternating buffers; the caller's mask is not modified.
     source = mask.contiguous()
     buffers = [torch.empty_like(source) for _ in range(min(num_iters, 2))]
     with torch.cuda.device_of(mask):

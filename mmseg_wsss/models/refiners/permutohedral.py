@@ -5,8 +5,8 @@ Permutohedral Lattice", Eurographics 2010,
 https://doi.org/10.1111/j.1467-8659.2009.01645.x. Points with ``d``-dimensional features
 are splatted onto the ``d + 1`` vertices of the lattice simplex that encloses them
 (barycentric weights), the vertices are blurred along the ``d + 1`` lattice directions,
-and the points read the result back with the same weights. Splat, blur and slice are
-linear maps with few entries per row, so each is one weighted ``embedding_bag``: a
+and the result is read back at the points with the same weights. Splat, blur and slice
+are linear maps with few entries per row, so each is one weighted ``embedding_bag``: a
 sparse matrix product that needs no compiled extension and runs on every device.
 
 A simplex has one vertex of each remainder 0 to ``d`` modulo ``d + 1``. The vertex of
@@ -25,7 +25,7 @@ from torch import Tensor
 
 # Longest row of the splat matrix that is summed in one piece, on a CPU and elsewhere.
 # In an image of one color all pixels touch the same few vertices, and each would be
-# summed by a single thread; a GPU's are slow, and there are many.
+# summed by a single thread; the threads of a GPU are slow, but numerous.
 MAX_ROW, GPU_MAX_ROW = 2048, 256
 
 
@@ -118,7 +118,7 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
     weights (1/2, 1, 1/2) per direction has the variance of a unit Gaussian; the result
     is multiplied by ``1 / (1 + 2^-d)``, as in the released CRF of Kraehenbuehl and
     Koltun. Blurring only reaches vertices that some point touches. The host waits for
-    the device once, to learn the number of vertices.
+    the device once, for the number of vertices.
 
     Args:
         features: Feature vectors (d, n), float32, already divided by their standard
@@ -127,7 +127,7 @@ def build_lattice(features: Tensor, num_groups: int = 1) -> LatticeFilter:
             weights between them (the images of a batch).
 
     Raises:
-        ValueError: The features span so many cells that vertices cannot be numbered
+        ValueError: If the features span so many cells that vertices cannot be numbered
             in 63 bits (a standard deviation far below the resolution of the data).
 
     Example:
@@ -293,7 +293,7 @@ def _blur_map(keys: Tensor, step: Tensor) -> SparseMap:
     target = keys + step
     forward = torch.searchsorted(keys, target).clamp_(max=size - 1)
     found = keys.index_select(0, forward) == target
-    # Neighbors that are not found are written behind the end.
+    # Neighbors that are not found are written past the end.
     slot = forward.where(found, size)
     backward = torch.cat([own, own[:1]]).scatter_(0, slot, own)
     weight = torch.zeros(size + 1, device=keys.device)
@@ -333,7 +333,7 @@ def _in_pieces(matrix: SparseMap) -> tuple[SparseMap, SparseMap]:
     """Return two factors of a matrix, the first with rows of limited length.
 
     Rows are cut where they begin, and at all multiples of the limit: the number of
-    pieces follows from sizes that the host knows.
+    pieces follows from sizes that are known on the host.
     """
     start, device = matrix.start.long(), matrix.start.device
     most = _max_row(device)

@@ -66,7 +66,7 @@ class PyDenseCRFPool:
         num_workers: Number of processes; 0 runs in the calling process.
 
     Raises:
-        ImportError: pydensecrf2 is not installed.
+        ImportError: If pydensecrf2 is not installed.
     """
 
     def __init__(self, num_workers: int) -> None:
@@ -90,7 +90,7 @@ class PyDenseCRFPool:
         """Compute marginals (N, G, C, H, W) of the labels in ``class_mask`` (N, C).
 
         Raises:
-            RuntimeError: A worker process died.
+            RuntimeError: If a worker process died.
         """
         images = img.permute(0, 2, 3, 1).to('cpu', torch.uint8).contiguous().numpy()
         out = torch.zeros_like(score, device='cpu')

@@ -10,22 +10,23 @@ from ..utils import half_disk, windows
 
 @MODELS.register_module()
 class RandomWalk:
-    """Random walk that spreads maps along affinities of near pixels.
+    """Random walk that spreads maps along affinities of nearby pixels.
 
     ``vec(M) <- T^t vec(M)`` with ``T = D^-1 A^beta``, where ``A`` holds the affinities
-    of pixels closer than ``radius``, 1 on its diagonal, and ``D`` the sums of its rows.
-    On a CPU, ``T`` is applied ``t`` times, pair by pair, in place of squaring a matrix
-    of n x n: an image of 500 x 375 (n = 63 x 47 = 2961) needs 0.4 MB for the 34
-    affinities of a pixel at radius 5, the matrix 35 MB. On other devices, where each
-    pair costs launches, the matrix is squared ``log2(t)`` times. Source: Ahn
-    and Kwak, "Learning Pixel-level Semantic Affinity with Image-level Supervision for
-    Weakly Supervised Semantic Segmentation" (PSA), https://arxiv.org/abs/1803.10464.
+    of pixels closer than ``radius``, 1 on its diagonal, and ``D`` the row sums of
+    ``A^beta``. On a CPU, ``T`` is applied ``t`` times, pair by pair, without forming an
+    n x n matrix: for an image of 500 x 375 pixels (n = 63 x 47 = 2961), the 34
+    affinities per cell at radius 5 take 0.4 MB, the matrix 35 MB. On other devices,
+    where each pair costs kernel launches, the matrix is squared ``log2(t)`` times.
+    Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level
+    Supervision for Weakly Supervised Semantic Segmentation" (PSA),
+    https://arxiv.org/abs/1803.10464.
 
     Args:
-        radius: Radius of the pairs in cells, see
+        radius: Radius of the pairs in cells, at least 2, see
             :func:`~mmseg_wsss.models.utils.half_disk`.
-        beta: Power of the affinities, element by element.
-        steps: Number t of steps, at least 0; PSA takes 2 ** 8.
+        beta: Elementwise power of the affinities, at least 0.
+        steps: Number t of steps, at least 0; 2 ** 8 in PSA.
 
     Raises:
         ValueError: If ``steps`` or ``beta`` is negative, or ``radius`` is below 2.
@@ -51,7 +52,7 @@ class RandomWalk:
     @torch.compiler.disable
     @torch.no_grad()
     def __call__(self, maps: Tensor, affinity: Tensor) -> Tensor:
-        """Spread maps.
+        """Spread maps by ``steps`` steps of the random walk.
 
         Args:
             maps: Maps (N, C, h, w).
@@ -61,7 +62,7 @@ class RandomWalk:
             Maps (N, C, h, w), float32.
 
         Raises:
-            ValueError: If the shapes do not fit.
+            ValueError: If the shapes do not match.
         """
         shape = (len(maps), self.num_pairs, *maps.shape[2:])
         if tuple(affinity.shape) != shape:
@@ -105,7 +106,7 @@ class RandomWalk:
 def _matrix(affinity: Tensor, offsets: list[tuple[int, int]]) -> Tensor:
     """Return affinities (N, P, h, w) as matrices (N, n, n) with n = h * w.
 
-    The affinities of an offset lie on a diagonal, and mirrored on another one.
+    The affinities of an offset lie on one diagonal, and mirrored on another.
     """
     num, _, height, width = affinity.shape
     matrix = torch.eye(height * width, device=affinity.device).repeat(num, 1, 1)
@@ -118,7 +119,7 @@ def _matrix(affinity: Tensor, offsets: list[tuple[int, int]]) -> Tensor:
         weight[(slice(None), *one)] = inside
         step = offset[0] * width + offset[1]
         weight = weight.flatten(1)[:, : matrix.shape[1] - step]
-        # Offsets of narrow maps share diagonals, but no place on them.
+        # Offsets of narrow maps share diagonals, but no entries on them.
         matrix.diagonal(step, 1, 2).add_(weight)
         matrix.diagonal(-step, 1, 2).add_(weight)
     return matrix

@@ -1,4 +1,4 @@
-"""Boxes of a batch, one for each image, without a loop over images.
+"""Boxes of a batch, one per image, without a loop over images.
 
 A box is (top, left, height, width) in pixels; a batch of boxes is (N, 4) int64.
 """
@@ -10,7 +10,13 @@ from torch import Tensor
 
 
 def extents(inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first and the last True of each row (N, L); 0 and -1 without any.
+    """Return the positions of the first and the last True of each row.
+
+    Args:
+        inside: Mask (N, L) bool.
+
+    Returns:
+        First and last positions, (N,) int64 each; 0 and -1 for a row without True.
 
     Example:
         >>> extents(torch.tensor([[False, True, True, False], [False] * 4]))
@@ -22,9 +28,13 @@ def extents(inside: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def bounding_boxes(valid: Tensor) -> Tensor:
-    """Return the smallest boxes (N, 4) around the True of maps (N, H, W).
+    """Return the smallest box around the True pixels of each map.
 
-    Without any True the height and width are 0.
+    Args:
+        valid: Masks (N, H, W) bool.
+
+    Returns:
+        Boxes (N, 4); height and width are 0 for a mask without True.
 
     Example:
         >>> valid = torch.tensor([[[0, 0, 0], [0, 1, 1]]]) > 0
@@ -36,7 +46,15 @@ def bounding_boxes(valid: Tensor) -> Tensor:
 
 
 def inside_boxes(boxes: Tensor, size: Sequence[int]) -> Tensor:
-    """Return maps (N, H, W) bool that are True inside the boxes (N, 4)."""
+    """Return masks that are True inside boxes.
+
+    Args:
+        boxes: Boxes (N, 4).
+        size: Height H and width W of the masks.
+
+    Returns:
+        Masks (N, H, W) bool.
+    """
     rows, columns = (_offset(boxes, axis, size[axis]) for axis in (0, 1))
     height, width = boxes[:, 2, None], boxes[:, 3, None]
     rows, columns = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
@@ -52,7 +70,7 @@ def resize_boxes(
 ) -> Tensor:
     """Resize a box of each image bilinearly into a box of the result.
 
-    The same values as :func:`.resize` of each box alone, up to rounding.
+    Equal to :func:`.resize` of each box alone, up to rounding.
 
     Args:
         maps: Maps (N, C, h, w), float32 or float64.
@@ -62,7 +80,7 @@ def resize_boxes(
         align_corners: See :func:`torch.nn.functional.interpolate`.
 
     Returns:
-        Maps (N, C, H, W); outside its box the border of the box is repeated.
+        Maps (N, C, H, W); outside the target box its border is repeated.
 
     Example:
         >>> maps = torch.tensor([[[[9.0, 0.0, 2.0]]]])
@@ -108,5 +126,5 @@ def _blend(
 
 
 def _offset(boxes: Tensor, axis: int, length: int) -> Tensor:
-    """Return the distance (N, length) of each row or column from a side of the box."""
+    """Return the distance (N, length) of each row or column from the start of a box."""
     return torch.arange(length, device=boxes.device) - boxes[:, axis, None]

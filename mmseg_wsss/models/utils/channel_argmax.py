@@ -4,15 +4,15 @@ from torch import Tensor
 def channel_argmax(maps: Tensor, dim: int = 1) -> Tensor:
     """Return the index of the strongest channel of each pixel.
 
-    The same as :func:`torch.argmax`, which takes several times as long on a CPU unless
-    the channels are the last dimension in memory.
+    Equivalent to :func:`torch.argmax`, which takes several times as long on a CPU
+    unless the channels are the last dimension in memory.
 
     Args:
         maps: Maps (N, C, H, W), or of other dimensions.
         dim: Dimension of the channels.
 
     Returns:
-        Indices (N, H, W) int64; the first one of equal channels.
+        Indices (N, H, W) int64; the first of several equal channels.
 
     Example:
         >>> import torch

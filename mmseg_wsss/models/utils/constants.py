@@ -1,4 +1,4 @@
-"""Constant tensors that are made once per device, and copied to no GPU in a step."""
+"""Constant tensors that are made once per device, not copied to a GPU in every step."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
@@ -11,13 +11,13 @@ Maker = TypeVar('Maker', bound=Callable[..., Tensor])
 
 
 def made_once(function: Maker) -> Maker:
-    """Decorate a function of hashable arguments that returns a constant tensor.
+    """Decorate a function to cache the constant tensors that it returns.
 
-    The tensors of the last 32 calls with different arguments are kept, and must not be
-    changed. Inside ``torch.compile`` they become part of the graph.
+    The tensors of the last 32 calls with different arguments are cached, and must not
+    be modified. Inside ``torch.compile`` they become part of the graph.
 
     Args:
-        function: Function; a device among its arguments is the device of its result.
+        function: Function of hashable arguments, among them the device of the result.
 
     Example:
         >>> zeros = made_once(torch.zeros)
@@ -27,7 +27,7 @@ def made_once(function: Maker) -> Maker:
 
     @lru_cache(maxsize=32)
     def kept(*args: Any, **kwargs: Any) -> Tensor:
-        with torch.inference_mode(False):  # else no later step could use it
+        with torch.inference_mode(False):  # an inference tensor could not be trained on
             return function(*args, **kwargs)
 
     @wraps(function)
@@ -40,7 +40,7 @@ def made_once(function: Maker) -> Maker:
 
 
 def constant(values: Sequence, like: Tensor) -> Tensor:
-    """Return numbers as a tensor, which must not be changed.
+    """Return numbers as a cached tensor, which must not be modified.
 
     Args:
         values: Numbers, or sequences of numbers of one length.

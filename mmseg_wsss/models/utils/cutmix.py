@@ -14,9 +14,9 @@ class CutMixSettings:
     """Settings of CutMix.
 
     Args:
-        num_boxes: Boxes in a mask.
-        prop_range: Range of the area of the boxes, relative to the image.
-        prob: Probability with which an image is mixed at all.
+        num_boxes: Number of boxes in a mask, at least 1.
+        prop_range: Range of the area of a box, relative to the image, within (0, 1].
+        prob: Probability that an image is mixed.
         box_of: Image that fills the boxes: ``'own'``, or ``'partner'`` as in UniMatch.
     """
 
@@ -29,16 +29,16 @@ class CutMixSettings:
 
 
 def draw_masks(inputs: Tensor, cutmix: CutMixSettings | None) -> Tensor:
-    """Draw the CutMix masks of a batch from a generator seeded by torch's global one.
+    """Draw the CutMix masks of a batch from a generator seeded from torch's global one.
 
-    They are drawn on the device of the images: the draws of a CPU and a GPU differ.
+    They are drawn on the device of the images: masks differ between CPU and GPU.
 
     Args:
         inputs: Images (N, 3, H, W).
         cutmix: Settings; None for masks that mix nothing.
 
     Returns:
-        Masks (N, 1, H, W), 1 where an image keeps its own pixels.
+        Masks (N, 1, H, W), float32, 1 where an image keeps its own pixels, else 0.
     """
     if cutmix is None:
         return _empty_masks(inputs).fill_(1)
@@ -88,11 +88,11 @@ def cutmix_masks(
         num: Number of masks.
         height: Height of the masks in pixels.
         width: Width of the masks in pixels.
-        num_boxes: Boxes in a mask.
+        num_boxes: Number of boxes in a mask.
         prop_range: Range of the relative area of a box, within (0, 1].
         generator: Source of all randomness, on its own device. By default a new one is
-            seeded by the operating system, so that no two calls agree and no run can
-            be repeated. The global generator is never used.
+            seeded by the operating system, so that results are not reproducible. The
+            global generator is never used.
         device: Device of the masks; by default the generator's.
 
     Returns:
@@ -140,8 +140,8 @@ def mix(tensor: Tensor, mask: Tensor) -> Tensor:
 
     The same masks apply to images, labels, logits, features and valid maps, at any
     resolution (the masks are resized by nearest neighbor). Values are selected, never
-    blended: every type is kept, and a value that is not finite stays at its pixel. The
-    last image takes the pixels of the first; a batch of 1 stays as it is.
+    blended: every type is kept, and a non-finite value stays at its pixel. The last
+    image takes the pixels of the first; a batch of 1 is unchanged.
 
     Args:
         tensor: Maps of shape (N, C, h, w) or (N, h, w), of any type.
@@ -152,7 +152,7 @@ def mix(tensor: Tensor, mask: Tensor) -> Tensor:
         Mixed maps of the shape and type of ``tensor``.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     if tensor.dim() not in (3, 4) or mask.shape[:2] != (len(tensor), 1):
         raise ValueError(

@@ -8,7 +8,7 @@ from .unwrap import unwrap
 def update_ema(
     teacher: nn.Module, student: nn.Module, decay: float, buffers: bool = True
 ) -> None:
-    """Update a teacher by an exponential moving average of its student.
+    """Update a teacher as the exponential moving average of its student.
 
     ``teacher = decay * teacher + (1 - decay) * student`` for parameters and floating
     buffers, in place, in one call for all tensors of one type; integer and boolean
@@ -20,15 +20,15 @@ def update_ema(
     Args:
         teacher: Module that is updated. Wrappers (DDP, ``torch.compile``) are
             unwrapped, here and for the student.
-        student: Module of the same structure, which does not change.
+        student: Module of the same structure; it is not modified.
         decay: Weight of the old teacher in [0, 1] (MMEngine's ``momentum`` is
             ``1 - decay``). 0 copies the student exactly, 1 keeps the teacher.
-        buffers: Whether buffers are averaged and copied too. A teacher in train mode
-            has batch norm statistics from its own forward passes.
+        buffers: Whether to average and copy buffers, too. A teacher in train mode has
+            batch norm statistics from its own forward passes.
 
     Raises:
         ValueError: If ``decay`` lies outside [0, 1], or if the modules differ in the
-            name or the shape of a tensor; the message has its name.
+            name or the shape of a tensor; the message names it.
     """
     if not 0 <= decay <= 1:
         raise ValueError(f'decay must lie in [0, 1], got {decay}')
@@ -50,7 +50,7 @@ def update_ema(
 def _pairs(
     teacher: nn.Module, student: nn.Module, buffers: bool
 ) -> list[tuple[Tensor, Tensor]]:
-    """Return the tensors of both modules by pairs of the same name and shape."""
+    """Return the tensors of both modules as pairs of the same name and shape."""
     kinds = ('named_parameters', 'named_buffers')[: 1 + buffers]
     pairs = []
     for kind in kinds:

@@ -12,7 +12,7 @@ def eval_mode(model: nn.Module, keep_dropout: bool = False) -> Iterator[None]:
 
     Args:
         model: Model, switched with all its sub-modules.
-        keep_dropout: Whether dropout layers keep their present mode.
+        keep_dropout: Whether dropout layers keep their current mode.
     """
     states = [(module, module.training) for module in model.modules()]
     for module, _ in states:
@@ -26,10 +26,13 @@ def eval_mode(model: nn.Module, keep_dropout: bool = False) -> Iterator[None]:
 
 
 def matches_eval_mode(module: nn.Module) -> bool:
-    """Return whether a forward pass equals one in eval mode.
+    """Return whether a forward pass in the current mode equals one in eval mode.
 
-    It does not while batch norm uses the statistics of the batch, or while dropout or
+    It does not if batch norm uses the statistics of the batch, or if dropout or
     stochastic depth is active.
+
+    Args:
+        module: Module, checked with all its sub-modules.
     """
     return not any(
         part.training

@@ -13,7 +13,7 @@ class ImplicitSemanticAugmentation(nn.Module):
     """Running feature variances of each class, and the logit offsets that they imply.
 
     If the features of class ``y`` are perturbed by N(0, ratio * variance_y), the
-    expected cross entropy is bounded by the cross entropy of the logits plus ::
+    expected cross entropy is at most the cross entropy of the logits plus ::
 
         offset[p, j] = ratio / 2 * sum_a variance[y_p, a] * (w[j, a] - w[y_p, a]) ** 2
 
@@ -27,8 +27,8 @@ class ImplicitSemanticAugmentation(nn.Module):
         num_classes: Number of classes C.
         channels: Number of feature channels A.
         ignore_index: Label of pixels that are not counted and get the offset 0.
-        max_count: Largest pixel count of a class, which bounds the weight of the past:
-            older pixels decay. None keeps all, as in MKD's released code.
+        max_count: Upper bound of the pixel count of a class, with which the weight of
+            older pixels decays. None keeps all, as in MKD's released code.
 
     Attributes:
         mean: Mean features (C, A), float64.
@@ -69,8 +69,8 @@ class ImplicitSemanticAugmentation(nn.Module):
             label: Classes (P,) int64 in [0, C), or ``ignore_index``.
 
         Raises:
-            ValueError: If the shapes do not fit.
-            IndexError: If there is another label (on a GPU, a failed assertion).
+            ValueError: If the shapes do not match.
+            IndexError: If a label is out of range (on a GPU, a failed assertion).
         """
         center = self.center()
         sums = self.sums(feat, label, center)
@@ -78,7 +78,7 @@ class ImplicitSemanticAugmentation(nn.Module):
 
     @torch.no_grad()
     def center(self) -> Tensor:
-        """Return the mean (A,) of all pixels of the past, zeros before any update."""
+        """Return the mean (A,) of all past pixels, zeros before the first update."""
         weight = self.count.double()[:, None] / self.count.sum().clamp(min=1)
         return (self.mean * weight).sum(0)
 
@@ -86,22 +86,22 @@ class ImplicitSemanticAugmentation(nn.Module):
     def sums(self, feat: Tensor, label: Tensor, center: Tensor) -> Tensor:
         """Compute the sums from which :meth:`merge` updates the statistics.
 
-        Together they are :meth:`update`; apart, the sums of several estimators or parts
-        of a batch can be added up over the ranks in one collective.
+        Both together are :meth:`update`. Separately, the sums of several estimators or
+        parts of a batch can be added up over the ranks in one collective.
 
         Args:
             feat: Features (P, A), see :meth:`update`.
             label: Classes (P,).
-            center: Features (A,) that are subtracted, float64, see :meth:`center`: near
-                a mean of the past, one pass loses nothing to cancellation.
+            center: Features (A,) to subtract, float64, see :meth:`center`: close to the
+                mean of earlier pixels, a single pass loses nothing to cancellation.
 
         Returns:
             Sums (C, 1 + 2 A) over the pixels of each class, float64: their number, the
             centered features, and the squares of these.
 
         Raises:
-            ValueError: If the shapes do not fit.
-            IndexError: If there is another label (on a GPU, a failed assertion).
+            ValueError: If the shapes do not match.
+            IndexError: If a label is out of range (on a GPU, a failed assertion).
         """
         if feat.shape != (len(label), self.channels) or label.dim() != 1:
             raise ValueError(
@@ -151,7 +151,7 @@ class ImplicitSemanticAugmentation(nn.Module):
     def shift(self, weight: Tensor, label: Tensor, ratio: float | Tensor) -> Tensor:
         """Compute the offsets of the logits.
 
-        They depend on the label alone, hence they are looked up in a C x C table.
+        They depend on the label alone and are looked up in a C x C table.
 
         Args:
             weight: Weight (C, A) of the linear classifier, without gradient.
@@ -163,8 +163,8 @@ class ImplicitSemanticAugmentation(nn.Module):
             pixel's own class, where the label is ignored, and before any update.
 
         Raises:
-            ValueError: If the shape of ``weight`` does not fit.
-            IndexError: If there is another label (on a GPU, a failed assertion).
+            ValueError: If ``weight`` has another shape.
+            IndexError: If a label is out of range (on a GPU, a failed assertion).
         """
         if weight.shape != self.mean.shape:
             raise ValueError(
@@ -184,7 +184,7 @@ class ImplicitSemanticAugmentation(nn.Module):
 
     def _index(self, label: Tensor) -> tuple[Tensor, Tensor]:
         valid = label != self.ignore_index
-        # Out of the range of the table: -1 would otherwise select the last class.
+        # Beyond the end of the table: -1 would otherwise select the last class.
         index = label.masked_fill(label < 0, self.num_classes)
         return valid, index.where(valid, 0)
 
@@ -202,7 +202,14 @@ class ImplicitSemanticAugmentation(nn.Module):
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:
-    """Sum over all ranks, in place."""
+    """Sum a tensor over all ranks, in place.
+
+    Args:
+        values: Tensor of any shape; the same shape on every rank.
+
+    Returns:
+        ``values``, unchanged if there is no process group.
+    """
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(values)
     return values

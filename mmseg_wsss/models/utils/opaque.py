@@ -1,4 +1,4 @@
-"""Functions that ``torch.compile`` calls as they are, inside of its graphs."""
+"""Functions that ``torch.compile`` calls as they are, inside its graphs."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,11 +13,10 @@ P = ParamSpec('P')
 def opaque(
     shape_of: Callable[..., Tensor], random: bool = False
 ) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
-    """Decorate a function of tensors and numbers that has no gradient.
+    """Decorate a function of tensors and numbers as an operator without gradient.
 
-    Its Python code runs unchanged in a compiled step, too, without a break in the
-    graph, which ``torch.compiler.disable`` would cause. Eager code calls the function
-    itself.
+    In a compiled step its Python code also runs unchanged, without the graph break that
+    ``torch.compiler.disable`` would cause. Eager code calls the function itself.
 
     Args:
         shape_of: Function of the same arguments that returns an empty, contiguous

@@ -6,15 +6,16 @@ from torch import nn
 
 
 class Phase:
-    """Attribute of a segmentor that a hook sets in every iteration of a training.
+    """Attribute of a segmentor that a hook sets in every training iteration.
 
-    It is unset until the hook has set it, and reading it before that raises an error
-    that shows the hook to add: no half of a method can be missing in silence. Every
-    new value is passed to the segmentor's method ``on_NAME``, if it has one.
+    Reading it before a hook has set it raises an error that shows the hook to add, so
+    that no part of a method can be missing silently. Every new value is passed to the
+    segmentor's method ``on_NAME``, if it has one.
 
     Args:
-        hook: The hook's entry of ``custom_hooks``, as it is written in a config.
-        when: Whether a segmentor needs the phase, called with it; always by default.
+        hook: The hook's entry of ``custom_hooks``, as written in a config.
+        when: Function of a segmentor that returns whether it needs the phase; every
+            segmentor does by default.
 
     Raises:
         RuntimeError: On reading, if no hook has set it.
@@ -45,8 +46,8 @@ iters=...) to custom_hooks
     def require(self, model: nn.Module) -> None:
         """Raise RuntimeError if no hook has set the phase of the segmentor.
 
-        A compiled step that calls this instead of reading the value is not compiled
-        anew for every new value.
+        A compiled step that calls this instead of reading the value is not recompiled
+        for every new value.
         """
         if self.key not in model.__dict__:
             raise RuntimeError(
@@ -68,6 +69,6 @@ iters=...) to custom_hooks
 
 
 def phases_of(model: nn.Module) -> dict[str, Phase]:
-    """Return the phases that a segmentor needs, by their names."""
+    """Return the phases that a segmentor needs, by name."""
     found = getmembers(type(model), lambda item: isinstance(item, Phase))
     return {name: phase for name, phase in found if phase.when(model)}

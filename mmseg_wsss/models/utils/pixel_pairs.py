@@ -1,6 +1,6 @@
-"""Pairs of near pixels: one map for each of the offsets of half a disk.
+"""Pairs of nearby pixels: one map for each offset of half a disk.
 
-A dense matrix of all pairs would be mostly empty; P maps of the P offsets within a
+A dense matrix of all pairs would be mostly empty; P maps for the P offsets within a
 radius hold every unordered pair once. Sources: AffinityNet (PSA),
 https://arxiv.org/abs/1803.10464, and IRN, https://arxiv.org/abs/1904.05044.
 """
@@ -16,7 +16,7 @@ from .precision import at_least_float32
 
 
 def half_disk(radius: int) -> list[tuple[int, int]]:
-    """Return the offsets closer than ``radius``, one of each two opposite ones.
+    """Return the offsets shorter than ``radius``, one of each opposite pair.
 
     Args:
         radius: Radius in cells, excluded.
@@ -44,7 +44,16 @@ def half_disk(radius: int) -> list[tuple[int, int]]:
 def windows(
     size: Sequence[int], offset: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return slices of the cells with a partner at an offset, and of the partners."""
+    """Return slices of the cells with a partner at an offset, and of the partners.
+
+    Args:
+        size: Height and width of a map.
+        offset: Offset (rows, columns), rows at least 0.
+
+    Returns:
+        Row and column slices of the cells, and of their partners; empty if no cell has
+        a partner.
+    """
     height, width = size
     row, col = offset
     if row >= height or abs(col) >= width:
@@ -78,11 +87,11 @@ def partners(maps: Tensor, radius: int, fill: float) -> Tensor:
 
 
 def pair_affinity(feat: Tensor, radius: int) -> Tensor:
-    """Compute the affinity ``exp(-mean_d |f_d(i) - f_d(j)|)`` of near pixels.
+    """Compute the affinity ``exp(-mean_d |f_d(i) - f_d(j)|)`` of nearby pixels.
 
     Source: Ahn and Kwak (PSA), https://arxiv.org/abs/1803.10464, with the L1 distance
-    divided by the number of channels. Differences are computed one offset at a time,
-    and again in the backward pass, so that P copies of the features are never stored.
+    divided by the number of channels. Differences are computed one offset at a time and
+    recomputed in the backward pass, so that P copies of the features are never stored.
 
     Args:
         feat: Features (N, D, h, w); computed in float32.
@@ -118,10 +127,10 @@ def _affinity(feat: Tensor, offset: tuple[int, int]) -> Tensor:
 
 
 def boundary_affinity(boundary: Tensor, radius: int) -> Tensor:
-    """Compute the affinity of near pixels, 1 - the strongest boundary between them.
+    """Compute the affinity of nearby pixels, 1 - the strongest boundary between them.
 
-    The boundary is the maximum on the straight line between the pixels, both ends
-    included. Source: Ahn, Cho and Kwak (IRN), https://arxiv.org/abs/1904.05044.
+    The strongest boundary is the maximum on the straight line between the pixels, both
+    ends included. Source: Ahn, Cho and Kwak (IRN), https://arxiv.org/abs/1904.05044.
 
     Args:
         boundary: Boundaries (N, h, w) in [0, 1]; computed in float32.

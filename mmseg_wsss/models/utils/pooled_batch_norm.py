@@ -6,10 +6,10 @@ POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 
 def has_pooled_batch_norm(model: nn.Module) -> bool:
-    """Return whether batch norm follows a pooling of whole images in a trained part.
+    """Return whether a trained part applies batch norm after pooling whole images.
 
     In training, such a head (PSPHead, ASPPHead and others) fails on a batch of one
-    image. Synchronized batch norm of several processes has their images together.
+    image; synchronized batch norm of several processes does not, and is not counted.
 
     Args:
         model: Network; parts without trainable parameters are skipped.

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Prototypes of a region that is not empty have length 1, others are zeros.
+# Prototypes of nonempty regions have length 1, all others are zeros.
 MIN_LENGTH = 0.999
 
 
@@ -18,7 +18,7 @@ class PrototypeMemory(nn.Module):
     Args:
         num_classes: Number C of classes.
         channels: Length D of a prototype.
-        size: Number of prototypes that are kept for each class, at least 1.
+        size: Number of prototypes kept per class, at least 1.
 
     Raises:
         ValueError: If ``size`` is below 1.
@@ -41,7 +41,7 @@ class PrototypeMemory(nn.Module):
 
     @torch.no_grad()
     def push(self, prototypes: Tensor) -> None:
-        """Append prototypes (N, C, D), the last one as the newest, except zeros."""
+        """Append prototypes (N, C, D), except zeros; the last one is the newest."""
         rows = torch.cat([self.queue, prototypes.transpose(0, 1).to(self.queue)], 1)
         filled = rows.norm(dim=-1) > MIN_LENGTH
         # A stable sort moves the filled entries to the end and keeps their order.
@@ -50,5 +50,5 @@ class PrototypeMemory(nn.Module):
         self.queue.copy_(rows.gather(1, newest[..., None].expand_as(self.queue)))
 
     def forward(self) -> Tensor:
-        """Return mean prototypes (C, D) of length 1, zeros for classes without any."""
+        """Return mean prototypes (C, D) of length 1; zeros for classes without any."""
         return F.normalize(self.queue.mean(1), dim=-1)

@@ -4,7 +4,7 @@
 def pwm_signal(
     iter: int, period: int = 150, divisor: int = 6, begin: int = 1000
 ) -> bool:
-    """Return the square wave over iterations that selects the teacher in ASDT.
+    """Return the value of the square wave that selects the teacher in ASDT.
 
     It is high in the first ``1 / divisor`` of each period, after the warm-up::
 
@@ -12,7 +12,7 @@ def pwm_signal(
              = t > begin and (t mod T) * N < T
 
     Periods are counted from iteration 0, not from ``begin``, so with the defaults the
-    first pulse is 1050 to 1074. The second form, of integers only, is computed. Source:
+    first pulse is 1050 to 1074. The code uses the second form, in integers. Source:
     the pulse-width wave-like selection signal of Zhang et al., "Weakly Supervised
     Semantic Segmentation via Alternate Self-Dual Teaching" (ASDT),
     https://arxiv.org/abs/2112.09459.

@@ -11,7 +11,7 @@ def resize(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> Te
     """Resize maps bilinearly, in float32 or wider.
 
     Half precision would round confidences and logits before they are compared with
-    thresholds, hence the result is never narrower than float32.
+    thresholds, so the result is never narrower than float32.
 
     Args:
         maps: Maps (N, C, h, w) of any floating type.
@@ -59,9 +59,12 @@ def rescale(img: Tensor, scale: float, align_corners: bool = False) -> Tensor:
     """Resize images by a factor (bilinear), sides rounded down.
 
     Args:
-        img: Images (N, C, H, W) of any floating type, which the result has too.
-        scale: Factor of both sides.
+        img: Images (N, C, H, W) of any floating type.
+        scale: Factor of both sides, above 0.
         align_corners: See :func:`torch.nn.functional.interpolate`.
+
+    Returns:
+        Images of the same type; ``img`` itself at scale 1.
     """
     if scale == 1:
         return img
@@ -70,7 +73,7 @@ def rescale(img: Tensor, scale: float, align_corners: bool = False) -> Tensor:
 
 
 def scaled_size(size: Sequence[int], scale: float) -> tuple[int, ...]:
-    """Return sides times ``scale``, rounded down, at least 1.
+    """Multiply side lengths by ``scale``, rounded down to at least 1.
 
     Example:
         >>> scaled_size((321, 3), 0.3)

@@ -2,7 +2,7 @@
 
 An upsampled feature is ``(1-t)(1-s) a + (1-t) s b + t (1-s) c + t s d`` of four
 neighbors. Its squared length is a quadratic form in the inner products of the four, and
-these are 4 maps at the low resolution in place of D channels at the high one.
+these are 4 maps at the low resolution instead of D channels at the high one.
 """
 
 import torch
@@ -16,10 +16,10 @@ MIN_SQUARE = 1e-24
 
 
 def interpolation_matrices(old: int, new: int, like: Tensor) -> Tensor:
-    """Return bilinear resizing along one axis, ``align_corners=False``, as matrices.
+    """Return the matrices of bilinear resizing along one axis, ``align_corners=False``.
 
     A new value is ``(1 - t) * a + t * b`` of two old neighbors. The result is shared by
-    equal calls and must not be changed.
+    equal calls and must not be modified.
 
     Args:
         old: Old size.
@@ -65,7 +65,7 @@ def neighbor_products(feat: Tensor) -> Tensor:
 
     Returns:
         Products (4, N, h, w): with the feature, with the one below, with the one to the
-        right, and the sum of both products across the diagonals of the four.
+        right, and the sum of the two diagonal products of the four neighbors.
     """
     padded = F.pad(feat, (0, 1, 0, 1), mode='replicate')
     below, right = padded[..., 1:, :-1], padded[..., :-1, 1:]
@@ -78,8 +78,8 @@ def neighbor_products(feat: Tensor) -> Tensor:
 def resized_squares(products: Tensor, heights: Tensor, widths: Tensor) -> Tensor:
     """Compute the squared lengths of upsampled features.
 
-    Exact up to rounding, which is larger if neighbors cancel each other; features after
-    a ReLU never do.
+    Exact up to rounding errors, which are larger if neighbors cancel each other;
+    features after a ReLU never do.
 
     Args:
         products: See :func:`neighbor_products`.

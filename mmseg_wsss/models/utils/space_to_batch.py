@@ -7,17 +7,18 @@ from torch import Tensor, nn
 class SpaceToBatchConv2d(nn.Conv2d):
     """Dilated depthwise convolution, computed without dilation.
 
-    Every d-th row and column of a map make a smaller map, which meets the same weights
-    without dilation; these d x d maps become images of the batch. Backward passes of
-    dilated depthwise convolutions are slow on CPUs, plain ones are fast, see the page
-    Benchmarks. Results are equal up to rounding. Maps of less than two positions in
-    such a smaller map are convolved as before: most of them would be padding. Source:
+    Every d-th row and column of a map form a smaller map, to which the same weights
+    apply without dilation; these d x d maps become images of the batch. Backward passes
+    of dilated depthwise convolutions are slow on CPUs, plain ones are fast, see
+    docs/benchmarks.md. Results are equal up to rounding. Maps with fewer than 2 d rows
+    or columns are convolved with dilation: the smaller maps would be mostly padding.
+    Source:
     Chen et al., "DeepLab", https://arxiv.org/abs/1606.00915, section 3.1.
     """
 
     @staticmethod
     def suits(conv: nn.Conv2d) -> bool:
-        """Return whether a plain convolution can be computed in this way."""
+        """Return whether a plain ``Conv2d`` can be computed in this way."""
         same = tuple(d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size))
         return (
             type(conv) is nn.Conv2d

@@ -52,7 +52,7 @@ def check_state(
 ) -> list[str]:
     """Check that weights fit a module.
 
-    Counters of batches are not required, as files of PyTorch 0.4 have none.
+    ``num_batches_tracked`` is not required, since files of PyTorch 0.4 lack it.
 
     Args:
         state: Weights.

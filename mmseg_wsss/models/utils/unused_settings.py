@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 
 def check_unused(pretrained: None, decode_head: Mapping | None, used: str) -> None:
-    """Check settings that a model takes for mmseg's tools alone.
+    """Check the settings that a model accepts only for mmseg's tools.
 
     ``init_model`` sets ``model.pretrained = None``, and ``get_flops.py`` reads
     ``model.decode_head.type``, for every config.

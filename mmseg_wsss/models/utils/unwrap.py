@@ -5,7 +5,11 @@ from torch import nn
 
 
 def unwrap(model: nn.Module) -> Any:
-    """Return the segmentor inside DDP, FSDP, DeepSpeed, ``torch.compile`` or TTA."""
+    """Return the segmentor inside DDP, FSDP, DeepSpeed, ``torch.compile`` or TTA.
+
+    Args:
+        model: Segmentor, possibly inside several wrappers.
+    """
     inner: Any = model
     while True:
         wrapped = is_model_wrapper(inner) or isinstance(inner, BaseTTAModel)

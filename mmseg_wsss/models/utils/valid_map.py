@@ -6,11 +6,11 @@ from torch import Tensor
 
 
 def valid_maps(data_samples: Sequence[SegDataSample], inputs: Tensor) -> Tensor:
-    """Return the pixels of a batch that belong to an image, not to padding.
+    """Return masks of the pixels of a batch that belong to an image, not to padding.
 
     Args:
         data_samples: N data samples with ``valid_map``; without it the image fills
-            its ``img_shape``, from the top left.
+            ``img_shape``, from the top left.
         inputs: Batch (N, C, H, W), which may be larger than the samples.
 
     Returns:

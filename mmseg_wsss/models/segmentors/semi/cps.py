@@ -45,8 +45,8 @@ class CPS(SemiBaseSegmentor):
     """Two students, each supervised by the hard labels of the other one.
 
     ``L = L_sup + cps_weight * L_cps``, ``L_cps = CE(S1, label of S2) + CE(S2, label of
-    S1)``, without a confidence threshold. With CutMix the labels are predicted on the
-    unmixed images in eval mode, and mixed; without it, L_cps includes the labeled
+    S1)``, without a confidence threshold. With CutMix, labels are predicted on the
+    unmixed images in eval mode, and then mixed; without it, L_cps includes the labeled
     images. There are no color augmentations. Source: Chen et al. (CPS), section 3,
     https://arxiv.org/abs/2106.01226.
 
@@ -119,7 +119,7 @@ class CPS(SemiBaseSegmentor):
         }
 
     def labels_of_labeled(self, logits: Tensor, data_samples: list) -> Tensor:
-        """Return the hard labels (N, H, W) of labeled images.
+        """Return the hard labels (N, H, W) that a student predicts on labeled images.
 
         Pixels with ground truth 255 are set to 255, unless ``mask_padding`` is off.
         """

@@ -51,7 +51,7 @@ class FixMatch(SemiBaseSegmentor):
     """A student supervised by its own confident labels of the weak views.
 
     ``L = (L_sup + L_unsup) / 2``, where L_unsup is the cross entropy of strong views
-    with the hard labels that the student in eval mode predicts on the weak views.
+    against the hard labels that the student in eval mode predicts on the weak views.
     Sources: Sohn et al. (FixMatch), https://arxiv.org/abs/2001.07685; for segmentation
     Yang et al. (UniMatch), section 3, https://arxiv.org/abs/2208.09910.
 

@@ -43,10 +43,10 @@ class MeanTeacherSettings(SemiSettings):
 
 @MODELS.register_module()
 class MeanTeacherSegmentor(SemiBaseSegmentor):
-    """A student, and its mean teacher that labels the unlabeled images.
+    """A student, and its mean teacher, which labels the unlabeled images.
 
     ``L = sup_weight * L_sup + unsup_weight * L_unsup``, where L_unsup is the cross
-    entropy of strong views with the teacher's hard labels of the weak views. Source:
+    entropy of strong views against the teacher's hard labels of the weak views. Source:
     Tarvainen and Valpola (Mean teachers are better role models), section 2,
     https://arxiv.org/abs/1703.01780. ``MeanTeacherHook`` updates the teacher; common
     decays are 0.99 (U2PL) to 0.996 (UniMatch V2).

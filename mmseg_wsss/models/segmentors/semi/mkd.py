@@ -44,18 +44,18 @@ class MKDSettings(SemiSettings):
         teacher_weight: Weight lambda_st of L_st.
         student_weight: Weight lambda_ss of L_ss.
         pseudo_thr_teacher: Smallest confidence (without offset) of a teacher's label.
-            0, as in the released config, accepts all; readers of the paper report 0.95.
-        pseudo_thr_student: The same of a student's label.
-        mean_over: Pixels that L_st and L_ss are averaged over: ``'confident'``, those
+            0, as in the released config, accepts all; others report 0.95.
+        pseudo_thr_student: Smallest confidence of a student's label.
+        mean_over: Pixels over which L_st and L_ss are averaged: ``'confident'``, those
             with a label, as released, or ``'valid'``, all valid ones, as in the
             authors' later code. Without a threshold it makes no difference.
         loss_scale_factor: Size of the maps in L_st and L_ss, relative to the logits.
         semi_on_labeled: Whether labeled images are part of L_st, L_ss and the
             statistics of the offset.
-        mask_padding: Whether padding, and labeled pixels marked 255, are left out of
-            them (not in the released code).
-        labels_from: Logits that the labels are taken from: ``'offset'``, with the
-            offset, or ``'raw'``.
+        mask_padding: Whether to leave padding, and pixels of labeled images marked 255,
+            out of these (not in the released code).
+        labels_from: Logits from which labels are taken: ``'offset'``, with the offset,
+            or ``'raw'``.
         isda: Settings of the offset; None switches it off.
         cutmix: Settings of CutMix; None switches it off.
         concat_forward: See :class:`SemiSettings`.
@@ -86,7 +86,7 @@ class MKD(SemiBaseSegmentor):
     same masks. The logits of all networks get the offset of
     :class:`ImplicitSemanticAugmentation`. Source: Yuan et al. (Semi-supervised Semantic
     Segmentation with Mutual Knowledge Distillation), https://arxiv.org/abs/2208.11499;
-    the page of MKD in docs/methods.
+    see docs/methods/mkd.md.
 
     Args:
         *args: Arguments of :class:`SemiBaseSegmentor`.
@@ -94,7 +94,7 @@ class MKD(SemiBaseSegmentor):
             :class:`MKDSettings`.
 
     Raises:
-        ValueError: If the offset is on and ``conv_seg`` of the decode head is no
+        ValueError: If the offset is on and ``conv_seg`` of the decode head is not a
             1 x 1 convolution.
     """
 
@@ -116,7 +116,7 @@ class MKD(SemiBaseSegmentor):
     def on_progress(self, progress: float) -> None:
         """Set the strength of the offset.
 
-        Called by :class:`.Phase` when ``MeanTeacherHook`` sets ``progress``.
+        :class:`.Phase` calls this when ``MeanTeacherHook`` sets ``progress``.
         """
         self.isda.set_progress(progress)
 
@@ -203,7 +203,7 @@ class MKD(SemiBaseSegmentor):
     ) -> tuple[Tensor, Tensor | None]:
         """Return logits (N, C, h, w) and features (N, A, h, w) at the losses' size.
 
-        The labeled images come first, if they take part.
+        The labeled images come first, if ``semi_on_labeled``.
         """
         if not self.train_cfg.semi_on_labeled:
             outputs = outputs[-1:]
@@ -224,8 +224,8 @@ class MKD(SemiBaseSegmentor):
             logits: Logits (N, C, h, w) of that size.
 
         Returns:
-            Ground truth (N_l, h, w) of the labeled images that take part, and valid
-            pixels (N, h, w) bool of them and the unlabeled images.
+            Ground truth (N_l, h, w) of the labeled images, if ``semi_on_labeled``, and
+            the valid pixels (N, h, w) bool of these and the unlabeled images.
         """
         size = logits.shape[2:]
         mixed = mix(valid_maps(data_samples['unsup_weak'], weak), mask)

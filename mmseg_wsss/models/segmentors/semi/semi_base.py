@@ -23,13 +23,13 @@ from .parts.tag_constraint import TagConstraint
 
 
 class SemiBaseSegmentor(BaseSegmentor):
-    """Students and teachers of one structure, with the parts that all methods need.
+    """Base class of the methods: students and teachers of one structure.
 
     A method names its networks and branches, declares its settings, and implements
     :meth:`loss`. ``MeanTeacherHook`` updates the teachers after each step. A plain
     checkpoint of the network, or one of another method, fills every network; a
     checkpoint of students fills their teachers. Two students with equal weights differ
-    by dropout alone.
+    by dropout only.
 
     Args:
         segmentor: Config of an mmseg ``EncoderDecoder`` or ``CascadeEncoderDecoder``
@@ -42,9 +42,10 @@ class SemiBaseSegmentor(BaseSegmentor):
             override=dict(name='student2', type='Pretrained', checkpoint=B))`` loads
             another checkpoint for the second student and its teacher.
         cam_head: Config of a ``CAMHead`` on the features of the first student, trained
-            on all image tags, for prediction filtering; none by default.
+            on all image tags, for prediction filtering and the fusion with CAMs; none
+            by default.
         train_cfg, pretrained: None; mmseg's ``init_model`` sets them.
-        decode_head: Type of the decode head, which mmseg's ``get_flops.py`` reads.
+        decode_head: Type of the decode head, for mmseg's ``get_flops.py``.
 
     Attributes:
         students: Names of the networks that are trained.
@@ -139,7 +140,7 @@ class SemiBaseSegmentor(BaseSegmentor):
         return self.train_cfg.teacher_mode == 'eval'
 
     def init_weights(self) -> None:
-        """Initialize every student by itself, and copy it to its teacher."""
+        """Initialize every student independently, and copy it to its teacher."""
         super().init_weights()
         for teacher, student in self.pairs.items():
             update_ema(self.networks[teacher], self.networks[student], decay=0)
@@ -190,8 +191,8 @@ class SemiBaseSegmentor(BaseSegmentor):
 
         Yields:
             Outputs of each view, computed when they are needed. With
-            ``concat_forward`` all of them are computed in one batch, and in eval mode,
-            where this gives the same outputs.
+            ``concat_forward``, and in eval mode, where the outputs are the same, all
+            views are computed in one batch.
         """
         if self.train_cfg.concat_forward or not self.networks[name].training:
             output = self.forward_network(name, torch.cat(views))

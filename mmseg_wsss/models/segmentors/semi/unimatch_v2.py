@@ -34,7 +34,7 @@ class UniMatchV2Settings(FixMatchSettings):
         pseudo_thr: Smallest confidence of a pseudo-label, in [0, 1].
         cutmix: Settings of CutMix; None switches it off.
         mask_padding: Whether padding is ignored in the losses of unlabeled images.
-        drop_prob: Ratio of the images with complementary channels in both views.
+        drop_prob: Probability that an image has complementary channels in its views.
     """
 
     drop_prob: float = setting(0.5, at_least=0, at_most=1)
@@ -44,9 +44,10 @@ class UniMatchV2Settings(FixMatchSettings):
 class UniMatchV2(SemiBaseSegmentor):
     """Mean teacher, and two strong views with complementary channels.
 
-    ``L = (L_sup + (L_s1 + L_s2) / 2) / 2``. For half of the images, each channel of
-    the feature maps is kept, doubled, in one of both views and dropped in the other.
-    Source: Yang et al. (UniMatch V2), section 3, https://arxiv.org/abs/2410.10777.
+    ``L = (L_sup + (L_s1 + L_s2) / 2) / 2``. With a probability of one half per image,
+    each channel of the feature maps is kept, doubled, in one view and dropped in the
+    other. Source: Yang et al. (UniMatch V2), section 3,
+    https://arxiv.org/abs/2410.10777.
     ``MeanTeacherHook`` updates the teacher, with a decay of 0.996.
 
     Args:
@@ -108,11 +109,11 @@ def complementary_dropout(
 
     Args:
         feats: Feature maps (2 N, D, h, w) of each level, the first view first.
-        drop_prob: Probability with which channels of an image are dropped at all.
+        drop_prob: Probability that channels of an image are dropped.
 
     Returns:
-        Feature maps (N, D, h, w) of each level, for each view. Kept channels are
-        doubled.
+        Feature maps (N, D, h, w) of each level, for each view. If channels of an image
+        are dropped, the others are doubled.
     """
     num, device = len(feats[0]) // 2, feats[0].device
     whole = torch.rand(num, 1, 1, 1, device=device) >= drop_prob

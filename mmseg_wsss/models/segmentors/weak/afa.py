@@ -39,8 +39,8 @@ class AFA(WeakSegmentor):
     ``Y`` is the CAM refined by PAR under a high and a low background score, see
     :class:`.BackgroundPairLabeler`. ``Y'`` is ``Y`` at first, and with ``use_affinity``
     (``AffinityLabelHook``) the CAM after a random walk along the affinity ``A``,
-    refined in the same way. A mask takes the place of ``Y`` and ``Y'``, so that true
-    pairs supervise the affinity. Source: Ru et al., "Learning Affinity from Attention:
+    refined in the same way. A mask replaces ``Y`` and ``Y'``, so that true pairs
+    supervise the affinity. Source: Ru et al., "Learning Affinity from Attention:
     End-to-End Weakly-Supervised Semantic Segmentation with Transformers",
     https://arxiv.org/abs/2203.02664.
 
@@ -53,9 +53,9 @@ class AFA(WeakSegmentor):
         high_thr: High background score.
         low_thr: Low background score.
         refine_scale: Size of the image that guides the refiner, relative to the crop.
-        affinity_label: Label of the affinity loss while there is a walk: ``'cam'``, the
-            label before it, as released for VOC, or ``'walk'``, the label after it, as
-            released for COCO.
+        affinity_label: Label of the affinity loss once the random walk is used:
+            ``'cam'``, the label before it, as released for VOC, or ``'walk'``, the
+            label after it, as released for COCO.
         walk_scale: Size of the image from which the random walk's affinity is taken.
         radius: Largest step of the random walk, in grid cells.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5,
@@ -161,8 +161,9 @@ class AFA(WeakSegmentor):
             inputs: Normalized crops (N, 3, H, W).
 
         Returns:
-            Features of the crops at ``walk_scale``, in eval mode; if the CAM is made in
-            train mode, of N crops and of their N mirror images in one batch, as there.
+            Features of the crops at ``walk_scale``, in eval mode; if the CAM is
+            extracted in train mode, features in this mode of the N crops and their N
+            mirror images in one batch.
         """
         img, cam = rescale(inputs, self.walk_scale), self.train_cam
         if not (isinstance(cam, PairedCAM) and cam.train_mode):
@@ -171,5 +172,5 @@ class AFA(WeakSegmentor):
         return self.extract_feat(torch.cat([img, img.flip(-1)]) if cam.flip else img)
 
     def pseudo_sources(self) -> Sources:
-        """Return ``merged``, ``cam_refined``, ``affinity`` beside those of the base."""
+        """Return the base's sources, ``merged``, ``cam_refined`` and ``affinity``."""
         return super().pseudo_sources() | local_sources()

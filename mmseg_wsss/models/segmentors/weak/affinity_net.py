@@ -1,4 +1,4 @@
-"""AffinityNet (PSA): seeds spread along learned affinities of pixels."""
+"""AffinityNet (PSA): seeds spread along learned affinities between pixels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,24 +30,23 @@ from .parts.samples import check_background, label_ratios, stack_tags
 
 @MODELS.register_module()
 class AffinityNet(WeakClassifier):
-    """Affinities of near pixels, learned from the confident regions of seeds (PSA).
+    """Affinities of nearby pixels, trained on the confident regions of seeds (PSA).
 
     ``L = L_cls + L_aff``. The label of ``L_aff`` is ``pseudo_label`` of the data
     samples, if ``LoadPseudoLabel`` loads one, as in the pipeline of several stages (in
     which ``loss_cls`` has the weight 0); otherwise the confident regions of the
-    network's CAM, see :class:`.ConfidentRegions`. A mask of the image takes the place
-    of either. Seeds of the random walk likewise: the soft map ``cam_seed`` of a data
-    sample, or the CAM.
-    Source: Ahn and Kwak, "Learning Pixel-level Semantic Affinity with Image-level
-    Supervision for Weakly Supervised Semantic Segmentation",
+    network's CAM, see :class:`.ConfidentRegions`. A mask of the image replaces either.
+    The seed of the random walk is the soft map ``cam_seed`` of a data sample if it has
+    one, otherwise the CAM. Source: Ahn and Kwak, "Learning Pixel-level Semantic
+    Affinity with Image-level Supervision for Weakly Supervised Semantic Segmentation",
     https://arxiv.org/abs/1803.10464.
 
     Args:
-        affinity_head: Config of the head that gives features to compare.
+        affinity_head: Config of the head that computes the features to compare.
         loss_affinity: Config of the loss, called with (affinity, label, radius).
         walk: Config of the random walk; :class:`.RandomWalk` by default. Its radius is
-            the radius of the loss.
-        crf: Config of the CRF, of labels and of the result.
+            also the radius of the loss.
+        crf: Config of the CRF that refines labels and the result.
         alphas: Exponents la and ha of the background score, see
             :func:`.affinity_labels`.
         walk_alpha: Exponent of the background score in the walk.
@@ -108,7 +107,7 @@ class AffinityNet(WeakClassifier):
         return losses
 
     def affinity(self, feats: Feats) -> Tensor:
-        """Compute affinities (N, P, h, w) by :func:`.pair_affinity`."""
+        """Compute affinities (N, P, h, w) of features by :func:`.pair_affinity`."""
         return pair_affinity(self.affinity_head(feats), self.walk.radius)
 
     def pseudo_sources(self) -> Sources:

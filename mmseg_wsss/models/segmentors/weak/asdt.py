@@ -53,9 +53,9 @@ class ASDT(WeakSegmentor):
         low:  L_stu = L_ce(S2, L_A) + L_den(S2; L_A)
         high: L_stu = w_pgt CE(S2, L_B) + L_den(S2; L_A)
 
-    A mask, dense and whole, takes the place of ``L_A`` and ``L_B`` of its image.
-    Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternate
-    Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
+    A mask, dense and whole, replaces ``L_A`` and ``L_B`` of its image. Source: Zhang et
+    al., "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching",
+    https://arxiv.org/abs/2112.09459.
 
     Args:
         teacher_head: Config of teacher B's decode head.
@@ -75,15 +75,18 @@ class ASDT(WeakSegmentor):
         tag_filter: Whether ``L_B`` and exported masks are limited to tagged classes.
         crf_guide: ``'crop'``, or ``'resized_full'`` for the guide of the released code:
             the whole original image, resized to the crop and so not aligned with it.
-        mask_padding: Whether the padding of crops is left out of the CAM's maximum and
-            unlabeled, as it is not in the released code; the dense energy never
-            includes it.
+        mask_padding: Whether to leave the padding of crops out of the CAM's maximum and
+            unlabeled, unlike the released code; the dense energy never includes it.
         train_cfg: ``cam`` is by default the mean over the scales 1, 0.5, 1.5 and 2,
             with dropout, as released.
         test_cfg: See :class:`.WeakTestSettings`, and ``fuse``: ``'max'`` of the
             probabilities of both heads, not renormalized (as released), ``'mean'``,
             ``'student'`` or ``'teacher'``.
         **kwargs: Arguments of :class:`WeakSegmentor`.
+
+    Raises:
+        ValueError: If a setting is out of range, or ``loss_seg`` needs a background
+            class and there is none.
     """
 
     pwm_high = Phase("dict(type='PWMDistillationHook')")
@@ -220,7 +223,12 @@ class ASDT(WeakSegmentor):
         return channel_argmax(prob)
 
     def crf_guide_of(self, img: Tensor, data_samples: list) -> Tensor:
-        """Return the RGB images that guide the CRF of the dense label."""
+        """Return the RGB images that guide the CRF of the dense label.
+
+        Raises:
+            KeyError: If ``crf_guide='resized_full'`` and a data sample has no
+                ``full_img``.
+        """
         if self.crf_guide == 'crop':
             return img
         missing = [s.img_path for s in data_samples if 'full_img' not in s]
@@ -257,7 +265,7 @@ class ASDT(WeakSegmentor):
         return logits.float().exp()
 
     def pseudo_sources(self) -> Sources:
-        """Return the sources of both teachers and of the fused prediction."""
+        """Return the base's sources and those of both teachers and the fused heads."""
         own = {'teacher_b': self.label_from_teacher_b, 'fused': self.label_from_fusion}
         return super().pseudo_sources() | reliable_sources() | own
 

@@ -27,9 +27,9 @@ from .parts.settings import WeakTestSettings, WeakTrainSettings
 
 
 class WeakClassifier(BaseSegmentor):
-    """A classifier without decode head; it predicts by its class activation maps.
+    """Classifier without decode head that predicts by its class activation maps.
 
-    The classes of a prediction are the tags of a data sample with ``gt_tags``, else
+    The classes of a prediction are the tags of a data sample with ``gt_tags``, or else
     those with a probability above 0.5. Their normalized CAMs compete with the constant
     score ``test_cfg.bg_thr`` of the background; ``seg_logits`` are logarithms of these
     scores. With ``mode='slide'`` the CAM is extracted window by window.
@@ -39,7 +39,7 @@ class WeakClassifier(BaseSegmentor):
         cam_head: Config of the classifier, e.g. ``CAMHead``, with K classes.
         neck: Config of a neck.
         loss_cls: Config of the classification loss, called with (logits, tags).
-        background: Whether labels have a background class 0 beside the K classes.
+        background: Whether labels have a background class 0 before the K classes.
         cam_normalization: ``'max'`` or ``'minmax'`` of the predicted and exported CAM,
             see :func:`.normalize_cam`.
         train_cfg: See :class:`.WeakTrainSettings`.
@@ -47,8 +47,8 @@ class WeakClassifier(BaseSegmentor):
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialization.
         pretrained: None; mmseg's ``init_model`` sets it.
-        decode_head: ``dict(type='CAMHead')`` in configs, which mmseg's
-            ``get_flops.py`` reads; not used.
+        decode_head: ``dict(type='CAMHead')`` in configs, for mmseg's ``get_flops.py``;
+            not used.
 
     Raises:
         KeyError: If ``train_cfg`` or ``test_cfg`` has an unknown key at any depth, or
@@ -120,8 +120,8 @@ class WeakClassifier(BaseSegmentor):
     def classification_losses(self, feats: Feats, tags: Tensor) -> dict[str, Tensor]:
         """Compute ``loss_cls``.
 
-        Feature maps that the classifier does not read get a zero gradient by
-        ``loss_idle``, since a backbone or neck may have parameters of a map.
+        Feature maps that the classifier does not use get a zero gradient by
+        ``loss_idle``, since a backbone or neck may have parameters for a single map.
 
         Args:
             feats: Features of the backbone and neck.
@@ -159,8 +159,8 @@ class WeakClassifier(BaseSegmentor):
 
         Args:
             cam: Result of :meth:`infer_cam` (N, K, H, W).
-            inputs: Normalized images (N, 3, h, w); they are classified where tags are
-                not known.
+            inputs: Normalized images (N, 3, h, w); they are classified if tags are
+                missing.
             batch_img_metas: Meta information of N images, with ``tags`` (K,) if the
                 tags are known.
         """
@@ -220,11 +220,11 @@ class WeakClassifier(BaseSegmentor):
         return results
 
     def pseudo_sources(self) -> Sources:
-        """Return the pseudo-labels that this classifier exports, by their names."""
+        """Return the functions of the pseudo-labels that can be exported, by name."""
         return {'cam': label_from_cam, 'prediction': label_from_prediction}
 
     def pseudo_labels(
         self, inputs: Tensor, data_samples: list, sources: Sequence[str]
     ) -> list[dict[str, PseudoLabel]]:
-        """Compute pseudo-labels by :func:`.export_pseudo_labels`."""
+        """Compute pseudo-labels, see :func:`.export_pseudo_labels`."""
         return export_pseudo_labels(self, inputs, data_samples, sources)

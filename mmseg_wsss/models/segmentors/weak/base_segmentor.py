@@ -32,11 +32,11 @@ from .parts.settings import SegmentorTestSettings, SegmentorTrainSettings
 
 
 class WeakSegmentor(EncoderDecoder):
-    """An mmseg segmentor with a classifier, trained from image tags.
+    """Base class of mmseg segmentors with a classifier, trained from image tags.
 
     A method implements :meth:`loss`, and adds the pseudo-labels that it can export to
-    :meth:`pseudo_sources`. It predicts as any mmseg segmentor (``whole``, ``slide``,
-    test-time augmentation).
+    :meth:`pseudo_sources`. Prediction works as in any mmseg segmentor (``whole``,
+    ``slide``, test-time augmentation).
 
     Args:
         backbone: Config of any mmseg or mmpretrain backbone.
@@ -114,7 +114,7 @@ class WeakSegmentor(EncoderDecoder):
     def idle_loss(self) -> dict[str, Tensor]:
         """Return a loss of 0 that gives every trainable parameter a gradient.
 
-        In the warm-up the segmentation heads take part in no other loss.
+        In the warm-up the segmentation heads are part of no other loss.
         """
         return {'loss_idle': zero_loss(self.parameters())}
 
@@ -130,13 +130,13 @@ class WeakSegmentor(EncoderDecoder):
 
         Args:
             inputs: Normalized crops (N, 3, H, W).
-            feats: Features that are already computed, by their scales.
+            feats: Precomputed features, by scale.
 
         Returns:
             CAM (N, K, H, W) in [0, 1] of all classes.
         """
         cam = self.train_cam(self, inputs, size=inputs.shape[2:], feats=feats)
-        # Weights that are not finite must show in a loss, not inside a refiner.
+        # Non-finite weights must surface in a loss, not inside a refiner.
         return normalize_cam(cam, mode=self.cam_normalization).nan_to_num(0.0)
 
     def other_head_losses(
@@ -190,14 +190,14 @@ class WeakSegmentor(EncoderDecoder):
         return self.test_cam(self, inputs, size=size)
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
-        """Predict as mmseg, and attach the outputs that ``test_cfg`` selects."""
+        """Predict as mmseg does, and attach the outputs that ``test_cfg`` selects."""
         results = super().predict(inputs, data_samples)
         if data_samples is not None:
             attach_outputs(self, inputs, results)
         return results
 
     def pseudo_sources(self) -> Sources:
-        """Return the pseudo-labels that this segmentor exports, by their names."""
+        """Return the functions of the pseudo-labels that can be exported, by name."""
         return {
             'cam': label_from_cam,
             'fused_cam': self.label_from_fused_cam,
@@ -207,11 +207,11 @@ class WeakSegmentor(EncoderDecoder):
     def pseudo_labels(
         self, inputs: Tensor, data_samples: list, sources: Sequence[str]
     ) -> list[dict[str, PseudoLabel]]:
-        """Compute pseudo-labels by :func:`.export_pseudo_labels`."""
+        """Compute pseudo-labels, see :func:`.export_pseudo_labels`."""
         return export_pseudo_labels(self, inputs, data_samples, sources)
 
     def label_from_fused_cam(self, context: InferenceContext) -> PseudoLabel:
-        """Multiply prediction and CAM under the tags by :func:`.fuse_cam`."""
+        """Fuse prediction and CAM, given the tags, by :func:`.fuse_cam`."""
         constants = vars(self.test_settings.fused_cam)
         prob = fuse_cam(context.prob, context.cam, context.tags, **constants)
         return hard_label(prob, context.tags), prob

@@ -31,16 +31,16 @@ class CAMSeg(WeakSegmentor):
     """One segmentation head, trained on plain CAMs: the baseline of AFA and TSCD.
 
     ``L = L_cls + 0.1 L_seg(S, Y) [+ 0.01 L_reg(S, Y)]``, where ``Y`` is the CAM cut at
-    two thresholds, and not refined. A mask takes the place of ``Y`` in both terms.
-    With ``masks_only`` no ``Y`` is computed: the masks of a ``SemiDataset`` supervise
-    the decode head, all tags the classifier.
+    two thresholds, without refinement. A mask replaces ``Y`` in both terms. With
+    ``masks_only`` no ``Y`` is computed: the masks of a ``SemiDataset`` supervise the
+    decode head, and all tags the classifier.
 
     Args:
         loss_seg: Config of the segmentation loss, called with (logits, label).
         dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         high_thr: CAM above which a pixel is labeled as an object.
         low_thr: CAM up to which a pixel is labeled as background.
-        masks_only: Whether pixels without a mask are ignored, and no CAM is made.
+        masks_only: Whether to ignore pixels without a mask, and to extract no CAM.
         train_cfg: ``cam`` is by default the sum over the scales 1, 0.5 and 1.5 in
             AFA's order, :class:`.PairedCAM`.
         **kwargs: Arguments of :class:`WeakSegmentor`.
@@ -109,7 +109,7 @@ class CAMSeg(WeakSegmentor):
         return cam_to_label(cam, tags, high_thr=self.high_thr, low_thr=self.low_thr)
 
     def pseudo_sources(self) -> Sources:
-        """Return ``merged`` beside those of the base."""
+        """Return the base's sources and ``merged``."""
         return super().pseudo_sources() | {'merged': self.label_from_merged_cam}
 
     def label_from_merged_cam(self, context: InferenceContext) -> PseudoLabel:

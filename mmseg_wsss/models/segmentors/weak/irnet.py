@@ -29,29 +29,29 @@ from .parts.samples import check_background, label_ratios, stack_tags
 
 @MODELS.register_module()
 class IRNet(WeakClassifier):
-    """Boundaries and displacements, learned from the confident regions of seeds (IRN).
+    """Boundaries and displacements, trained on the confident regions of seeds (IRN).
 
     ``L = L_cls + L_aff + L_dp``: the affinity of two pixels is 1 - the strongest
-    boundary between them; labels (masks among them, in both losses) and seeds are as in
-    :class:`.AffinityNet`. The displacements shape the features. For masks of classes
-    the seeds, weakened on boundaries, walk along the affinities; a class holds where
-    its map, divided by the maximum of the image, is above ``bg_thr``. Source: Ahn, Cho
-    and Kwak, "Weakly Supervised Learning of Instance Segmentation with Inter-pixel
-    Relations", https://arxiv.org/abs/1904.05044; its masks of instances are not
-    offered.
+    boundary between them; labels (including masks, in both losses) and seeds are as in
+    :class:`.AffinityNet`. The displacements only shape the features. For semantic
+    masks, the seeds are weakened on boundaries and spread by a random walk along the
+    affinities; a pixel belongs to the strongest class if its map, divided by the
+    maximum over the image, is above ``bg_thr``. Source: Ahn, Cho and Kwak, "Weakly
+    Supervised Learning of Instance Segmentation with Inter-pixel Relations",
+    https://arxiv.org/abs/1904.05044; the instance masks are not implemented.
 
     Args:
-        affinity_head: Config of the head, called with the features, that gives
-            boundaries and displacements.
+        affinity_head: Config of the head that computes boundaries and displacements
+            from features.
         loss_affinity: Config of the loss, called with (affinity, label, radius).
         loss_displacement: Config of the loss, called with (field, label, radius).
         walk: Config of the random walk; :class:`.RandomWalk` with power 10 by default.
-            Its radius is the radius of the losses.
-        crf: Config of the CRF, of labels and of the result.
+            Its radius is also the radius of the losses.
+        crf: Config of the CRF that refines labels and the result.
         alphas: Exponents la and ha of the background score, see
             :func:`.affinity_labels`.
         bg_thr: Threshold of the background after the walk, in [0, 1].
-        crf_iters: Iterations of the CRF on the result; none by default.
+        crf_iters: Iterations of the CRF on the result; 0, the default, leaves it out.
         **kwargs: Arguments of :class:`WeakClassifier`.
 
     Raises:

@@ -32,40 +32,41 @@ from .parts.samples import check_background, given_or_made, label_ratios, stack_
 class RCMMAM(WeakClassifier):
     """A classifier supervised by its mean teacher, pixel by pixel.
 
-    ``L = L_cls + L_RCM + L_MAM``. SupportNet, the mean teacher of MainNet, gives CAMs
-    at several scales. RCM: their regions label the pixels, SupportNet's features in
-    them give prototypes, and MainNet's features are classified against these. MAM:
-    MainNet's CAMs at several scales are pulled to a mean of SupportNet's. The results
-    are MainNet's CAMs. A mask takes the place of the regions, of the labels as of the
-    prototypes; MAM compares CAMs, and has no label that it could replace. Source: Yoon
-    et al., "Exploring Pixel-level Self-supervision for Weakly Supervised Semantic
-    Segmentation", https://arxiv.org/abs/2112.05351; what it leaves open is chosen here,
-    see the page of RCM + MAM in docs/methods.
+    ``L = L_cls + L_RCM + L_MAM``. SupportNet, the mean teacher of MainNet, computes
+    CAMs at several scales. RCM: regions of these CAMs label the pixels, SupportNet's
+    features in the regions give prototypes, and MainNet's features are classified
+    against the prototypes. MAM: MainNet's CAMs at several scales are pulled towards a
+    weighted mean of SupportNet's. The results are MainNet's CAMs. A mask replaces the
+    regions, both for labels and for prototypes; MAM compares CAMs and has no label to
+    replace. Source: Yoon et al., "Exploring Pixel-level Self-supervision for Weakly
+    Supervised Semantic Segmentation", https://arxiv.org/abs/2112.05351; for choices
+    that the paper leaves open, see docs/methods/rcm_mam.md.
 
     ``MeanTeacherHook`` updates SupportNet (``decay=0.996``, ``schedule='constant'``);
-    a checkpoint without it, such as a classifier's, fills both networks.
+    a checkpoint without SupportNet, such as a classifier's, fills both networks.
 
     Args:
-        backbone: Config of the backbone, of both networks.
-        cam_head: Config of the classifier, of both networks; its embedding is the
+        backbone: Config of the backbone of both networks.
+        cam_head: Config of the classifier of both networks; its embedding is the
             feature that RCM classifies.
-        neck: Config of the neck, of both networks.
+        neck: Config of the neck of both networks.
         loss_rcm: Config of the contrastive loss, called with (features, prototypes,
             region); a ``loss_weight`` of 0 leaves RCM out.
         loss_mam: Config of the loss between CAMs of both networks; a ``loss_weight`` of
             0 leaves MAM out.
-        region_thr: TH, the CAM below which a region is background.
-        memory_size: MEM, leave-one-out prototypes kept of each class; all images share
-            their mean. With 0 each image uses the other images of the batch.
+        region_thr: TH: pixels with normalized CAMs below it are background.
+        memory_size: MEM, the number of leave-one-out prototypes kept per class; all
+            images share their mean. With 0, each image uses the other images of the
+            batch.
         main_scales: S, scales of MainNet in MAM.
         support_scales: R, scales of SupportNet, 1 among them.
-        mam_ratio: Ratio of the batch on which MAM is computed, from its beginning;
-            images without masks come first.
-        mam_own_forward: Whether MAM has a separate forward at scale 1, with another
-            dropout, in place of the forward of the classification.
-        mam_normalize: Whether CAMs are divided by their maximum in MAM (ablation).
-        ignore_bg: Whether RCM leaves the background out.
-        mask_padding: Whether RCM and MAM leave padding out; otherwise it is
+        mam_ratio: Ratio of the images of a batch that MAM uses: the first ones, those
+            without masks before those with masks.
+        mam_own_forward: Whether MAM has a separate forward pass at scale 1, with other
+            dropout, instead of reusing the one of the classification.
+        mam_normalize: Whether to divide CAMs by their maximum in MAM (ablation).
+        ignore_bg: Whether to leave the background out of RCM.
+        mask_padding: Whether to leave padding out of RCM and MAM; otherwise it is
             background.
         **kwargs: Arguments of :class:`WeakClassifier`.
 
@@ -171,7 +172,7 @@ class RCMMAM(WeakClassifier):
         tags = stack_tags(data_samples)
         feats = self.extract_feat(inputs)
         losses = self.classification_losses(feats, tags)
-        # Reading a phase requires its hook: MAM alone does not read use_mam. The value
+        # Reading a phase requires its hook, and MAM alone needs no use_mam. The value
         # of progress is not used, but without its hook SupportNet is never updated.
         use_mam = self.use_mam if self.with_rcm and self.with_mam else self.with_mam
         if self.with_rcm or self.with_mam:
@@ -206,8 +207,8 @@ class RCMMAM(WeakClassifier):
         """Return a function that selects the images of MAM, those without masks first.
 
         Args:
-            data_samples: N data samples; at least one is selected, at most
-                ``mam_ratio * N``.
+            data_samples: N data samples, of which ``mam_ratio * N``, rounded down to at
+                least 1, are selected.
         """
         num = max(int(len(data_samples) * self.mam_ratio), 1)
         masked = ['gt_sem_seg' in sample for sample in data_samples]
@@ -220,7 +221,7 @@ class RCMMAM(WeakClassifier):
     def support_cams(
         self, inputs: Tensor, tags: Tensor, size: Sequence[int] | None = None
     ) -> tuple[Tensor, dict[float, Tensor]]:
-        """Compute SupportNet's embedding and CAMs, for both modules.
+        """Compute SupportNet's embedding and CAMs for both modules.
 
         Args:
             inputs: Normalized images (N, 3, H, W).
@@ -228,7 +229,7 @@ class RCMMAM(WeakClassifier):
             size: Size of the CAMs; the size of the images by default.
 
         Returns:
-            Embedding (N, D, h, w) at scale 1, and of every scale the CAM (N, K, H, W),
+            Embedding (N, D, h, w) at scale 1, and the CAM (N, K, H, W) of every scale,
             float32, at least 0, 0 for absent classes.
         """
         head: Any = self.support['cam_head']
@@ -275,7 +276,7 @@ class RCMMAM(WeakClassifier):
     def region(
         self, cam: Tensor, tags: Tensor, used: Tensor, data_samples: list
     ) -> Tensor:
-        """Compute regions (N, H, W) of CAMs, or of masks where images have one.
+        """Compute regions (N, H, W) from CAMs, or from the masks of images with one.
 
         K is the background, 255 is ignored.
         """
@@ -289,7 +290,7 @@ class RCMMAM(WeakClassifier):
 
     @torch.no_grad()
     def prototypes(self, embedding: Tensor, region: Tensor) -> Tensor:
-        """Compute prototypes (C, D) of the memory, or (N, C, D) without memory.
+        """Compute prototypes (C, D) from the memory, or (N, C, D) without memory.
 
         Args:
             embedding: SupportNet's embedding (N, D, h, w).
@@ -297,13 +298,13 @@ class RCMMAM(WeakClassifier):
         """
         with torch.autocast(embedding.device.type, enabled=False):
             own = regional_prototypes(embedding, region, self.num_classes)
-            # Ranks take turns in the draws of the sampler, as many images each: the
-            # order is the one of one process.
+            # The sampler deals its draws to the ranks in turn, equally many to each:
+            # this is the order in a single process.
             everyone = torch.stack(all_gather(own), 1).flatten(0, 1)
             others = leave_one_out(everyone)
         if self.memory is None:
             return others[get_rank() :: get_world_size()]
-        if len(everyone) == 1:  # earlier images are the others
+        if len(everyone) == 1:  # all others are earlier images
             earlier = self.memory()
             self.memory.push(everyone)
             return earlier
@@ -332,7 +333,7 @@ class RCMMAM(WeakClassifier):
         return label, torch.cat([background_score(cam, 1), cam], 1)
 
     def _fill_support(self, state: dict, prefix: str, *_: Any) -> None:
-        """Fill SupportNet from MainNet if a checkpoint has no weights of it."""
+        """Fill SupportNet from MainNet if a checkpoint has no weights for it."""
         if any(key.startswith(f'{prefix}support.') for key in state):
             return
         for key in list(state):

@@ -24,8 +24,8 @@ class RRM(WeakSegmentor):
     """One segmentation head, trained on the reliable pixels of the classifier's CAM.
 
     ``L = L_cls + w (L_ce(S, L_A) + L_den(S; L_A))`` with the sparse label ``L_A`` of
-    :class:`.ReliableLabeler`: teacher A of ASDT, alone. A mask, dense and whole, takes
-    the place of ``L_A`` in both terms. Source: Zhang et al., "Reliability Does Matter",
+    :class:`.ReliableLabeler`: teacher A of ASDT alone. A mask, dense and whole,
+    replaces ``L_A`` in both terms. Source: Zhang et al., "Reliability Does Matter",
     section 3, https://arxiv.org/abs/1911.08039.
 
     Args:
@@ -35,12 +35,15 @@ class RRM(WeakSegmentor):
         loss_seg: Config of the loss on the sparse label, called with (logits, label).
         dense_energy: Settings of :class:`.DenseEnergy`; None switches the loss off.
         seg_weight: Weight w of both segmentation losses.
-        mask_padding: Whether the padding of crops is left out of the CAM's maximum and
-            unlabeled, as it is not in the released code; the dense energy never
-            includes it.
+        mask_padding: Whether to leave the padding of crops out of the CAM's maximum and
+            unlabeled, unlike the released code; the dense energy never includes it.
         train_cfg: ``cam`` is by default the mean over the scales 1, 0.5, 1.5 and 2,
             with dropout, as released.
         **kwargs: Arguments of :class:`WeakSegmentor`.
+
+    Raises:
+        ValueError: If a setting is out of range, or ``loss_seg`` needs a background
+            class and there is none.
     """
 
     default_train_cam = MultiScaleCAM(scales=(1.0, 0.5, 1.5, 2.0), dropout=True)
@@ -100,5 +103,5 @@ class RRM(WeakSegmentor):
         return losses | label_ratios(label, valid)
 
     def pseudo_sources(self) -> Sources:
-        """Return ``cam_crf`` and ``teacher_a`` beside those of the base."""
+        """Return the base's sources, ``cam_crf`` and ``teacher_a``."""
         return super().pseudo_sources() | reliable_sources()

@@ -39,11 +39,10 @@ class TSCD(WeakSegmentor):
     [+ 0.1 L_er]`` with the label ``Y`` of :class:`.BackgroundPairLabeler`. The second
     view is the batch at ``view_scale``: correlations between the CAMs at random points
     of both views are the target of correlations between the logits of the decode head
-    at these points. The affinity ``A`` is trained, and not used in labels. A mask
-    takes the place of ``Y``; ``L_scd`` and ``L_er`` compare CAMs, and have no label
-    that it could replace. Source: Xu et al., "Self Correspondence Distillation for
-    End-to-End Weakly-Supervised Semantic Segmentation",
-    https://arxiv.org/abs/2302.13765.
+    at these points. The affinity ``A`` is trained, but not used in labels. A mask
+    replaces ``Y``; ``L_scd`` and ``L_er`` compare CAMs and have no label to replace.
+    Source: Xu et al., "Self Correspondence Distillation for End-to-End
+    Weakly-Supervised Semantic Segmentation", https://arxiv.org/abs/2302.13765.
 
     Args:
         affinity_head: Config of the affinity head, see :func:`.build_affinity_head`;
@@ -59,15 +58,15 @@ class TSCD(WeakSegmentor):
         refine_scale: Size of the image that guides the refiner, relative to the crop.
         radius: Largest step of the random walk of the source ``affinity``.
         view_scale: Size of the second view, relative to the crop.
-        n_points: Random points of each view, drawn independently.
-        mask_by_label: Whether CAMs of absent tags are 0 in the correspondence loss; as
-            released they are not.
-        valid_only: Whether points are drawn inside the image; as released they are also
-            drawn in padding.
-        er_mode: Equivariant regularization of the CAMs. ``'off'``: none, as released,
-            where it has no gradient; ``'grad'``: mean difference of the single-scale
-            CAMs of both views with a gradient in both.
-        er_weight: Its weight.
+        n_points: Number of random points of each view, drawn independently.
+        mask_by_label: Whether to set CAMs of absent tags to 0 in the correspondence
+            loss; the released code does not.
+        valid_only: Whether to draw points only inside the image; the released code also
+            draws them in padding.
+        er_mode: Equivariant regularization L_er of the CAMs. ``'off'``: none (in the
+            released code it has no gradient); ``'grad'``: mean difference of the
+            single-scale CAMs of both views, with a gradient in both.
+        er_weight: Weight of L_er.
         train_align_corners: ``align_corners`` of the logits' resizing in the losses,
             True as released; by default the decode head's, which predictions always
             use.
@@ -202,8 +201,8 @@ class TSCD(WeakSegmentor):
         """Draw uniform points (N, P, 2) as (x, y) in [-1, 1].
 
         Args:
-            valid: Pixels (N, H, W) bool of the image. With ``valid_only`` the points
-                lie in their bounding box; without any valid pixel, anywhere.
+            valid: Mask (N, H, W) bool of the image. With ``valid_only`` the points lie
+                in its bounding box; without any valid pixel, anywhere.
         """
         points = torch.rand(len(valid), self.n_points, 2, device=valid.device)
         if not self.valid_only:
@@ -213,14 +212,14 @@ class TSCD(WeakSegmentor):
         return low + points * (high - low)
 
     def pseudo_sources(self) -> Sources:
-        """Return ``merged``, ``cam_refined``, ``affinity`` beside those of the base."""
+        """Return the base's sources, ``merged``, ``cam_refined`` and ``affinity``."""
         return super().pseudo_sources() | local_sources()
 
 
 def _extent(inside: Tensor) -> tuple[Tensor, Tensor]:
     """Return the first and last True of each row (N, L) in [-1, 1].
 
-    A row without any gives the whole range.
+    A row without True gives the whole range.
     """
     length = inside.shape[1]
     first, last = extents(inside)

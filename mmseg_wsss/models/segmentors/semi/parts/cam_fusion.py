@@ -19,18 +19,18 @@ class CAMFusionSettings:
 
     The logits of an image with tags become ``(z_c + weight * r_c * log max(s_c,
     floor)) / temperature``. The score ``s_c`` of a tagged class is its normalized CAM,
-    and ``r_c = max(2 p_c - 1, 0)`` measures the confidence of the classifier in the
-    class by its probability ``p_c``. The score of the background is ``(1 - max_c s_c
-    r_c / r) ** bg_alpha`` with the largest ``r_c`` as its weight ``r``: a class that
-    the classifier does not recognize has no effect. Source of the idea: the calibrated
-    fusion of PseudoSeg (Zou et al., https://arxiv.org/abs/2010.09713), which adds
-    probabilities instead.
+    and ``r_c = max(2 p_c - 1, 0)`` is the confidence of the classifier, by the
+    probability ``p_c`` of the class. The score of the background is ``(1 - max_c s_c
+    r_c / r) ** bg_alpha`` with the largest ``r_c`` as its weight ``r``: a class with a
+    probability of at most 0.5 has no effect. It follows the calibrated fusion of
+    PseudoSeg (Zou et al., https://arxiv.org/abs/2010.09713), which adds probabilities
+    instead.
 
     Args:
         weight: Power of the scores.
         bg_alpha: Power of the background score; a larger one means a weaker background.
-        floor: Smallest score: how far a CAM that misses a part of an object can lower
-            its probability.
+        floor: Lower bound of the scores: limits how far a CAM that misses a part of an
+            object can lower its probability.
         temperature: Values below 1 raise the confidences.
     """
 
@@ -41,7 +41,7 @@ class CAMFusionSettings:
 
 
 class CAMEvidence(NamedTuple):
-    """What CAMs change in the logits of N images.
+    """Change of the logits of N images by their CAMs.
 
     Args:
         score: Added to the logits, (N, C, h, w).
@@ -52,7 +52,7 @@ class CAMEvidence(NamedTuple):
     sharpness: Tensor
 
     def fuse(self, logits: Tensor) -> Tensor:
-        """Change logits (N, C, H, W)."""
+        """Apply the change to logits (N, C, H, W)."""
         score, sharpness = self._at(logits.shape[2:])
         return (logits + score) * sharpness
 
@@ -61,7 +61,7 @@ class CAMEvidence(NamedTuple):
         return CAMEvidence(*(mix(part, mask) for part in self._at(size)))
 
     def after(self, num: int) -> 'CAMEvidence':
-        """Return the evidence of a batch with ``num`` images without tags first."""
+        """Return the evidence of a batch that starts with ``num`` unchanged images."""
         score, sharpness = self
         none = score.new_zeros(num, *score.shape[1:])
         ones = sharpness.new_ones(num, *sharpness.shape[1:])
@@ -79,7 +79,7 @@ class CAMEvidence(NamedTuple):
 def cam_evidence(
     model: Any, inputs: Tensor, data_samples: Sequence[Any]
 ) -> CAMEvidence:
-    """Compute the evidence of the CAMs of images, by one more forward in eval mode.
+    """Compute the evidence of the CAMs of images, by a forward pass in eval mode.
 
     Args:
         model: Semi-supervised segmentor with a ``cam_head`` and ``cam_fusion``.
@@ -87,7 +87,7 @@ def cam_evidence(
         data_samples: Their data samples, with ``gt_tags`` where an image has tags.
 
     Returns:
-        The evidence at the size of the CAM, none for images without a tag.
+        The evidence at the size of the CAM; images without a tag are unchanged by it.
     """
     cfg, student = model.train_cfg.cam_fusion, model.networks[model.students[0]]
     with eval_mode(student), eval_mode(model.cam_head):

@@ -1,4 +1,4 @@
-"""Checkpoints of other networks and methods, completed for all networks."""
+"""Checkpoints of other networks and methods, extended to all networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ def fill_networks(
     students: Sequence[str],
     pairs: Mapping[str, str],
 ) -> None:
-    """Complete a state dict in place, so that it has weights of every network.
+    """Complete a state dict in place, so that it has weights for every network.
 
     A checkpoint without any of the networks fills all of them: a plain one of mmseg,
     or the first student of a method with other names. Otherwise the missing teachers

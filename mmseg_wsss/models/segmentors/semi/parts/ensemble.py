@@ -12,7 +12,7 @@ from ....utils import at_least_float32, log_probability
 def networks_of(
     predict_on: str, students: Sequence[str], networks: Collection[str]
 ) -> tuple[str, ...]:
-    """Return the names of the networks that predict.
+    """Return the names of the networks used for prediction.
 
     Args:
         predict_on: Name of a network, several joined by ``+``, or ``'ensemble'`` for
@@ -46,12 +46,12 @@ def predict(
         networks: mmseg's segmentors.
         inputs: Normalized images (N, 3, H, W).
         data_samples: Their data samples, if there are any.
-        absent: Classes (N, C) bool that no pixel gets.
+        absent: Mask (N, C) bool of the classes that are not predicted.
 
     Returns:
-        Data samples with ``pred_sem_seg`` and ``seg_logits``: of several networks the
-        logarithm of the mean probabilities, the softmax of which is the mean, as
-        test-time augmentation needs it.
+        Data samples with ``pred_sem_seg`` and ``seg_logits``. For several networks,
+        ``seg_logits`` is the logarithm of the mean probabilities: its softmax, which
+        test-time augmentation computes, gives the mean.
     """
     if len(networks) == 1 and absent is None:
         return networks[0].predict(inputs, data_samples)

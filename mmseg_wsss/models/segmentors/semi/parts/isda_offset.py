@@ -45,10 +45,10 @@ class ISDAOffset(nn.ModuleDict):
 
     Attributes:
         inputs: Recorder of the input of each network's classifier.
-        ratio: Present strength of the offset, a scalar buffer.
+        ratio: Current strength of the offset, a scalar buffer.
 
     Raises:
-        ValueError: If ``conv_seg`` of a decode head is no 1 x 1 convolution.
+        ValueError: If ``conv_seg`` of a decode head is not a 1 x 1 convolution.
     """
 
     ratio: Tensor
@@ -140,7 +140,7 @@ def linear_classifier(net: Any) -> nn.Conv2d:
 
 
 def ramp(progress: float, schedule: str) -> float:
-    """Return a value that rises from 0 to 1, by schedule 'cosine' or 'linear'."""
+    """Return a value that rises from 0 to 1 by the schedule 'cosine' or 'linear'."""
     if schedule == 'linear':
         return progress
     return (1 - math.cos(math.pi * progress)) / 2

@@ -1,4 +1,4 @@
-"""Pseudo-labels of unlabeled images, and the losses that they supervise."""
+"""Pseudo-labels of unlabeled images, and the losses computed on them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,8 +40,8 @@ class PseudoLabels(NamedTuple):
 
         Args:
             mask: Masks, 1 where an image keeps its own pixels.
-            partner: Labels of the pixels that come from the partner image, if they
-                differ from those of an image's own pixels.
+            partner: Pseudo-labels for the pixels that come from the partner image; the
+                same as for an image's own pixels by default.
         """
         return PseudoLabels(
             *(
@@ -59,7 +59,7 @@ def ignore_padding(label: Tensor, data_samples: list) -> Tensor:
 def consistency_loss(
     logits: Sequence[Tensor], pseudo: Sequence[PseudoLabels], pseudo_thr: float
 ) -> tuple[Tensor, Tensor]:
-    """Compute the cross entropy of confident pseudo-labels, averaged over strong views.
+    """Compute the mean cross entropy on confident pseudo-labels over several views.
 
     Args:
         logits: Logits (N, C, H, W) of each view.

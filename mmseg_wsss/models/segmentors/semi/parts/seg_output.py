@@ -1,4 +1,4 @@
-"""Outputs of mmseg's networks, and how the decode heads compute them."""
+"""Outputs of mmseg's networks, and their computation by the decode heads."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -53,7 +53,7 @@ def _images(node: Any, part: slice) -> Any:
 
 
 def decode_heads_of(net: Any) -> list[Any]:
-    """Return the decode heads of a network, several in a cascade."""
+    """Return the decode heads of a network; several if it is a cascade."""
     head = net.decode_head
     return list(head) if isinstance(head, nn.ModuleList) else [head]
 
@@ -85,9 +85,9 @@ def decode(net: Any, feats: Sequence[Tensor]) -> SegOutput:
 class ClassifierInput:
     """Recorder of the input of ``conv_seg``, the linear classifier of a decode head.
 
-    Its pre-hook is registered once, when it is built, and records only between
-    :meth:`start` and :meth:`take`. It survives ``copy.deepcopy``, wrappers and
-    ``torch.compile`` without a graph break.
+    Its pre-hook is registered once, on construction, and records only between
+    :meth:`start` and :meth:`take`. It works after ``copy.deepcopy``, in wrappers, and
+    under ``torch.compile`` without a graph break.
 
     Args:
         conv_seg: The classifier.

@@ -1,4 +1,4 @@
-"""Settings that all semi-supervised segmentors have."""
+"""Settings shared by all semi-supervised segmentors."""
 
 from dataclasses import dataclass
 
@@ -15,17 +15,17 @@ class SemiSettings:
     Args:
         sup_weight: Weight of the supervised loss of every student.
         teacher_mode: Mode of the teachers during training: ``'eval'``, or ``'train'``
-            as in MKD's released code, with statistics of the batch in batch norm and
-            buffers that are not averaged.
+            as in MKD's released code, with batch statistics in batch norm and buffers
+            that are not averaged.
         concat_forward: Whether a student, and a teacher in train mode, processes
             labeled and unlabeled images in one batch: faster, with common statistics
-            in batch norm. One image per part is enough then for a head that pools the
-            whole image before batch norm. Crops of all branches need one size.
-        tag_filter: Whether and how image tags filter pseudo-labels; None switches the
-            filter off. Images without tags are not changed.
-        class_aware_ce: Whether the losses of labels and pseudo-labels are computed
-            among tagged classes and background (with a margin: the logits of other
-            classes are lowered).
+            in batch norm. A head that pools the whole image before batch norm then
+            needs only one image per part. Crops of all branches must have one size.
+        tag_filter: Settings of the filter of pseudo-labels by image tags; None switches
+            it off. Images without tags are not changed.
+        class_aware_ce: Whether to compute the losses of labels and pseudo-labels among
+            tagged classes and background only (with a margin: to lower the logits of
+            the other classes).
         cam_fusion: Settings of the fusion of pseudo-labels with the CAM of the
             classifier ``cam_head``; None switches it off.
 
@@ -53,14 +53,14 @@ class SemiSettings:
 class PredictionFilterSettings:
     """Settings of prediction filtering.
 
-    The classifier removes classes that it is sure are absent from the predictions; the
-    next class takes their pixels. Source: Bae et al. (One Weird Trick to Improve Your
-    Semi-Weakly Supervised Semantic Segmentation Model), section 3,
+    Classes with a low probability in the classifier are removed from the predictions;
+    their pixels get the next best class. Source: Bae et al. (One Weird Trick to Improve
+    Your Semi-Weakly Supervised Semantic Segmentation Model), section 3,
     https://arxiv.org/abs/2205.01233.
 
     Args:
-        thr: Probability below which a class is absent; choose it on training images by
-            ``tools/misc/prediction_filter_threshold.py``.
+        thr: Probability below which a class is removed; choose it on training images
+            with ``tools/misc/prediction_filter_threshold.py``.
     """
 
     thr: float = setting(0.05, at_least=0, at_most=1)
@@ -72,8 +72,8 @@ class SemiTestSettings:
 
     Args:
         predict_on: Network that predicts: a student, a teacher, several joined by
-            ``+``, the probabilities of which are averaged, or ``'ensemble'`` for all
-            students. None for the first student.
+            ``+``, with averaged probabilities, or ``'ensemble'`` for all students. None
+            for the first student.
         prediction_filter: Settings of prediction filtering, which needs ``cam_head``;
             None switches it off.
     """

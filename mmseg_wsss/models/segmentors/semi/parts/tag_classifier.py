@@ -17,7 +17,7 @@ def classification_loss(
     """Compute the classification loss of N images, 0 for those without tags.
 
     It is a mean over all images, so that the mean over ranks is the mean over the
-    images of all ranks, however the tags are spread.
+    images of all ranks, however the tags are distributed.
 
     Args:
         model: Semi-supervised segmentor with a ``cam_head``.
@@ -37,9 +37,9 @@ def classification_loss(
 def weak_view_loss(
     model: Any, inputs: Mapping[str, Tensor], data_samples: Mapping[str, list]
 ) -> dict[str, Tensor]:
-    """Compute the classification loss of the weak views, empty without classifier.
+    """Compute the classification loss of the weak views; empty without a classifier.
 
-    It takes one more forward of the first student: strong views are mixed.
+    It takes one more forward pass of the first student, since strong views are mixed.
 
     Args:
         model: Semi-supervised segmentor.
@@ -62,8 +62,8 @@ def surely_absent(model: Any, inputs: Tensor) -> Tensor | None:
         inputs: Normalized images (N, 3, H, W).
 
     Returns:
-        None if prediction filtering is off. No class is removed from an image without
-        a sure class in a data set without background.
+        Mask (N, C); None if prediction filtering is off. Without a background class, no
+        class is removed from an image in which all are below the threshold.
     """
     if model.prediction_filter is None:
         return None

@@ -41,9 +41,9 @@ class TagConstraint:
     Args:
         absent: Absent classes (N, C, h, w) bool, with h = w = 1 for whole images; None
             if tags have no effect.
-        tag_filter: Settings; None leaves pseudo-labels as they are.
-        class_aware_ce: Whether losses are computed among the other classes.
-        evidence: What the CAM of the classifier changes in pseudo-labels; None without.
+        tag_filter: Settings of the filter; None leaves pseudo-labels as they are.
+        class_aware_ce: Whether losses are computed among the other classes only.
+        evidence: Change of pseudo-labels by the CAM of the classifier, if there is one.
 
     Example:
         >>> absent = torch.tensor([False, True]).view(1, 2, 1, 1)
@@ -82,7 +82,7 @@ class TagConstraint:
     def filter(self, logits: Tensor) -> Tensor:
         """Fuse logits (N, C, H, W) with the CAM, and lower those of absent classes.
 
-        For pseudo-labels.
+        Used for pseudo-labels.
         """
         if self.evidence is not None:
             logits = self.evidence.fuse(logits)
@@ -148,7 +148,7 @@ def absent_classes(
 ) -> Tensor:
     """Return the classes (N, C) bool that are absent from images by their tags.
 
-    No class is absent from an image without ``gt_tags``, and from an image without any
+    No class is absent from an image without ``gt_tags``, or from an image without any
     tag in a data set without background. Classes of the mask, if there is one, are
     present whatever the tags.
 
@@ -158,7 +158,7 @@ def absent_classes(
         device: Device of the data samples.
 
     Raises:
-        ValueError: If the number of tags does not fit.
+        ValueError: If the number of tags is neither C nor C - 1.
     """
     none = torch.zeros(num_classes, dtype=torch.bool, device=device)
     return torch.stack(

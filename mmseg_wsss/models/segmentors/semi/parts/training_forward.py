@@ -1,4 +1,4 @@
-"""Forwards of students and teachers in a training step."""
+"""Forward passes of students and teachers in a training step."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ Feats = Sequence[Tensor]
 
 
 class StudentForward:
-    """Forwards of a student, apart or with labeled and unlabeled images in one batch.
+    """Forward passes of a student on labeled and unlabeled images.
 
-    Apart, the labeled images are processed when it is built. With ``concat_forward``
-    they share the batch of the first unlabeled images.
+    The labeled images are processed on construction or, with ``concat_forward``, in one
+    batch with the first unlabeled images.
 
     Args:
         model: Semi-supervised segmentor.

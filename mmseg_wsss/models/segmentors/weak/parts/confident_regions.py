@@ -20,7 +20,7 @@ class ConfidentRegions:
     """Labels of the pixels at which a CAM is confident, see :func:`.affinity_labels`.
 
     Args:
-        crf: Config of the CRF; a ``DenseCRF`` by default.
+        crf: Config of the CRF; ``DenseCRF`` by default.
         alphas: Exponents la and ha of the strong and of the weak background score.
         crf_iters: Iterations of the CRF on the result of a random walk.
     """
@@ -38,17 +38,17 @@ class ConfidentRegions:
     def cam(
         self, model: Any, inputs: Tensor, data_samples: Sequence[Any], feats: Feats
     ) -> Tensor | None:
-        """Extract the CAM (N, K, H, W) of a training step, where a label needs it.
+        """Extract the CAM (N, K, H, W) of a training step, if a label needs it.
 
         Args:
             model: AffinityNet or IRNet.
             inputs: Normalized crops (N, 3, H, W).
-            data_samples: N data samples, with ``pseudo_label`` or ``gt_sem_seg`` where
-                an image needs no label.
+            data_samples: N data samples; those with ``pseudo_label`` or ``gt_sem_seg``
+                need no CAM.
             feats: Features of ``inputs``.
 
         Returns:
-            CAM, not normalized; None if no image needs a label.
+            CAM, not normalized; None if no image needs one.
         """
         if all('pseudo_label' in s or 'gt_sem_seg' in s for s in data_samples):
             return None
@@ -72,7 +72,7 @@ class ConfidentRegions:
             inputs: Normalized crops (N, 3, H, W).
             data_samples: N data samples with ``gt_tags``; with ``gt_sem_seg`` if the
                 image has a mask, and ``pseudo_label`` if ``LoadPseudoLabel`` loads one.
-            cam: What :meth:`cam` returns.
+            cam: Result of :meth:`cam`.
             valid: Pixels (N, H, W) bool of the image, not padding.
 
         Returns:
@@ -81,7 +81,7 @@ class ConfidentRegions:
         label = torch.full(valid.shape, IGNORE_INDEX, device=valid.device)
         if cam is not None:
             tags = stack_tags(data_samples)
-            # Weights that are not finite must show in a loss, not inside the CRF.
+            # Non-finite weights must surface in a loss, not inside the CRF.
             cam = cam.nan_to_num(0.0, 0.0, 0.0) * valid[:, None]
             img = denormalize(inputs, model.data_preprocessor)
             cam = normalize_cam(cam, tags, model.cam_normalization)

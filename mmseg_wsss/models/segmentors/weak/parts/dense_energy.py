@@ -17,9 +17,9 @@ class DenseEnergy:
     Args:
         sigma_rgb: Standard deviation of colors in 0..255.
         sigma_xy: Standard deviation of positions in pixels.
-        scale_factor: Factor of the size at which the energy is computed.
-        weight: Factor of the loss: 5.8e-8 as published for RRM and ASDT, 5.8e-10 for
-            AFA and TSCD.
+        scale_factor: Resize factor of all inputs of the energy.
+        weight: Weight of the loss; 5.8e-8 is as strong as published for RRM and ASDT,
+            5.8e-10 as for AFA and TSCD.
         backend: ``'matmul'``, or ``'triton'`` on CUDA, not measured yet.
     """
 
@@ -58,5 +58,5 @@ class DenseEnergy:
 
 
 def build_dense_energy(cfg: Mapping[str, Any] | None) -> DenseEnergy | None:
-    """Build the energy from the argument ``dense_energy`` of a method; None is off."""
+    """Build the energy from the argument ``dense_energy`` of a method, None if off."""
     return None if cfg is None else read_settings(DenseEnergy, cfg, 'dense_energy')

@@ -12,7 +12,7 @@ from .samples import denormalize, stack_tags
 
 
 class InferenceNetwork(Protocol):
-    """Network that :class:`InferenceContext` runs, as both bases of the methods."""
+    """Protocol of networks for :class:`InferenceContext`, such as ``WeakSegmentor``."""
 
     data_preprocessor: nn.Module
     cam_normalization: str
@@ -20,7 +20,7 @@ class InferenceNetwork(Protocol):
     test_settings: Any
 
     def pseudo_sources(self) -> dict[str, Callable]:
-        """Return the pseudo-labels that can be exported, by their names."""
+        """Return the functions of the pseudo-labels that can be exported, by name."""
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """Extract the features of the backbone and neck."""
@@ -29,7 +29,7 @@ class InferenceNetwork(Protocol):
         """Extract the CAM (N, K, *size) by the settings of ``test_cfg``."""
 
     def predict_prob(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Predict probabilities (N, C, H, W), in windows if ``test_cfg`` has them."""
+        """Predict probabilities (N, C, H, W) by the mode of ``test_cfg``."""
 
 
 class InferenceContext:
@@ -40,9 +40,9 @@ class InferenceContext:
         inputs: Normalized image (1, 3, h, w), possibly padded right and below.
         data_sample: Data sample with ``ori_shape`` and ``img_shape``; with ``gt_tags``
             if a pseudo-label needs tags; and with a soft map ``cam_seed`` (C, ...) if
-            another method made one.
-        raw_cam: CAM (1, K, h, w) of ``inputs`` before its normalization, if it is
-            already extracted; used only if the image is neither padded nor resized.
+            another method computed one.
+        raw_cam: Precomputed CAM (1, K, h, w) of ``inputs``, not normalized; used only
+            if the image is neither padded nor resized.
     """
 
     def __init__(

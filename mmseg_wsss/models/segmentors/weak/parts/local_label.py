@@ -38,7 +38,7 @@ class Affinity(NamedTuple):
 
 
 def check_thresholds(high_thr: float, low_thr: float) -> None:
-    """Raise a ValueError if a threshold is above 1, or ``low_thr`` the larger one."""
+    """Raise a ValueError unless ``low_thr <= high_thr <= 1``."""
     check_value('high_thr', high_thr, at_most=1)
     if low_thr > high_thr:
         raise ValueError(f'low_thr must be at most high_thr={high_thr}, got {low_thr}')
@@ -47,11 +47,11 @@ def check_thresholds(high_thr: float, low_thr: float) -> None:
 def build_affinity_head(cfg: Mapping[str, Any], network: CAMNetwork) -> Any:
     """Build an affinity head for a backbone.
 
-    Its inputs are ``affinity_inputs`` of the backbone; for a backbone without this
-    attribute, an embedding of 256 channels of the features that the CAM uses.
+    By default its inputs are ``affinity_inputs`` of the backbone; for a backbone
+    without this attribute, a 256-channel embedding of the features that the CAM uses.
 
     Args:
-        cfg: Settings over these.
+        cfg: Settings that override these.
         network: Network with backbone and classifier.
     """
     embedding = {
@@ -186,9 +186,9 @@ class BackgroundPairLabeler:
 
 
 def local_sources() -> Sources:
-    """Return the pseudo-labels of AFA and TSCD, of their ``labeler``.
+    """Return the pseudo-label functions of AFA and TSCD, by name.
 
-    They read the attributes ``labeler`` and ``affinity_head`` of the segmentor.
+    They use the attributes ``labeler`` and ``affinity_head`` of the segmentor.
     """
     return {
         'merged': label_from_merged_cam,

@@ -42,11 +42,10 @@ def export_pseudo_labels(
         inputs: Normalized images (N, 3, H, W), as the test pipeline gives them.
         data_samples: N data samples, see :class:`InferenceContext`.
         names: Names of the sources to use.
-        raw_cam: CAM (N, K, H, W) that is already extracted, see
-            :class:`InferenceContext`.
+        raw_cam: Precomputed CAM (N, K, H, W), see :class:`InferenceContext`.
 
     Returns:
-        For each image and source (label (H, W) int64, soft map (C, H, W)).
+        For each image and source, a label (H, W) int64 and a soft map (C, H, W).
 
     Raises:
         KeyError: If a source is unknown.
@@ -71,8 +70,7 @@ def attach_outputs(
         model: Segmentor.
         inputs: Normalized images (N, 3, H, W).
         data_samples: N data samples; pseudo-labels need ``gt_tags`` in all of them.
-        raw_cam: CAM (N, K, H, W) that is already extracted, see
-            :class:`InferenceContext`.
+        raw_cam: Precomputed CAM (N, K, H, W), see :class:`InferenceContext`.
     """
     settings = model.test_settings
     if all('gt_tags' in sample for sample in data_samples):
@@ -117,9 +115,9 @@ def label_from_cam(context: InferenceContext) -> PseudoLabel:
 
 
 def label_from_prediction(context: InferenceContext) -> PseudoLabel:
-    """Take the class of highest predicted probability.
+    """Take the class with the highest predicted probability.
 
-    A network with a decode head predicts all classes, tagged or not; a classifier the
-    classes of the tags.
+    A network with a decode head predicts all classes, tagged or not; a classifier
+    predicts the tagged ones.
     """
     return channel_argmax(context.prob), context.prob

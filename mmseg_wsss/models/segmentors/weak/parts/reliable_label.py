@@ -78,12 +78,12 @@ class ReliableLabeler:
             cam: CAM (N, K, h, w), at least 0.
             tags: Tags (N, K).
             img: Colors (N, 3, H, W) in 0..255.
-            valid: Pixels (N, H, W) bool that take part, such as those of the image.
+            valid: Mask (N, H, W) bool of the pixels to use, such as those of the image.
 
         Returns:
             Label (N, H, W) int64, 255 for pixels that are not reliable or not valid.
         """
-        # Weights that are not finite must show in a loss, not inside the CRF.
+        # Non-finite weights must surface in a loss, not inside the CRF.
         cam = resize(cam, img.shape[2:]).nan_to_num(0.0, 0.0, 0.0)
         cam = cam * valid[:, None]
         cam = normalize_cam(cam, tags, self.cam_normalization)
@@ -132,8 +132,8 @@ def build_label_loss(cfg: Mapping[str, Any] | None, background: bool) -> Any:
         background: Whether class 0 is the background.
 
     Raises:
-        ValueError: If the loss balances class 0 against all others, and class 0 is no
-            background.
+        ValueError: If the loss balances class 0 against all others, and class 0 is not
+            the background.
     """
     default: dict[str, Any] = {'type': 'ValidCrossEntropyLoss'}
     if background:
@@ -148,7 +148,7 @@ def build_label_loss(cfg: Mapping[str, Any] | None, background: bool) -> Any:
 
 
 def reliable_sources() -> Sources:
-    """Return the pseudo-labels of RRM and ASDT, of their ``labeler``."""
+    """Return the pseudo-label functions of RRM and ASDT, by name."""
     return {'cam_crf': label_from_cam_crf, 'teacher_a': label_from_teacher_a}
 
 

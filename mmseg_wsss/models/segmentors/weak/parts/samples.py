@@ -1,4 +1,4 @@
-"""What the weakly supervised methods read from a batch."""
+"""Tags, masks and images of a batch, for the weakly supervised methods."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,13 @@ from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 
 def stack_tags(data_samples: Sequence[Any]) -> Tensor:
-    """Stack the tags (N, K) float32 in {0, 1} of data samples.
+    """Stack the tags of data samples.
+
+    Args:
+        data_samples: N data samples with ``gt_tags``.
+
+    Returns:
+        Tags (N, K), float32 in {0, 1}.
 
     Raises:
         KeyError: If a data sample has no tags; the message names its image.
@@ -27,23 +33,24 @@ def stack_tags(data_samples: Sequence[Any]) -> Tensor:
 def given_or_made(
     made: Tensor, data_samples: Sequence[Any], field: str = 'gt_sem_seg'
 ) -> Tensor:
-    """Replace the made labels of images that have a mask by their masks.
+    """Replace the pseudo-labels of images that have a mask by their masks.
 
-    Every pseudo-label of the weakly supervised methods passes through this function
-    where it is final, so that a mask takes its place in all terms that have one.
+    Every final pseudo-label of the weakly supervised methods passes through this
+    function, so that a mask replaces it in all losses.
 
     Args:
-        made: Labels (N, H, W) int64, or probabilities (N, C, H, W).
-        data_samples: N data samples; those with ``field`` have the mask (1, H, W), 255
-            for ignored pixels.
+        made: Pseudo-labels (N, H, W) int64, or probabilities (N, C, H, W).
+        data_samples: N data samples; in those with ``field``, it is a mask (1, H, W),
+            255 for ignored pixels.
         field: Field of the masks.
 
     Returns:
-        ``made``, with the masks whole where images have one. In probabilities they are
-        0 or 1, and 0 for all classes of an ignored pixel.
+        ``made``, with whole masks for the images that have one. In probabilities, masks
+        are one-hot, and 0 for all classes at ignored pixels.
 
     Raises:
-        ValueError: If a mask differs from the batch in size; names the image.
+        ValueError: If a mask differs from the batch in size; the message names the
+            image.
 
     Example:
         >>> from mmengine.structures import PixelData
@@ -80,8 +87,8 @@ def denormalize(inputs: Tensor, data_preprocessor: Any) -> Tensor:
 
     Args:
         inputs: Normalized images (N, 3, H, W).
-        data_preprocessor: Module with ``mean`` and ``std``, or without them if it does
-            not normalize.
+        data_preprocessor: Module with ``mean`` and ``std``; without them, ``inputs``
+            are taken to be colors.
 
     Returns:
         Colors (N, 3, H, W) float32, whole values in 0..255.

@@ -26,10 +26,10 @@ class WeakTestSettings:
         crop_size: Height and width of a window.
         stride: Steps of the windows along height and width.
         cam: Extractor of the exported CAM, see :func:`.build_cam`.
-        bg_thr: Background threshold of the pseudo-label ``cam``, in [0, 1]; of no
-            effect without a background class.
+        bg_thr: Background threshold of the pseudo-label ``cam``, in [0, 1]; no effect
+            without a background class.
         pseudo_sources: Pseudo-labels to attach to each prediction of images with tags.
-        predict_tags: Whether ``pred_tags`` are attached to each prediction.
+        predict_tags: Whether to attach ``pred_tags`` to each prediction.
     """
 
     mode: str = setting('whole', choices=('whole', 'slide'))
