@@ -3,9 +3,9 @@
     python benchmarks/asdt_step.py
 
 MobileNetV2 with random weights, batch 8 at 225 pixels, random images with two tags
-each. The naive CAM runs one full forward, decoder included, for each image, scale and
-flipped copy; in training, where no flipped copies take part, ours has the features at
-scale 1 already. Every figure is the fastest of ``--repeats`` runs; variants take turns.
+each. The naive CAM runs one full forward pass, decoder included, for each image, scale
+and flipped copy. In training, which uses no flipped copies, our CAM reuses the features
+at scale 1. Every figure is the fastest of ``--repeats`` runs; variants take turns.
 Prints a table and writes ``benchmarks/results/asdt_step.json``.
 """
 
@@ -47,7 +47,7 @@ def build() -> ASDT:
 
 
 def batch(num: int = 8, size: int = 225) -> tuple[Tensor, list[SegDataSample]]:
-    """Smooth random images with two tags each."""
+    """Return smooth random images with two tags each."""
     rng = torch.Generator().manual_seed(0)
     inputs = F.interpolate(
         torch.randn(num, 3, 12, 12, generator=rng), (size, size), mode='bilinear'
@@ -66,7 +66,7 @@ def batch(num: int = 8, size: int = 225) -> tuple[Tensor, list[SegDataSample]]:
 def naive_cam(
     model: ASDT, inputs: Tensor, flip: bool, scales: Sequence[float] = SCALES
 ) -> Tensor:
-    """One full forward for each image, scale (1 first) and flipped copy."""
+    """Compute CAMs by a full forward pass per image, scale (1 first) and flip."""
     model.eval()
     results = []
     for img in inputs:
@@ -88,13 +88,13 @@ def naive_cam(
 
 
 def wall(calls: dict[str, Callable[[], object]], args: argparse.Namespace) -> dict:
-    """Seconds of the fastest run of each call."""
+    """Return the seconds of the fastest run of each call."""
     best = fastest(calls, args.device, args.repeats)
     return {name: took['wall'] for name, took in best.items()}
 
 
 def parts(model: ASDT, args: argparse.Namespace) -> dict[str, float]:
-    """Seconds of the parts of a step; each is run on its own."""
+    """Return the seconds of the parts of a step, each run on its own."""
     inputs, samples = to_device(batch(), args.device)
     tags = stack_tags(samples)
     img = denormalize(inputs, model.data_preprocessor)

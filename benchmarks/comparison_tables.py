@@ -4,8 +4,8 @@
 
 copies the reports of ``tools/misc/compare.py`` to ``benchmarks/results/comparisons``
 and writes the table of every report there into docs/results.md, between ``<!-- table:
-NAME -->`` and ``<!-- end of table -->``; the table ``does-it-help`` of README.md has
-what single ideas add. A table without a report is ``not measured``.
+NAME -->`` and ``<!-- end of table -->``. The table ``does-it-help`` of README.md shows
+the effect of single ideas. A table without a report becomes ``Not measured yet``.
 """
 
 import argparse
@@ -28,12 +28,12 @@ LINK = f'../{STORED}'
 TABLE = re.compile(r'(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)', re.S)
 NONE = 'Not measured yet with several seeds'
 SUMMARY = 'does-it-help'
-MIN_SEEDS = 3  # of a verdict
+MIN_SEEDS = 3  # for a verdict
 SEMI = ('MeanTeacher', 'CPS', 'FixMatch', 'UniMatch', 'UniMatch V2', 'MKD')
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
 ALONE, MASKS = 'on the classifier alone', 'masks alone'
 _TAGS, _BOTH = (VOC, 'tags_voc-mini'), (VOC, 'masks_voc-mini')
-# Idea, images, comparison, the run with the idea and the run without it.
+# Idea, images, comparison, run with the idea, run without it.
 IDEAS = (
     ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM', 'never'),
     ('ASDT: two teachers in turn (PWM)', VOC, 'asdt_voc-mini', 'PWM', 'never'),
@@ -74,7 +74,7 @@ IDEAS = (
 
 
 def filled(page: str, reports: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the page with the tables of the reports, given by name."""
+    """Return the page with the tables of the reports, which are given by name."""
 
     def table(match: re.Match) -> str:
         name = match[2]
@@ -97,7 +97,7 @@ def check_places(page: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the table of what the ideas add, those measured with several seeds."""
+    """Return the table of the effects of ideas measured with several seeds."""
     head = ('idea', 'images', 'seeds', 'without', 'with', 'difference', 'verdict')
     lines = ['| ' + ' | '.join(head) + ' |', '| --- ' * len(head) + '|']
     for idea, images, name, run, base in IDEAS:
@@ -115,7 +115,7 @@ def summary(reports: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """Return whether a difference is shown, by the rule of docs/results.md."""
+    """Return the verdict on a difference, by the rule of docs/results.md."""
     if len(row['values']) < MIN_SEEDS:
         return 'two seeds only'
     low, high = row.get('interval', (-math.inf, math.inf))

@@ -2,12 +2,13 @@
 
     python benchmarks/cost_curve.py --seeds 0 1 2 --jobs 2
 
-Trains on voc-mini: with tags the pipelines ``rcmmam_voc-mini`` (no masks) and
-``mixed_voc-mini``, without tags the network of the masks alone, each from a classifier
-or a backbone that saw no other labels. What is finished is kept, so the same command
-goes on after an interruption; ``--jobs 0`` reports what is finished. Prints a table and
-writes ``benchmarks/results/cost_curve.json`` and ``docs/images/cost_curve.svg``; cells
-that the saved file has count as finished, so delete it to measure all anew.
+Trains on voc-mini: with tags, the pipelines ``rcmmam_voc-mini`` (no masks) and
+``mixed_voc-mini``; without tags, a network on the masks alone. Each starts from a
+classifier or a backbone that was trained on no other labels. Finished parts are kept,
+so the same command resumes after an interruption; ``--jobs 0`` only reports what is
+finished. Prints a table and writes ``benchmarks/results/cost_curve.json`` and
+``docs/images/cost_curve.svg``. Cells in the saved file count as finished; delete it to
+measure everything anew.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def folder(cell: Cell) -> Path:
 
 
 def scores(cell: Cell) -> dict[str, float]:
-    """Return the mIoU of the label maps of all stages, empty without a result."""
+    """Return the mIoU of the label maps of all stages; empty without a result."""
     path = folder(cell) / ('scores.json' if cell[1] else 'measure.json')
     if not path.is_file():
         return {}
@@ -59,7 +60,7 @@ def scores(cell: Cell) -> dict[str, float]:
 
 
 def start(seed: int) -> Path:
-    """Return the folder of the classifier that the cells with tags begin with."""
+    """Return the folder of the classifier from which the cells with tags start."""
     return WORK / f'classifier-seed{seed}'
 
 
@@ -92,7 +93,7 @@ def command(cell: Cell) -> list[str]:
 
 
 def call(words: list[str], folder: Path) -> None:
-    """Run a tool with one thread; its output goes to log.txt."""
+    """Run a tool with one thread; append its output to log.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / 'log.txt', 'a') as log:
         subprocess.run(
@@ -111,7 +112,7 @@ def train_classifier(seed: int) -> None:
 
 
 def run(cell: Cell) -> None:
-    """Do what is left of a cell."""
+    """Execute the remaining part of a cell."""
     call(command(cell), folder(cell))
     print(f'{folder(cell).name}: {scores(cell)[NETWORK]:.1f}', flush=True)
 
@@ -131,7 +132,7 @@ def make_tags() -> None:
 
 
 def saved_scores() -> tuple[dict[Cell, dict[str, float]], list[str]]:
-    """Return the scores by cell of the saved result, and its machines."""
+    """Return the scores of the saved result by cell, and its machines."""
     if not RESULT.is_file():
         return {}, []
     result = json.loads(RESULT.read_text())

@@ -3,12 +3,12 @@
     python benchmarks/count_launches.py                 # everything
     python benchmarks/count_launches.py isda_update MKD --lines
 
-Parts run at published sizes; methods, in each of their phases, on the tiny network of
-the tests with 4 images of 65 x 65. Forward passes on an emulated device, see
-``emulated_cuda.py``; a launch costs 6 to 8 microseconds of host time. Collectives are
-counted in a process group of two ranks that sends nothing, and breaks in the graph of
+Parts run at published sizes; methods run in each of their phases, on the tiny network
+of the tests with 4 images of 65 x 65. Only forward passes run, on an emulated device,
+see ``emulated_cuda.py``; a launch costs 6 to 8 microseconds of host time. Collectives
+are counted in a process group of two ranks that sends nothing, and graph breaks of
 ``torch.compile`` on a CPU. Prints a table and writes its rows to
-``benchmarks/results/launches.json``; rows of other names stay.
+``benchmarks/results/launches.json``; rows with other names are kept.
 """
 
 import argparse
@@ -50,7 +50,7 @@ COLLECTIVES = ('all_reduce', 'all_gather', 'all_gather_into_tensor', 'broadcast'
 
 
 def isda() -> tuple:
-    """Estimator, features and labels of 4 images of 64 x 64 in a step of MKD."""
+    """Return estimator, features and labels of 4 images of 64 x 64, as in MKD."""
     label = torch.randint(0, 21, (4 * 64 * 64,))
     return ImplicitSemanticAugmentation(21, 256), torch.randn(len(label), 256), label
 
@@ -67,7 +67,7 @@ def isda_shift() -> Callable:
 
 
 def regions() -> tuple:
-    """Features and regions of 8 crops of 384 x 384."""
+    """Return the features and regions of 8 crops of 384 x 384."""
     return torch.randn(8, 256, 48, 48), torch.randint(0, 21, (8, 384, 384))
 
 
@@ -83,7 +83,7 @@ def rcm_prototypes() -> Callable:
 
 
 def random_walk() -> Callable:
-    """The walk of PSA on an image of 500 x 375."""
+    """Return the random walk of PSA on an image of 500 x 375."""
     walk = RandomWalk()
     shapes = (1, 20, 47, 63), (1, walk.num_pairs, 47, 63)
     maps, affinity = on_gpu([torch.rand(shape) for shape in shapes])
@@ -91,20 +91,20 @@ def random_walk() -> Callable:
 
 
 def after_first(call: Callable) -> Callable:
-    """Return a call of which the first run, which copies constants, is over."""
+    """Return a call after its first run, which copies constants."""
     count(call)
     return call
 
 
 def refined(kind: str, backend: str) -> Callable:
-    """PAR or VARM on 4 images of 256 x 256, 8 maps each."""
+    """Return a call of PAR or VARM on 4 images of 256 x 256, 8 maps each."""
     refiner = LocalAffinityRefiner(kind, backend=backend)
     img, maps = on_gpu([torch.rand(4, channels, 256, 256) for channels in (3, 8)])
     return after_first(lambda: refiner(img, maps))
 
 
 def padded(kind: str, backend: str) -> Callable:
-    """PAR or VARM inside 4 padded crops of 128 x 128; counts are those of any size."""
+    """Return a call of PAR or VARM on 4 padded crops; counts do not depend on size."""
     refiner = LocalAffinityRefiner(kind, backend=backend)
     prob, img = torch.rand(4, 2, 4, 128, 128), torch.rand(4, 3, 128, 128)
     valid = torch.zeros(4, 128, 128, dtype=torch.bool)
@@ -115,7 +115,7 @@ def padded(kind: str, backend: str) -> Callable:
 
 
 def dense_energy_triton() -> Callable:
-    """The energy of both heads of ASDT, 4 crops of 321 x 321."""
+    """Return a call of the energy of both heads of ASDT on 4 crops of 321 x 321."""
     size = (4, 321, 321)
     probs = on_gpu([torch.rand(4, 21, *size[1:]) for _ in range(2)])
     img, roi = on_gpu([torch.rand(4, 3, *size[1:]), torch.ones(size)])
@@ -183,7 +183,7 @@ def count_collectives(call: Callable[[], object]) -> int:
 
 
 def graph_breaks(name: str, phase: dict) -> int:
-    """Return the breaks in the graph of a step: the number of graphs, less one."""
+    """Return the number of graph breaks in a step: the number of graphs minus 1."""
     model = tiny_network(name)
     set_phase(model, phase)
     torch.compiler.reset()
@@ -191,7 +191,7 @@ def graph_breaks(name: str, phase: dict) -> int:
 
 
 def measure(names: list[str]) -> Iterator[tuple[str, Counts, int | None]]:
-    """Yield label, counts and (of methods) collectives of parts and methods."""
+    """Yield label, counts and (for methods) collectives of parts and methods."""
     for name in names:
         torch.manual_seed(0)
         if name in PARTS:

@@ -4,8 +4,8 @@
 
 Needs images with masks in VOC layout (the score maps are made from the masks) and
 pydensecrf2 (extra ``crf``). Every figure is the mean over images of the fastest of
-``--repeats`` runs; the backends take turns, so that a busy moment hits them alike. With
-other programs running, CPU time (summed over threads) is more reliable than wall time.
+``--repeats`` runs; the backends take turns, so that load affects all alike. With other
+programs running, CPU time (summed over threads) is more reliable than wall time.
 Prints a table and writes ``benchmarks/results/dense_crf.json``.
 """
 
@@ -46,7 +46,7 @@ NUM_LABELS = 21
 
 
 def load(root: Path, name: str, size: int) -> tuple[Tensor, Tensor]:
-    """Image (1, 3, size, size) in 0..255 and mask (size, size), unlabeled = 0."""
+    """Return an image (1, 3, size, size) in 0..255 and its mask; unlabeled is 0."""
     with Image.open(root / 'JPEGImages' / f'{name}.jpg') as file:
         img = np.array(file.convert('RGB').resize((size, size)))
     with Image.open(root / 'SegmentationClass' / f'{name}.png') as file:
@@ -57,21 +57,21 @@ def load(root: Path, name: str, size: int) -> tuple[Tensor, Tensor]:
 
 
 def network_like(mask: Tensor, generator: torch.Generator) -> Tensor:
-    """Probabilities (1, 21, H, W) as a network of stride 8 gives them: soft, noisy."""
-    truth = F.one_hot(mask, NUM_LABELS).permute(2, 0, 1)[None].float()
-    coarse = F.avg_pool2d(truth, 15, stride=8, padding=7)
+    """Return soft, noisy probabilities (1, 21, H, W) like a network's at stride 8."""
+    gt = F.one_hot(mask, NUM_LABELS).permute(2, 0, 1)[None].float()
+    coarse = F.avg_pool2d(gt, 15, stride=8, padding=7)
     coarse = coarse + 0.3 * torch.randn(coarse.shape, generator=generator)
     return F.interpolate(4 * coarse, mask.shape, mode='bilinear').softmax(1)
 
 
 def cam_like(mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Scores (1, 2, 21, H, W) of both CRFs of ASDT, and the labels that exist (1, 21).
+    """Return scores (1, 2, 21, H, W) of both CRFs of ASDT, and present labels (1, 21).
 
-    The maps know where a class is about, favor a random part of it, spill over its
-    border, and are divided by their maximum.
+    The maps roughly locate each class, are higher in a random part of it, extend beyond
+    its border, and are divided by their maximum.
     """
-    truth = F.one_hot(mask, NUM_LABELS).permute(2, 0, 1)[None].float()
-    coarse = F.avg_pool2d(truth, 49, stride=16, padding=24)
+    gt = F.one_hot(mask, NUM_LABELS).permute(2, 0, 1)[None].float()
+    coarse = F.avg_pool2d(gt, 49, stride=16, padding=24)
     coarse = coarse * (0.3 + torch.rand(coarse.shape, generator=generator))
     cam = F.interpolate(coarse, mask.shape, mode='bilinear')[:, 1:]
     cam = cam / (cam.amax((2, 3), keepdim=True) + 1e-5)
@@ -84,7 +84,7 @@ def cam_like(mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def time_one(images: list[dict], repeats: int) -> dict:
-    """Wall and CPU seconds an image, one image a call, on one core."""
+    """Return wall and CPU seconds per image, one image per call, on one core."""
     torch.set_num_threads(1)
     crfs = {
         'torch': DenseCRF(),
@@ -106,7 +106,7 @@ def time_one(images: list[dict], repeats: int) -> dict:
 
 
 def time_batch(images: list[dict], args: argparse.Namespace) -> dict:
-    """Wall seconds an image, all images in one call, on all cores or a GPU."""
+    """Return wall seconds per image, all images in one call, on all cores or a GPU."""
     threads = args.threads
     torch.set_num_threads(threads)
     pool = DenseCRF(backend='pydensecrf', num_workers=threads)
@@ -126,7 +126,7 @@ def time_batch(images: list[dict], args: argparse.Namespace) -> dict:
 
 
 def compare(images: list[dict]) -> dict:
-    """Share of pixels with the label of pydensecrf, mean and minimum over images."""
+    """Return the ratio of pixels with pydensecrf's label, mean and minimum by image."""
     result = {}
     for name, settings in SETTINGS.items():
         fast = DenseCRF(**settings)
@@ -134,14 +134,14 @@ def compare(images: list[dict]) -> dict:
         half = DenseCRF(**settings, scale_factor=0.5)
         kinds = {'network-like': ('prob', None), 'CAM-like': ('scores', 'exists')}
         for kind, (key, mask) in kinds.items():
-            shares = []
+            ratios = []
             for image in images:
                 inputs = image['img'], image[key], image.get(mask)
                 label = slow(*inputs).argmax(-3)
                 others = fast(*inputs), half(*inputs), image[key]
                 same = [(o.argmax(-3) == label).double().mean() for o in others]
-                shares.append(torch.stack(same))
-            mean, least = torch.stack(shares).mean(0), torch.stack(shares).amin(0)
+                ratios.append(torch.stack(same))
+            mean, least = torch.stack(ratios).mean(0), torch.stack(ratios).amin(0)
             result[f'{name}, {kind}'] = {
                 'mean': mean[0].item(),
                 'minimum': least[0].item(),
@@ -152,7 +152,7 @@ def compare(images: list[dict]) -> dict:
 
 
 def peak_memory(args: argparse.Namespace, backend: str) -> float:
-    """MiB that one CRF of 21 labels adds to a process, in a process of its own."""
+    """Return the MiB that one CRF of 21 labels adds to a process, a separate one."""
     command = [sys.executable, __file__, '--memory-of', backend]
     command += ['--size', str(args.size), '--threads', str(args.threads)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -160,11 +160,11 @@ def peak_memory(args: argparse.Namespace, backend: str) -> float:
 
 
 def print_peak_memory(size: int, backend: str) -> None:
-    """Print by how many MiB the resident memory grows at most (Linux)."""
+    """Print the maximum growth of the resident memory in MiB (Linux)."""
     crf = DenseCRF(backend=backend)
     prob = torch.rand(1, NUM_LABELS, size, size)
     img = 255 * F.interpolate(torch.rand(1, 3, 20, 20), (size, size), mode='bilinear')
-    # Load what is loaded once before the count begins.
+    # A small call first, to load everything that is loaded once.
     crf(img[..., :9, :9], prob[..., :9, :9])
     print(peak_mib(lambda: crf(img, prob)))
 

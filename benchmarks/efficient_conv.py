@@ -3,10 +3,10 @@
     python benchmarks/efficient_conv.py
 
 The network of the runs on voc-mini, with frozen batch norm, without and with
-``EfficientConvHook``, and under autocast to bfloat16 with it, as by
+``EfficientConvHook``, and with both the hook and autocast to bfloat16, as by
 ``BFloat16OptimWrapper``: 4 images of 225 pixels by default. Times are the fastest of
-``--repeats`` runs, in which both take turns; with other programs running, CPU time is
-more reliable than wall time. Prints a table and writes
+``--repeats`` runs, which take turns; with other programs running, CPU time is more
+reliable than wall time. Prints a table and writes
 ``benchmarks/results/efficient_conv.json``.
 """
 

@@ -2,7 +2,7 @@
 
     python benchmarks/ema.py
 
-MMEngine's ``ExponentialMovingAverage`` moves one tensor after the other; both average
+MMEngine's ``ExponentialMovingAverage`` updates one tensor after the other; both average
 parameters and floating buffers. Times are the fastest of ``--repeats`` runs, in which
 both take turns; with other programs running, CPU time is more reliable than wall time.
 Prints a table and writes ``benchmarks/results/ema.json``.

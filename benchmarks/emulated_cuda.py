@@ -1,8 +1,8 @@
-"""A CUDA device in name only, which counts what a GPU would be asked to do.
+"""Emulate a CUDA device on the CPU, to count launches, host waits and copies.
 
-Tensors report ``cuda:0``, hence code takes the branches for GPUs; the arithmetic is
-done by the CPU. A Triton kernel counts as one launch and computes nothing. Forward
-passes only: no speed, no backward pass.
+Tensors report ``cuda:0``, so code takes its branches for GPUs, but the CPU does the
+arithmetic. A Triton kernel counts as one launch and computes nothing. Only forward
+passes are supported, and times are meaningless.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 CPU, CUDA = torch.device('cpu'), torch.device('cuda:0')
-# Operations of which the host waits for the result.
+# Operations that make the host wait for their result.
 WAITS = re.compile(
     '_local_scalar_dense|nonzero|masked_select|equal|is_nonzero|_unique2|unique_dim|'
     'unique_consecutive|bincount'
@@ -41,10 +41,10 @@ class Counts:
 
     Attributes:
         launches: Kernels; an operation counts as one.
-        waits: Times that the host waits for the device.
+        waits: Number of times that the host waits for the device.
         copies: Copies from host to device.
-        mixed: Operations of tensors on both, and Triton kernels outside of
-            ``torch.cuda.device_of``, which would fail on a second device.
+        mixed: Operations on tensors of both devices, and Triton kernels outside
+            ``torch.cuda.device_of``, which would fail on a second GPU.
     """
 
     def __init__(self) -> None:
@@ -72,10 +72,10 @@ def count(call: Callable[[], object]) -> Counts:
 
 
 def on_gpu(value: Any) -> Any:
-    """Return values on the emulated device.
+    """Move values to the emulated device.
 
-    Lists, tuples and dictionaries are walked through; tensors are copied, modules and
-    data samples changed in place.
+    Tensors, also in lists, tuples and dictionaries, are copied; modules and data
+    samples are changed in place.
     """
     return tree_map(_moved, value)
 
@@ -119,7 +119,7 @@ class CudaTensor(Tensor):
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return _run(func, args, kwargs or {})
 
-    # What PyTorch's bindings would do without dispatching, or differently.
+    # Methods that PyTorch's bindings would not dispatch, or handle differently.
 
     def tolist(self) -> list:
         _note('waits', 'tolist')
@@ -193,7 +193,7 @@ class CudaTensor(Tensor):
 
 
 class _Generator(torch.Generator):
-    """Generator on the CPU that reports the device that it was asked for."""
+    """Generator on the CPU that reports the requested device."""
 
     def __new__(cls, device: Any = CPU) -> '_Generator':
         generator = super().__new__(cls)
@@ -206,7 +206,7 @@ class _Generator(torch.Generator):
 
 
 class _Mode(TorchDispatchMode):
-    """Sees the operations that have no tensor of the device yet, such as ``zeros``."""
+    """Intercept operations without tensors of the device, such as ``zeros``."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return _run(func, args, kwargs or {})
@@ -250,7 +250,7 @@ def _device_of(tensor: Tensor) -> Iterator[None]:
 
 
 def _launcher(kernel: Any, grid: tuple) -> Callable[..., None]:
-    """Stand in for ``kernel[grid]``."""
+    """Replace ``kernel[grid]`` by a function that only counts the launch."""
 
     def launch(*args: Any, **kwargs: Any) -> None:
         tensors = [x for x in args if isinstance(x, Tensor)]
@@ -317,7 +317,7 @@ def _run(func: Any, args: tuple, kwargs: dict) -> Any:
     out = func(*tree_map(_plain, args), **tree_map(_plain, kwargs))
     if not on_device or name == '_local_scalar_dense':
         return out
-    # Operations in place return their argument.
+    # In-place operations return their argument.
     same = {id(x.elem): x for x in ours} if func._schema.is_mutable else {}
 
     def wrapped(x: Any) -> Any:

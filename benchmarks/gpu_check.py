@@ -2,10 +2,10 @@
 
     python benchmarks/gpu_check.py --out gpu_check.json [--only parity steps]
 
-Each section runs in a process of its own, with a share of the time that is left; the
-report is written after each, so that a call that is killed loses one section. The exit
-status is 1 if a row of a section failed. ``--device cpu --tiny`` tries the logic
-without a GPU. On a machine without a network see ``tools/misc/gpu_env.sh``;
+Each section runs in its own process, with a part of the remaining time. The report is
+written after each section, so a killed call loses only one. The exit status is 1 if a
+row of a section failed. ``--device cpu --tiny`` tests the logic without a GPU. For a
+machine without network access see ``tools/misc/gpu_env.sh``;
 ``benchmarks/gpu_tables.py`` writes the tables of docs/gpu.md from the report.
 """
 
@@ -41,16 +41,16 @@ RESULT = ROOT / 'benchmarks' / 'results' / 'gpu_check.json'
 
 
 def run_section(name: str, args: argparse.Namespace) -> None:
-    """Append the rows of a section to its file, each when it is known."""
+    """Append each row of a section to its file as soon as it is known."""
     warnings.filterwarnings('ignore')
     logging.disable(logging.INFO)
     init_default_scope('mmseg')
     torch.set_num_threads(args.threads)
     with rows_path(name, args).open('a') as file, TemporaryDirectory() as folder:
-        os.chdir(folder)  # what libraries write to the working directory
+        os.chdir(folder)  # for files that libraries write to the working directory
         try:
             if args.device == 'cuda':
-                # Full precision: the reference formulas are computed on a CPU.
+                # Full precision, since the reference formulas run on a CPU.
                 torch.backends.cuda.matmul.allow_tf32 = False
                 torch.backends.cudnn.allow_tf32 = False
             for row in SECTIONS[name].rows(Setting(args.device, args.tiny)):
@@ -63,14 +63,14 @@ def run_section(name: str, args: argparse.Namespace) -> None:
 
 def start(name: str, args: argparse.Namespace) -> None:
     """Run a section in this forked process, or in a fresh one if it has no GPU."""
-    os.setsid()  # its own processes end with it
+    os.setsid()  # so that its child processes end with it
     try:
         torch.zeros(1, device=args.device)
     except RuntimeError:
         os.execv(sys.executable, [sys.executable, *sys.argv, '--section', name])
     run_section(name, args)
     sys.stdout.flush()
-    os._exit(0)  # without the clean-up of what the parent has imported
+    os._exit(0)  # without cleaning up what the parent has imported
 
 
 def rows_path(name: str, args: argparse.Namespace) -> Path:
@@ -81,7 +81,7 @@ def check_section(name: str, args: argparse.Namespace, limit: float) -> dict:
     """Run a section for at most ``limit`` seconds and return its report."""
     path, begin = rows_path(name, args), time.time()
     path.write_text('')
-    # A fork shares what is imported; that takes longer than some sections.
+    # A fork shares the imports, which take longer than some sections.
     context = multiprocessing.get_context('fork')
     process = context.Process(target=start, args=(name, args))
     process.start()
@@ -136,7 +136,7 @@ def main() -> None:
             f'{len(result["failed"])} failed {result["failed"][:4]}',
             flush=True,
         )
-    # The sections are over: this process may use the GPU, and look for its name.
+    # The sections are over: this process may use the GPU, to read its name.
     report['machine'] = machine(args)
     args.out.write_text(json.dumps(report, indent=1) + '\n')
     raise SystemExit(any(part['failed'] for part in report['sections'].values()))

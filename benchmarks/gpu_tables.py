@@ -2,7 +2,7 @@
 
     python benchmarks/gpu_tables.py [--report benchmarks/results/gpu_check.json]
 
-Figures that no report has are ``not measured``; without the file all of them are.
+Figures that are missing in the report become ``not measured``; without a report, all.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def machine(report: dict, rows: dict) -> str:
     found = rows.get('environment', {}).get('environment')
     if not found or not found['ok']:
         return 'No report: nothing here is measured.\n'
-    host = report.get('machine', {})  # of a check that was killed there is none
+    host = report.get('machine', {})  # missing if the check was killed
     name = host.get('gpu') or host.get('cpu') or 'A machine without a recorded name'
     return (
         f'{name}, torch {found["torch"]}, Triton '
@@ -100,7 +100,7 @@ def section_cells(report: dict, name: str) -> tuple[str, ...]:
 def figures(
     rows: dict, expected: tuple[str, ...], cells: Callable[[dict], tuple], count: int
 ) -> list[tuple]:
-    """Return the rows of a table, those that are expected first."""
+    """Return the rows of a table, the expected ones first."""
     names = [*expected, *(name for name in rows if name not in expected)]
     return [
         (name, *(cells(rows[name]) if name in rows else (NONE,) * count))

@@ -2,11 +2,12 @@
 
     python benchmarks/isda.py --cases 21x16384 150x16384
 
-Classes x pixels, with 256 features, as in a step of MKD. The formula spreads the
-features and the weights over all classes: 150 x 16384 takes about 10 GiB. Times are the
-fastest of ``--repeats`` runs, in which both take turns; with other programs running,
-CPU time is more reliable than wall time. Memory is the peak above the process, each in
-a process of its own. Prints a table and writes ``benchmarks/results/isda.json``.
+Cases are classes x pixels, with 256 features, as in a step of MKD. The formula expands
+the features and the weights over all classes: 150 x 16384 takes about 10 GiB. Times are
+the fastest of ``--repeats`` runs, in which both take turns; with other programs
+running, CPU time is more reliable than wall time. Memory is the peak above the process
+before, each in its own process. Prints a table and writes
+``benchmarks/results/isda.json``.
 """
 
 import argparse
@@ -32,7 +33,7 @@ PARTS = ('update', 'shift')
 
 
 class Formula:
-    """The formulas of the paper (docs/methods: MKD) line by line, in float32."""
+    """Formulas of the paper (docs/methods: MKD), line by line, in float32."""
 
     def __init__(
         self, num_classes: int, device: str = 'cpu', channels: int = CHANNELS
@@ -48,11 +49,11 @@ class Formula:
         size = count.clamp(min=1)[:, None]
         mean = (feat[:, None] * spread).sum(0) / size
         variance = ((feat[:, None] - mean) * spread).square().sum(0) / size
-        share = (count / (count + self.count).clamp(min=1))[:, None]
+        ratio = (count / (count + self.count).clamp(min=1))[:, None]
         gap = (self.mean - mean).square()
-        self.variance = (1 - share) * self.variance + share * variance
-        self.variance += share * (1 - share) * gap
-        self.mean = (1 - share) * self.mean + share * mean
+        self.variance = (1 - ratio) * self.variance + ratio * variance
+        self.variance += ratio * (1 - ratio) * gap
+        self.mean = (1 - ratio) * self.mean + ratio * mean
         self.count += count
 
     def shift(self, weight: Tensor, label: Tensor, ratio: float) -> Tensor:
@@ -80,7 +81,7 @@ def calls_of(
 
 
 def measure(case: str, args: argparse.Namespace) -> dict:
-    """Seconds and MiB of both, and how far apart their offsets are."""
+    """Return the seconds and MiB of both, and the difference of their offsets."""
     num_classes, pixels = map(int, case.split('x'))
     device = args.device
     calls = {run: calls_of(run, num_classes, pixels, device) for run in RUNS}
@@ -99,7 +100,7 @@ def measure(case: str, args: argparse.Namespace) -> dict:
 
 
 def peak_memory(run: str, part: str, case: str, device: str) -> float:
-    """MiB that a call adds to a process, in a process of its own."""
+    """Return the MiB that a call adds to a separate process."""
     command = [sys.executable, __file__, '--memory-of', run, part]
     command += ['--cases', case, '--device', device]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -108,10 +109,10 @@ def peak_memory(run: str, part: str, case: str, device: str) -> float:
 
 def print_peak_memory(run: str, part: str, case: str, device: str) -> None:
     num_classes, pixels = map(int, case.split('x'))
-    # What is loaded once, before the count.
+    # A small call first, to load everything that is loaded once.
     calls_of(run, num_classes, 200, device)[part]()
     call = calls_of(run, num_classes, pixels, device)[part]
-    # Growth by less than a page is not visible: report a page at least.
+    # Growth by less than a page is invisible: report at least one page.
     print(max(peak_mib(call, device), 4 / 1024))
 
 

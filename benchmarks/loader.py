@@ -3,18 +3,18 @@
     python benchmarks/loader.py
     python benchmarks/loader.py --only mkd --count
 
-One config of each method, backbone, data set and crop, on generated images of the size
-and kind of the data set's; one process loads, without the transfer from a worker to the
-training. Of each image the CPU time of the fastest of ``--repeats`` passes counts;
-labeled and unlabeled images count the same, as the batches have them. ``views``: how
-many times faster the views of an unlabeled image are made from one decoded and cropped
-image than each by itself.
+One config of each method, backbone, data set and crop, on generated images with the
+size and format of the data set's. One process loads; the transfer from a worker to the
+training is not included. The CPU time of an image is the fastest of ``--repeats``
+passes; labeled and unlabeled images have equal weights, as in the batches. ``views`` is
+the speedup from making all views of an unlabeled image from one decoded and cropped
+image, instead of each by itself.
 
-Cores: images a second of a GPU at ``--tflops`` operations a second, divided by those
-of a core. The operations of a step are counted (``published.step_tflop``) with
-``--count`` or if the result file lacks them; losses, refiners, CRFs and launches come
-on top on a GPU, so that fewer cores do. Prints a table and writes
-``benchmarks/results/loader.json``.
+``cores`` is the number of images per second of a GPU at ``--tflops`` tera-operations
+per second, divided by a core's. The operations of a step are counted
+(``published.step_tflop``) with ``--count`` or if the result file lacks them. On a GPU,
+losses, refiners, CRFs and launches take additional time, so fewer cores suffice. Prints
+a table and writes ``benchmarks/results/loader.json``.
 """
 
 import argparse
@@ -49,7 +49,7 @@ LONGEST = 3  # transforms in the table
 
 
 class Clock:
-    """Adds up the CPU seconds of transforms, without those inside of them."""
+    """Sum of the CPU seconds of each transform, without nested transforms."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -77,14 +77,14 @@ class Clock:
 
 
 def label(step: BaseTransform) -> str:
-    """Name of a transform; of the only one inside a ``RandomApply``."""
+    """Return the name of a transform, or of the only one inside a ``RandomApply``."""
     inner = getattr(step, 'transforms', None)
     only = type(step).__name__ == 'RandomApply' and len(inner.transforms) == 1
     return type(inner.transforms[0] if only else step).__name__
 
 
 def measure(cfg: Config, data: str, folder: Path, images: int, repeats: int) -> dict:
-    """Milliseconds an image, by transform, and images a second of a pipeline."""
+    """Return milliseconds per image and transform, and images per second."""
     dataset = published.build_dataset(cfg, folder, data)
     semi = isinstance(dataset, SemiDataset)
     parts = dataset.parts if semi else {'': dataset}
@@ -115,14 +115,14 @@ def measure(cfg: Config, data: str, folder: Path, images: int, repeats: int) -> 
 
 
 def mean_of(steps: list[dict[str, float]]) -> dict[str, float]:
-    """Mean milliseconds of each transform, longest first."""
+    """Return the mean milliseconds of each transform, longest first."""
     names = {name for step in steps for name in step}
     mean = {n: 1e3 * float(np.mean([s.get(n, 0) for s in steps])) for n in names}
     return dict(sorted(mean.items(), key=lambda item: -item[1]))
 
 
 def gain_of_views(steps: dict[str, float]) -> float:
-    """How many times faster views that share an image are than each by itself."""
+    """Return the speedup of views that share an image over separate ones."""
     views = {name.split('/')[0] for name in steps if '/' in name}
     shared = sum(spent for name, spent in steps.items() if '/' not in name)
     total = sum(steps.values())
@@ -130,7 +130,7 @@ def gain_of_views(steps: dict[str, float]) -> float:
 
 
 def operations(cfg: Config, data: str, folder: Path) -> float | None:
-    """10^12 operations of a step per image; None if a package is missing."""
+    """Return 10^12 operations of a step per image; None if a package is missing."""
     method = METHODS.get(cfg.model.type)
     phase = method.phases[-1] if method else {}
     try:
@@ -189,7 +189,7 @@ def main() -> None:
 
 
 def table_of(results: dict[str, dict]) -> Table:
-    """One row per config."""
+    """Return a table with one row per config."""
     columns = ('config', 'images/s/core', 'longest', 'views', 'GPU images/s', 'cores')
     table = Table(*columns)
     for path, row in results.items():

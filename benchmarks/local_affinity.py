@@ -2,12 +2,13 @@
 
     python benchmarks/local_affinity.py --cases 1x3x256x256 as-tscd
 
-The formula stacks 48 shifted copies of the maps in each iteration; as TSCD was
-released, it runs image by image and threshold by threshold and computes the weights
-each time. Every figure is the fastest of ``--repeats`` runs, in which all take turns;
-compiling comes before. With other programs running, CPU time is more reliable than wall
-time. Memory is the peak above the process (the device's, on a GPU), each in a process
-of its own. Prints a table and writes ``benchmarks/results/local_affinity.json``.
+The formula stacks 48 shifted copies of the maps in each iteration. ``as-tscd`` is the
+released code of TSCD, which runs the formula for each image and threshold and computes
+the weights each time. Every figure is the fastest of ``--repeats`` runs, in which all
+take turns, after compilation. With other programs running, CPU time is more reliable
+than wall time. Memory is the peak above the process before (on a GPU, the device's),
+each in its own process. Prints a table and writes
+``benchmarks/results/local_affinity.json``.
 """
 
 import argparse
@@ -29,14 +30,14 @@ from mmseg_wsss.models.refiners import LocalAffinityRefiner
 
 RESULT = Path(__file__).parent / 'results' / 'local_affinity.json'
 CASES = ('1x3x256x256', '1x21x256x256', '1x21x512x512', 'as-tscd')
-RUNS = ('formula', 'eager', 'compile', 'triton')  # the last on a GPU
+RUNS = ('formula', 'eager', 'compile', 'triton')  # the last one on a GPU only
 DILATIONS = (1, 2, 4, 8, 12, 24)
 # Channels (background and tags) of the four images of a TSCD batch.
 TSCD_CHANNELS = (2, 3, 2, 4)
 
 
 def shifted(maps: Tensor) -> Tensor:
-    """The 48 neighbors (N, C, 48, H, W) of every pixel."""
+    """Return the 48 neighbors (N, C, 48, H, W) of every pixel."""
     height, width = maps.shape[-2:]
     copies = []
     for d in DILATIONS:
@@ -49,7 +50,7 @@ def shifted(maps: Tensor) -> Tensor:
 
 
 def formula(img: Tensor, mask: Tensor, kind: str, num_iters: int = 10) -> Tensor:
-    """PAR and VARM as in the docstring of LocalAffinityRefiner, line by line."""
+    """Compute PAR or VARM as in the docstring of LocalAffinityRefiner, line by line."""
     neighbors = shifted(img)
     std = neighbors.std(2, keepdim=True)
     distance = (neighbors - img.unsqueeze(2)).abs() / (std + 1e-8)
@@ -73,7 +74,7 @@ def formula(img: Tensor, mask: Tensor, kind: str, num_iters: int = 10) -> Tensor
 
 
 def inputs_of(case: str, device: str) -> tuple[Tensor, list[Tensor]]:
-    """Images, and the maps of each call of the formula."""
+    """Return the images, and the maps of each call of the formula."""
     generator = torch.Generator().manual_seed(0)
     if case == 'as-tscd':
         num, size = len(TSCD_CHANNELS), (256, 256)
@@ -89,7 +90,7 @@ def inputs_of(case: str, device: str) -> tuple[Tensor, list[Tensor]]:
 
 
 def call_of(run: str, case: str, kind: str, device: str) -> Callable[[], list[Tensor]]:
-    """A call that gives the refined maps, cut as the formula's calls cut them."""
+    """Return a call of a run that returns the refined maps, split as by the formula."""
     img, masks = inputs_of(case, device)
     if run == 'formula':
         if case != 'as-tscd':
@@ -119,7 +120,7 @@ def call_of(run: str, case: str, kind: str, device: str) -> Callable[[], list[Te
 
 
 def measure(case: str, kind: str, args: argparse.Namespace) -> dict:
-    """Seconds, MiB and largest difference from the formula of every run."""
+    """Return seconds, MiB and largest difference from the formula of every run."""
     runs = RUNS if args.device == 'cuda' else RUNS[:-1]
     calls = {run: call_of(run, case, kind, args.device) for run in runs}
     rows: dict[str, dict] = {}
@@ -143,11 +144,11 @@ def measure(case: str, kind: str, args: argparse.Namespace) -> dict:
 
 
 def peak_memory(run: str, case: str, kind: str, args: argparse.Namespace) -> float:
-    """MiB that a call adds to a process, in a process of its own."""
+    """Return the MiB that a call adds to a separate process."""
     command = [sys.executable, __file__, '--memory-of', run, '--cases', case]
     command += ['--kinds', kind, '--device', args.device]
     command += ['--threads', str(args.threads)]
-    # What is freed goes back to the system at once: the peak is what is alive.
+    # Return freed memory to the system at once, so that the peak is the live memory.
     env = os.environ | {'MALLOC_MMAP_THRESHOLD_': '65536'}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     return float(done.stdout.splitlines()[-1])
@@ -155,7 +156,7 @@ def peak_memory(run: str, case: str, kind: str, args: argparse.Namespace) -> flo
 
 def print_peak_memory(run: str, case: str, kind: str, device: str) -> None:
     call = call_of(run, case, kind, device)
-    # Load what is loaded once, the compiler too, before the count begins.
+    # A call first, to load everything that is loaded once, including the compiler.
     (call if run == 'compile' else call_of(run, '1x1x9x9', kind, device))()
     print(peak_mib(call, device))
 

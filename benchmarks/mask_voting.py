@@ -4,14 +4,14 @@
     python benchmarks/mask_voting.py --data-root data/voc-mini/VOC2012 \
         --pseudo work_dirs/cam_vocmini/masks
 
-Needs images with masks in VOC layout and exported pseudo-masks of them; for voc-mini
-those of ``configs/cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py``, exported with
-``tools/export_pseudo_labels.py --source cam``. Each set of masks is written to files
-and imported as by ``tools/import_masks.py --class-free --min-coverage 0``; the voted
-masks of all images are compared with the ground truth. ``true regions`` are the
-connected regions of the ground truth without their classes: the best masks that could
-vote. ``rank correlation`` is Spearman's, over images, between the disagreement of
-pseudo-mask and voted mask, and the true error of the pseudo-mask (both 1 - mIoU).
+Needs images with masks in VOC layout and exported pseudo-masks of them. For voc-mini
+these come from ``configs/cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py``, exported
+with ``tools/export_pseudo_labels.py --source cam``. Each set of masks is written to
+files and imported as by ``tools/import_masks.py --class-free --min-coverage 0``; the
+voted masks of all images are compared with the ground truth. ``true regions`` are the
+connected regions of the ground truth without their classes, the best possible masks.
+``rank correlation`` is Spearman's, over images, between the disagreement of pseudo-mask
+and voted mask and the true error of the pseudo-mask (both 1 - mIoU).
 Prints a table and writes ``benchmarks/results/mask_voting.json``.
 """
 
@@ -57,7 +57,7 @@ def felzenszwalb_numbers(scale: int, img: np.ndarray, gt: np.ndarray) -> np.ndar
 
 
 def true_numbers(img: np.ndarray, gt: np.ndarray) -> np.ndarray:
-    """Number the connected regions of every label; unlabeled pixels are in none."""
+    """Number the connected regions of every label; unlabeled pixels get 0."""
     numbers, count = np.zeros(gt.shape, np.int32), 0
     for label in np.unique(gt[gt != 255]):
         num, parts = cv2.connectedComponents((gt == label).astype(np.uint8))

@@ -2,8 +2,8 @@
 
     python benchmarks/mkd_step.py
 
-The naive step follows the released code: four teacher forwards, each with a supervised
-loss at full size that is discarded, and statistics and offsets of the N x C x A
+The naive step follows the released code: four teacher forward passes, each with a
+discarded supervised loss at full size, and the statistics and offsets of the N x C x A
 formula. Both run forward and backward, and both update the teachers. Shapes are the
 published ones: 4 + 4 images of 512 pixels with maps at stride 4; MobileNetV2 with
 random weights stands in for ResNet-50 under DeepLabV3+'s head. Times are the fastest of
@@ -82,7 +82,7 @@ def batch(num: int, size: int) -> tuple[dict[str, Tensor], dict[str, list]]:
 
 
 class Naive:
-    """The step of the released code, regardless of its cost."""
+    """Step of the released code, regardless of its cost."""
 
     def __init__(self, model: MKD, device: str) -> None:
         self.model = model
@@ -100,8 +100,8 @@ class Naive:
             teacher = name in self.model.pairs
             img = inputs['unsup_weak'] if teacher else mixed
             with torch.set_grad_enabled(not teacher):
-                # The head's loss of every forward; only that of students on labeled
-                # images is used.
+                # Every forward pass computes the head's loss; it is used only for
+                # students on labeled images.
                 parts = []
                 for branch, view in (('sup', inputs['sup']), ('unsup_weak', img)):
                     output = self.model.forward_network(name, view)
@@ -143,7 +143,7 @@ class Naive:
 
 
 def steps_of(model: MKD, data: tuple, device: str) -> dict[str, Callable]:
-    """The naive and our step, forward, backward and the update of the teachers."""
+    """Return the naive step and ours: forward, backward and update of the teachers."""
     naive = Naive(model, device)
     averaged = {
         teacher: ExponentialMovingAverage(

@@ -1,4 +1,4 @@
-"""Trainings of the configs at published sizes, on generated images."""
+"""Build training data and steps of configs at published sizes, on generated images."""
 
 import json
 import re
@@ -31,7 +31,7 @@ NOT_TRAININGS = ('_base_', 'templates', 'pipelines')
 def published_configs(only: str = '') -> dict[str, Config]:
     """Return one config of each method, backbone, data set and crop, by its path.
 
-    In mixed precision where there is one, on few GPUs, and without variants.
+    Mixed precision, few GPUs and configs without variants are preferred.
 
     Args:
         only: Part of the paths.
@@ -60,7 +60,7 @@ def gpus_of(path: Path) -> tuple[int, int]:
 
 
 def images_of(path: Path) -> str | None:
-    """Return the key of ``IMAGES`` of a config; None for small data sets."""
+    """Return the key of ``IMAGES`` for a config; None for small data sets."""
     found = re.search(rf'-({"|".join(IMAGES)})\w*-\d+$', path.stem)
     return found and found[1]
 
@@ -68,7 +68,7 @@ def images_of(path: Path) -> str | None:
 def write_images(folder: Path, number: int) -> None:
     """Write ``number`` smooth images with noise, and masks, of each data set.
 
-    As files, those in JPEG are of about the size of photographs, those in PNG larger.
+    JPEG files have about the size of photographs, PNG files are larger.
     """
     rng = np.random.default_rng(0)
     for data, (height, width, suffix) in IMAGES.items():
@@ -92,7 +92,7 @@ def build_dataset(cfg: Config, folder: Path, data: str) -> Any:
 
     Args:
         cfg: The config; it is not changed.
-        folder: What :func:`write_images` wrote.
+        folder: Folder of :func:`write_images`.
         data: Key of ``IMAGES``.
     """
     dataset = cfg.train_dataloader.dataset.to_dict()
@@ -131,24 +131,25 @@ def build_dataset(cfg: Config, folder: Path, data: str) -> Any:
 
 
 def draw(dataset: Any, index: int, number: int) -> dict:
-    """Return a sample as a worker of the data loader makes it."""
-    if hasattr(dataset, 'data_list'):  # mmseg's own, which is not seeded by draws
+    """Return a sample as a worker of the data loader does."""
+    if hasattr(dataset, 'data_list'):  # a data set of mmseg, which seeds no draws
         with seeded(0, number):
             return dataset[index]
     return dataset[SampleKey(index, 0, number)]
 
 
 def step_tflop(cfg: Config, folder: Path, data: str, phase: dict) -> float:
-    """Count the 10^12 operations of a step per image, both directions.
+    """Count the operations of a step per image, forward and backward, in 10^12.
 
-    Convolutions and matrix products, of a batch of 2 (2 + 2) in crops of a quarter of
-    the side, times the ratio of the areas; CRFs and such are not counted.
+    Convolutions and matrix products are counted on a batch of 2 (2 + 2) crops with a
+    quarter of the side, and scaled by the ratio of the areas; CRFs and the like are not
+    counted.
 
     Args:
         cfg: The config; it is not changed.
-        folder: What :func:`write_images` wrote.
+        folder: Folder of :func:`write_images`.
         data: Key of ``IMAGES``.
-        phase: Attributes of the segmentor, which its hooks set.
+        phase: Attributes of the segmentor that its hooks set.
     """
     steps = walk_dicts(cfg.train_dataloader.to_dict())
     side = next(step['crop_size'][0] for step in steps if 'crop_size' in step)
@@ -184,7 +185,7 @@ def pipeline_key(cfg: Config) -> str:
 
 
 def use_bmp() -> None:
-    """Let images be BMP files in place of PNG files."""
+    """Use BMP files in place of PNG files."""
     IMAGES.update({k: (*v[:2], v[2].replace('png', 'bmp')) for k, v in IMAGES.items()})
 
 

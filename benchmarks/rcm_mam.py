@@ -5,10 +5,10 @@
 ``contrast``: prototypes of two images and the contrastive loss with its gradient, at
 384 x 384 from features of 256 x 48 x 48 (WideResNet-38); the formula upsamples the
 features of both networks. ``walk``: 21 maps of an image of 500 x 375 at stride 8, 256
-steps; the formula squares a matrix of n x n eight times. Times are the fastest of
+steps; the formula squares an n x n matrix eight times. Times are the fastest of
 ``--repeats`` runs, in which both take turns; with other programs running, CPU time is
-more reliable than wall time. Memory is the peak above the process, each in a process of
-its own. Prints a table and writes ``benchmarks/results/rcm_mam.json``.
+more reliable than wall time. Memory is the peak above the process before, each in its
+own process. Prints a table and writes ``benchmarks/results/rcm_mam.json``.
 """
 
 import argparse
@@ -42,7 +42,7 @@ SMALL = {'contrast': (2, 4, 3, 9), 'walk': (3, 4)}
 
 @torch.no_grad()
 def prototypes_formula(feat: Tensor, region: Tensor, num_classes: int) -> Tensor:
-    """Prototypes (N, C, D) of features that are upsampled to the crop."""
+    """Compute prototypes (N, C, D) of features that are upsampled to the crop."""
     full = F.interpolate(feat, region.shape[1:], mode='bilinear')
     classes = torch.arange(num_classes, device=region.device)
     masks = (region[:, None] == classes[:, None, None]).to(feat)
@@ -51,7 +51,7 @@ def prototypes_formula(feat: Tensor, region: Tensor, num_classes: int) -> Tensor
 
 
 def contrast_formula(feat: Tensor, prototypes: Tensor, region: Tensor) -> Tensor:
-    """The loss, of prototypes (N, C, D) or (C, D), at the size of the crop."""
+    """Compute the loss at crop size, for prototypes (N, C, D) or (C, D)."""
     full = F.interpolate(feat, region.shape[1:], mode='bilinear')
     full = F.normalize(full, dim=1)
     prototypes = prototypes.expand(len(feat), -1, -1)
@@ -60,11 +60,11 @@ def contrast_formula(feat: Tensor, prototypes: Tensor, region: Tensor) -> Tensor
 
 
 def contrast_call(run: str, size: tuple[int, ...], device: str) -> Callable[[], Tensor]:
-    """Loss, with the gradient of the features appended."""
+    """Return a call that computes the loss and the gradient of the features."""
     num, channels, side, crop = size
     rng = torch.Generator().manual_seed(0)
     feats = torch.randn(2, num, channels, side, side, generator=rng).relu()
-    # A quarter of the crop, in stripes, is of a class.
+    # The crop is divided into one stripe per class.
     region = torch.arange(crop).div(crop / CLASSES, rounding_mode='floor').long()
     region = region.expand(num, crop, crop).contiguous()
     feats, region = to_device([feats, region], device)
@@ -83,7 +83,7 @@ def contrast_call(run: str, size: tuple[int, ...], device: str) -> Callable[[], 
 
 
 def walk_call(run: str, size: tuple[int, ...], device: str) -> Callable[[], Tensor]:
-    """Maps (1, 21, h, w) after the walk."""
+    """Return a call that computes the maps (1, 21, h, w) after the walk."""
     rng = torch.Generator().manual_seed(0)
     maps = torch.rand(1, CLASSES, *size, generator=rng)
     feat = torch.randn(1, 8, size[0], size[1], generator=rng)
@@ -114,7 +114,7 @@ def call_of(run: str, case: str, sizes: dict, device: str) -> Callable[[], Tenso
 
 
 def measure(case: str, args: argparse.Namespace) -> dict:
-    """Seconds, MiB and largest difference from the formula of both runs."""
+    """Return seconds, MiB and largest difference from the formula of both runs."""
     calls = {run: call_of(run, case, SIZES, args.device) for run in RUNS}
     results = {run: call() for run, call in calls.items()}
     best = fastest(calls, args.device, args.repeats, warm_up=False)
@@ -131,7 +131,7 @@ def measure(case: str, args: argparse.Namespace) -> dict:
 
 def print_peak_memory(run: str, case: str, device: str) -> None:
     call = call_of(run, case, SIZES, device)
-    call_of(run, case, SMALL, device)()  # what is loaded once does not count
+    call_of(run, case, SMALL, device)()  # loads everything that is loaded once
     print(peak_mib(call, device))
 
 

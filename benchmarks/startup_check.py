@@ -36,12 +36,12 @@ CONFIGS = {
     'weak': 'asdt/asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py',
     'semi': 'mkd/mkd_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
 }
-LINKS = 30_000  # of a file; file systems allow some 65,000
+LINKS = 30_000  # per file; file systems allow about 65,000
 COCO_SIZE = (640, 480)
 
 
 class MeasuredError(Exception):
-    """The check was measured; the training need not begin."""
+    """Raised after measuring the check, so that the training does not begin."""
 
 
 class TimedCheck(Hook):
@@ -76,7 +76,7 @@ def write_files(folder: Path, count: int) -> list[str]:
 
 
 def coco_sized(name: str, folder: Path, names: list[str]) -> Config:
-    """Return a config of voc-mini with the generated files for training data."""
+    """Return a config of voc-mini with the generated files as training data."""
     cfg = Config.fromfile(config_path(CONFIGS[name]))
     dataset = cfg.train_dataloader.dataset
     meta = DATASETS.get('PascalVOCDataset').METAINFO
@@ -101,7 +101,7 @@ def coco_sized(name: str, folder: Path, names: list[str]) -> Config:
 
 
 def plain(cfg: Config) -> None:
-    """Build mmseg's data sets alone."""
+    """Build only mmseg's data sets."""
     dataset = cfg.train_dataloader.dataset
     for part in ('dataset', 'labeled', 'unlabeled'):
         if part in dataset:
@@ -115,7 +115,7 @@ def check_seconds(cfg: Config, work_dir: str) -> float:
     """Return the CPU seconds of the start-up check of a training."""
     cfg = deepcopy(cfg)
     cfg.work_dir, cfg.load_from, cfg.log_level = work_dir, None, 'ERROR'
-    # A name of its own, or MMEngine takes the visualizer of the run before.
+    # A unique name; otherwise, MMEngine reuses the visualizer of the previous run.
     cfg.visualizer.name = f'check_{time.time_ns()}'
     runner = Runner.from_cfg(cfg)
     runner.register_hook(TimedCheck())

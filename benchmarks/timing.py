@@ -1,4 +1,4 @@
-"""Seconds, memory, machine and device of the benchmarks."""
+"""Measure times and memory for the benchmarks, and describe machine and device."""
 
 import argparse
 import ctypes
@@ -19,12 +19,12 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def to_device(value: Any, device: str) -> Any:
-    """Return tensors, modules and data samples in containers on a device."""
+    """Move tensors, modules and data samples, also in containers, to a device."""
     return tree_map(lambda x: x.to(device) if hasattr(x, 'to') else x, value)
 
 
 def synchronize(device: str) -> None:
-    """Wait until the device has done everything that was asked of it."""
+    """Wait until the device has finished all queued work."""
     if device == 'cuda':
         torch.cuda.synchronize()
 
@@ -40,7 +40,7 @@ def seconds_of(call: Callable[[], object], device: str) -> dict[str, float]:
 
 
 def milliseconds_of(call: Callable[[], object], device: str) -> float:
-    """Return the milliseconds of a call, on a GPU between two events."""
+    """Return the milliseconds of a call; on a GPU, between two CUDA events."""
     if device != 'cuda':
         return 1e3 * seconds_of(call, device)['wall']
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -62,8 +62,8 @@ def fastest(
     Args:
         calls: Calls by name.
         device: ``'cpu'`` or ``'cuda'``.
-        repeats: Rounds that count.
-        warm_up: Whether there is a round before that does not count.
+        repeats: Number of measured rounds.
+        warm_up: Whether to run an unmeasured round first.
     """
     best = {name: {'wall': math.inf, 'cpu': math.inf} for name in calls}
     for number in range(repeats + warm_up):
@@ -75,17 +75,18 @@ def fastest(
 
 
 def peak_mib(call: Callable[[], object], device: str = 'cpu') -> float:
-    """Return by how many MiB the memory of the process grows at most during a call.
+    """Return the maximum growth of the process's memory during a call, in MiB.
 
-    On the GPU it is the memory of the allocator. On the CPU (Linux) it is the resident
-    memory: run it in a fresh process, after a small call that loads all libraries.
+    On a GPU, this is the memory of PyTorch's allocator. On a CPU (Linux), it is the
+    resident memory: call it in a fresh process, after a small call that loads all
+    libraries.
     """
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         call()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    ctypes.CDLL(None).malloc_trim(0)  # memory that is free already would hide growth
+    ctypes.CDLL(None).malloc_trim(0)  # free memory in the heap would hide growth
     Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     before = _resident_kib('VmRSS')
     call()

@@ -2,16 +2,16 @@
 
     python benchmarks/tscd_step.py
 
-MiT-B1 with random weights and the settings of the published config, random images. As
-released: every map of attention logits is formed and kept, CAMs are made by full
-forwards in training mode with the decoder, in a forward of its own also at scale 1, the
-refiner runs for each image and threshold by the formula with 48 shifted copies, the
-affinity is a convolution over 16 maps, and in the warm-up all of this is computed and
-multiplied by 0. Without drop path both give the same losses, which is checked; with it,
-as in the times, our CAMs need a forward at scale 1 of their own, too. Every figure is
-the fastest of ``--repeats`` runs, which take turns; with other programs running, CPU
-time is more reliable than wall time. Memory is the peak above the process with the
-model, each in a process of its own. Prints a table and writes
+MiT-B1 with random weights and the settings of the published config, random images. In
+the released step, all maps of attention logits are computed and kept; CAMs are computed
+in training mode by full forward passes including the decoder, with a separate pass at
+scale 1; the refiner runs the formula with 48 shifted copies for each image and
+threshold; the affinity is a convolution over 16 maps; and in the warm-up, all of this
+is computed and multiplied by 0. Without drop path, both steps have the same losses,
+which is checked. With drop path, as in the times, our CAMs also need a separate pass at
+scale 1. Every figure is the fastest of ``--repeats`` runs, which take turns; with other
+programs running, CPU time is more reliable than wall time. Memory is the peak above the
+process with the model, each in its own process. Prints a table and writes
 ``benchmarks/results/tscd_step.json``.
 """
 
@@ -66,7 +66,7 @@ def build() -> TSCD:
 
 
 def batch(num: int, size: int) -> Sample:
-    """Smooth random images with one to three tags each."""
+    """Return smooth random images with one to three tags each."""
     rng = torch.Generator().manual_seed(0)
     coarse = torch.randn(num, 3, 16, 16, generator=rng)
     inputs = F.interpolate(coarse, (size, size), mode='bilinear')
@@ -81,7 +81,7 @@ def batch(num: int, size: int) -> Sample:
 
 
 def attention(block: torch.nn.Module, x: Tensor, size: tuple) -> tuple[Tensor, Tensor]:
-    """A block with explicit attention; also the raw logits (N, heads, n, m)."""
+    """Run a block with explicit attention; also return its logits (N, heads, n, m)."""
     part, normed = block.attn, block.norm1(x)
     keys, inner = normed, part.attn
     if part.sr_ratio > 1:
@@ -100,7 +100,7 @@ def attention(block: torch.nn.Module, x: Tensor, size: tuple) -> tuple[Tensor, T
 
 
 def features(model: TSCD, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Maps of the stages, and the attention logits of every block."""
+    """Return the maps of the stages, and the attention logits of every block."""
     feats, kept = [], []
     for embed, blocks, norm in model.backbone.layers:
         x, size = embed(x)
@@ -178,7 +178,7 @@ def released_losses(model: TSCD, sample: Sample, warmup: bool) -> dict[str, Tens
 
 
 def step_of(run: str, model: TSCD, sample: Sample, warmup: bool) -> Callable[[], dict]:
-    """A step, forward and backward; gives its losses."""
+    """Return a step, forward and backward, that returns its losses."""
 
     def step() -> dict:
         torch.manual_seed(1)
@@ -195,7 +195,7 @@ def step_of(run: str, model: TSCD, sample: Sample, warmup: bool) -> Callable[[],
 
 
 def peak_memory(run: str, phase: str, args: argparse.Namespace) -> float:
-    """MiB that a step adds to a process, in a process of its own."""
+    """Return the MiB that a step adds to a separate process."""
     command = [sys.executable, __file__, '--memory-of', run, phase]
     for name in ('size', 'batch', 'threads', 'device'):
         command += [f'--{name}', str(getattr(args, name))]
@@ -213,7 +213,7 @@ def print_peak_memory(run: str, phase: str, args: argparse.Namespace) -> None:
 
 
 def measure(phase: str, args: argparse.Namespace) -> dict:
-    """Seconds, MiB and losses of both steps in a phase of the training."""
+    """Return seconds, MiB and losses of both steps in a phase of the training."""
     model = build().to(args.device)
     sample = to_device(batch(args.batch, args.size), args.device)
     steps = {run: step_of(run, model, sample, phase == 'warm-up') for run in RUNS}

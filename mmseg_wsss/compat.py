@@ -1,8 +1,8 @@
 """Check the versions of the required packages at import.
 
-The check reads the version of the *imported module*, not of a distribution: the OneDL
-forks and the original OpenMMLab packages share their import names, so only the module
-identifies the package in use.
+The check reads the version of the *imported module*, not of an installed distribution:
+the OneDL forks and the original OpenMMLab packages share their import names, so only
+the module identifies the package in use.
 """
 
 import importlib
@@ -17,9 +17,9 @@ INSTALL_HINT = (
     "pip install 'mmseg_wsss[openmmlab]' (original OpenMMLab packages); "
     '`python -m mmseg_wsss.doctor` examines the environment'
 )
-# Oldest versions of either family that this package supports.
+# Oldest supported versions, in both families.
 LOWER = {'torch': '2.1', 'mmengine': '0.10.5', 'mmcv': '2.1.0', 'mmseg': '1.2.2'}
-# Newest tested versions; newer ones give a warning.
+# Newest tested versions; newer ones trigger a warning.
 TESTED = {'torch': '2.13', 'mmengine': '0.10.12', 'mmcv': '2.3.6', 'mmseg': '1.4.2'}
 
 
@@ -28,7 +28,7 @@ def check_versions() -> None:
 
     Raises:
         ImportError: If a module is missing, cannot be imported, or is older than
-            ``LOWER``. The message gives its version, its path and what to install.
+            ``LOWER``. The message gives the version, the path and the install command.
 
     Warns:
         UserWarning: Once, if any version is newer than ``TESTED``.
@@ -63,7 +63,7 @@ def _import(name: str) -> ModuleType:
             f'{sys.prefix}; {INSTALL_HINT}'
         ) from error
     except (ImportError, AssertionError) as error:
-        # mmseg 1.2.2 asserts the versions of mmcv that it supports.
+        # mmseg 1.2.2 asserts that the version of mmcv is supported.
         raise _broken(name, error) from error
 
 
@@ -92,7 +92,14 @@ def _place(module: ModuleType) -> str:
 
 
 def compare_versions(version: str, bound: str) -> int:
-    """Return -1, 0 or 1: older than, of, or newer than ``bound``, in its digits.
+    """Compare a version with a bound, to as many components as the bound has.
+
+    Args:
+        version: Version; a suffix such as ``+cu128`` or ``rc1`` is ignored.
+        bound: Version to compare with.
+
+    Returns:
+        -1 if ``version`` is older than ``bound``, 0 if equal, 1 if newer.
 
     Example:
         >>> compare_versions('2.13.1+cu128', '2.13')
@@ -111,7 +118,8 @@ def _digits(version: str) -> tuple[int, ...]:
 def runs_doctor() -> bool:
     """Return whether ``python -m mmseg_wsss.doctor`` is importing the package.
 
-    The doctor examines what makes the import fail, so the import leaves all out.
-    Python sets ``sys.argv[0]`` to ``-m`` while it looks for the module to run.
+    The doctor finds out why an import fails, so the import of this package then skips
+    the version check and the registration. Python sets ``sys.argv[0]`` to ``-m`` while
+    it locates the module to run.
     """
     return sys.argv[:1] == ['-m'] and 'mmseg_wsss.doctor' in sys.orig_argv

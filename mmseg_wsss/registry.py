@@ -1,7 +1,7 @@
 """Registries of this package: mmseg's own.
 
-The package has no scope, so that its names resolve in the configs of any mmseg project
-with ``default_scope = 'mmseg'``.
+The package defines no scope of its own, so its names resolve in the configs of any
+mmseg project with ``default_scope = 'mmseg'``.
 """
 
 from mmseg.registry import (

@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def without_distillation() -> dict:
-    """Return the hooks of ASDT with the teacher's signal switched off."""
+    """Return the hooks of ASDT with the distillation disabled."""
     return {
         'custom_hooks': [
             hook | {'mode': 'never'} if hook.type == 'PWMDistillationHook' else hook
@@ -86,7 +86,7 @@ def without_distillation() -> dict:
 
 
 def scores_of(cam: dict, asdt: dict, never: dict) -> dict[str, float]:
-    """Collect the mIoU of the demo in per cent."""
+    """Collect the mIoU scores of the demo in percent."""
     return {
         'cam_seed_miou': cam['train']['cam/mIoU'],
         'teacher_a_miou': asdt['train']['teacher_a/mIoU'],
@@ -102,7 +102,7 @@ def scores_of(cam: dict, asdt: dict, never: dict) -> dict[str, float]:
 
 @torch.no_grad()
 def draw_panel(out: Path, checkpoint: str) -> None:
-    """Draw CAM, pseudo-labels, prediction and ground truth of validation images."""
+    """Draw the CAM, pseudo-labels, prediction and ground truth of validation images."""
     cfg = Config.fromfile(ASDT)
     init_default_scope(cfg.default_scope)
     model = build_model(cfg, checkpoint)

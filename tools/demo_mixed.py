@@ -39,7 +39,7 @@ def main() -> None:
     start = train(SUPERVISED, out / 'start', shorten, steps=400)
     from_start = {'load_from': start['checkpoint']}
     log('[bold]3/6[/] the masks alone: the same 10 labeled images')
-    # By the schedule of MKD.
+    # With the schedule of MKD.
     equal = {key: mkd_cfg[key] for key in SCHEDULE}
     masks = train(SUPERVISED, out / 'masks', shorten, equal | from_start)
     log('[bold]4/6[/] 400 tags: a classifier')

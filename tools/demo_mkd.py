@@ -36,7 +36,7 @@ def main() -> None:
     start = train(SUPERVISED, args.out / 'start', args.shorten)
     from_start = {'load_from': start['checkpoint']}
     log('[bold]3/4[/] the masks alone: the same 10 labeled images')
-    # By the schedule of MKD.
+    # With the schedule of MKD.
     equal = {key: mkd_cfg[key] for key in SCHEDULE}
     masks = train(SUPERVISED, args.out / 'masks', args.shorten, equal | from_start)
     log('[bold]4/4[/] MKD: the same 10 labeled and 390 unlabeled images')

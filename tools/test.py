@@ -64,7 +64,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
-    """Enable the visualization hook of a config by --show and --show-dir."""
+    """Enable the visualization hook of a config for --show and --show-dir."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise ValueError(
@@ -80,7 +80,7 @@ def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def write_predictions_to(cfg: Config, folder: str) -> None:
-    """Let the IoU metrics of a config write the predictions to a folder."""
+    """Make the IoU metrics of a config write the predictions to a folder."""
     metrics = cfg.test_evaluator
     metrics = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
     if not metrics:  # a config without masks for testing
@@ -98,7 +98,7 @@ def write_predictions_to(cfg: Config, folder: str) -> None:
 
 
 def refuse_equal_names(dataset: Any) -> None:
-    """Refuse images that mmseg's metric would write to the same file.
+    """Reject images that mmseg's metric would write to the same file.
 
     Raises:
         ValueError: If two images in different folders have the same name.

@@ -15,11 +15,11 @@ log_level = 'INFO'
 load_from = None
 resume = False
 
-# The start-up check refuses what is known to train wrongly. Derived randomness makes a
-# resumed run equal an uninterrupted one. The guard stops at the first loss that is not
-# finite, before anything is saved. A recipe with hooks of its method sets
-# `custom_hooks = [*_base_.runtime_hooks, dict(type=...)]`; weak_hooks are those of a
-# weakly supervised method without warm-up.
+# StartupCheckHook rejects configs that are known to train incorrectly. With
+# IterationSeedHook, a resumed run equals an uninterrupted one. NonFiniteLossHook stops
+# at the first loss that is not finite, before anything is saved. A config with hooks of
+# its method sets `custom_hooks = [*_base_.runtime_hooks, dict(type=...)]`; weak_hooks
+# are the hooks of a weakly supervised method without warm-up.
 runtime_hooks = [
     dict(type='StartupCheckHook'),
     dict(type='IterationSeedHook'),

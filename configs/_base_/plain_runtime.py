@@ -1,4 +1,4 @@
-# Runtime of the configs that mmseg runs alone, without this package.
+# Runtime of configs for mmseg alone, without this package.
 default_scope = 'mmseg'
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -10,7 +10,7 @@ model = dict(
     cam_head=dict(num_classes=80),
     decode_head=dict(num_classes=81),
     refiner=dict(type='LocalAffinityRefiner', kind='par', num_iters=15),
-    # As the released COCO script, unlike the one of VOC.
+    # As in the released script for COCO, unlike the one for VOC.
     affinity_label='walk',
 )
 custom_hooks = [

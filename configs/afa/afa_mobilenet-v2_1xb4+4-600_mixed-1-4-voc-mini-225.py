@@ -1,4 +1,4 @@
-# 51 masks take the place of pseudo-labels, beside the tags of 154 images.
+# 51 masks take the place of pseudo-labels, in addition to the tags of 154 images.
 _base_ = [
     '../_base_/models/afa_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_tags-and-masks.py',

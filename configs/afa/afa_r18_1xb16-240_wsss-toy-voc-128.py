@@ -1,4 +1,4 @@
-# From the classifier of the toy set.
+# Starts from the classifier of the toy set.
 _base_ = [
     '../_base_/models/afa_toy.py',
     '../_base_/datasets/toy_voc_weak.py',

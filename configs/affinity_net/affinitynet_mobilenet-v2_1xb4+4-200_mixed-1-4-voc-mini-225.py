@@ -1,5 +1,5 @@
-# AffinityNet of configs/pipelines/mixed_voc-mini.py, trained on 51 masks too.
-# Its seeds are probabilities of a network that favors the background, hence the power
+# AffinityNet of configs/pipelines/mixed_voc-mini.py, also trained on 51 masks. Its
+# seeds are probabilities of a network that favors the background, hence the power
 # (compared on the 154 images without given masks: docs/results.md).
 _base_ = [
     '../_base_/models/affinity_mobilenet-v2.py',

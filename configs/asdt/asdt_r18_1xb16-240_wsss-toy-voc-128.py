@@ -1,4 +1,4 @@
-# What `make demo` trains, from the classifier of the toy set.
+# Trained by `make demo`, from the classifier of the toy set.
 _base_ = [
     '../_base_/models/toy.py',
     '../_base_/datasets/toy_voc_weak.py',
@@ -15,8 +15,8 @@ model = dict(
     loss_seg=dict(type='ValidCrossEntropyLoss'),
     distill_weight=1.0,
     tag_filter=True,
-    # Positions at the scale of 128 pixels, where (64 x 64)^2 pairs of pixels carry the
-    # energy of (160 x 160)^2 with a weight of 6.1e-8 (published: 5.8e-8).
+    # Spatial sigmas are scaled to 128 pixels: (64 x 64)^2 pairs of pixels have the
+    # energy of (160 x 160)^2 pairs with a weight of 6.1e-8 (published: 5.8e-8).
     crf=dict(type='DenseCRF', bilateral_sxy=30.0, bilateral_srgb=20.0),
     crf_b=_crf_b,
     dense_energy=dict(weight=2.4e-6, sigma_xy=40.0),

@@ -1,6 +1,6 @@
-# The published recipe on data without a background class: a pixel is reliable where its
-# CAM is above 0.3, no classes are balanced, and the backbone starts from ImageNet. No
-# published figure exists to compare with.
+# The published recipe on data without a background class: a pixel is reliable if its
+# CAM is above 0.3, classes are not balanced, and the backbone starts from ImageNet.
+# There is no published figure to compare with.
 _base_ = [
     '../_base_/models/asdt_wrn38.py',
     '../_base_/datasets/coco_stuff10k_weak.py',

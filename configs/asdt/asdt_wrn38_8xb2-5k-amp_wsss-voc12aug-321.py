@@ -1,5 +1,5 @@
 # Eight GPUs: four times the total batch of the published recipe, a quarter of its
-# iterations, and (SGD) four times its learning rate. The wave keeps its share of them.
+# iterations, and (SGD) four times its learning rate. The wave keeps its ratio of them.
 _base_ = './asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
 max_iters = 5000
 train_dataloader = dict(batch_size=2)

@@ -1,5 +1,4 @@
-# The classifier alone, with the data and budget of the TSCD config, of which it is an
-# ablation.
+# Ablation of the TSCD config: the classifier alone, with the same data and budget.
 _base_ = [
     '../_base_/models/cam_mit-b1.py',
     '../_base_/datasets/voc12_aug_weak_512.py',

@@ -1,5 +1,5 @@
 # First stage of configs/pipelines/mixed_voc-mini.py: 51 masks supervise the decode
-# head, all tags the classifier.
+# head, and all tags the classifier.
 _base_ = [
     '../_base_/models/camseg-masks_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_tags-and-masks.py',

@@ -1,5 +1,5 @@
-# Labels from thresholded CAMs without refinement, with the data and budget of the TSCD
-# config, of which it is an ablation: no affinity, no second view.
+# Ablation of the TSCD config, with the same data and budget: labels from thresholded
+# CAMs without refinement, no affinity, no second view.
 _base_ = [
     '../_base_/models/camseg_mit-b1.py',
     '../_base_/datasets/voc12_aug_weak_512.py',

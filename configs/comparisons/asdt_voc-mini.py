@@ -1,11 +1,11 @@
 # ASDT on the tags of 205 images of voc-mini: with and without distillation, and RRM,
-# which has one head and teacher A alone. All begin with one classifier.
+# which has one head and only teacher A. All start from the same classifier.
 _run = '{0}/{1}_mobilenet-v2_1xb8-600_wsss-voc-mini-225.py'
 _asdt = dict(config=_run.format('asdt', 'asdt'), start='classifier')
 
 baseline = 'never'
 seeds = (0, 1, 2)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',

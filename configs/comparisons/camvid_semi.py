@@ -1,6 +1,7 @@
 # Semi-supervised methods on 23 labeled and 344 unlabeled images of CamVid against the
-# 23 masks alone. All begin with the network of the masks; the threshold, CutMix and the
-# decay of the teachers are equal. Both students of CPS and MKD begin with this network.
+# 23 masks alone. All start from the network trained on the masks, including both
+# students of CPS and MKD; the threshold, CutMix and the decay of the teachers are
+# equal.
 _masks = 'supervised/supervised_mobilenet-v2_1xb4+4-300_semi-1-16-camvid-193.py'
 _student = {'single scale': {}}
 # In separate batches of four, the statistics of batch norm would drift.
@@ -10,7 +11,7 @@ _mkd = dict(
     isda=None,
     pseudo_thr_teacher=0.7,
     pseudo_thr_student=0.7,
-    # The logits are at stride 8 already, the stride that the published 0.5 yields.
+    # The logits already have stride 8, as the published 0.5 yields.
     loss_scale_factor=1.0,
     concat_forward=True,
 )
@@ -67,7 +68,7 @@ def _run(method, settings, teacher=None, two_views=False):
 
 baseline = 'masks alone'
 seeds = (0, 1, 2)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',

@@ -1,9 +1,9 @@
-# What makes the CAMs of a plain classifier narrower on voc-mini, where they are wider
-# than the objects: the pooling, the number of steps, the scales of the exported CAM.
+# Ways to narrow the CAMs of a plain classifier on voc-mini, which extend beyond the
+# objects: the pooling, the number of steps, the scales of the exported CAM.
 _config = 'cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py'
 baseline = 'classifier'
 seeds = (0, 1, 2)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',

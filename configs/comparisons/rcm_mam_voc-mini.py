@@ -1,9 +1,9 @@
-# RCM and MAM on the tags of 205 images of voc-mini, from one classifier: the CAMs.
+# CAMs of RCM and MAM on the tags of 205 images of voc-mini, from the same classifier.
 _run = 'rcm_mam/rcmmam{}_mobilenet-v2_1xb8-300_wsss-voc-mini-225.py'
 
 baseline = 'classifier alone'
 seeds = (0, 1, 2)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',

@@ -1,6 +1,7 @@
-# What the tags of 154 unlabeled images add to 51 masks (semi_1_4 of voc-mini). All
-# begin with the network of the masks and take 900 steps of 4 + 4 images. The tag file
-# is made once, see configs/_base_/datasets/voc_mini_tags-and-masks.py.
+# Effect of the tags of 154 unlabeled images in addition to 51 masks (semi_1_4 of
+# voc-mini). All start from the network trained on the masks and take 900 steps of 4 + 4
+# images. The tag file is created once, see
+# configs/_base_/datasets/voc_mini_tags-and-masks.py.
 # Labeled and mixed images share a batch, as in the config of MKD.
 _one_batch = {'model.semi_train_cfg.concat_forward': True}
 _cam_head = {
@@ -13,7 +14,7 @@ _tags = {
     'model.semi_train_cfg.tag_filter.margin': None,
 }
 _class_aware = {**_tags, 'model.semi_train_cfg.class_aware_ce': True}
-# Chosen on training images by tools/misc/prediction_filter_threshold.py.
+# Chosen on training images with tools/misc/prediction_filter_threshold.py.
 _filtered = {
     'single scale': {},
     'prediction filter': dict(
@@ -35,7 +36,7 @@ _masks = dict(config=_run.format('supervised/supervised'), start='masks')
 
 baseline = 'masks alone'
 seeds = (0, 1, 2)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',

@@ -1,6 +1,6 @@
-# AFA: labels by a random walk along the learned affinity in the second half, against
-# labels by the local refiner alone, with and without the affinity loss. All begin with
-# the classifier of the same seed and take 240 steps.
+# AFA: labels from a random walk along the affinity in the second half, against labels
+# from the local refiner alone, with and without the affinity loss. All start from the
+# classifier of the same seed and take 240 steps.
 _afa = dict(config='afa/afa_r18_1xb16-240_wsss-toy-voc-128.py', start='classifier')
 _never = dict(AffinityLabelHook=dict(begin=239))  # the last step, at a rate of 0
 _no_loss = {'model.loss_affinity': dict(type='AffinityLoss', loss_weight=0.0)}
@@ -10,7 +10,7 @@ seeds = (0, 1, 2, 3, 4)
 cfg_options = {
     # Pseudo-labels are scored on the first 100 training images.
     'export_dataloader.dataset.dataset.indices': 100,
-    # On a CPU the steps are faster with both, see the page Benchmarks.
+    # Both make the steps faster on a CPU, see the page Benchmarks.
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',
 }

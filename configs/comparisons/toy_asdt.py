@@ -1,5 +1,5 @@
-# ASDT: which teacher supervises, and how often; RRM has one head and teacher A alone.
-# All begin with the classifier of the same seed and take 240 steps.
+# ASDT: which teacher supervises, and how often; RRM has one head and only teacher A.
+# All start from the classifier of the same seed and take 240 steps.
 _config = 'asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py'
 _asdt = dict(config=_config, start='classifier')
 

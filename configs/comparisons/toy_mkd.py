@@ -1,5 +1,5 @@
-# MKD on 10 labeled and 390 unlabeled images: its parts switched off one by one, and
-# feature augmentation (ISDA) switched on. All begin with the network of the 10 masks.
+# MKD on 10 labeled and 390 unlabeled images: its parts disabled one by one, and feature
+# augmentation (ISDA) enabled. All start from the network trained on the 10 masks.
 _mkd = dict(config='mkd/mkd_r18_1xb8+8-600_semi-10-toy-voc-128.py', start='masks')
 _masks = 'supervised/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py'
 _schedule = [dict(type='PolyLR', power=0.9, begin=0, end=600, by_epoch=False)]
@@ -7,7 +7,7 @@ _teacher = dict(cfg_options={'model.semi_test_cfg': dict(predict_on='teacher1')}
 
 baseline = 'MKD'
 seeds = (0, 1, 2, 3, 4)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',
@@ -16,7 +16,7 @@ starts = dict(masks=dict(config=_masks, tests={'single scale': {}}))
 tests = {'single scale': {}, 'teacher': _teacher}
 runs = {
     'MKD': _mkd,
-    # Each student is supervised by its own teacher alone: one student is enough.
+    # Each student is supervised only by its own teacher, so one student is enough.
     'no mutual distillation': dict(
         without=('model.semi_train_cfg',),
         cfg_options={

@@ -1,5 +1,5 @@
-# As toy_mkd.py, with students that differ from the beginning: both are trained on the
-# 10 masks, each from weights of its own.
+# Like toy_mkd.py, but with students that differ from the beginning: both are trained on
+# the 10 masks, from different initial weights.
 _base_ = './toy_mkd.py'
 starts = dict(
     masks=dict(

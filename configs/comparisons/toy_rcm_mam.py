@@ -1,4 +1,4 @@
-# RCM and MAM from a trained classifier, at a lower rate: the CAMs.
+# CAMs of RCM and MAM from a trained classifier, at a lower learning rate.
 _no_rcm = {'model.loss_rcm': dict(type='RegionalContrastiveLoss', loss_weight=0.0)}
 _no_mam = {'model.loss_mam': dict(type='MultiScaleAttentiveLoss', loss_weight=0.0)}
 _lower_rate = {

@@ -1,6 +1,6 @@
-# What the CAMs of toy_rcm_mam.py are worth: pseudo-masks refined by a CRF, and networks
-# trained on them. The same RRM training begins with each of the four classifiers, so
-# the starts differ, and nothing else.
+# Value of the CAMs of toy_rcm_mam.py: pseudo-masks refined by a CRF, and networks
+# trained on them. The same RRM training starts from each of the four classifiers, so
+# only the starts differ.
 _base_ = './toy_rcm_mam.py'
 _rrm = dict(
     config='asdt/asdt_r18_1xb16-240_wsss-toy-voc-128.py',

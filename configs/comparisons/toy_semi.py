@@ -1,6 +1,6 @@
 # Semi-supervised methods on 10 labeled and 390 unlabeled images against the 10 masks
-# alone. All begin with the network of the 10 masks, both students of CPS and MKD, too;
-# thresholds and CutMix are equal.
+# alone. All start from the network trained on the 10 masks, including both students of
+# CPS and MKD; thresholds and CutMix are equal.
 _masks = 'supervised/supervised_r18_1xb8+8-700_semi-10-toy-voc-128.py'
 _schedule = [dict(type='PolyLR', power=0.9, begin=0, end=600, by_epoch=False)]
 _student = {'single scale': {}}
@@ -36,7 +36,7 @@ _settings = dict(pseudo_thr=0.8, cutmix=_cutmix)
 
 baseline = 'masks alone'
 seeds = (0, 1, 2, 3, 4)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',

@@ -1,5 +1,5 @@
 # TSCD: self-correspondence distillation (SCD), and VARM against PAR as the refiner. All
-# begin with the classifier of the same seed and take 240 steps.
+# start from the classifier of the same seed and take 240 steps.
 _tscd = dict(config='tscd/tscd_r18_1xb16-240_wsss-toy-voc-128.py', start='classifier')
 _no_scd = {'model.loss_scd': None}
 _par = {'model.refiner': dict(type='LocalAffinityRefiner', kind='par')}
@@ -9,7 +9,7 @@ seeds = (0, 1, 2, 3, 4)
 cfg_options = {
     # Pseudo-labels are scored on the first 100 training images.
     'export_dataloader.dataset.dataset.indices': 100,
-    # On a CPU the steps are faster with both, see the page Benchmarks.
+    # Both make the steps faster on a CPU, see the page Benchmarks.
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',
 }

@@ -1,5 +1,5 @@
-# What wrong tags cost (51 masks, 154 images with tags): a hard filter of pseudo-labels
-# against a margin. The tag files are made once, the first as in
+# Cost of wrong tags (51 masks, 154 images with tags): a hard filter of pseudo-labels
+# against a margin. The tag files are created once, the first as in
 # configs/_base_/datasets/voc_mini_tags-and-masks.py:
 #   for part in 10 25; do python tools/misc/wrong_tags.py work_dirs/voc-mini_tags.json \
 #       work_dirs/voc-mini_tags_wrong-$part.json --classes voc --ratio 0.$part; done
@@ -34,7 +34,7 @@ _files = {
 
 baseline = 'no tags'
 seeds = (0, 1, 2)
-# On a CPU the steps are faster with both, see the page Benchmarks.
+# Both make the steps faster on a CPU, see the page Benchmarks.
 cfg_options = {
     'default_hooks.efficient_conv': dict(type='EfficientConvHook'),
     'optim_wrapper.type': 'BFloat16OptimWrapper',

@@ -1,4 +1,4 @@
-# Class boundaries in place of pair-wise affinities. Same data, start and budget as the
+# Class boundaries in place of pairwise affinities. Same data, start and budget as the
 # AffinityNet config.
 _base_ = [
     '../_base_/models/affinity_mobilenet-v2.py',

@@ -1,6 +1,6 @@
-# As released, with the confidence threshold that readers of the paper report. Which
-# mean goes with it is not settled: over confident pixels in the released class, over
-# all valid ones in the authors' later code (mean_over='valid').
+# As released, with the confidence threshold that readers of the paper report. It is not
+# known which mean belongs to it: the released class averages over confident pixels, the
+# authors' later code over all valid ones (mean_over='valid').
 _base_ = './mkd_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512.py'
 model = dict(
     segmentor=dict(

@@ -1,4 +1,4 @@
-# 900 steps from the supervised start, 4 labeled and 4 unlabeled images each.
+# 900 steps from the supervised start, with 4 labeled and 4 unlabeled images each.
 _base_ = [
     '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
     '../_base_/datasets/voc_mini_semi_1_4.py',
@@ -9,11 +9,11 @@ model = dict(
     type='MKD',
     segmentor=_base_.segmentor,
     semi_train_cfg=dict(
-        # Of the pixels that the start assigns to an object half are wrong, of those
-        # above 0.9 a quarter.
+        # The start mislabels half of the pixels that it assigns to an object, and a
+        # quarter of those with a confidence above 0.9.
         pseudo_thr_teacher=0.9,
         pseudo_thr_student=0.9,
-        # The logits are at stride 8 already, the stride that the published 0.5 yields.
+        # The logits already have stride 8, as the published 0.5 yields.
         loss_scale_factor=1.0,
         # At the published end_ratio, ISDA's offset changed 17 % of the pseudo-labels.
         labels_from='raw',

@@ -15,7 +15,7 @@ model = dict(
         isda=None,
         pseudo_thr_teacher=0.8,
         pseudo_thr_student=0.8,
-        # The logits are at stride 8 already, the stride that the published 0.5 yields.
+        # The logits already have stride 8, as the published 0.5 yields.
         loss_scale_factor=1.0,
     ),
 )

@@ -1,7 +1,8 @@
-# Tags and 51 masks of voc-mini (semi_1_4): a random walk spreads the product of a
-# network of the masks and a classifier of the tags; a network is trained on the result
-# and on the masks. Scored are the 154 images without given masks, and val. The tag file
-# is made once, see configs/_base_/datasets/voc_mini_tags-and-masks.py; so is the start:
+# Tags and 51 masks of voc-mini (semi_1_4): a random walk propagates the product of a
+# network supervised by the masks and a classifier supervised by the tags; another
+# network is trained on the result and on the masks. The 154 images without given masks,
+# and val, are scored. The tag file is created once, see
+# configs/_base_/datasets/voc_mini_tags-and-masks.py; so is the start:
 #   python tools/train.py configs/cam/cam_mobilenet-v2_1xb8-350_wsss-voc-mini-225.py
 #   python tools/wsss_pipeline.py configs/pipelines/mixed_voc-mini.py
 seeds = dict(

@@ -1,4 +1,4 @@
-# Two-step supervision on your own images with tags, some of which have masks: edit the
+# Two-step supervision on your own images with tags, some of them with masks: edit the
 # block at the top of configs/templates/camseg_tags-and-masks.py; the other two
 # templates read it.
 #   python tools/wsss_pipeline.py configs/pipelines/own_images_tags-and-masks.py

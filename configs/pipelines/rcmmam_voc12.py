@@ -1,5 +1,5 @@
 # Two-step weak supervision on VOC 2012: seeds of RCM + MAM in one run without phases,
-# AffinityNet, PSPNet. Scored are the 1,464 images of train.
+# AffinityNet, PSPNet. The 1,464 images of train are scored.
 seeds = dict(
     config='configs/rcm_mam/rcmmam-single_wrn38_1xb8-19830_wsss-voc12aug-384.py',
     source='cam',

@@ -1,6 +1,6 @@
-# Phase 2: RCM and MAM for 10 epochs, both networks from MainNet of phase 1 and with an
-# empty memory. The best epoch of phase 1 is named best_cam_mIoU_iter_*.pth:
-# --cfg-options load_from=... takes it.
+# Phase 2: RCM and MAM for 10 epochs. Both networks start from MainNet of phase 1, with
+# an empty memory. The best epoch of phase 1 is named best_cam_mIoU_iter_*.pth; to start
+# from it, set --cfg-options load_from=...
 _base_ = [
     '../_base_/models/rcmmam_wrn38.py',
     '../_base_/datasets/voc12_aug_weak_384.py',

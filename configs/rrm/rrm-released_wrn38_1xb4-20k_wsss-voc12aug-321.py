@@ -1,4 +1,4 @@
-# As the released code: labels in the padding of crops, one scale per batch.
+# As in the released code: labels in the padding of crops, one scale per batch.
 _base_ = './rrm_wrn38_1xb4-20k_wsss-voc12aug-321.py'
 model = dict(mask_padding=False)
 train_pipeline = [

@@ -1,4 +1,4 @@
-# RRM with the settings of the ASDT config: its ablation (a).
+# Ablation (a) of the ASDT config: RRM with its settings.
 _base_ = [
     '../_base_/models/rrm_wrn38.py',
     '../_base_/datasets/voc12_aug_weak.py',

@@ -1,4 +1,4 @@
-# The start of all semi-supervised runs on voc-mini: 51 masks; mmseg's own classes.
+# The start of all semi-supervised runs on voc-mini: 51 masks, on plain mmseg.
 _base_ = [
     '../_base_/models/deeplabv3plus_mobilenet-v2_few-masks.py',
     '../_base_/datasets/voc_mini_masks.py',

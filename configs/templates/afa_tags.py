@@ -1,8 +1,8 @@
-# AFA on your own images, labeled by image tags. Edit this block, nothing else.
+# AFA on your own images with image tags. Edit this block, nothing else.
 classes = ('cat', 'dog')  # of the objects; the background is added to them
 data_root = 'data/images'  # folder of the images, sub-folders included
 # One line per image, `holiday/0001,cat;dog`: its path below data_root without suffix,
-# and its tags. JSON and text files are read as well, see docs: Data.
+# and its tags. JSON and text files can be read as well, see docs: Data.
 tags = 'data/images/tags.csv'
 max_iters = 2000
 batch_size = 8

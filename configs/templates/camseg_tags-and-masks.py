@@ -1,9 +1,9 @@
-# A network of the masks and a classifier of the tags on your own images with tags, some
-# of which have masks. Edit this block, nothing else.
+# A network supervised by masks and a classifier supervised by tags, on your own images
+# with tags, some of them with masks. Edit this block, nothing else.
 classes = ('cat', 'dog')  # of the objects; the background is added to them
 data_root = 'data/images'  # folder of the images with tags alone, with sub-folders
 # One line per image, `holiday/0001,cat;dog`: its path below data_root without suffix,
-# and its tags. JSON and text files are read as well, see docs: Data.
+# and its tags. JSON and text files can be read as well, see docs: Data.
 tags = 'data/images/tags.csv'
 # Images with masks of the same names, in a folder of their own; they need no tags. The
 # masks are PNG files with the number of the class in each pixel: 0 for the background,
@@ -11,12 +11,12 @@ tags = 'data/images/tags.csv'
 labeled_images = 'data/labeled/images'
 labeled_masks = 'data/labeled/masks'
 img_suffix = '.jpg'  # of the labeled and of the validation images
-# If all images are in one folder: lists of those with masks and of those with tags
-# alone (its path is relative to data_root), as tools/import_masks.py writes them.
+# If all images are in one folder: lists of those with masks and of those with tags only
+# (the latter is relative to data_root), as tools/import_masks.py writes them.
 labeled_list = ''  # e.g. 'data/imported/accepted.txt'
 tagged_list = ''  # e.g. '../imported/tagged.txt'
-# Tags of the images with masks: by default the classes of their masks. If masks miss
-# objects, give a tag file, else the classifier learns that these are absent.
+# Tags of the images with masks: by default the classes in their masks. If masks lack
+# objects, give a tag file; otherwise these objects count as absent for the classifier.
 labeled_tags = None  # e.g. tags
 max_iters = 2000
 # Optional validation set: images and masks, in the same form.

@@ -7,12 +7,12 @@ img_suffix = '.jpg'  # of the labeled and of the validation images
 unlabeled_images = 'data/unlabeled'  # folder of the images, sub-folders included
 # Tags of all or some of the unlabeled images: JSON, CSV or text, see docs/data.md.
 tag_file = 'data/tags.csv'
-# If all images are in one folder: lists of those with masks and of the others (its path
-# is relative to unlabeled_images), as tools/import_masks.py writes them.
+# If all images are in one folder: lists of those with masks and of the others (the
+# latter is relative to unlabeled_images), as tools/import_masks.py writes them.
 labeled_list = ''  # e.g. 'data/imported/accepted.txt'
 unlabeled_list = ''  # e.g. '../imported/others.txt'
-# Tags of the images with masks: by default the classes of their masks. If masks miss
-# objects, give a tag file, else the classifier learns that these are absent.
+# Tags of the images with masks: by default the classes in their masks. If masks lack
+# objects, give a tag file; otherwise these objects count as absent for the classifier.
 labeled_tags = None  # e.g. tag_file
 margin = None  # for noisy tags, e.g. 2.0: lowers the logits of classes without a tag
 # Probability below which the classifier removes a class from a prediction, chosen by

@@ -1,4 +1,4 @@
-# TSCD from the same classifier, with the same budget as the AFA run.
+# TSCD with the same classifier and budget as the AFA run.
 _base_ = [
     '../_base_/models/afa_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_weak.py',

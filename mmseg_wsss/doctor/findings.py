@@ -1,4 +1,4 @@
-"""What the checks share: their result, and questions about installed modules."""
+"""Result of a check, and functions that inspect installed modules."""
 
 import importlib
 import io
@@ -28,9 +28,9 @@ def distributions(module: str) -> list[str]:
 
 
 def origin(module: str) -> Path | None:
-    """Return the place of a module; None if it is missing.
+    """Return the location of a module; None if it is missing.
 
-    A top-level module is not imported, the parents of another one are.
+    A top-level module is not imported; the parent packages of a submodule are.
     """
     try:
         spec = find_spec(module)
@@ -44,7 +44,7 @@ def origin(module: str) -> Path | None:
 
 
 def is_hidden(name: str, place: Path) -> bool:
-    """Return whether a module comes from elsewhere than its installed distribution."""
+    """Return whether a module at ``place`` hides its installed distribution."""
     installed = distribution(name)
     editable = '"editable": true' in (installed.read_text('direct_url.json') or '')
     root = Path(str(installed.locate_file(''))).resolve()
@@ -54,7 +54,7 @@ def is_hidden(name: str, place: Path) -> bool:
 def try_import(module: str) -> ModuleType | str:
     """Import a module; return the first line of the error if that fails."""
     try:
-        # What the modules print and warn about is no finding.
+        # The output and the warnings of the modules are not findings.
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Checks of the machine: GPUs, compiler, disk, CPUs."""
+"""Check the machine: GPUs, compiler, disk, CPUs."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def check_torch() -> Iterator[Finding]:
 
 
 def check_device(torch: ModuleType, index: int, driver: str) -> Finding:
-    """Check that torch was compiled for a GPU."""
+    """Check that torch was compiled for the architecture of a GPU."""
     major, minor = torch.cuda.get_device_capability(index)
     archs = torch.cuda.get_arch_list()
     text = (
@@ -68,8 +68,8 @@ def check_device(torch: ModuleType, index: int, driver: str) -> Finding:
 def runs_on(capability: tuple[int, int], archs: Iterable[str]) -> bool:
     """Return whether code of ``archs`` (``sm_90``, ``compute_90``) runs on a GPU.
 
-    Machine code runs on GPUs of its major version from its minor version on, and
-    PTX (``compute_*``) on every newer GPU.
+    Machine code runs on GPUs with the same major version and an equal or newer minor
+    version; PTX (``compute_*``) runs on every GPU with an equal or newer version.
     """
     for arch in archs:
         match = re.fullmatch(r'(sm|compute)_(\d+)(\d)[a-z]?', arch)
@@ -96,7 +96,7 @@ def nvidia_driver() -> str:
 
 
 def check_triton() -> Finding:
-    """Check the compiler of the GPU kernels; called if a GPU is available."""
+    """Check Triton, the compiler of the GPU kernels; called if a GPU is available."""
     triton = 'it is not installed' if origin('triton') is None else try_import('triton')
     if isinstance(triton, str):
         text = f'no Triton ({triton}); LocalAffinityRefiner and torch.compile need it'
@@ -107,7 +107,7 @@ def check_triton() -> Finding:
 
 
 def check_compiler() -> Iterator[Finding]:
-    """Find the C++ compiler of ``torch.compile`` and of mmcv's operators."""
+    """Find the C++ compiler that ``torch.compile`` and mmcv's operators need."""
     name = os.environ.get('CXX') or 'c++'
     path = shutil.which(name.split()[0]) or shutil.which('g++')
     if path:
@@ -121,7 +121,7 @@ def check_compiler() -> Iterator[Finding]:
 
 
 def check_disk(work_dir: Path) -> Iterator[Finding]:
-    """Check the free space of the work folder and of shared memory."""
+    """Check the free space of the work folder and the size of the shared memory."""
     place = work_dir.resolve()
     while not place.exists():
         place = place.parent

@@ -1,4 +1,4 @@
-"""Checks of the installed packages: versions, families, optional packages."""
+"""Check the installed packages: versions, families, optional packages."""
 
 import importlib
 import re
@@ -30,7 +30,7 @@ BUILD_OPS = {
 
 
 def check_family() -> Iterator[Finding]:
-    """Find both families of the OpenMMLab packages, or parts of them, side by side."""
+    """Check that one family of OpenMMLab packages and one OpenCV are installed."""
     by_module = {module: distributions(module) for module in MM_MODULES}
     found = sorted({name for names in by_module.values() for name in names})
     twice = {module: names for module, names in by_module.items() if len(names) > 1}
@@ -55,7 +55,7 @@ def check_family() -> Iterator[Finding]:
 
 
 def check_modules() -> Iterator[Finding]:
-    """Compare the installed versions with the supported ones, and name their places."""
+    """Compare the installed versions with the supported ones; report locations."""
     for module in (*LOWER, 'mmpretrain'):
         place = origin(module)
         if place is not None:
@@ -92,7 +92,7 @@ def _check_module(module: str, place: Path) -> Finding:
 
 
 def check_ops() -> Iterator[Finding]:
-    """Find mmcv's compiled operators and the device that they were compiled for."""
+    """Check for which devices mmcv's operators were compiled, if at all."""
     if origin('mmcv') is None or origin('torch') is None:
         return
     build = BUILD_OPS.get(family() or '', ONE_FAMILY)
@@ -127,15 +127,15 @@ def check_ops() -> Iterator[Finding]:
 
 
 def check_torchvision() -> Iterator[Finding]:
-    """Check what mmpretrain's backbones need: a torchvision that fits torch."""
+    """Check that torchvision, which mmpretrain's backbones need, matches torch."""
     if not distributions('mmpretrain') or not distributions('torch'):
         return
     torch = version('torch')
     release = torch.split('+')[0].split('.')
-    # torchvision 0.(N + 15) belongs to torch 2.N.
+    # torchvision 0.(N + 15) is the release for torch 2.N.
     wanted = f'0.{int(release[1]) + 15}'
     remedy = f"pip install 'torchvision=={wanted}.*'"
-    if '+' in torch:  # not the build of PyPI
+    if '+' in torch:  # not the build on PyPI
         remedy += f' --index-url https://download.pytorch.org/whl/{torch.split("+")[1]}'
     if not distributions('torchvision'):
         yield Finding(

@@ -1,4 +1,4 @@
-"""Hooks, loops and optimizer wrappers; the launch of a run; loading of checkpoints."""
+"""Hooks, loops and optimizer wrappers; launching runs and loading checkpoints."""
 
 from . import checkpoints, hooks, loops, optim_wrappers
 

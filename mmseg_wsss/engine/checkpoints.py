@@ -12,15 +12,19 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 from mmengine.utils import digit_version
 
-# The first torch that takes a list of further safe names.
+# First version of torch that accepts additional safe globals by name.
 FIRST_TORCH = '2.6'
 YES = ('1', 'y', 'yes', 'true')
 
 
 def statistic(owner: type, name: str) -> Callable:
-    """Return a statistic of ``HistoryBuffer``; stands in for ``getattr``.
+    """Return a method of ``HistoryBuffer``, as a restricted replacement of ``getattr``.
 
-    MMEngine pickles the methods that its log processor calls by name.
+    A ``HistoryBuffer`` is pickled together with its statistics methods, each as
+    ``getattr(HistoryBuffer, name)``.
+
+    Raises:
+        UnpicklingError: If ``owner`` is another class, or ``name`` is private.
     """
     if owner is not HistoryBuffer or name.startswith('_'):
         raise UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
@@ -28,13 +32,13 @@ def statistic(owner: type, name: str) -> Callable:
 
 
 NUMPY_CORE = np._core if hasattr(np, '_core') else np.core
-# NumPy 2 renamed the module; files of either version name it as theirs does.
+# NumPy 2 renamed ``core`` to ``_core``; files have the name that their writer used.
 NUMPY_NAMES = [
     (function, f'numpy.{core}.multiarray.{function.__name__}')
     for function in (NUMPY_CORE.multiarray._reconstruct, NUMPY_CORE.multiarray.scalar)
     for core in ('core', '_core')
 ]
-# Types that MMEngine saves in a checkpoint and torch does not allow by default.
+# What MMEngine saves in a checkpoint and torch does not allow by default.
 SAFE_GLOBALS = [
     HistoryBuffer,
     (statistic, 'builtins.getattr'),
@@ -47,20 +51,20 @@ SAFE_GLOBALS = [
 
 @contextmanager
 def safe_checkpoints() -> Iterator[None]:
-    """Let MMEngine load local checkpoints with :func:`load_from_local_safely`.
+    """Make MMEngine load local checkpoints with :func:`load_from_local_safely`.
 
-    The tools and pipelines of this package work inside this context; it also serves as
-    a decorator. MMEngine's line about the loader is left out. Its own loader is back
-    afterwards: it unpickles a file without restriction if the restricted way fails (in
-    the original MMEngine with torch 2.6 or newer it fails on the checkpoints that
-    MMEngine wrote itself).
+    The tools and pipelines of this package run inside this context manager, which also
+    works as a decorator. It suppresses MMEngine's log line about the loader, and
+    restores MMEngine's own loader on exit. The loader of the OneDL fork falls back to
+    unrestricted unpickling if restricted unpickling fails; the original loader, with
+    torch 2.6 or newer, rejects even the checkpoints that MMEngine itself wrote.
 
     Example:
         >>> from mmengine.runner import load_checkpoint
         >>> with safe_checkpoints():
         ...     load_checkpoint(model, 'iter_20000.pth')  # doctest: +SKIP
     """
-    # MMEngine has no public way to read its table of loaders.
+    # MMEngine has no public access to its table of loaders.
     schemes = CheckpointLoader._schemes.copy()
     method, load = vars(CheckpointLoader)['load_checkpoint'], _load_silently()
     CheckpointLoader.register_scheme('', load_from_local_safely, force=True)
@@ -73,7 +77,7 @@ def safe_checkpoints() -> Iterator[None]:
 
 
 def _load_silently() -> Callable:
-    """Return MMEngine's method to load a checkpoint without its line on the loader."""
+    """Return MMEngine's ``load_checkpoint`` without its log line about the loader."""
     load = CheckpointLoader.load_checkpoint
 
     def load_checkpoint(
@@ -85,15 +89,16 @@ def _load_silently() -> Callable:
 
 
 def read_checkpoint(path: str | os.PathLike) -> Any:
-    """Load a checkpoint to the CPU by :func:`load_from_local_safely`."""
+    """Load a checkpoint onto the CPU with :func:`load_from_local_safely`."""
     with safe_checkpoints():
         return CheckpointLoader.load_checkpoint(str(path), 'cpu')
 
 
 def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
-    """Load a local checkpoint by torch's restricted unpickler.
+    """Load a local checkpoint with torch's restricted unpickler.
 
-    With a torch older than 2.6 MMEngine's own loader is used.
+    MMEngine's own loader is used with a torch older than 2.6, and if the environment
+    variable ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` is ``1``, ``y``, ``yes`` or ``true``.
 
     Args:
         filename: Path of the checkpoint; ``~`` is the home folder.
@@ -104,8 +109,8 @@ def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is damaged, or refers to classes or functions that could
-            run code; the message gives the file and the remedy.
+        ValueError: If the file cannot be read as a checkpoint, or refers to classes or
+            functions that could run code; the message gives the file and the remedy.
     """
     path = os.path.expanduser(filename)
     if not os.path.isfile(path):

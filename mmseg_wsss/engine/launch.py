@@ -18,7 +18,8 @@ from mmseg_wsss.registry import RUNNERS
 from mmseg_wsss.utils.configs import config_path, walk_dicts
 from mmseg_wsss.utils.launch import init_processes
 
-# Errors that are known besides those of one_line_errors: torch's and MMEngine's own.
+# Errors of torch and MMEngine to report in one line, in addition to those that
+# one_line_errors knows.
 TRAINING_ERRORS = (torch.cuda.OutOfMemoryError, ConfigParsingError)
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -42,7 +43,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='launcher of the processes',
     )
-    # Older launchers pass the rank as an argument, torchrun in LOCAL_RANK.
+    # Older launchers pass the rank as an argument, torchrun as LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
@@ -73,9 +74,9 @@ def read_config(args: argparse.Namespace) -> Config:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config of a command line and apply the options of `add_arguments`.
+    """Read the config of a command line and apply the options of :func:`add_arguments`.
 
-    The work folder is taken from the command line, else from the config, else it is
+    The work folder is ``--work-dir``, else ``work_dir`` of the config, else
     ``work_dirs/NAME_OF_CONFIG``.
     """
     cfg = read_config(args)
@@ -90,15 +91,16 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_inputs(cfg: Config, *splits: str) -> None:
-    """Check what mmseg and MMEngine have assertions for.
+    """Check what mmseg and MMEngine would otherwise only assert.
 
     Args:
         cfg: Config of a run.
-        *splits: Data sets that it loads: ``'train'``, ``'val'``, ``'test'``.
+        *splits: Data sets that the run loads: ``'train'``, ``'val'``, ``'test'``.
 
     Raises:
-        FileNotFoundError: If the list of a data set does not exist.
-        ValueError: If a list is empty, or a training with mixed precision has no GPU.
+        FileNotFoundError: If the image list of a data set does not exist.
+        ValueError: If a list is empty, or if training with ``AmpOptimWrapper`` has no
+            GPU.
     """
     for split in splits:
         check_list((cfg.get(f'{split}_dataloader') or {}).get('dataset', {}))
@@ -114,9 +116,9 @@ def check_inputs(cfg: Config, *splits: str) -> None:
 def prepare(cfg: Config) -> None:
     """Prepare a config for several processes on a machine without a GPU.
 
-    With one process or a GPU it does nothing. Otherwise it starts a gloo process group,
-    since MMEngine would request a CUDA device, and changes ``cfg``: the model wrapper
-    gets no device ids, and SyncBN, which needs GPUs, becomes BN.
+    With one process, or with a GPU, this does nothing. Otherwise it starts a gloo
+    process group, since MMEngine would request a CUDA device, and changes ``cfg``: the
+    model wrapper gets no device ids, and SyncBN, which needs GPUs, becomes BN.
 
     Raises:
         ValueError: If there is no GPU and the launcher is not torchrun.
@@ -138,14 +140,15 @@ def prepare(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Any:
-    """Build the Runner of a config, or the class of its ``runner_type``.
+    """Build the Runner of a config, or an instance of its ``runner_type``.
 
-    Its log leaves out the settings of the optimizer for each parameter, which are
-    hundreds of lines, unless ``log_level`` is ``'DEBUG'``.
+    Unless ``log_level`` is ``'DEBUG'``, the log omits the optimizer settings of each
+    parameter, which are hundreds of lines.
 
     Raises:
-        FileNotFoundError: If the file of ``load_from`` does not exist; the message has
-            the command that trains it, if it belongs to a config of this package.
+        FileNotFoundError: If ``load_from`` does not exist; see
+            :func:`require_checkpoint`.
+        ValueError: If there is no GPU and the launcher is not torchrun.
     """
     require_checkpoint(cfg.get('load_from'))
     prepare(cfg)
@@ -156,11 +159,14 @@ def build_runner(cfg: Config) -> Any:
 
 
 def require_checkpoint(path: str | os.PathLike | None) -> None:
-    """Check that a checkpoint exists, unless it is a URL; DeepSpeed writes folders.
+    """Check that a checkpoint exists, unless it is a URL.
+
+    Args:
+        path: File, or a folder as DeepSpeed writes it; None passes.
 
     Raises:
-        FileNotFoundError: If it does not; the message has the command that trains it,
-            if its folder is named like a config of this package.
+        FileNotFoundError: If it does not exist. If its folder has the name of a config
+            of this package, the message gives the command that trains the checkpoint.
     """
     if path is None or '://' in str(path) or Path(path).expanduser().exists():
         return
@@ -185,10 +191,10 @@ def _is_no_noise(record: logging.LogRecord) -> bool:
 def resume_last(cfg: Config) -> None:
     """Set a config to resume from the last checkpoint in its work folder, if any.
 
-    The folder may have been renamed or copied: a checkpoint in it goes before the path
-    in ``last_checkpoint``. Without either the training starts anew. With ``resume``
-    alone, MMEngine would resume from ``load_from`` if the config has it, which are the
-    initial weights of the training.
+    The folder may have been renamed or copied, so a checkpoint in it takes precedence
+    over the path in ``last_checkpoint``. If neither exists, the training starts anew.
+    Setting ``resume`` alone would make MMEngine resume from ``load_from``, the initial
+    weights, if the config has it.
     """
     note = Path(cfg.work_dir, 'last_checkpoint')
     cfg.resume = False
@@ -240,7 +246,7 @@ def _without_devices(wrapper: dict) -> dict:
 
 
 def _replace_sync_bn(node: Any) -> int:
-    """Turn every SyncBN in a config into BN, in place, and return their number."""
+    """Replace every SyncBN in a config by BN, in place, and return their number."""
     found = [part for part in walk_dicts(node) if part.get('type') in SYNC_BN]
     for part in found:
         part['type'] = 'BN'

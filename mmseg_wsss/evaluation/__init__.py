@@ -1,4 +1,4 @@
-"""Metrics of pseudo-labels, masks and tags; test-time augmentation."""
+"""Evaluate pseudo-labels, masks and tags; test-time augmentation."""
 
 from .confusion import LabelScores, confusion_matrix, label_scores
 from .multi_label_metric import MultiLabelMetric

@@ -1,7 +1,7 @@
-"""Confusion matrices of label maps with unlabeled pixels, and their scores.
+"""Compute confusion matrices of label maps with unlabeled pixels, and their scores.
 
-A matrix has the shape (C, C + 1): rows are true classes, columns predicted classes,
-and the last column counts the pixels without a label.
+A matrix has the shape (C, C + 1): rows are true classes, columns are predicted classes,
+and the last column counts the unlabeled pixels.
 """
 
 from collections.abc import Iterable
@@ -31,8 +31,8 @@ def confusion_matrix(
         ignore_index: Label of unlabeled pixels in both maps.
 
     Returns:
-        int64 counts of shape (C, C + 1) on the CPU; ``[t, p]`` are pixels of true
-        class ``t`` labeled ``p``, ``[t, C]`` those left unlabeled.
+        int64 counts of shape (C, C + 1) on the CPU; ``[t, p]`` counts the pixels of
+        true class ``t`` labeled ``p``, ``[t, C]`` the unlabeled ones.
 
     Raises:
         ValueError: If the shapes differ or a label lies outside its range.
@@ -63,9 +63,9 @@ def threshold_confusion(
 ) -> Tensor:
     """Compute the confusion matrices of a CAM at several background thresholds.
 
-    A pixel is labeled with the class of its highest activation if that exceeds the
-    threshold, else as background (class 0), or not at all if there is no background
-    class.
+    A pixel gets the class of its highest activation if this activation exceeds the
+    threshold. Otherwise it is background (class 0), or unlabeled if there is no
+    background class.
 
     Args:
         cam: Class activation maps (K, H, W), zero for absent tags; K is C - 1 with a
@@ -78,6 +78,9 @@ def threshold_confusion(
 
     Returns:
         int64 counts of shape (T, C, C + 1) on the CPU.
+
+    Raises:
+        ValueError: If the shapes do not match or a label lies outside its range.
     """
     first = 1 if background else 0
     expected = (num_classes - first, *gt.shape)
@@ -105,7 +108,7 @@ def threshold_confusion(
 def check_labels(
     labels: Tensor, num_classes: int, ignore_index: int, name: str
 ) -> None:
-    """Raise a ValueError that gives the labels outside of ``[0, C)``, if any."""
+    """Raise a ValueError that lists the labels outside ``[0, C)``, if any."""
     wrong = (labels < 0) | (labels >= num_classes)
     wrong &= labels != ignore_index
     if wrong.any():
@@ -120,8 +123,9 @@ def check_labels(
 class LabelScores:
     """Scores of label maps, in [0, 1]; NaN if undefined.
 
-    With M the matrix, row sums ``n_t`` (true pixels, unlabeled ones included) and
-    column sums ``m_p`` (labeled pixels):
+    Scores of each class are float64 tensors (C,). M is the confusion matrix, ``n_t`` a
+    row sum (pixels of true class t, unlabeled ones included), and ``m_p`` a column sum
+    (pixels labeled p):
 
     * ``iou[c] = M[c, c] / (n_c + m_c - M[c, c])``: an unlabeled pixel is a miss of
       its true class and belongs to no predicted class;
@@ -131,12 +135,12 @@ class LabelScores:
       foreground class c that are background in the ground truth;
     * ``under_activation[c] = M[c, 0] / n_c``: ratio of the true pixels of the
       foreground class c that are labeled background;
-    * ``coverage``: ratio of the valid pixels that have a label;
+    * ``coverage``: ratio of the pixels with ground truth that have a label;
     * ``over_activation_all``, ``under_activation_all``: the two ratios over all
       foreground classes together (sums of numerators over sums of denominators).
 
-    Over- and under-activation are NaN in a data set without a background class. Means
-    over classes leave out classes with an undefined score.
+    Over- and under-activation are NaN for a data set without a background class. Means
+    over classes leave out the classes with an undefined score.
     """
 
     iou: Tensor
@@ -155,7 +159,7 @@ class LabelScores:
         return float(self.iou.nanmean())
 
     def summary(self) -> dict[str, float]:
-        """Return the scores over all classes in per cent, rounded to 2 digits."""
+        """Return the scores over all classes in percent, rounded to 2 digits."""
         scores = {
             'mIoU': self.mean_iou,
             'mIoU_covered': float(self.iou_covered.nanmean()),
@@ -168,7 +172,7 @@ class LabelScores:
         return {name: round(100 * score, 2) for name, score in scores.items()}
 
     def per_class(self) -> dict[str, list[float]]:
-        """Return the scores of every class in per cent, rounded to 2 digits."""
+        """Return the scores of every class in percent, rounded to 2 digits."""
         columns = {
             'IoU': self.iou,
             'precision': self.precision,
@@ -227,7 +231,7 @@ def pack_counts(counts: Tensor) -> SparseCounts:
 
 
 def sum_counts(packed: Iterable[SparseCounts], shape: tuple[int, ...]) -> Tensor:
-    """Sum packed matrices to a dense int64 matrix of the given shape."""
+    """Sum packed matrices into a dense int64 matrix of the given shape."""
     total = np.zeros(int(np.prod(shape)), dtype=np.int64)
     for index, counts in packed:
         total[index] += counts

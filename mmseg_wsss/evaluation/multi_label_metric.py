@@ -1,4 +1,4 @@
-"""Metrics of multi-label classification: predicted against true tags."""
+"""Evaluate multi-label classification: predicted tags against true tags."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +14,8 @@ def average_precision(score: Tensor, label: Tensor) -> Tensor:
     """Compute the average precision of every class over a set of images.
 
     ``AP = sum_n (R_n - R_{n-1}) P_n`` over the distinct scores in descending
-    order, without interpolation. Images of equal score count as one step, so that the
-    value does not depend on the order of the images.
+    order, without interpolation. Images with equal scores count as one step, so that
+    the value does not depend on the order of the images.
 
     Args:
         score: Scores of shape (N, K).
@@ -42,7 +42,7 @@ def _one_class(score: Tensor, label: Tensor) -> Tensor:
 
 
 def f1_score(positive: Tensor, label: Tensor) -> Tensor:
-    """Compute F1 of every class, ``2 TP / (2 TP + FP + FN)``.
+    """Compute the F1 score of every class, ``2 TP / (2 TP + FP + FN)``.
 
     Args:
         positive: Predicted tags of shape (N, K), bool.
@@ -59,19 +59,25 @@ def f1_score(positive: Tensor, label: Tensor) -> Tensor:
 
 @METRICS.register_module()
 class MultiLabelMetric(BaseMetric):
-    """Mean average precision and F1 of predicted tags, in per cent.
+    """Compute the mean average precision and F1 score of predicted tags, in percent.
 
-    Both are means over the classes with a defined score (see
-    :func:`average_precision` and :func:`f1_score`); without images they are NaN.
-    Required fields of the data samples: ``pred_tags.score`` (K,), probabilities, and
-    ``gt_tags.label`` (K,), 0 or 1.
+    Both are means over the classes with a defined score; without images they are NaN.
+    The average precision is ``sum_n (R_n - R_{n-1}) P_n`` over the distinct scores, in
+    descending order, and undefined for a class without a positive image. F1 is
+    ``2 TP / (2 TP + FP + FN)``, and undefined for a class that neither occurs nor is
+    predicted. Required fields of the data samples: ``pred_tags.score`` (K,),
+    probabilities, and ``gt_tags.label`` (K,), 0 or 1.
 
     Args:
-        score_thr: Tags with ``score > score_thr`` count as predicted for F1; 0.5 is a
-            logit of 0.
+        score_thr: Tags with ``score > score_thr`` count as predicted for F1; 0.5
+            corresponds to a logit of 0.
         collect_device: As in MMEngine.
         prefix: As in MMEngine; the names are ``tags/mAP`` and ``tags/F1`` by default.
         collect_dir: As in MMEngine.
+
+    Raises:
+        ValueError: In :meth:`process`, if a data sample lacks a field or has fields of
+            different lengths.
     """
 
     default_prefix = 'tags'
@@ -87,7 +93,7 @@ class MultiLabelMetric(BaseMetric):
         self.score_thr = score_thr
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Store scores and tags of a batch, one entry per image.
+        """Store the scores and tags of a batch, one entry per image.
 
         Args:
             data_batch: Not used.
@@ -113,7 +119,7 @@ class MultiLabelMetric(BaseMetric):
             results: Scores and tags of every image, from all ranks.
 
         Returns:
-            ``mAP`` and ``F1`` in per cent.
+            ``mAP`` and ``F1`` in percent.
         """
         if not results:
             return {'mAP': float('nan'), 'F1': float('nan')}

@@ -1,4 +1,4 @@
-"""Metric of a model's pseudo-labels against ground truth masks."""
+"""Evaluate the pseudo-labels of a model against ground truth masks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,30 +25,36 @@ DEFAULT_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 17))
 
 @METRICS.register_module()
 class PseudoLabelMetric(BaseMetric):
-    """mIoU, coverage, precision, recall, over- and under-activation of pseudo-labels.
+    """Compute the mIoU and the further :class:`.LabelScores` of pseudo-labels.
 
-    Every source has its own scores, such as ``teacher_a/mIoU`` and
-    ``teacher_a/coverage``, in per cent as in mmseg's ``IoUMetric``. For the
-    formulas see :class:`~mmseg_wsss.evaluation.confusion.LabelScores`: in ``mIoU`` a
-    pixel without a label is a false negative, in ``mIoU_covered`` it is left out.
+    The scores are mIoU, coverage, precision, recall, over- and under-activation. Every
+    source has its own, such as ``teacher_a/mIoU`` and ``teacher_a/coverage``, in
+    percent as in mmseg's ``IoUMetric``. In ``mIoU`` an unlabeled pixel is a false
+    negative, in ``mIoU_covered`` it is left out.
 
-    The source ``cam`` is evaluated at every background threshold; its scores are taken
-    at the threshold with the best mIoU (the lowest of several), which is reported as
-    ``cam/best_bg_thr`` in [0, 1].
+    The source ``cam`` is evaluated at every background threshold. Its scores are those
+    of the threshold with the best mIoU (the lowest one if several are equal), which is
+    reported as ``cam/best_bg_thr``.
 
     Required fields of the data samples: ``gt_sem_seg``; ``cam`` (K, H, W) for the
     source ``cam``, and ``pseudo_<source>`` (1, H, W) for every other one.
 
     Args:
         sources: Names of the sources.
-        thresholds: Ascending background thresholds of the source ``cam``.
-        background: Whether class 0 is the background; by default whether this is its
-            name. Without one the CAMs have one map per class, and pixels under the
-            threshold are unlabeled.
+        thresholds: Ascending background thresholds of the source ``cam``, in the range
+            of the CAMs, [0, 1].
+        background: Whether class 0 is the background; by default, whether its name is
+            ``'background'``. Without a background class, the CAMs have one map per
+            class, and pixels up to the threshold are unlabeled.
         ignore_index: Label of unlabeled pixels in ground truth and pseudo-labels.
         collect_device: As in MMEngine.
         prefix: As in MMEngine; empty by default.
         collect_dir: As in MMEngine.
+
+    Raises:
+        ValueError: If there is no source, or the thresholds do not ascend; in
+            :meth:`process`, if a data sample lacks a field, shapes differ, or a label
+            lies outside its range.
     """
 
     def __init__(
@@ -72,7 +78,7 @@ class PseudoLabelMetric(BaseMetric):
         self.ignore_index = ignore_index
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Count the pixels of a batch; the results have one small entry per image.
+        """Count the pixels of a batch, one sparse matrix per image and source.
 
         Args:
             data_batch: Not used.
@@ -108,7 +114,7 @@ class PseudoLabelMetric(BaseMetric):
     def compute_metrics(
         self, results: list[dict[str, SparseCounts]]
     ) -> dict[str, float]:
-        """Compute the scores over all images and log a table of classes per source.
+        """Compute the scores over all images, and log a table of classes per source.
 
         Args:
             results: One entry per image, from all ranks.

@@ -1,4 +1,4 @@
-"""Text tables of scores, for loggers and tools."""
+"""Format scores as text tables, for loggers and tools."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from .confusion import LabelScores
 
 
 def class_table(scores: LabelScores, classes: Sequence[str]) -> str:
-    """Format the scores of every class as a text table, in per cent.
+    """Format the scores of every class as a text table, in percent.
 
     Args:
         scores: Scores of C classes.
@@ -29,7 +29,7 @@ def class_table(scores: LabelScores, classes: Sequence[str]) -> str:
 
 
 def summary_table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Format scores by name, such as a source of labels, as a text table.
+    """Format one row of scores per name, such as a source of labels, as a text table.
 
     Args:
         rows: Scores by name; the columns are the union of all score names in the

@@ -1,4 +1,4 @@
-"""Agreement of the mask of an image with its tags, and with another mask."""
+"""Compare the mask of an image with its tags, and with another mask."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,13 @@ from .confusion import confusion_matrix, label_scores
 
 @dataclass(frozen=True)
 class TagCoverage:
-    """Tags that a mask shows, and classes that it shows without a tag.
+    """Agreement of the classes in a mask with the tags of its image.
 
     Args:
-        shown: Tags in [0, K) that the mask shows.
-        missing: Tags that it does not show.
-        untagged: Number of pixels by class in [0, K) that it shows without a tag.
+        shown: Tags in [0, K) that occur in the mask.
+        missing: Tags that do not occur in the mask.
+        untagged: Number of pixels of each class in [0, K) that occurs in the mask but
+            is not a tag.
     """
 
     shown: tuple[int, ...]
@@ -23,7 +24,7 @@ class TagCoverage:
 
     @property
     def ratio(self) -> float:
-        """Ratio of the tags that the mask shows, in [0, 1]; 1 without tags."""
+        """Ratio of the tags that occur in the mask, in [0, 1]; 1 without tags."""
         count = len(self.shown) + len(self.missing)
         return len(self.shown) / count if count else 1.0
 
@@ -36,11 +37,12 @@ def tag_coverage(
     Args:
         labels: Labels (H, W), integers in ``[0, C)``, or 255.
         tags: Tags (K,) in {0, 1}.
-        background: Whether class 0 is the background (C = K + 1).
-        min_pixels: Number of pixels from which on a class is shown, at least 1.
+        background: Whether class 0 is the background: C is K + 1 with it, else K.
+        min_pixels: Number of pixels that a class needs to count as present; a value
+            below 1 counts as 1.
 
     Returns:
-        The tags that the mask shows and does not show, and the classes without a tag.
+        The tags that occur in the mask, those that do not, and the untagged classes.
 
     Example:
         >>> mask = np.array([[0, 1, 1, 3]])
@@ -61,16 +63,17 @@ def tag_coverage(
 def disagreement(
     first: np.ndarray, second: np.ndarray, num_classes: int
 ) -> tuple[float, float]:
-    """Compute how far two masks of an image differ, on the pixels that both label.
+    """Compute the disagreement of two masks on the pixels that are labeled in both.
 
     Args:
         first: Labels (H, W), integers in ``[0, C)``, or 255.
-        second: Labels (H, W) of the same range.
+        second: Labels (H, W) in the same range.
         num_classes: Number C of classes, background included.
 
     Returns:
-        1 minus the mean IoU over the classes that either has, and the ratio of the
-        pixels with other labels; both in [0, 1], and 1 if no pixel has two labels.
+        1 minus the mean IoU over the classes that occur in either mask, and the ratio
+        of pixels with different labels. Both are in [0, 1], and 1 if no pixel is
+        labeled in both masks.
 
     Raises:
         ValueError: If the sizes differ or a label lies outside its range.

@@ -1,4 +1,4 @@
-"""Test-time augmentation with multiple scales, flips and a dense CRF."""
+"""Test-time augmentation by multiple scales and flips, and a dense CRF."""
 
 import mmcv
 import torch
@@ -11,21 +11,24 @@ from mmseg_wsss.registry import MODELS
 
 @MODELS.register_module()
 class WSSSTTAModel(SegTTAModel):
-    """Test-time augmentation of any mmseg segmentor, with optional CRF refinement.
+    """Apply test-time augmentation to any mmseg segmentor, with an optional CRF.
 
-    ``seg_logits`` of the results are the probabilities merged over the views, after the
-    CRF if there is one.
+    The ``seg_logits`` (C, H, W) of the results are probabilities: merged over the views
+    and, if there is a CRF, refined by it.
 
     Args:
         module: Config of the segmentor, or the segmentor.
         merge: ``'mean'`` of the probabilities over all views, or ``'max'``: the softmax
             of the maximum over scales of the mean logits of an image and its mirror
-            image, as in the released evaluation of AFA (Ru et al., Learning Affinity
-            from Attention, https://arxiv.org/abs/2203.02664). Views of equal size
+            image, as in the released evaluation of AFA (Ru et al., "Learning Affinity
+            from Attention", https://arxiv.org/abs/2203.02664). Views of equal size
             belong to one scale.
-        crf: Config of a CRF, called with (img, prob); None applies no CRF. The guide is
-            the image on disk.
+        crf: Config of a CRF, called with the image file (1, 3, H, W), RGB in [0, 255],
+            and the merged probabilities (1, C, H, W); None applies no CRF.
         **kwargs: Arguments of MMEngine's ``BaseTTAModel``.
+
+    Raises:
+        ValueError: If ``merge`` is unknown.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Jobs over whole data sets: stages, export of pseudo-labels, reports, measuring."""
+"""Process whole data sets: stages, pseudo-label export, comparisons, reports."""

@@ -32,17 +32,17 @@ def write_affinity_labels(
     crf: dict | None = None,
     stream: IO[str] | None = None,
 ) -> None:
-    """Write :func:`affinity_labels` of exported CAMs; complete files are kept.
+    """Write the :func:`affinity_labels` of exported CAMs; complete files are kept.
 
-    Masks that were given to the export of the CAMs are written as they are.
+    Given masks in the export of the CAMs are written unchanged.
 
     Args:
         cfg: Config of the CAMs; its ``export_dataloader`` lists the images.
         seed_dir: Folder of the export, with soft maps, background first.
         out_dir: Folder of the labels.
         alphas: Exponents of the strong and of the weak background.
-        crf: Settings of the CRF.
-        stream: Where the progress is written; standard error by default.
+        crf: Arguments of ``DenseCRF``.
+        stream: Stream of the progress; standard error by default.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(dict(choose_dataloader(cfg, 'train')['dataset']))

@@ -31,14 +31,14 @@ Job = tuple[str, int]
 
 @dataclass
 class Running:
-    """A process that does a run.
+    """Process that executes a run.
 
     Args:
         process: The process.
-        slot: Number of the place that it takes, which selects its GPU.
+        slot: Slot in [0, jobs) that it occupies, which selects its GPU.
         log: File of its output.
-        offset: Size of the log before, from earlier attempts.
-        began: Time of its start.
+        offset: Size of the log at its start in bytes, from earlier attempts.
+        began: Time of its start in seconds, from ``time.monotonic``.
     """
 
     process: subprocess.Popen
@@ -49,7 +49,7 @@ class Running:
 
 
 def default_jobs() -> int:
-    """Return the number of GPUs, or of the cores of this process without one."""
+    """Return the number of GPUs, or of the available CPU cores without a GPU."""
     return torch.cuda.device_count() or len(os.sched_getaffinity(0))
 
 
@@ -64,28 +64,29 @@ def compare(
 ) -> dict[str, Any]:
     """Complete the runs of a comparison, and write its JSON, table and plot.
 
-    Each run is a process of its own with one thread, on a GPU if there is one. Finished
-    runs are kept, and an interrupted one goes on from its last checkpoint. A run
-    that fails is named in one line; the others go on.
+    Each run is a separate process with one thread, on a GPU if there is one. Finished
+    runs are kept, and interrupted runs resume from their last checkpoint. A failed run
+    is reported in one line, and the others continue.
 
     Args:
         path: Comparison file, see ``configs/comparisons/README.md``.
-        out: Folder: results are ``NAME.json``, ``NAME.md`` and ``NAME.svg``, the runs
-            lie in ``runs/``.
-        jobs: Number of processes, see :func:`default_jobs`; 0 reports what is finished.
+        out: Folder of the results, ``NAME.json``, ``NAME.md`` and ``NAME.svg``, and of
+            the runs, below ``runs/``.
+        jobs: Number of runs at a time, see :func:`default_jobs`; 0 only reports what is
+            finished.
         allow_different: Parts that may differ between the runs, see
             :func:`.check_fair`.
-        seeds: Seeds to do, in place of the file's. The report has all that is
-            finished.
+        seeds: Seeds to run, in place of the file's. The report includes every finished
+            seed.
         reuse: Saved reports; their runs of the same configs count as finished.
-        only: Names of runs to do, beside the baseline; all by default.
+        only: Names of the runs to execute besides the baseline; all by default.
 
     Returns:
         Content of the JSON file.
 
     Raises:
-        ValueError: If runs differ in what must be equal, ``jobs`` is negative,
-            nothing is finished, or a file of ``reuse`` is no report.
+        ValueError: If runs differ in what must be equal, ``jobs`` is negative, no run
+            is finished, or a file of ``reuse`` is not a report.
     """
     chosen, whole = read_comparison(path, seeds, only), read_comparison(path)
     whole = replace(whole, seeds=tuple(dict.fromkeys((*whole.seeds, *chosen.seeds))))
@@ -126,7 +127,7 @@ def _results(comparison: Comparison, root: str) -> dict[Job, dict]:
 
 
 def _do_all(comparison: Comparison, path: str, root: str, jobs: int) -> dict[Job, str]:
-    """Do all runs that are not finished; return the reasons of those that failed."""
+    """Execute all unfinished runs; return the reasons why runs failed."""
     done = set(_results(comparison, root))
     done -= _lost_starts(comparison, done, root)
     waiting = [job for job in comparison.jobs() if (job[0].name, job[1]) not in done]
@@ -163,7 +164,7 @@ def _do_all(comparison: Comparison, path: str, root: str, jobs: int) -> dict[Job
 
 
 def _lost_starts(comparison: Comparison, done: set[Job], root: str) -> set[Job]:
-    """Return the starts without checkpoint that unfinished runs need."""
+    """Return the starts that unfinished runs need but that have no checkpoint."""
     lost = set[Job]()
     for run, seed in comparison.jobs():
         if (run.name, seed) in done:
@@ -179,7 +180,7 @@ def _lost_starts(comparison: Comparison, done: set[Job], root: str) -> set[Job]:
 def _other_start(
     comparison: Comparison, start: Job, done: set[Job], root: str
 ) -> list[tuple[Run, int]]:
-    """Return the finished runs that began with another network than ``start`` is."""
+    """Return the finished runs that did not start from the network of ``start``."""
     return [
         (run, seed)
         for run, seed in comparison.jobs()
@@ -197,7 +198,7 @@ def _drop_without_start(waiting: list[tuple[Run, int]], failed: dict[Job, str]) 
 
 
 def _next(waiting: list[tuple[Run, int]], done: set[Job]) -> tuple[Run, int] | None:
-    """Take the first run with a finished start."""
+    """Remove and return the first waiting run with a finished start, or None."""
     for job in waiting:
         run, seed = job
         if run.start is None or (run.start, seed) in done:
@@ -234,7 +235,7 @@ def _device(slot: int) -> Mapping[str, str]:
 
 
 def _reason(one: Running) -> str:
-    """Return why a process failed: the signal, or the last line that it wrote."""
+    """Return why a process failed: the signal, or the last line of its output."""
     code = one.process.returncode
     if code == -signal.SIGKILL:
         return 'killed by SIGKILL, e.g. for lack of memory'

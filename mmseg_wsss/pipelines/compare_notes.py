@@ -1,4 +1,4 @@
-"""Lines under the table of a comparison: budget, starts and versions."""
+"""Format the notes below the table of a comparison: budget, starts and versions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ Runs = Sequence[Mapping[str, Any]]
 
 
 def budget_of(runs: Runs) -> str:
-    """Name the steps, images per step and start of the runs, equal ones together."""
+    """List the steps, images per step and starts of the runs, equal ones together."""
     names: dict[tuple, dict[str, None]] = {}
     for run in runs:
         key = (run['steps'], run['images_a_step'], run['start'])
@@ -22,10 +22,10 @@ def budget_of(runs: Runs) -> str:
 
 
 def notes_on_starts(runs: Runs, baseline: str) -> list[str]:
-    """Name the runs with a start that is not known to be the baseline's.
+    """List the runs that are not known to start from the baseline's network.
 
-    The start is known by the digest of its network, which earlier reports lack. A run
-    that is meant to have another start is not compared.
+    Starts are identified by the digests of their networks, which older reports lack. A
+    run with another named start than the baseline is not compared.
     """
     started = [run for run in runs if run['start'] is not None]
     unknown = [run for run in started if run.get('start_network') is None]
@@ -48,7 +48,7 @@ def notes_on_starts(runs: Runs, baseline: str) -> list[str]:
 
 
 def _names(runs: Runs, of: Runs) -> str:
-    """List runs by name, with their seeds where other seeds are not listed."""
+    """List runs by name, with their seeds if these are not all seeds of the name."""
     seeds: dict[str, list[int]] = {}
     for run in runs:
         seeds.setdefault(run['name'], []).append(run['seed'])
@@ -62,7 +62,7 @@ def _names(runs: Runs, of: Runs) -> str:
 
 
 def notes_on_versions(runs: Runs) -> list[str]:
-    """Name the versions that differ between runs, of those that have them."""
+    """List the versions that differ between the runs that recorded them."""
     values: dict[str, dict[str, None]] = {}
     for run in runs:
         for package, version in (run.get('versions') or {}).items():

@@ -1,4 +1,4 @@
-"""JSON file, table and plot of a comparison."""
+"""Write the JSON file, the table and the plot of a comparison."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def write_report(
         comparison: The comparison.
         out: Folder of the files.
         results: Results by name and seed, see :func:`.do_run`.
-        failed: Reasons of runs that failed, by name and seed.
+        failed: Reasons why runs failed, by name and seed.
         allowed: Parts that were allowed to differ.
 
     Raises:
@@ -72,7 +72,7 @@ def write_report(
 
 
 def _all_scores(comparison: Comparison, results: Results) -> dict[str, dict]:
-    """Summarize every score of every run: the main score first, runs in their order."""
+    """Summarize every score of every run: main score first, runs in file order."""
     names = dict.fromkeys(name for run in results.values() for name in run['scores'])
     names = dict.fromkeys((comparison.score, *names))
     runs = [*comparison.runs, *comparison.starts]
@@ -110,7 +110,7 @@ def _summary(
     summary = asdict(summarize([*values.values()], paired))
     pairs = [(results[run, seed], results[base, seed]) for seed in common]
     key = score if score.startswith('val/') else 'train'
-    # With other images, as allowed to differ, there are no pairs to draw.
+    # If the images are allowed to differ and do, there are no pairs to draw.
     same = all(a['images'].get(key) == b['images'].get(key) for a, b in pairs)
     both = [[side['areas'].get(score) for side in sides] for sides in zip(*pairs)]
     if common and same and all(lines for side in both for lines in side):
@@ -133,7 +133,7 @@ def _images(results: Results) -> dict[str, list[str]]:
 
 
 def _portable(run: dict, images: Mapping[str, list[str]]) -> dict:
-    """Return a result without paths of this machine, its images where they differ."""
+    """Return a result without local paths, and with images only where they differ."""
     own = {key: names for key, names in run['images'].items() if names != images[key]}
     folder = '/'.join(Path(run['folder']).parts[-2:])
     return run | {'folder': folder, 'images': own}
@@ -152,7 +152,7 @@ def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the runs of a saved report, each with its images, and NaN for None.
 
     Raises:
-        KeyError: If it is no report.
+        KeyError: If it is not a report.
     """
     return [
         run
@@ -170,10 +170,10 @@ def runs_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def images_by_test(
     images: Mapping[str, list[str]], areas: Iterable[str]
 ) -> dict[str, list[str]]:
-    """Return the names of images in ``train`` and in ``val/TEST``.
+    """Return the names of the images by ``train`` and ``val/TEST``.
 
     Args:
-        images: Such names, or of an earlier version: in ``val`` those of all tests.
+        images: Such names; in an older version, ``val`` has the names for all tests.
         areas: Names of the scores that have areas.
     """
     names = {key: value for key, value in images.items() if key != 'val'}
@@ -188,12 +188,13 @@ def pair_summary(
 
     Args:
         report: Content of the JSON file of :func:`write_report`.
-        base: Name of a run.
-        run: Name of the run with differences to ``base``.
+        base: Name of the run to compare with.
+        run: Name of the run to compare.
 
     Returns:
-        Rows of both as in ``scores``: ``mean``, ``std``, ``difference``, ``error``,
-        ``values`` by seed, and ``interval`` if both have the same images.
+        Rows of ``base`` and ``run`` as in ``scores``: ``mean``, ``std``,
+        ``difference``, ``error``, ``values`` by seed, and ``interval`` if both have the
+        same images.
     """
     score = report['score']
     results = {(one['name'], one['seed']): one for one in runs_of(report)}
@@ -215,7 +216,7 @@ def pair_summary(
 
 
 def _without_nan(node: Any) -> Any:
-    """Replace undefined numbers, which JSON lacks, by None."""
+    """Replace NaN, which JSON does not have, by None."""
     if isinstance(node, dict):
         return {key: _without_nan(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -253,7 +254,7 @@ def table_of(report: Mapping[str, Any], folded: bool = False) -> str:
                 for run in names
             ),
         ]
-        if len(others) > len(names):  # higher than wide
+        if len(others) > len(names):  # taller than wide
             cells = [*zip(*cells)]
             cells[0] = ('score', *cells[0][1:])
         title = 'Other scores: mean ± standard deviation (difference ± standard error)'
@@ -280,7 +281,7 @@ def table_of(report: Mapping[str, Any], folded: bool = False) -> str:
 
 
 def _is_shown(score: str) -> bool:
-    """Whether a score is an mIoU, or over- or under-activation of a CAM."""
+    """Return whether a score is an mIoU, or over- or under-activation of a CAM."""
     split, *rest = score.split('/')
     return split == 'val' or len(rest) == 1 or rest[-1] in SHOWN_KINDS
 

@@ -1,4 +1,4 @@
-"""Train and measure one run of a comparison, in a process of its own.
+"""Train and measure one run of a comparison, in its own process.
 
 ``python -m mmseg_wsss.pipelines.compare_run FILE NAME SEED ROOT``
 """
@@ -38,7 +38,7 @@ RESULT = 'run.json'
 
 
 def wanted_of(run: Run) -> dict[str, Any]:
-    """Return what is scored of a run, as stored with its result."""
+    """Return the sources and tests to score of a run, as stored with its result."""
     wanted = {'sources': list(run.sources), 'tests': dict(run.tests)}
     return json.loads(json.dumps(wanted))
 
@@ -46,16 +46,16 @@ def wanted_of(run: Run) -> dict[str, Any]:
 def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | None:
     """Return the result of a finished run, or None.
 
-    A run is not finished if its start has another network now, as another machine
-    rounds differently, or if a list or a tag file has another content. Scores and areas
-    that another comparison asked for in the same folder are left out.
+    A run is unfinished if its start has another network by now, for example because
+    another machine rounds differently, or if the content of a list or tag file has
+    changed. Scores and areas that only other comparisons asked for are left out.
     """
     result = _stored(comparison.config(run, seed, root).work_dir)
     if result is None:
         return None
     if run.start is not None:
         start = _stored(comparison.config_of_start(run, seed, root).work_dir) or {}
-        network = start.get('network')  # None: unknown, of an older report
+        network = start.get('network')  # None: unknown, from an older report
         if network not in (None, result.get('start_network')):
             return None
     wanted, found = wanted_of(run), result['wanted']
@@ -81,28 +81,29 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
 
 
 def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
-    """Store the runs of a saved report as finished, beside what ``root`` has.
+    """Store the runs of a saved report as finished, in addition to those in ``root``.
 
-    The folder of a run has a digest of its config in its name, so that a run of
-    another config is not taken for it. Scores of both are kept, those of ``root``
-    where they are of the same name; of different networks those of ``root`` alone.
+    The name of a run's folder contains a digest of its config, so that runs of
+    different configs are not confused. If ``root`` already has a run, the scores of
+    both are kept, and those in ``root`` take precedence; if the networks differ, only
+    those in ``root`` are kept.
 
     Args:
         path: JSON file of a comparison.
         root: Folder of the runs.
 
     Returns:
-        Folders of its runs below ``root``.
+        Folders of the report's runs below ``root``.
 
     Raises:
-        ValueError: If the file is no report.
+        ValueError: If the file is not a report.
     """
     try:
         results = runs_of(json.loads(Path(path).read_text('utf-8')))
         folders = [Path(root, run['folder']) for run in results]
         for run in results:
             _both(run['wanted'], run['wanted'])
-            del run['name']  # in that comparison
+            del run['name']  # another comparison may use another name
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f'{path}: expected a JSON file that compare.py has written: {error!r}'
@@ -135,13 +136,13 @@ def _stored(folder: str | os.PathLike) -> dict | None:
 
 
 def _both(earlier: dict, wanted: dict) -> dict:
-    """Return what two comparisons ask for, the tests of ``wanted`` first."""
+    """Merge what two comparisons score; the tests of ``wanted`` take precedence."""
     sources = dict.fromkeys([*earlier['sources'], *wanted['sources']])
     return {'sources': [*sources], 'tests': earlier['tests'] | wanted['tests']}
 
 
 def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, Any]:
-    """Train a run, or go on with it, measure it and store the result.
+    """Train a run, or resume it, measure it and store the result.
 
     Args:
         comparison: The comparison.
@@ -150,14 +151,14 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         root: Folder of the runs.
 
     Returns:
-        Name, config, options, seed, folder, steps, images seen, seconds, machine,
-        versions, digests of its network, its start's network and its files, scores and
-        areas of each image, see :func:`.measure`.
+        Config, options, seed, folder, steps, number of training images, seconds,
+        machine, versions, digests of the network, the start's network and the files,
+        scores, and areas of each image, see :func:`.measure`.
     """
     cfg = comparison.config(run, seed, root)
     with _locked(Path(cfg.work_dir)):
         stored, wanted = _stored(cfg.work_dir), wanted_of(run)
-        if stored is not None:  # what other comparisons asked for stays
+        if stored is not None:  # keep what other comparisons asked for
             wanted = _both(stored['wanted'], wanted)
         files = file_digests(run, wanted)
         inputs = dict(files)
@@ -196,9 +197,10 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
 
 
 def _drop_other_start(stored: dict | None, start: str, work_dir: str) -> None:
-    """Drop a training that is not known to have begun with this network.
+    """Drop a training that is not known to have started from this network.
 
-    The record of an interrupted one of an earlier version names no start; it goes on.
+    The record of an interrupted training of an older version names no start; it
+    continues.
     """
     path = Path(work_dir, RECORD)
     if stored is None or not path.is_file():
@@ -209,7 +211,7 @@ def _drop_other_start(stored: dict | None, start: str, work_dir: str) -> None:
 
 
 def _network(cfg: Config) -> str:
-    """Return the SHA-256 of the weights at the end of a training."""
+    """Return the SHA-256 of the final weights of a training."""
     digest = hashlib.sha256()
     weights = read_checkpoint(final_checkpoint(cfg))['state_dict']
     for name, value in sorted(weights.items()):
@@ -235,7 +237,7 @@ def _facts(cfg: Config, run: Run, seed: int) -> dict[str, Any]:
 
 
 def _scores(result: dict[str, Any]) -> dict[str, float]:
-    """Name the scores of :func:`.measure`: ``val/TEST``, ``train/SOURCE``."""
+    """Return the scores of :func:`.measure` as ``val/TEST`` and ``train/SOURCE``."""
     scores: dict[str, float] = {}
     for name, values in result.get('val', {}).items():
         found = [v for key, v in values.items() if key.rpartition('/')[2] == 'mIoU']
@@ -258,7 +260,7 @@ def _areas(result: dict[str, Any]) -> dict[str, list[str]]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one process work in a folder at a time; the others wait."""
+    """Lock a folder for one process at a time; the others wait."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / '.lock', 'w') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -267,7 +269,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @one_line_errors(*TRAINING_ERRORS)
 def main() -> None:
-    """Do the run of the command line."""
+    """Execute the run on the command line."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # keeps what was measured
     file, name, seed, root = sys.argv[1:5]
     comparison = read_comparison(file)

@@ -1,4 +1,4 @@
-"""Mean IoU, paired differences and their bootstrap intervals, from areas of images."""
+"""Compute mean IoU, paired differences and bootstrap intervals from areas of images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ LEVEL = 0.95
 class Summary:
     """Values of a score over seeds, and their differences to the baseline.
 
-    Undefined values are NaN, as the standard deviation of one seed.
+    Undefined values are NaN, such as the standard deviation of one seed.
 
     Args:
         mean: Mean over the seeds.
@@ -29,11 +29,11 @@ class Summary:
 
 
 def summarize(values: Sequence[float], paired: Sequence[float] = ()) -> Summary:
-    """Summarize a score.
+    """Summarize a score over seeds.
 
     Args:
         values: One value per seed.
-        paired: The differences to the baseline of the seeds that both have.
+        paired: Differences to the baseline, one per seed that both have.
 
     Example:
         >>> summarize([1.0, 3.0], [0.5, 1.5])
@@ -45,14 +45,14 @@ def summarize(values: Sequence[float], paired: Sequence[float] = ()) -> Summary:
 
 
 def mean_iou(areas: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Compute the mIoU of images that may count several times.
+    """Compute the mIoU of weighted images.
 
     Args:
         areas: Intersections and unions (N, C, 2) of N images.
-        weights: How often each image counts (B, N); by default once.
+        weights: Number of times that each image counts (B, N); by default once.
 
     Returns:
-        mIoU (B,) in per cent, over the classes with a union.
+        mIoU (B,) in percent, over the classes with a union above 0.
 
     Example:
         >>> mean_iou(np.array([[[1, 2], [1, 4]], [[1, 2], [0, 0]]])).tolist()
@@ -73,12 +73,12 @@ def bootstrap_interval(
     level: float = LEVEL,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Compute an interval of the mean difference of mIoU over images and seeds.
+    """Compute a bootstrap interval of the mean difference in mIoU.
 
-    Each sample draws as many seeds as there are and as many images as there are, with
-    replacement; both runs of a seed, and all seeds, have the drawn images in common.
-    The interval lies between the percentiles of the samples. For the noise between
-    seeds alone these are within the extreme seeds: three seeds cover about 75 %.
+    Each sample draws all seeds and all images with replacement; both runs and all seeds
+    share the drawn images. The interval lies between the percentiles of the samples.
+    With noise between seeds alone, the percentiles lie within the extreme seeds: with
+    three seeds, the coverage is about 75 %.
 
     Args:
         run: Areas (N, C, 2) of a run for each seed.
@@ -88,7 +88,7 @@ def bootstrap_interval(
         seed: Seed of the draws.
 
     Returns:
-        Lower and upper bound in per cent.
+        Lower and upper bound in percentage points.
 
     Raises:
         ValueError: If the numbers of seeds or images differ.

@@ -1,6 +1,6 @@
-"""A comparison: runs of several configs with equal data, budget and start.
+"""Read a comparison: runs of several configs with equal data, budget and start.
 
-It is described by a config file, see ``configs/comparisons/README.md``.
+Its file is a config, see ``configs/comparisons/README.md``.
 """
 
 import hashlib
@@ -19,22 +19,22 @@ from mmseg_wsss.utils.configs import config_path
 
 Options = Mapping[str, Any]
 PARTS = ('data', 'budget', 'start')
-SHARED = ('WSSS_SHARED', '../shared')  # variable and default in the configs
+SHARED = ('WSSS_SHARED', '../shared')  # environment variable and default in the configs
 
 
 @dataclass(frozen=True)
 class Run:
-    """A config of a comparison.
+    """Run of a comparison: a config with changes.
 
     Args:
         name: Name in the table.
         config: Config file, relative to the comparison's folder or to ``configs/``.
         cfg_options: Values that override the config.
-        without: Keys that are removed from the config, parts joined by dots.
-        hooks: Arguments of custom hooks by type, over those of the config; None
-            removes the hook.
+        without: Keys to remove from the config, parts joined by dots.
+        hooks: Arguments by type of custom hook that override the config; None removes
+            the hook.
         start: Name of the run in ``starts`` that trains its initial network.
-        max_iters: Steps, in place of the config's.
+        max_iters: Number of steps, in place of the config's.
         sources: Pseudo-labels to score on ``export_dataloader``.
         tests: Test settings by name, see :func:`.measure`.
     """
@@ -50,7 +50,7 @@ class Run:
     tests: Options = field(default_factory=dict)
 
     def load(self) -> Config:
-        """Return the config with the options, but without seed and start."""
+        """Return the config with its changes, but without seed and start."""
         return deepcopy(self._config)
 
     @cached_property
@@ -60,7 +60,7 @@ class Run:
             *outer, last = key.split('.')
             try:
                 node = _item(cfg, outer)
-                node[last]  # pop takes a missing key for a removed one
+                node[last]  # raises if missing, unlike pop of a ConfigDict
                 node.pop(last)
             except (KeyError, IndexError, TypeError, ValueError):
                 raise ValueError(
@@ -84,16 +84,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The content of a comparison file.
+    """Content of a comparison file.
 
     Args:
         name: Name of the file.
-        baseline: Name of the run that the others are compared with.
+        baseline: Name of the run with which the others are compared.
         runs: The runs by name.
         starts: Runs that train the initial networks of the others.
         seeds: Seeds of each run.
-        score: Name of the main score; by default that of the first test, else of the
-            first source.
+        score: Name of the main score, such as ``val/TEST`` or ``train/SOURCE``.
         allow_different: Parts that may differ between the runs.
     """
 
@@ -106,10 +105,10 @@ class Comparison:
     allow_different: tuple[str, ...] = ()
 
     def config(self, run: Run, seed: int, root: str | os.PathLike) -> Config:
-        """Return the complete config of a run, its work folder below ``root``.
+        """Return the complete config of a run, with its work folder below ``root``.
 
-        The folder has the config's name, the seed and a digest, so that equal runs of
-        several comparisons are trained once and a changed config gets a new folder.
+        The folder is named after the config, the seed and a digest, so that equal runs
+        of several comparisons are trained once and a changed config gets a new folder.
         """
         cfg = run.load()
         cfg.merge_from_dict({'randomness.seed': seed})
@@ -136,14 +135,14 @@ class Comparison:
 
 
 def final_checkpoint(cfg: Config) -> Path:
-    """Return the path of the last checkpoint of a training."""
+    """Return the path of the final checkpoint of a training."""
     return Path(cfg.work_dir, f'iter_{cfg.train_cfg.max_iters}.pth')
 
 
 def digest_of(cfg: Config) -> str:
     """Return the SHA-256 of a config's values.
 
-    The work folder and the folder of the shared data have no part in it.
+    It does not depend on the work folder, nor on the location of the shared data.
     """
     values = cfg.to_dict() | {'work_dir': None}
     text = json.dumps(values, sort_keys=True, default=str)
@@ -162,11 +161,15 @@ def read_comparison(
     Args:
         path: Config file.
         seeds: Seeds in place of the file's.
-        only: Names of runs to take, beside the baseline; all by default.
+        only: Names of the runs to select besides the baseline; all by default.
+
+    Returns:
+        The comparison; its main score is by default the first test's, else the first
+        source's.
 
     Raises:
-        ValueError: If a key is unknown or missing, or a name refers to nothing; the
-            message has the file and the key.
+        ValueError: If a key is unknown or missing, or a name does not exist; the
+            message gives the file and the key.
         FileNotFoundError: If a config does not exist.
     """
     given = Config.fromfile(path).to_dict()
@@ -209,7 +212,7 @@ def read_comparison(
 def _check_starts(
     path: str | os.PathLike, runs: Mapping[str, Run], starts: Mapping[str, Run]
 ) -> None:
-    """Raise a ValueError unless every run begins with starts that exist."""
+    """Raise a ValueError unless all starts exist and none depends on itself."""
     if both := sorted(runs.keys() & starts.keys()):
         raise ValueError(f'{path}: {both} are names of runs and of starts; rename one')
     for run in (*runs.values(), *starts.values()):
@@ -231,7 +234,7 @@ def _selected(
     starts: Mapping[str, Run],
     names: Sequence[str],
 ) -> tuple[dict[str, Run], dict[str, Run]]:
-    """Return the runs of these names, in the file's order, and their starts."""
+    """Return the runs with these names, in the file's order, and their starts."""
     if unknown := [name for name in names if name not in runs]:
         raise ValueError(f'{path}: {unknown} are none of the runs {[*runs]}')
     chosen = {name: run for name, run in runs.items() if name in names}
@@ -240,7 +243,7 @@ def _selected(
 
 
 def starts_of(run: Run, starts: Mapping[str, Run]) -> Iterator[str]:
-    """Yield the start of a run, the start of that, and so on."""
+    """Yield the start of a run, the start of this start, and so on."""
     while run.start is not None:
         yield run.start
         run = starts[run.start]
@@ -288,7 +291,7 @@ def _item(node: Any, names: Sequence[str]) -> Any:
 
 
 def set_steps(cfg: Config, steps: int) -> None:
-    """Set the number of steps, and schedules that end with the training to it.
+    """Set the number of steps, and the end of schedules that end with the training.
 
     Args:
         cfg: Config of an iteration-based training, changed in place.
@@ -300,7 +303,7 @@ def set_steps(cfg: Config, steps: int) -> None:
         if schedule.get('end') == old:
             schedule['end'] = steps
     cfg.train_cfg.update(max_iters=steps, val_interval=steps)
-    # An interrupted run goes on from a fifth of the steps; the last iterate counts.
+    # Every fifth of the steps has a checkpoint to resume from; the last one counts.
     cfg.merge_from_dict(
         {
             'default_hooks.checkpoint.interval': max(1, steps // 5),

@@ -1,4 +1,4 @@
-"""Refuse to compare runs with different data, budget or start."""
+"""Check that the runs of a comparison have the same data, budget and start."""
 
 import inspect
 from collections.abc import Collection, Sequence
@@ -17,18 +17,22 @@ MISSING = 'nothing'
 
 
 def check_fair(comparison: Comparison, allowed: Sequence[str] = ()) -> None:
-    """Raise a ValueError if a run differs from the baseline in what must be equal.
+    """Check that no run differs from the baseline in data, budget or start.
 
-    Data are the sets of training images with their lists and how they and their labels
-    are loaded, not their augmentations; and the images and settings of tests of the
-    same name. The budget is the number of steps, the numbers of images per step, of
-    each source, and the size of their crops. The start is the run in ``starts`` or
-    ``load_from``; without either, the pretrained weights of the model's parts.
+    The data are the training images with their lists and the transforms that load them
+    and their labels (but not augmentations), the images of the export, and the images
+    and settings of tests with the same name. The budget is the number of optimizer
+    steps, the number of images per step, the ratio of their sources, and the crop size.
+    The start is the run in ``starts``, or ``load_from``; without either, the pretrained
+    weights of the model's parts.
 
     Args:
         comparison: The comparison.
-        allowed: Parts out of ``PARTS`` that may differ, besides those that the file
+        allowed: Parts from ``PARTS`` that may differ, besides those that the file
             allows.
+
+    Raises:
+        ValueError: If a run differs in another part; the message gives the difference.
     """
     check_parts(allowed, comparison.name)
     parts = [
@@ -95,7 +99,7 @@ def parts_of(
 
 
 def _pretrained(model: dict) -> list[str]:
-    """Return the checkpoints that parts of a model are initialized from."""
+    """Return the checkpoints from which parts of a model are initialized."""
     return sorted(
         {
             str(part['checkpoint'])
@@ -114,19 +118,19 @@ def _chain(comparison: Comparison, name: str | None) -> list[str]:
 
 
 def optimizer_steps(cfg: Config) -> int:
-    """Return the number of steps of the optimizer, the last one included."""
+    """Return the number of optimizer steps, an incomplete last one included."""
     times = cfg.optim_wrapper.get('accumulative_counts', 1)
     return -(-int(cfg.train_cfg.max_iters) // int(times))
 
 
 def images_per_step(cfg: Config) -> int:
-    """Return how many images a step of the optimizer sees on one process."""
+    """Return the number of images per optimizer step of one process."""
     times = cfg.optim_wrapper.get('accumulative_counts', 1)
     return int(cfg.train_dataloader.batch_size) * int(times)
 
 
 def _loaded(node: Any) -> Any:
-    """Return a data set with the loading steps of its pipelines alone."""
+    """Return the config of a data set with only the loading steps of its pipelines."""
     if isinstance(node, dict):
         return {
             k: _loads(v) if k == 'pipeline' else _loaded(v) for k, v in node.items()
@@ -141,7 +145,7 @@ def _loads(pipeline: Any) -> list[dict]:
 
 
 def _test(cfg: Config, setting: Options) -> dict[str, Any]:
-    """Return the images of a test and its setting in full."""
+    """Return the images of a test and its complete setting."""
     parameters = list(inspect.signature(apply_setting).parameters.values())[1:]
     values = {one.name: setting.get(one.name, one.default) for one in parameters}
     values['scales'] = list(values['scales'])

@@ -1,4 +1,4 @@
-"""Parts that the demos of tools/ have in common."""
+"""Shared parts of the demos in tools/."""
 
 import argparse
 import json
@@ -45,10 +45,10 @@ def parse_args(description: str | None, out: str) -> argparse.Namespace:
 
 
 def shortened(cfg: Config, divisor: int) -> Config:
-    """Return a config with all numbers of iterations divided.
+    """Return a config with all numbers of iterations divided by ``divisor``.
 
     These are ``train_cfg.max_iters`` and ``val_interval``, the learning rate schedule,
-    the interval of checkpoints, and the times of the hooks of the method.
+    the checkpoint interval, and the iterations in the hooks of the method.
     """
     cfg = deepcopy(cfg)
     cfg.train_cfg.max_iters //= divisor
@@ -70,13 +70,13 @@ def train(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     steps: int | None = None,
 ) -> dict[str, Any]:
-    """Train and measure a config with its progress in place of the log.
+    """Train and measure a config, and show the progress in place of the log.
 
     Args:
         config: Config file.
         work_dir: Folder of checkpoints, logs and the result.
         divisor: See :func:`shortened`.
-        options: Top-level values that replace those of the config.
+        options: Values that override the config.
         sources: See :func:`measure`.
         settings: See :func:`measure`.
         steps: Number of steps before the division, in place of the config's.
@@ -113,10 +113,10 @@ def finish(
 
     Args:
         out: Folder of the results.
-        scores: mIoU in per cent by key.
+        scores: mIoU in percent by key.
         rows: Cells of each row; the last one is a key of ``scores``.
         results: Results of the trainings.
-        steps: Steps of each training, without those of the network it starts from.
+        steps: Number of steps of each training, without those of its start.
     """
     seconds = sum(round(result['seconds']) for result in results.values())
     summary: dict[str, Any] = {key: round(v / 100, 4) for key, v in scores.items()}

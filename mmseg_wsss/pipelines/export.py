@@ -55,9 +55,9 @@ def export_from_config(
     """Export the pseudo-labels of a trained model, split over the ranks.
 
     Images with complete files are skipped, so that an interrupted export resumes.
-    ``manifest.json`` in the folder keeps files of different models, checkpoints or
-    sources apart, ``inputs.json`` those of other images or tags. Images of the labeled
-    part of a ``SemiDataset`` get their masks; the manifest lists them under ``given``.
+    ``manifest.json`` in the folder prevents a mixture of models, checkpoints or
+    sources, and ``inputs.json`` a mixture of images or tags. Images of the labeled part
+    of a ``SemiDataset`` get their masks; the manifest lists them under ``given``.
 
     Args:
         cfg: Config of the training.
@@ -67,9 +67,9 @@ def export_from_config(
         split: ``'train'`` for ``cfg.export_dataloader``, ``'val'`` or ``'test'`` for
             the loader of this name; by default ``export_dataloader`` if the config has
             one, else ``test_dataloader``.
-        soft: Whether to write soft maps too.
+        soft: Whether to write soft maps as well.
         bg_thr: See :class:`ExportFormat`.
-        given_masks: Whether labeled images get their masks, not pseudo-labels.
+        given_masks: Whether labeled images get their masks in place of pseudo-labels.
         overwrite: Whether to replace files of another export in the folder.
         progress: Whether rank 0 shows a progress bar.
 
@@ -78,12 +78,14 @@ def export_from_config(
 
     Raises:
         KeyError: If the config has no such dataloader.
-        FileExistsError: If the folder has another export, or one of other images or
-            tags of the same names, and ``overwrite`` is off.
+        FileExistsError: If the folder has files of another export, or of other images
+            or tags with the same names, and ``overwrite`` is off; always, if it has
+            files of these images that no export has written.
         BlockingIOError: If another export into the folder is running.
-        TypeError: If the model has no method ``pseudo_labels``.
+        TypeError: If the model exports no pseudo-labels.
         RuntimeError: If files are missing at the end.
-        ValueError: If a given mask differs from its image in size.
+        ValueError: If two images have the same name, or a given mask differs from its
+            image in size.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     loader_cfg = dict(choose_dataloader(cfg, split))
@@ -122,7 +124,7 @@ def export_from_config(
         indices = [i for i in missing if i >= len(given)][rank::world_size]
         if indices:
             model = build_model(cfg, checkpoint)
-            # A list of indices is a sampler without the repetitions that pad ranks.
+            # A list of indices is a sampler that repeats no image to pad the ranks.
             loader_cfg |= {'dataset': dataset, 'sampler': indices}
             batches = Runner.build_dataloader(loader_cfg)
             export_pseudo_labels(
@@ -147,7 +149,11 @@ def choose_dataloader(cfg: Config, split: str | None) -> dict:
 
 
 def build_model(cfg: Config, checkpoint: StrPath) -> nn.Module:
-    """Build the model of a config in eval mode and load a checkpoint into it."""
+    """Build the model of a config in eval mode and load a checkpoint into it.
+
+    Raises:
+        TypeError: If the model exports no pseudo-labels.
+    """
     model = MODELS.build(model_config(cfg))
     if not hasattr(model, 'pseudo_sources'):
         raise TypeError(
@@ -180,7 +186,7 @@ def image_paths(dataset: Dataset) -> dict[str, str]:
 
 
 def image_names(dataset: Dataset) -> set[str]:
-    """Return the names of all images, also of a data set that repeats them."""
+    """Return the names of all images; the data set may repeat images."""
     return {name for _, name in _paths_and_names(dataset)}
 
 
@@ -191,13 +197,13 @@ def labeled_names(dataset: Dataset) -> list[str]:
 
 
 def _digests(dataset: Any, paths: Mapping[str, str]) -> dict[str, str]:
-    """Return the SHA-256 of the file of each image and of its tags, by its name."""
+    """Return the SHA-256 of each image file and its tags, by the name of the image."""
     parts = getattr(dataset, 'parts', {})
     parts = parts.values() if isinstance(parts, dict) else [dataset]
     tags = [part.tags for part in parts if getattr(part, 'tags', None) is not None]
     digests = {}
     for path, name in paths.items():
-        digest = sha256_of(path) if os.path.isfile(path) else ''  # another backend
+        digest = sha256_of(path) if os.path.isfile(path) else ''  # not a local file
         vectors = [some.vector(name).tobytes() for some in tags if name in some]
         digests[name] = hashlib.sha256(b'\0'.join([digest.encode(), *vectors]))
     return {name: digest.hexdigest() for name, digest in digests.items()}
@@ -205,7 +211,7 @@ def _digests(dataset: Any, paths: Mapping[str, str]) -> dict[str, str]:
 
 def _paths_and_names(dataset: Any) -> list[tuple[str, str]]:
     if isinstance(dataset, ConcatDataset | RepeatDataset):
-        dataset = DeterministicDataset(dataset)  # which has the folders of all parts
+        dataset = DeterministicDataset(dataset)  # has the folders of all parts
     return [_path_and_name(dataset, index) for index in range(len(dataset))]
 
 
@@ -284,7 +290,7 @@ def _on_first_rank(function: Callable[[], list[int]]) -> list[int]:
 
 
 def _config_sha256(cfg: Config, loader_cfg: dict) -> str:
-    """Hash the parts of a config that decide the labels: model, preprocessing, data."""
+    """Hash what determines the labels in a config: model, preprocessing and data."""
     parts = [cfg.model, cfg.get('data_preprocessor'), loader_cfg['dataset']]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

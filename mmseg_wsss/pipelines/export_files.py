@@ -1,4 +1,4 @@
-"""Files of exported pseudo-labels: content, and whether they are complete."""
+"""Write the files of exported pseudo-labels, and check that they are complete."""
 
 import json
 import zipfile
@@ -26,10 +26,11 @@ class ExportFormat:
     Args:
         source: Name of the pseudo-label, see the model's ``pseudo_sources``.
         palette: RGB colors of the C classes.
-        soft: Whether to write the soft map too.
-        bg_thr: Threshold of the soft map, in place of the labels of the model: a pixel
-            is labeled with its highest foreground channel if that exceeds the
-            threshold, else as background, or 255 if there is no background class.
+        soft: Whether to write the soft map as well.
+        bg_thr: Threshold that labels the soft map, in place of the labels of the model:
+            a pixel gets the class of its highest foreground channel if this channel
+            exceeds the threshold. Otherwise it is background, or 255 if there is no
+            background class.
         background: Whether class 0 is the background.
     """
 
@@ -56,13 +57,13 @@ def prepare_folder(
 
     Args:
         out_dir: Folder of the exported files.
-        manifest: Everything that decides the files, as numbers and text.
+        manifest: Everything that determines the files, as JSON values.
         names: Names of the images.
         overwrite: Whether to remove the files that another export has of these images.
 
     Raises:
-        FileExistsError: If the folder has files of another export, or, whatever
-            ``overwrite`` is, files of these images that no export has written.
+        FileExistsError: If the folder has files of another export and ``overwrite`` is
+            off; always, if it has files of these images that no export has written.
     """
     folder = Path(out_dir)
     path = folder / MANIFEST
@@ -94,7 +95,7 @@ def prepare_folder(
 
 
 def given_names(out_dir: StrPath) -> set[str]:
-    """Return the names of the images with given masks as files, by the manifest."""
+    """Return the names of the images that were exported with their given masks."""
     path = Path(out_dir) / MANIFEST
     found = json.loads(path.read_text()) if path.is_file() else {}
     return set(found.get('given', []))
@@ -106,16 +107,17 @@ def record_inputs(
     overwrite: bool = False,
     what: str = 'images',
 ) -> None:
-    """Note from what the files of each image are made, or check that it is the same.
+    """Record the inputs of the files of each image, or check that they are unchanged.
 
     Args:
         out_dir: Folder of the exported files.
-        digests: SHA-256 of the input of each image, by its name.
+        digests: SHA-256 of the input of each image, by the name of the image.
         overwrite: Whether to remove the files of images with changed inputs.
-        what: What the input is, for the message.
+        what: Kind of the input, for the message.
 
     Raises:
-        FileExistsError: If the folder has files made from another input.
+        FileExistsError: If the folder has files made from another input, and
+            ``overwrite`` is off.
     """
     path = Path(out_dir, INPUTS)
     known = json.loads(path.read_text()) if path.is_file() else {}
@@ -191,7 +193,7 @@ def write_pseudo_label(
 def write_given_mask(
     out_dir: StrPath, name: str, sample: Any, options: ExportFormat
 ) -> None:
-    """Write the mask of a labeled image, as :func:`write_pseudo_label` writes labels.
+    """Write the mask of a labeled image in the format of :func:`write_pseudo_label`.
 
     The soft map is 1 for the class of a pixel, and 0 for the others.
 

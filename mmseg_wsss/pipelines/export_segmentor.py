@@ -28,14 +28,14 @@ KEPT = (
     'test_cfg',
 )
 PACKAGE = 'mmseg_wsss'
-# Steps of our test pipelines and the equivalent ones of mmseg.
+# Transforms of our test pipelines and their equivalents in mmseg.
 MMSEG_STEPS = {
     'LoadImageStrict': 'LoadImageFromFile',
     'LoadAnnotationsStrict': 'LoadAnnotations',
     'PackWeakInputs': 'PackSegInputs',
 }
 KEPT_OF_DATASETS = ('indices', 'ignore_index', 'backend_args')
-CHECKS = ('num_classes', 'ignore_index')  # arguments that mmseg's steps lack
+CHECKS = ('num_classes', 'ignore_index')  # arguments that mmseg's transforms lack
 
 
 def export_segmentor(
@@ -111,7 +111,7 @@ def _plain_model(
 
 
 def plain_config(cfg: Config, model: Mapping[str, Any]) -> Config:
-    """Return the config of a network and of its test, for plain mmseg.
+    """Return the config of a network and its test, for plain mmseg.
 
     ``custom_imports`` keeps other packages, and includes this one only if a part of the
     network, such as its backbone, comes from here. Losses and metrics of this package
@@ -185,7 +185,7 @@ def _plain_step(step: dict) -> dict:
 
 
 def _plain_metrics(metrics: Any) -> Any:
-    """Leave out the metrics of this package; mmseg's IoU if no other is left."""
+    """Drop the metrics of this package; fall back to mmseg's IoU if none is left."""
     listed = _listed(metrics)
     kept = [item for item in listed if not _is_ours(METRICS.get(item['type']))]
     if listed and not kept:
@@ -194,7 +194,7 @@ def _plain_metrics(metrics: Any) -> Any:
 
 
 def _pipeline(dataset: Mapping[str, Any]) -> list[dict]:
-    """Return the pipeline of a data set, of the first one inside wrappers."""
+    """Return the pipeline of a data set, or of the first one inside wrappers."""
     while 'pipeline' not in dataset:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     return dataset['pipeline']

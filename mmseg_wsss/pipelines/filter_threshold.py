@@ -1,4 +1,4 @@
-"""Threshold of prediction filtering, from the images of a training."""
+"""Choose the threshold of prediction filtering on the images of a training."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from .predict import inference_pipeline, load_model
 
 
 class FilterScore(NamedTuple):
-    """Effect of a threshold.
+    """Effect of a filter threshold.
 
     Args:
         thr: Probability below which a class counts as absent.
-        missed: Ratio of the tags that the filter would remove.
-        removed: Ratio of the absent classes that it removes.
+        missed: Ratio of the tags that the filter removes, in [0, 1].
+        removed: Ratio of the absent classes that the filter removes, in [0, 1].
     """
 
     thr: float
@@ -33,7 +33,7 @@ class FilterScore(NamedTuple):
 
 
 def score_threshold(prob: Tensor, tags: Tensor, thr: float) -> FilterScore:
-    """Compute the effect of a threshold.
+    """Compute the effect of a filter threshold.
 
     Args:
         prob: Probabilities (N, K) of the classifier.
@@ -53,7 +53,7 @@ def score_threshold(prob: Tensor, tags: Tensor, thr: float) -> FilterScore:
 
 
 def choose_threshold(prob: Tensor, tags: Tensor, max_missed: float) -> float:
-    """Return the largest threshold that removes at most a ratio of the tags.
+    """Return the largest threshold that removes at most a given ratio of the tags.
 
     Args:
         prob: Probabilities (N, K) of the classifier.
@@ -79,7 +79,7 @@ def choose_threshold(prob: Tensor, tags: Tensor, max_missed: float) -> float:
 
 
 def rounded_down(thr: float) -> float:
-    """Round a threshold down to four digits, so that no further tag is removed.
+    """Round a threshold down to four significant digits, to remove no further tag.
 
     Example:
         >>> rounded_down(0.100065)
@@ -97,10 +97,10 @@ def tag_scores(
     Args:
         cfg: Config of a semi-supervised segmentor with ``cam_head``.
         checkpoint: Checkpoint file.
-        stream: Where the progress is written; standard error by default.
+        stream: Stream of the progress; standard error by default.
 
     Returns:
-        Probabilities (N, K) and tags (N, K).
+        Probabilities (N, K) in [0, 1] and tags (N, K) in {0, 1}.
 
     Raises:
         ValueError: If the model has no classifier or no image has tags.

@@ -1,4 +1,4 @@
-"""Mask files of the labeled part of a ``SemiDataset``, on which results depend."""
+"""Find and hash the masks in the labeled part of a ``SemiDataset``."""
 
 import copy
 import hashlib
@@ -13,7 +13,7 @@ from mmseg_wsss.utils.configs import walk_dicts
 
 
 def mask_files(settings: Any) -> set[str]:
-    """Return the mask files of every labeled part in settings.
+    """Return the mask files of every labeled part named in settings.
 
     Args:
         settings: Nested settings with configs of data sets, such as a config.
@@ -31,7 +31,7 @@ def mask_files(settings: Any) -> set[str]:
 def masks_sha256(labeled: Any) -> str:
     """Return the SHA-256 of the mask files of a data set, in its order.
 
-    Of files that are not local, such as ``s3://...``, the path counts.
+    For files that are not local, such as ``s3://...``, the path is hashed.
     """
     total = hashlib.sha256()
     for path in _mask_files(labeled):

@@ -1,7 +1,7 @@
-"""Intersection and union of every class in every image, as text.
+"""Store the intersection and union of every class in every image, as text.
 
-From these areas the mIoU of any subset of the images can be computed, which a bootstrap
-over images needs.
+These areas suffice to compute the mIoU of any subset of the images, as a bootstrap over
+images does.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from mmseg_wsss.evaluation.confusion import sum_counts
 
 
 class ImageAreasHook(Hook):
-    """Keep the results of the metrics of a test for each image.
+    """Keep the results that the metrics of a test have for each image.
 
     Attributes:
         images: Names of the tested images, without folder and suffix.
@@ -37,17 +37,17 @@ class ImageAreasHook(Hook):
         data_batch: Any = None,
         outputs: Sequence | None = None,
     ) -> None:
-        """Note the images, and after the last batch the results of the metrics."""
+        """Record the images, and after the last batch the results of the metrics."""
         self.images += [Path(sample.img_path).stem for sample in outputs or ()]
-        if batch_idx + 1 == len(runner.test_dataloader):  # then they are cleared
+        if batch_idx + 1 == len(runner.test_dataloader):  # cleared right after
             metrics = runner.test_evaluator.metrics
             self.results = [(metric, list(metric.results)) for metric in metrics]
 
     def areas(self, scores: dict[str, float]) -> dict[str, list[str]]:
-        """Return the areas of each image by source, of the network under ``''``.
+        """Return the areas of each image by source; the network's key is ``''``.
 
         Args:
-            scores: Scores of the test; ``cam`` is counted at its best threshold.
+            scores: Scores of the test, with the best threshold of ``cam``.
         """
         found = {}
         for metric, results in self.results:
@@ -88,11 +88,11 @@ def write_areas(intersection: Iterable[float], union: Iterable[float]) -> str:
     """Format the areas of an image.
 
     Args:
-        intersection: Pixels of each of C classes.
-        union: Pixels of each of C classes.
+        intersection: Numbers of pixels of C classes.
+        union: Numbers of pixels of C classes.
 
     Returns:
-        ``class:intersection/union`` of the classes with a union, separated by blanks.
+        ``class:intersection/union`` of the classes with a union, separated by spaces.
 
     Example:
         >>> write_areas([5, 0, 2], [7, 0, 4])

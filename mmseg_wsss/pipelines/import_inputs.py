@@ -1,4 +1,4 @@
-"""Settings, files and tags of an import of masks."""
+"""Collect the settings, files and tags of an import of masks."""
 
 import hashlib
 import json
@@ -18,25 +18,25 @@ from mmseg_wsss.utils.files import StrPath, inside
 
 from .predict import find_images
 
-RECORD_FORMAT = 2  # of the files in records/; images of another one are imported again
-NUM_CHECKED = 100  # masks that are looked at for values beside 0 and 255
+RECORD_FORMAT = 2  # of records/; images with another one are imported again
+NUM_CHECKED = 100  # masks to check for values other than 0 and 255
 
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """What decides the imported masks.
+    """Settings that determine the imported masks.
 
     Args:
         classes: Names of the K foreground classes.
         class_free: Whether the masks have no class and take it from pseudo-masks by
             :func:`~mmseg_wsss.models.pseudo_labels.vote_regions`.
-        keep_uncovered: Whether pixels without a label of the masks get the label of
-            the pseudo-mask, in place of 255.
-        min_coverage: Smallest ratio of the tags of an image that its masks show, in
+        keep_uncovered: Whether pixels that the masks do not label get the label of the
+            pseudo-mask, in place of 255.
+        min_coverage: Ratio of the tags of an image that must occur in its masks, in
             [0, 1]; images below it are rejected.
-        min_pixels: Number of pixels from which on a class is shown, at least 1.
+        min_pixels: Number of pixels that a class needs to count as present, at least 1.
         background: Whether class 0 is the background.
-        zero_is_region: Whether the pixels of number 0 are a class-free mask, see
+        zero_is_region: Whether region number 0 is a class-free mask, see
             :func:`~mmseg_wsss.datasets.region_files.read_regions`.
 
     Raises:
@@ -72,12 +72,12 @@ class ImportSettings:
         return len(self.classes) + self.background
 
     def plain(self) -> dict[str, Any]:
-        """Return the settings as JSON stores them."""
+        """Return the settings as JSON values."""
         return {**asdict(self), 'classes': list(self.classes)}
 
 
 class Sample(NamedTuple):
-    """Files and tags of an image; None where it has none."""
+    """Files and tags of an image; None if missing."""
 
     name: str
     image: Path
@@ -100,8 +100,8 @@ def find_samples(
 
     Raises:
         FileNotFoundError: If a folder or a pseudo-mask is missing.
-        ValueError: If an image of the list is missing, or the masks have other names,
-            or 0 and 255 for labels only.
+        ValueError: If an image of the list is missing, if the masks are not named after
+            the images, or if they contain the values 0 and 255 only.
     """
     paths: dict[str, Path] = find_images(images, out)
     if names is not None:
@@ -133,7 +133,7 @@ def find_samples(
 
 
 def _refuse_binary_masks(paths: Sequence[Path]) -> None:
-    """Refuse label maps of which the first have 0 and 255 only; 255 is ignored."""
+    """Reject label maps if the first ones contain only 0 and 255, which is ignored."""
     values: set[int] = set()
     for path in paths[:NUM_CHECKED]:
         values |= set(np.unique(read_label_map(path)).tolist())
@@ -148,7 +148,7 @@ def _refuse_binary_masks(paths: Sequence[Path]) -> None:
 
 
 def digest_of(sample: Sample, settings: ImportSettings) -> str:
-    """Hash everything that decides the mask of an image."""
+    """Hash everything that determines the mask of an image."""
     tags = None if sample.tags is None else sample.tags.tolist()
     plain = json.dumps([RECORD_FORMAT, settings.plain(), tags])
     digest = hashlib.sha256(plain.encode())

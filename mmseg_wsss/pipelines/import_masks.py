@@ -1,4 +1,4 @@
-"""Import masks of other tools: check them by the tags, vote, write pseudo-labels."""
+"""Import masks of other tools: check them with tags, vote, write pseudo-labels."""
 
 import json
 from collections.abc import Sequence
@@ -47,20 +47,20 @@ def import_masks(
 ) -> dict[str, Any]:
     """Import a folder of masks; an interrupted import resumes.
 
-    ``out`` gets ``masks/NAME.png`` of the accepted images (palette, the labels of
-    exported pseudo-labels), lists of images with and without one, ``records/NAME.json``
-    of each image, ``report.json``, and, with pseudo-masks, ``disagreement.csv``.
-    Images with unchanged files are not imported again.
+    The function writes ``masks/NAME.png`` of the accepted images (palette PNG, labels
+    as in exported pseudo-labels), lists of the images with and without a mask,
+    ``records/NAME.json`` of each image, ``report.json`` and, with pseudo-masks,
+    ``disagreement.csv``. Images with unchanged files are not imported again.
 
     Args:
         masks: Folder of the masks, see :func:`find_masks` for their names.
         images: Folder of the images.
         tags: Tags of the images; images without an entry are rejected.
         out: Folder to write to.
-        settings: What decides the masks.
+        settings: Settings that determine the masks.
         pseudo: Folder of exported pseudo-masks.
         names: Names of the images to import; by default all below ``images``.
-        mask_suffix: End of the names of the masks after the name of the image, such as
+        mask_suffix: Suffix of a mask after the name of its image, such as
             ``_manual.png``, in place of the known ones.
         workers: Number of processes; 0 uses this process.
         overwrite: Whether to replace the masks of other settings in ``out``.
@@ -71,11 +71,13 @@ def import_masks(
 
     Raises:
         FileNotFoundError: If a folder or file is missing.
-        FileExistsError: If ``out`` has masks of other settings.
+        FileExistsError: If ``out`` has masks of other settings, and ``overwrite`` is
+            off.
         BlockingIOError: If another import into ``out`` is running.
-        ValueError: If a file is broken, of another size or with other labels, pseudo-
-            masks are needed, a folder would be read and written, or no image is
-            accepted; names the file.
+        ValueError: If a file is broken or has another size or other labels than
+            expected, if pseudo-masks are required but not given, if a folder would be
+            read and written, or if no image is accepted; the message names the file or
+            folder.
     """
     if pseudo is None and (settings.class_free or settings.keep_uncovered):
         raise ValueError(
@@ -109,7 +111,7 @@ def import_masks(
 
 
 def _import_image(sample: Sample, out: StrPath, settings: ImportSettings) -> Record:
-    """Write mask and record of an image, or return the record if it has them."""
+    """Write the mask and record of an image, or return its record if unchanged."""
     path = inside(out, f'masks/{sample.name}.png')
     record_path = inside(out, f'records/{sample.name}.json')
     digest = digest_of(sample, settings)
@@ -142,7 +144,7 @@ def _import_image(sample: Sample, out: StrPath, settings: ImportSettings) -> Rec
 
 
 def _labels_of(sample: Sample, settings: ImportSettings) -> tuple[Tensor, Record]:
-    """Return the mask of an image (H, W) and what was found out about it."""
+    """Return the mask (H, W) of an image and its record."""
     assert sample.mask is not None
     assert sample.tags is not None
     try:

@@ -1,4 +1,4 @@
-"""Report of imported masks: coverage of the tags, and what to label next."""
+"""Report on imported masks: coverage of the tags, and what to label next."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from prettytable import PrettyTable
 from mmseg_wsss.datasets.splits.split_lists import write_list
 from mmseg_wsss.utils.files import StrPath, atomic_write
 
-Record = dict[str, Any]  # what was found out about an image
+Record = dict[str, Any]  # status and measurements of an image
 STATUSES = ('accepted', 'rejected', 'without masks', 'without tags')
 COLUMNS = ('disagreement', 'differing_pixels', 'coverage', 'missing', 'untagged')
 
@@ -25,23 +25,24 @@ def write_report(
 ) -> dict[str, Any]:
     """Write ``report.json``, ``disagreement.csv`` and lists of images.
 
-    ``accepted.txt`` and ``others.txt`` are the images with and without an accepted
-    mask, ``tagged.txt`` the latter that have tags.
+    ``accepted.txt`` and ``others.txt`` list the images with and without an accepted
+    mask, and ``tagged.txt`` those of ``others.txt`` that have tags.
 
     Args:
         out: Folder of the files.
-        records: What was found out about each image.
+        records: Record of each image.
         classes: Names of the K foreground classes.
         settings: Settings of the import.
 
     Returns:
-        ``settings``; ``images``, the number of images by status; ``classes``, of each
-        class the number of tagged images, of those that show it, their ratio (None
-        without tagged images), and of the images and pixels that show it without a tag;
-        ``covered_pixels``, the mean ratio of pixels that the masks label;
-        ``labeled_pixels``, the ratio in the written masks, which pseudo-masks may have
-        completed (None without any); ``disagreement``, its mean (None without pseudo-
-        masks); and ``records``, without digests.
+        ``settings``; ``images``, the number of images by status; ``classes``, for each
+        class the number of tagged images, the number of those with the class in the
+        mask, their ratio (None without tagged images), and the numbers of images and
+        pixels with the class in the mask but not in the tags; ``covered_pixels``, the
+        mean ratio of pixels that the masks label; ``labeled_pixels``, the mean ratio of
+        labeled pixels in the written masks, which pseudo-masks may have completed (None
+        without written masks); ``disagreement``, its mean (None without pseudo-masks);
+        and ``records``, without digests.
     """
     checked = [record for record in records if 'coverage' in record]
     accepted = [record for record in checked if record['status'] == 'accepted']
@@ -128,7 +129,7 @@ def _mean(records: Sequence[Record], key: str) -> float | None:
 
 
 def _write_disagreement(path: Path, records: Sequence[Record]) -> None:
-    """Write the images, those that disagree most first."""
+    """Write the images, in descending order of disagreement."""
     with atomic_write(path, 'w') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['image', *COLUMNS, 'status'])

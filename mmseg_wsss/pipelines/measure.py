@@ -1,4 +1,4 @@
-"""Train a config and measure it, as for the tables of the README."""
+"""Train a config and measure it, as for the tables in the README."""
 
 import json
 import os
@@ -42,8 +42,8 @@ def measure(
 
     ``measure.json`` in the work folder stores the result of each finished part with a
     digest of the config; finished parts are not repeated. Another config or input in
-    the same folder starts anew, and a setting that has changed is tested again. A
-    training that is lost is repeated, and all parts with it, if a part is missing.
+    the same folder starts anew, and a changed setting is tested again. If the final
+    checkpoint is lost, everything is repeated, unless all parts are finished.
 
     Args:
         config: Config or its file.
@@ -56,18 +56,18 @@ def measure(
         cfg_options: Values that override the config.
         per_image: Whether to add the areas of each image, see
             :func:`.image_areas.write_areas`.
-        digest: Digest of the config without paths of this machine; by default
+        digest: Digest of the config without local paths; by default
             :func:`.digest_of`.
         inputs: Digests by name of what the training depends on besides its config, such
-            as the network that it begins with.
-        need_checkpoint: Whether the checkpoint is needed beside the scores.
+            as the network from which it starts.
+        need_checkpoint: Whether the checkpoint is needed in addition to the scores.
 
     Returns:
-        ``config``, ``seconds`` of training with its interrupted parts, ``machine``,
+        ``config``, ``seconds`` of training including interrupted parts, ``machine``,
         ``versions``, ``train`` (scores of the pseudo-labels), ``val`` (scores by
-        setting) and ``settings``; scores in per cent. With ``per_image`` also
+        setting) and ``settings``; scores are in percent. With ``per_image`` also
         ``areas``: ``train`` by source and ``val`` by setting, one line per image, and
-        ``images``: their names in ``train`` and in ``val/SETTING``.
+        ``images``: names of the images by ``train`` and ``val/SETTING``.
     """
     cfg = _load(config, work_dir, cfg_options)
     settings = {'single scale': {}} if settings is None else settings
@@ -80,7 +80,7 @@ def measure(
 
     inputs = dict(inputs or {})
     identity = {'digest': digest or digest_of(cfg), 'config': _name_of(cfg)}
-    # Earlier versions stored the digest of the config with its paths, and no inputs.
+    # Older versions stored the digest of the config with its paths, and no inputs.
     same = result.get('digest') in (identity['digest'], digest_of(cfg))
     known = result.get('inputs', {})
     same = same and all(
@@ -105,7 +105,7 @@ def measure(
         try:
             _train(training)
             result['trained'] = True
-        finally:  # an interrupted training has taken time, too
+        finally:  # an interrupted training has also taken time
             seconds = time.monotonic() - begin
             result['seconds'] = result.get('seconds', 0) + seconds
             save()
@@ -158,7 +158,7 @@ def _stored(setting: Setting) -> dict[str, Any]:
 def drop_record(work_dir: str | os.PathLike) -> None:
     """Make :func:`measure` start anew in a folder."""
     record = Path(work_dir, RECORD)
-    if record.is_file():  # without one, a checkpoint is of the same config
+    if record.is_file():  # without a record, checkpoints are of the same config
         Path(work_dir, 'last_checkpoint').unlink(missing_ok=True)
         record.unlink()
 
@@ -194,7 +194,7 @@ def _note(
 
 
 def _training(cfg: Config) -> Config:
-    """Return the config of the training, from its last checkpoint on."""
+    """Return the config of the training, resumed from its last checkpoint."""
     cfg = deepcopy(cfg)
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # tested later
     if 'checkpoint' in cfg.get('default_hooks', {}):
@@ -238,5 +238,5 @@ def _runner(cfg: Config) -> Runner:
     """Build a Runner with a unique name, since one process runs several."""
     cfg.experiment_name = f'{Path(cfg.work_dir).name}_{time.monotonic_ns()}'
     if cfg.get('visualizer') is not None:
-        cfg.visualizer.name = cfg.experiment_name  # else the log goes to the first run
+        cfg.visualizer.name = cfg.experiment_name  # else MMEngine reuses the first one
     return build_runner(cfg)

@@ -1,4 +1,4 @@
-"""Networks of mmseg inside the segmentors of this package, as configs and weights."""
+"""Extract the networks of mmseg from the segmentors of this package."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -45,13 +45,13 @@ def weak_model(
 
     Args:
         model: Config of the segmentor.
-        head: Head of ASDT, one of ``HEADS``; by default the one that predicts by
-            ``test_cfg.fuse``.
+        head: Head of ASDT, one of ``HEADS``; by default the one that predicts according
+            to ``test_cfg.fuse``.
 
     Returns:
         Config of mmseg's ``EncoderDecoder``, or ``CascadeEncoderDecoder`` with a
-        refining head, and the prefixes of its weights: those of the checkpoint and
-        those of the network.
+        refining head, and a map from the prefixes of the weights in the checkpoint to
+        their prefixes in the network.
 
     Raises:
         ValueError: If the segmentor has no such network.
@@ -129,11 +129,11 @@ def _decode_head(model: Mapping[str, Any], head: str) -> tuple[Any, dict[str, st
 def renamed_state(
     state: Mapping[str, Tensor], prefixes: Mapping[str, str]
 ) -> dict[str, Tensor]:
-    """Return the weights with one of the prefixes, with the new ones.
+    """Select the weights with an old prefix, and replace it by the new one.
 
     Args:
         state: State of a segmentor.
-        prefixes: Old prefixes and new ones.
+        prefixes: New prefixes by old prefix.
     """
     return {
         new + key.removeprefix(old): value

@@ -55,15 +55,16 @@ def predict_folder(
 ) -> int:
     """Predict all images below a folder, split over the ranks.
 
-    ``out/masks`` gets a palette PNG of each image, ``out/overlays`` the image under its
-    classes, with a black background. Images with complete files are skipped.
+    For each image, ``out/masks`` gets a palette PNG, and ``out/overlays`` the image
+    tinted in the colors of its classes. Images with complete files are skipped.
 
     Args:
-        cfg: Config of a weakly, semi-supervised or plain mmseg training.
-        checkpoint: Its checkpoint.
-        images: Folder of images without tags or masks; sub-folders are searched too.
+        cfg: Config of a weakly supervised, semi-supervised or plain mmseg training.
+        checkpoint: Checkpoint of this training.
+        images: Folder of images without tags or masks; sub-folders are included.
         out: Folder of the results.
-        sheet_size: Images in ``contact_sheet.jpg``, from the beginning; 0 for none.
+        sheet_size: Number of images in ``contact_sheet.jpg``, the first ones; 0 writes
+            no contact sheet.
         overwrite: Whether to replace predictions of another model or of other images.
         progress: Whether rank 0 shows a progress bar.
 
@@ -71,11 +72,13 @@ def predict_folder(
         Number of images.
 
     Raises:
-        FileNotFoundError: If the folder or the checkpoint is missing, or has no image.
+        FileNotFoundError: If the folder or the checkpoint is missing, or the folder has
+            no image.
         FileExistsError: If ``out`` has predictions of another model, or of other images
-            of the same names.
+            with the same names, and ``overwrite`` is off.
         BlockingIOError: If another process writes to ``out``.
-        ValueError: If two images have the same name, or the checkpoint does not fit.
+        ValueError: If two images have the same name, a file is not a readable image, or
+            the checkpoint does not fit.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     paths = find_images(images, out)
@@ -121,6 +124,10 @@ def find_images(folder: StrPath, out: StrPath) -> dict[str, Path]:
     """Return the images below a folder by name: the relative path without suffix.
 
     Hidden files and folders are left out, and ``out`` if it lies inside.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no image below it.
+        ValueError: If two images have the same name.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -164,6 +171,9 @@ def inference_pipeline(cfg: Config) -> list[dict]:
 
 def load_model(cfg: Config, checkpoint: StrPath) -> tuple[nn.Module, dict[str, Any]]:
     """Build the model of a config, load a checkpoint and find classes and palette.
+
+    Returns:
+        Model in eval mode, and meta information with ``classes`` and ``palette``.
 
     Raises:
         ValueError: If the checkpoint does not fit or the classes are unknown.
@@ -212,7 +222,7 @@ def predict_image(model: Any, pipeline: Compose, path: Path) -> torch.Tensor:
     """Predict the classes (H, W) int64 of an image at its original size.
 
     Raises:
-        ValueError: If the file is no readable image.
+        ValueError: If the file is not a readable image.
     """
     try:
         open_whole(path).close()
@@ -237,7 +247,7 @@ def _has_overlay(out: StrPath, name: str) -> bool:
 
 
 def _read_rgb(path: Path) -> Image.Image:
-    """Read an image upright; values of more than 8 bits are scaled by their maximum."""
+    """Read an image upright; scale values of more than 8 bits by their maximum."""
     with Image.open(path) as file:
         image = ImageOps.exif_transpose(file)
     if image.mode[0] in 'IF':
@@ -250,7 +260,7 @@ def _read_rgb(path: Path) -> Image.Image:
 def write_overlay(
     out: StrPath, name: str, path: Path, label: torch.Tensor, palette: Sequence
 ) -> None:
-    """Write an image under the colors of its classes, black in the background."""
+    """Write an image tinted in its class colors; a black background stays black."""
     size = label.shape[1], label.shape[0]
     img = np.asarray(_read_rgb(path).resize(size))
     drawn = draw_labels(img, label, palette)

@@ -36,10 +36,11 @@ def predict_images(
         cfg: Config with ``model``, ``test_dataloader`` and ``test_evaluator``; masks
             are not needed.
         checkpoint: Checkpoint with exactly the keys of the model.
-        out_dir: Folder of the files, ``NAME.png``: paths below the image folder.
+        out_dir: Folder of the files, ``NAME.png``; a name is a path below the image
+            folder.
         options: Arguments of :func:`apply_setting`, such as ``crf``.
-        only: Names of the images; all by default.
-        stream: Where the progress is written; standard error by default.
+        only: Names of the images to predict; all by default.
+        stream: Stream of the progress; standard error by default.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     cfg = copy.deepcopy(cfg)
@@ -55,7 +56,7 @@ def predict_images(
     apply_setting(cfg, **(options or {}))
     model = MODELS.build(cfg.model)
     with safe_checkpoints():
-        network = getattr(model, 'module', model)  # inside of WSSSTTAModel
+        network = getattr(model, 'module', model)  # inside a WSSSTTAModel
         load_checkpoint(network, str(checkpoint), 'cpu', strict=True, logger='silent')
     model = model.to(get_device()).eval()
     loader = Runner.build_dataloader({**cfg.test_dataloader, 'sampler': todo})

@@ -1,4 +1,4 @@
-"""Where a result comes from: processor, versions and commit."""
+"""Describe the origin of a result: processor, versions and commit."""
 
 import platform
 import subprocess
@@ -21,7 +21,7 @@ CPU_INFO = Path('/proc/cpuinfo')
 
 
 def processor() -> str:
-    """Return the model of the processor, or its architecture."""
+    """Return the model of the processor, or its architecture if unknown."""
     text = CPU_INFO.read_text('utf-8', 'replace') if CPU_INFO.is_file() else ''
     for line in text.splitlines():
         key, _, value = line.partition(':')
@@ -31,9 +31,9 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result depends on.
+    """Return the versions of Python and of the packages on which a result depends.
 
-    ``commit`` is the last one that changed this package, if it lies in a clone.
+    ``commit`` is the last one that changed this package, if the package is in a clone.
     """
     found = {'python': platform.python_version()}
     for name in PACKAGES:

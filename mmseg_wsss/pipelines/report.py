@@ -40,14 +40,14 @@ class Images:
 
     Args:
         title: Name of the split, such as ``'training images'``.
-        dataset: Data set; the ground truth is taken where an image has a mask.
-        folders: Folders of the label maps by title; files of an image may be missing
-            in folders of ``shown_only``.
+        dataset: Data set; only images with a mask are evaluated.
+        folders: Folders of the label maps by title; files may be missing in folders of
+            ``shown_only``.
         seeds: Folder of the CAMs.
-        threshold: Background threshold of the CAMs where no image has a mask; else
-            they are evaluated at the one with the best mIoU.
-        shown_only: Titles of ``folders`` that are drawn and not evaluated.
-        given: Names of images to leave out: their label maps are given masks.
+        threshold: Background threshold of the CAMs if no image has a mask; otherwise
+            they are evaluated at the threshold with the best mIoU.
+        shown_only: Titles of ``folders`` that are drawn but not evaluated.
+        given: Names of images to leave out, since their label maps are given masks.
     """
 
     title: str
@@ -61,7 +61,7 @@ class Images:
     masks: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Set the image files, and the indices of images with masks, by name."""
+        """Set ``files`` and, for images with masks, ``masks`` (indices), by name."""
         names = image_paths(self.dataset)
         self.files, self.masks = {}, {}
         for index, name in enumerate(names.values()):
@@ -78,12 +78,12 @@ class Images:
         return with_masks(self.dataset.dataset if wrapped else self.dataset)
 
     def gt(self, name: str) -> np.ndarray:
-        """Return the ground truth (H, W) of an image, as the data set delivers it."""
+        """Return the ground truth (H, W) of an image, as the data set returns it."""
         sample = self._samples.read(self.masks[name])['data_samples']
         return sample.gt_sem_seg.data[0].numpy()
 
     def shown(self, count: int) -> list[str]:
-        """Return names of at most ``count`` images, spread over the list."""
+        """Return the names of at most ``count`` images, spread over the list."""
         names = list(self.masks or self.files)
         return names[:: max(len(names) // max(count, 1), 1)][:count]
 
@@ -97,17 +97,17 @@ def write_report(
 ) -> dict[str, float]:
     """Write ``report.md``, ``report.html`` and one ``report_*.png`` per split.
 
-    Label maps of images without a mask are shown and not evaluated.
+    Label maps of images without a mask are shown but not evaluated.
 
     Args:
-        parts: Images and label maps, by split.
+        parts: Images and label maps of each split.
         out_dir: Folder of the report.
-        facts: What the report has about its making, by name.
-        stages: Rows of the table of stages, the first is its head.
+        facts: Facts about the origin of the results, by name.
+        stages: Rows of the table of stages; the first one is the header.
         num_images: Number of images to show per split.
 
     Returns:
-        mIoU in per cent, by title.
+        mIoU in percent, by title.
     """
     scores: Scores = {}
     shown = {}

@@ -56,10 +56,10 @@ class Page:
     Args:
         scores: Scores by title of the label maps.
         classes: Names of the C classes.
-        panels: Rows of images by title of the column, and legend, by split.
-        images: File of the panel, by split.
-        stages: Rows of the table of stages, the first is its head.
-        facts: What is known about the making, by name.
+        panels: Rows of images (by title of their column) and legend, by split.
+        images: Name of the panel's file, by split.
+        stages: Rows of the table of stages; the first one is the header.
+        facts: Facts about the origin of the results, by name.
     """
 
     scores: Mapping[str, LabelScores]
@@ -72,8 +72,8 @@ class Page:
     def tables(self) -> dict[str, list[list[str]]]:
         """Return the cells of the tables of scores.
 
-        ``*`` is before the best value of a measure or class in a split, which is what
-        follows the last comma of a title.
+        ``*`` precedes the best value of a measure or class in a split. The split is the
+        text after the last comma of a title.
         """
         if not self.scores:
             return {}
@@ -97,7 +97,7 @@ class Page:
 def _mark(
     values: Sequence[float], splits: Sequence[str], lowest: bool = False
 ) -> list[str]:
-    """Format values with ``*`` before the best one of several of a split."""
+    """Format values, with ``*`` before the best one of a split with several."""
     valid: dict[str, list[float]] = {}
     for value, split in zip(values, splits):
         if value == value:
@@ -118,7 +118,7 @@ SCORES = 'In per cent; the best value of a measure, or of a class, is marked.'
 
 
 def markdown_page(page: Page) -> str:
-    """Format a report as Markdown that refers to the image files beside it."""
+    """Format a report as Markdown that refers to the image files next to it."""
     lines = [f'# {TITLE}', '']
     lines += [SCORES if page.scores else NO_SCORES, '']
     for title, (head, *rows) in page.tables().items():
@@ -144,7 +144,7 @@ def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def html_page(page: Page) -> str:
-    """Format a report as one HTML file with its images inside."""
+    """Format a report as one HTML file with embedded images."""
     parts = [f'<h1>{TITLE}</h1>']
     parts.append(f'<p>{SCORES if page.scores else NO_SCORES}</p>')
     for title, rows in page.tables().items():

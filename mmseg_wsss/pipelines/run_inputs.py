@@ -1,4 +1,4 @@
-"""What a run of a comparison depends on besides its config: contents of files."""
+"""Hash the files on which a run of a comparison depends besides its config."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from .comparison import Options, Run
 
 
 def tested_dataset(cfg: Config, setting: Options) -> dict:
-    """Return the config of the images of a test, see :func:`.measure`."""
+    """Return the config of the data set of a test, see :func:`.measure`."""
     cfg = deepcopy(cfg)
     cfg.merge_from_dict(dict(setting.get('cfg_options', {})))
     return cfg.test_dataloader.dataset.to_dict()
@@ -28,7 +28,7 @@ def file_digests(run: Run, wanted: Mapping[str, Any]) -> dict[str, str]:
         wanted: ``sources`` and ``tests`` that are scored.
 
     Returns:
-        Digests by the key in the config, of tests by ``val/TEST`` and the key in the
+        Digests by the key in the config; for tests, by ``val/TEST`` and the key in the
         data set. Files that do not exist, and the run's start, are left out.
     """
     cfg = run.load()
@@ -69,5 +69,5 @@ def _state(path: str) -> tuple[int, int]:
 
 @lru_cache
 def _sha256(path: str, state: tuple[int, int]) -> str:
-    """Read a file once in each of its states."""
+    """Hash a file, once per state (size and time of modification)."""
     return sha256_of(path)

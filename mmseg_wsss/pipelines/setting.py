@@ -1,7 +1,7 @@
-"""Test settings: multiple scales, flips and a CRF.
+"""Apply test settings: multiple scales, flips and a CRF.
 
-A setting changes only the config: mmseg's ``TestTimeAug`` makes views of each image for
-a ``WSSSTTAModel`` around the model.
+A setting changes only the config: mmseg's ``TestTimeAug`` creates views of each image,
+and a ``WSSSTTAModel`` wraps the model.
 """
 
 import copy
@@ -31,20 +31,21 @@ def apply_setting(
     """Apply a test setting to a config and return its name.
 
     The CRF is ``cfg.tta_model.crf`` if the config has one, else ``DenseCRF`` with its
-    defaults. The name of any but the plain setting is the prefix of every metric.
+    defaults. The names of all metrics are prefixed with the setting, unless it is the
+    plain one.
 
     Args:
         cfg: Config with ``model``, ``test_dataloader`` and ``test_evaluator``; changed
             in place.
-        tta: Use the views of ``cfg.tta_pipeline``.
-        ms_flip: Use one view per scale of ``scales`` and its mirror image.
-        crf: Refine the mean probabilities with a dense CRF.
-        scales: Factors > 0 of the image size of the test pipeline.
+        tta: Whether to use the views of ``cfg.tta_pipeline``.
+        ms_flip: Whether to use a view and its mirror image per scale of ``scales``.
+        crf: Whether to refine the merged probabilities with a dense CRF.
+        scales: Factors of the image size in the test pipeline, above 0.
 
     Returns:
-        Name of the setting, such as ``'multi-scale + flip + CRF'``, with scales other
-        than ``SCALES``, and ``semi_test_cfg.predict_on`` in parentheses if the config
-        has it.
+        Name of the setting, such as ``'multi-scale + flip + CRF'``. It includes scales
+        that differ from ``SCALES`` and, in parentheses, ``semi_test_cfg.predict_on`` of
+        the config, if any.
 
     Raises:
         ValueError: If both ``tta`` and ``ms_flip`` are set, or a scale is not positive.
@@ -89,16 +90,16 @@ def make_tta_pipeline(
     """Convert a test pipeline to one with several views of each image.
 
     Views differ in the ``Resize`` of the pipeline; if it has none, one is inserted
-    after the image is loaded. The ground truth is loaded after the last geometric step
-    and so keeps its size.
+    after the image is loaded. The ground truth is loaded after resizing and flipping,
+    so it keeps its original size.
 
     Args:
-        pipeline: Test pipeline with at least a transform ``LoadImage...``.
-        scales: Factors of the image size of the pipeline.
+        pipeline: Test pipeline with a transform ``Resize`` or ``LoadImage...``.
+        scales: Factors of the image size in the pipeline.
         flip: Whether to add the mirror image of each view.
 
     Raises:
-        ValueError: If the pipeline loads no image.
+        ValueError: If the pipeline has neither transform.
     """
     types = [str(step['type']).rpartition('.')[2] for step in pipeline]
     if 'Resize' in types:
@@ -126,7 +127,7 @@ def make_tta_pipeline(
 def drop_gt(cfg: Config) -> None:
     """Change a config to predict images without masks.
 
-    Steps that load masks are removed from the pipelines, also from ``TestTimeAug``.
+    Transforms that load masks are removed from the pipelines, ``TestTimeAug`` included.
     ``IoUMetric`` only writes predictions, and other metrics are removed.
 
     Args:
@@ -147,13 +148,13 @@ def drop_gt(cfg: Config) -> None:
 def record(
     path: str | Path, checkpoint: str, setting: str, metrics: Mapping[str, Any]
 ) -> str:
-    """Add the metrics of a setting to a JSON file and tabulate the checkpoint.
+    """Add the metrics of a setting to a JSON file, and tabulate the checkpoint's.
 
-    Figures of another file of the same path, as after a new training, are dropped.
+    Metrics of an earlier checkpoint with the same path are dropped.
 
     Args:
-        path: JSON file; ``settings`` of a checkpoint: setting -> metric -> value, and
-            its ``sha256``. Created if missing.
+        path: JSON file, created if missing; for each checkpoint it has ``sha256`` and
+            ``settings``: setting -> metric -> value.
         checkpoint: Path of the tested checkpoint.
         setting: Name of the setting, see :func:`apply_setting`.
         metrics: Values by name; the prefix up to the last ``/`` is removed.
@@ -164,7 +165,7 @@ def record(
     path = Path(path)
     results = json.loads(path.read_text('utf-8')) if path.exists() else {}
     weights = Path(checkpoint)
-    # None: a checkpoint that is downloaded.
+    # None for a checkpoint that is downloaded.
     digest = sha256_of(weights) if weights.is_file() else None
     entry = results.get(str(weights.resolve()), {})
     rows = entry.get('settings', {}) if entry.get('sha256') == digest else {}

@@ -30,16 +30,16 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of a pipeline.
+    """Stage of a pipeline.
 
     Args:
-        name: Name, also of its folder.
-        settings: Everything that decides the result, as JSON. Files that it names
-            (checkpoints, lists, tags), and the masks of labeled images, are included
-            by their content.
-        needs: Names of the stages that it takes its inputs from.
+        name: Name of the stage and of its folder.
+        settings: Everything that determines the result, as JSON values. Files that are
+            named here (checkpoints, lists, tags), and the masks of labeled images,
+            count with their content.
+        needs: Names of the stages that provide its inputs.
         run: Function that runs the stage in its folder. It may resume an interrupted
-            run of the same settings and inputs.
+            run with the same settings and inputs.
         output: File or folder that the stage writes.
     """
 
@@ -55,13 +55,13 @@ def run_stages(
 ) -> dict[str, dict]:
     """Run all stages that are not finished.
 
-    ``stage.json`` in the folder of a stage has its key, a digest of its settings, of
-    the files that they name and of its inputs, from the start on, and the digest of its
-    output at the end. A stage is finished if both equal the current ones. If its key
-    has changed, it starts in an empty folder.
+    ``stage.json`` in the folder of a stage stores its key when it starts, a digest of
+    its settings, of the files named in them and of its inputs, and a digest of its
+    output when it ends. A stage is finished if both equal the current ones. If its key
+    has changed, its folder is emptied.
 
     Args:
-        stages: Stages in order; each needs earlier ones only.
+        stages: Stages in order; each one needs only earlier ones.
         work_dir: Folder with one folder per stage.
         console: Console for the progress.
 
@@ -108,7 +108,7 @@ def run_stages(
 
 @contextmanager
 def _named_when_stopped(title: str, console: Console) -> Iterator[None]:
-    """Tell in which stage a pipeline was stopped by a signal, and how to go on."""
+    """Print in which stage a pipeline was stopped, and how to resume it."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
@@ -118,9 +118,9 @@ def _named_when_stopped(title: str, console: Console) -> Iterator[None]:
 
 
 def digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file, or of all files of a folder with their names.
+    """Return the SHA-256 of a file, or of all files in a folder with their names.
 
-    Hidden files, which are incomplete, are left out. Without any file it is None.
+    Hidden files are incomplete and left out. Without any file, the result is None.
     """
     if path.is_file():
         files = [path]
@@ -134,9 +134,10 @@ def digest(path: Path) -> str | None:
 
 
 def named_files(settings: Any) -> dict[str, str]:
-    """Return the SHA-256 of every file that settings name, also below ``data_root``.
+    """Return the SHA-256 of every file named in settings, by its path.
 
-    The masks of the labeled images of a ``SemiDataset`` count as named.
+    Names may be relative to ``data_root``. The masks of the labeled images of a
+    ``SemiDataset`` count as named.
     """
     paths = set(_strings(settings)) | mask_files(settings)
     for part in walk_dicts(settings):
@@ -151,7 +152,7 @@ def _strings(node: Any) -> Iterator[str]:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Raise ``SystemExit`` on SIGTERM and SIGHUP: the command of a stage ends too."""
+    """Raise ``SystemExit`` on SIGTERM and SIGHUP, which also ends a stage's command."""
 
     def stop(number: int, _: object) -> None:
         raise SystemExit(128 + number)
@@ -169,7 +170,7 @@ def exit_on_sigterm() -> Iterator[None]:
 def only_one(work_dir: Path) -> Iterator[IO]:
     """Lock a work folder for this process and those that inherit the lock file.
 
-    On a file system without locks the folder is not locked, and a line is printed.
+    On a file system without locks, a line is printed instead.
 
     Raises:
         BlockingIOError: If the folder is locked, for example by a command of a killed
@@ -195,16 +196,16 @@ def only_one(work_dir: Path) -> Iterator[IO]:
             )
         try:
             yield lock
-        finally:  # forked workers may still have the file
+        finally:  # forked workers may still have the file open
             with suppress(OSError):
                 fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def call(command: Sequence[str], log: Path, lock: IO) -> None:
-    """Run a command with its output in a file; terminate it with this process.
+    """Run a command, append its output to a file, and terminate it with this process.
 
     Raises:
-        RuntimeError: If it fails; the message has the last lines of its output.
+        RuntimeError: If the command fails; the message has its last lines of output.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = log.stat().st_size if log.is_file() else 0

@@ -1,4 +1,4 @@
-"""Images of a training set that have no given mask, for predictions."""
+"""Select the images of a training set that have no given mask, for predictions."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ def unmasked_images(
 ) -> dict[str, Any]:
     """Return the config of the images without given masks.
 
-    These are all images, except for a ``SemiDataset``: there, those of ``tagged`` and
-    ``unlabeled``.
+    For a ``SemiDataset`` these are the images of ``tagged`` and ``unlabeled``, for any
+    other data set all images.
 
     Args:
         dataset: Config of a data set.
-        pipeline: Pipeline that replaces those of the data set; None keeps them.
+        pipeline: Pipeline that replaces the data set's pipelines; None keeps them.
     """
     found = copy.deepcopy(dict(dataset))
     if 'labeled' in found:

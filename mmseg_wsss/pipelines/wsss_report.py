@@ -31,17 +31,17 @@ NUM_IMAGES = 6
 
 
 def check_pipeline(cfg: Config) -> None:
-    """Check what can be known before the first stage.
+    """Check everything that can be checked before the first stage.
 
-    Data sets and models of all stages are built: their images have the same names and
-    the same classes, heads have as many classes as the data, the seeds have their
-    source, and checkpoints exist.
+    The data sets and models of all stages are built. Images must have the same names
+    and classes in all stages, heads as many classes as the data, the model of the seeds
+    must provide their source, and checkpoints must exist.
 
     Args:
         cfg: Config of a pipeline, see :func:`build_stages`.
 
     Raises:
-        ValueError: If something is wrong; the message has all of it.
+        ValueError: If there are problems; the message lists all of them.
     """
     configs = {
         part: stage_config(cfg, part) for part in ('seeds', 'affinity', 'network')
@@ -80,7 +80,7 @@ def check_pipeline(cfg: Config) -> None:
 
 
 def _differences(data: Mapping[str, tuple[str, Any]]) -> list[str]:
-    """Compare classes and images of all data sets with the seeds'."""
+    """Compare the classes and images of all data sets with the seeds'."""
     _, seeds = data['seeds, export_dataloader']
     classes, wrong = list(seeds.metainfo['classes']), []
     try:
@@ -121,7 +121,7 @@ def _wrong_model(
     wrong = []
     model: Any = MODELS.build(model_config(stage))
     start = cfg[part].get('checkpoint') or stage.get('load_from')
-    if part != 'affinity':  # which starts from the seeds' network
+    if part != 'affinity':  # affinity starts from the seeds' network
         try:
             require_checkpoint(start)
         except FileNotFoundError as error:
@@ -167,7 +167,7 @@ def report_pipeline(
         work_dir: Folder of the stages and of the report.
 
     Returns:
-        mIoU in per cent, by title of the label maps.
+        mIoU in percent, by title of the label maps.
     """
     seeds, network = stage_config(cfg, 'seeds'), network_of(cfg)
     init_default_scope(seeds.get('default_scope', 'mmseg'))
@@ -222,7 +222,7 @@ def report_pipeline(
 def _predict_shown(
     network: Config, loader: Mapping, checkpoint: Path, out: Path, names: list[str]
 ) -> None:
-    """Predict training images by the test pipeline of the network."""
+    """Predict the training images to show, with the network's test pipeline."""
     for file in out.rglob('*.png'):
         file.unlink()
     cfg = copy.deepcopy(network)

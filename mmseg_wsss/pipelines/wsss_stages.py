@@ -1,4 +1,4 @@
-"""Stages from CAMs to a segmentation network, each with an ordinary config."""
+"""Build the stages from CAMs to a segmentation network, each with its own config."""
 
 import copy
 import re
@@ -49,13 +49,13 @@ class Tools:
 def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     """Build the stages of a pipeline from its config.
 
-    ``seeds``, ``affinity`` and ``network`` have a ``config`` each, and optionally
-    ``cfg_options`` that override it, see :func:`stage_config`; ``seeds`` also has the
-    pseudo-label ``source`` (default ``'cam'``), optionally a trained
-    ``checkpoint``, and ``gt_split``, the split of the report. ``labels`` has the
-    arguments of :func:`write_affinity_labels`. ``evaluation`` has test settings by
-    name, with the keys ``crf`` and ``ms_flip``; without a test set in the config of the
-    network they apply to the training images.
+    ``seeds``, ``affinity`` and ``network`` each have a ``config``, and optionally
+    ``cfg_options`` that override it, see :func:`stage_config`. ``seeds`` also has
+    optional keys: the pseudo-label ``source`` (default ``'cam'``), a trained
+    ``checkpoint``, and ``gt_split``, the split of the report (default ``'train'``).
+    ``labels`` has the arguments of :func:`write_affinity_labels`. ``evaluation`` has
+    test settings by name, with the keys ``crf`` and ``ms_flip``; if the network's
+    config has no test set, they apply to the training images.
 
     Args:
         cfg: Config of the pipeline.
@@ -64,7 +64,7 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
 
     Raises:
         KeyError: If a key is missing or unknown.
-        ValueError: If there are less than one GPUs, or a training counts epochs.
+        ValueError: If the number of GPUs is below 1, or a training loop counts epochs.
     """
     if tools.gpus < 1:
         raise ValueError(f'--gpus must be at least 1, got {tools.gpus}')
@@ -145,7 +145,7 @@ def stage_config(cfg: Config, part: str) -> Config:
 
 
 def point_to(node: Any, folder: Path, kind: str) -> None:
-    """Set the folder that every transform of a type reads from, in place."""
+    """Set the folder from which every transform of a type reads, in place."""
     for part in walk_dicts(node):
         if part.get('type') == kind:
             part['folder'] = str(folder)
@@ -172,10 +172,10 @@ def point_to_masks(network: Config, masks: Path) -> None:
 
 
 def network_of(cfg: Config) -> Config:
-    """Load the config of the network; without a test set it predicts the training set.
+    """Load the config of the network; without a test set, add the training images.
 
-    These are the images of the seeds that have no given mask; they pass through the
-    pipeline of the network's ``export_dataloader``, or else of the seeds'.
+    These are the images of the seeds without given masks, with the pipeline of the
+    network's ``export_dataloader`` or, if it has none, of the seeds'.
     """
     network = stage_config(cfg, 'network')
     if not has_test_set(network):
@@ -238,13 +238,13 @@ def _training(
     if cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best'):
         cfg.default_hooks.checkpoint.save_best = None  # needs a validation
     cfg.setdefault('randomness', dict(seed=0))
-    # Another number of GPUs with as many images in a step is the same training.
+    # Another number of GPUs with as many images per step gives the same training.
     settings = {'config': cfg.to_dict(), 'images_per_step': batch_size * tools.gpus}
     for part in (cfg.train_dataloader, cfg.train_dataloader.sampler):
-        if 'batch_size' in part:  # also of the sampler of a SemiDataset
+        if 'batch_size' in part:  # the sampler of a SemiDataset has one too
             part.batch_size = batch_size
     hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
-    exact = 'IterationSeedHook' in hooks  # others do not resume exactly
+    exact = 'IterationSeedHook' in hooks  # needed to resume exactly
 
     def run() -> None:
         started = exact and (folder / 'last_checkpoint').is_file()

@@ -1,4 +1,4 @@
-"""Utilities for files, processes and configs; independent of the other parts."""
+"""Utilities for files, processes and configs, independent of the other packages."""
 
 from .files import atomic_write, inside, sha256_of
 

@@ -14,7 +14,7 @@ from .files import StrPath, inside
 
 SUFFIXES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip')
 
-# Errors of tarfile and zipfile for damaged, encrypted and unknown files, and ours.
+# Errors of tarfile and zipfile for damaged, encrypted or unknown files, and our own.
 ARCHIVE_ERRORS = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -30,8 +30,8 @@ ARCHIVE_ERRORS = (
 def unpacked(path: StrPath) -> Path:
     """Return the folder of a data set, unpacking it first if it is an archive.
 
-    An archive is unpacked to a folder beside it with its name without suffix, unless
-    this folder exists: a folder appears only when it is complete.
+    An archive is unpacked into a folder next to it, named like the archive without its
+    suffix, unless this folder exists. The folder appears only once it is complete.
 
     Args:
         path: A folder, or a tar or zip file.
@@ -41,7 +41,7 @@ def unpacked(path: StrPath) -> Path:
 
     Raises:
         FileNotFoundError: If the path does not exist.
-        ValueError: If the file is not an archive or :func:`unpack` refuses it.
+        ValueError: If the file is not an archive, or :func:`unpack` rejects it.
     """
     path = Path(path)
     if path.is_dir():
@@ -65,8 +65,8 @@ def unpack(archive: StrPath, folder: StrPath) -> None:
         folder: Folder to create.
 
     Raises:
-        ValueError: If the archive is damaged or has links, devices, or paths out of the
-            folder; the message gives archive and member.
+        ValueError: If the archive is damaged, or has links, devices or paths outside
+            the folder; the message names the archive.
         FileExistsError: If the folder exists.
     """
     folder = Path(folder)
@@ -98,8 +98,8 @@ def _unpack_tar(archive: StrPath, folder: Path) -> None:
         # Python before 3.10.12 and 3.11.4 has no filter; the checks below suffice.
         file.extraction_filter = getattr(tarfile, 'data_filter', None)
         for member in file:
-            # Stricter than the filter, which allows links to targets inside of the
-            # folder; the data sets have none.
+            # Stricter than the filter, which allows links to targets inside the folder;
+            # the data sets have none.
             if not (member.isfile() or member.isdir()):
                 raise ValueError(
                     f'{member.name!r} is neither a file nor a folder; unpack the '
@@ -107,6 +107,6 @@ def _unpack_tar(archive: StrPath, folder: Path) -> None:
                 )
             inside(folder, member.name)
             file.extract(member, folder)
-        # The checksum of a compressed file comes after the last member.
+        # A compressed file has its checksum after the last member: read up to it.
         while file.fileobj is not None and file.fileobj.read(1 << 20):
             pass

@@ -1,4 +1,4 @@
-"""Find the configs of the package, and walk through nested ones."""
+"""Find the configs of the package, and walk through nested configs."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def config_path(name: str = '') -> str:
     """Return the absolute path of a config of this package, installed or cloned.
 
-    A config anywhere on disk can inherit from one of ours by this function::
+    A config anywhere on disk can inherit from a config of this package::
 
         _base_ = __import__('mmseg_wsss').config_path('asdt/NAME.py')
 
@@ -36,7 +36,7 @@ def model_config(cfg: Any) -> Any:
     """Return the model of a config with its data preprocessor, as the Runner builds it.
 
     Args:
-        cfg: MMEngine ``Config``, which stays as it is.
+        cfg: MMEngine ``Config``, which is not changed.
     """
     model = copy.deepcopy(cfg.model)
     if cfg.get('data_preprocessor') is not None:
@@ -48,13 +48,13 @@ def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     """Yield every part of a nested config, outer parts before inner ones.
 
     Args:
-        node: Dictionaries, lists and tuples in any depth, with anything as leaves.
+        node: Dictionaries, lists and tuples nested to any depth, with any leaves.
         path: Prefix of the paths.
 
     Yields:
         Path of the part, keys and indices joined by dots, and the part: ``node``
-        itself, then its items. A dictionary that the caller changes before it asks for
-        the next part is walked in its new state.
+        itself, then its items. If the caller changes a dictionary before it requests
+        the next part, the new items are walked.
 
     Example:
         >>> list(walk({'type': 'ReLU', 'args': [1]}))[1:]

@@ -1,4 +1,4 @@
-"""Read and write files, and keep paths inside of a folder."""
+"""Read and write files, and keep paths inside a folder."""
 
 import hashlib
 import os
@@ -16,9 +16,8 @@ def atomic_write(path: StrPath, mode: str = 'wb') -> Iterator[IO[Any]]:
     """Open a file for atomic writing.
 
     The content is written to a hidden file in the same folder (``.NAME.XXXX.tmp``),
-    which replaces ``path`` when the block ends without an error and is removed
-    otherwise: ``path`` has either its old or all of its new content. Folders are
-    created.
+    which replaces ``path`` if the block ends without an error and is removed otherwise:
+    ``path`` has either its old or all of its new content. Missing folders are created.
 
     Args:
         path: Path of the file.
@@ -29,21 +28,22 @@ def atomic_write(path: StrPath, mode: str = 'wb') -> Iterator[IO[Any]]:
 
     Raises:
         ValueError: If ``mode`` is neither ``'w'`` nor ``'wb'``.
-        OSError: If the folder is not writable, or the disk full; names the file.
+        OSError: If the folder is not writable or the disk is full; the error names the
+            file.
     """
     if mode not in ('w', 'wb'):
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
     encoding = 'utf-8' if mode == 'w' else None
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile: only the owner may read its files.
+    # Not with tempfile, since only the owner may read the files that it creates.
     part = path.parent / f'.{path.name}.{secrets.token_hex(4)}.tmp'
     try:
         with open(part, mode.replace('w', 'x'), encoding=encoding) as file:
             yield file
         os.replace(part, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk names no file
+        error.filename = error.filename or str(path)  # missing if the disk is full
         raise
     finally:
         with suppress(FileNotFoundError):
@@ -54,8 +54,8 @@ def read_utf8(path: StrPath) -> str:
     """Return the text of a file, without a byte-order mark.
 
     Raises:
-        ValueError: If the file is not encoded in UTF-8; names the file.
-        OSError: If it cannot be read.
+        ValueError: If the file is not encoded in UTF-8; the message names the file.
+        OSError: If the file cannot be read.
     """
     try:
         return Path(path).read_text(encoding='utf-8-sig')
@@ -75,7 +75,7 @@ def sha256_of(path: StrPath) -> str:
 
 
 def inside(root: StrPath, path: StrPath) -> Path:
-    """Join a folder and a path that must stay inside of it.
+    """Join a folder and a path that must stay inside it.
 
     Symbolic links are not resolved, since folders of a data root are often links.
 

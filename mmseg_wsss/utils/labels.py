@@ -1,3 +1,3 @@
-"""The label of pixels without a class."""
+"""Label of pixels without a class."""
 
-IGNORE_INDEX = 255  # of padding in mmseg and in our transforms; no loss counts it
+IGNORE_INDEX = 255  # also pads masks in mmseg and our transforms; every loss ignores it

@@ -22,14 +22,14 @@ DAY = 24 * 60 * 60  # in seconds
 def init_processes(launcher: str, timeout: int | None = None) -> None:
     """Join the process group of a launcher.
 
-    MMEngine's function needs a GPU. Without one this function starts the gloo backend,
-    and MMEngine's Runner uses the existing group.
+    MMEngine's ``init_dist`` needs a GPU. Without one, this function starts a gloo
+    group, which MMEngine's Runner then uses.
 
     Args:
         launcher: ``'none'`` (one process, no group), ``'pytorch'`` (torchrun),
             ``'slurm'`` or ``'mpi'``.
-        timeout: Seconds that a process waits for the others; 10 or 30 minutes by
-            default, which is PyTorch's.
+        timeout: Seconds that a process waits for the others; by default PyTorch's, 10
+            minutes with NCCL and 30 minutes with gloo.
 
     Raises:
         ValueError: If there is no GPU and the launcher is not torchrun.
@@ -51,10 +51,10 @@ def init_processes(launcher: str, timeout: int | None = None) -> None:
 def leave_processes() -> None:
     """Leave the process group, if there is one, and end its threads.
 
-    Tools call it last, when no variable refers to the runner any more. Threads that
-    still run at the exit of Python may abort the process, and the launcher then reports
-    a finished training as failed. A Runner is part of reference cycles and its wrapped
-    model refers to the group: both are collected here, so that the threads end.
+    Tools call this last, once no variable refers to the runner anymore. Threads that
+    still run when Python exits may abort the process, and the launcher then reports a
+    finished run as failed. A Runner is part of reference cycles and its wrapped model
+    refers to the group, so both are garbage-collected here to end the threads.
     """
     if is_distributed():
         torch.distributed.destroy_process_group()
@@ -71,11 +71,11 @@ class ToolParser(argparse.ArgumentParser):
         )
 
 
-# A class that a config names does not take the arguments that the config gives it.
+# Message of the TypeError if a class does not accept the arguments in the config.
 WRONG_ARGUMENTS = re.compile(
     r'__init__\(\) (got an unexpected keyword|missing \d+ req)'
 )
-# Also raised for defects: known if a statement of this package raises them.
+# Also raised by defects, so known only if a statement of this package raises them.
 OWN_ERRORS = (TypeError, RuntimeError, FloatingPointError)
 IN_WORKER = re.compile(r'^  File "(.+)", line \d+, in .*\n +(.*)', re.M)
 
@@ -84,11 +84,12 @@ IN_WORKER = re.compile(r'^  File "(.+)", line \d+, in .*\n +(.*)', re.M)
 def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     """Exit with one line and status 2 in place of a traceback for known errors.
 
-    It also serves as a decorator. Known are errors of files and imports,
-    ``ValueError``, a ``KeyError`` with a sentence as its message, a ``TypeError`` of
-    wrong arguments of a class, a ``SyntaxError`` of a config, and what a ``raise``
-    statement of this package raises; others are defects of the code and keep their
-    traceback. With ``--debug`` every error keeps it.
+    Also works as a decorator. Known errors are ``OSError``, ``ImportError``,
+    ``ValueError``, a ``KeyError`` with a sentence as its message, a ``TypeError`` about
+    the arguments of a class, a ``SyntaxError`` in a config, and any ``TypeError``,
+    ``RuntimeError`` or ``FloatingPointError`` from a ``raise`` statement of this
+    package. All other errors are defects and keep their traceback, as every error does
+    with ``--debug``. Ctrl-C exits with status 130.
 
     Args:
         *others: Further known exceptions.
@@ -120,7 +121,7 @@ def _is_known(error: Exception) -> bool:
 def _is_own(error: Exception) -> bool:
     """Return whether a ``raise`` statement of this package raised an error.
 
-    An error in a worker of a data loader has its traceback in the message.
+    The message of an error in a data loader's worker contains its traceback.
     """
     frames = traceback.extract_tb(error.__traceback__)
     lines = [(frame.filename, frame.line or '') for frame in frames]
@@ -129,7 +130,7 @@ def _is_own(error: Exception) -> bool:
 
 
 def _config_of(error: SyntaxError) -> str:
-    """Return the config, or the base of one, that has an error; '' for other files."""
+    """Return the config or base config that has an error; '' for other files."""
     paths = [
         frame.f_locals.get('filename', '')
         for frame, _ in traceback.walk_tb(error.__traceback__)
@@ -139,7 +140,7 @@ def _config_of(error: SyntaxError) -> str:
 
 
 def error_message(error: Exception) -> str:
-    """Return the message of an error, of a worker's error without its traceback."""
+    """Return the message of an error, without the traceback of a data loader worker."""
     if isinstance(error, KeyError) and error.args:
         text = str(error.args[0])
     elif isinstance(error, OSError) and error.filename and error.strerror:
@@ -148,6 +149,6 @@ def error_message(error: Exception) -> str:
         text = f'{_config_of(error)}, line {error.lineno}: {error.msg}'
     else:
         text = str(error)
-    if 'Original Traceback' in text:  # of a worker process of a data loader
+    if 'Original Traceback' in text:  # from a worker process of a data loader
         text = re.split(r'^[A-Za-z_.]+: ', text, flags=re.M)[-1]
     return text.strip() or type(error).__name__

@@ -31,22 +31,22 @@ def parallel_map(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in their order.
 
-    A loop that is left early, also by Ctrl-C, cancels pending items and waits only for
+    Leaving the loop early, by Ctrl-C as well, cancels pending items and waits only for
     the running ones. An exception of ``function`` is raised in place of its result.
 
     Args:
         function: Function; it must be picklable if ``workers`` is positive.
         items: Arguments of the function.
         workers: Number of processes; 0 uses this process.
-        description: Title of the progress.
+        description: Title of the progress bar.
         progress: Whether to show the progress on standard error, see :func:`track`.
-        chunk_size: Number of items that are sent to a process at once.
+        chunk_size: Number of items to send to a process at once.
 
     Yields:
         The results.
 
     Raises:
-        ChildProcessError: If a process was ended from outside.
+        ChildProcessError: If a process was terminated from outside.
         ValueError: If ``workers`` is negative.
     """
     if workers < 0:
@@ -57,14 +57,14 @@ def parallel_map(
         if workers > 0 and len(items) > 1:
             pool = ProcessPoolExecutor(
                 min(workers, len(items)),
-                # Other methods import the package and torch in every process.
+                # Other start methods import the package and torch in every process.
                 multiprocessing.get_context(
                     'fork' if sys.platform == 'linux' else None
                 ),
                 initializer=_ignore_interrupts,
             )
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            # This starts the processes, before the thread of the bar, which must not
+            # Starts the processes before the thread of the progress bar, which must not
             # be forked.
             results = pool.map(function, items, chunksize=chunk_size)
         if progress:

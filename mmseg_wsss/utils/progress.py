@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""Show the progress of long work: a bar on a terminal, plain lines elsewhere."""
 
 import re
 import sys
@@ -24,16 +24,16 @@ COUNTS = re.compile(r'(?:\[\s*|: )(\d+)/(\d+)(?:\]|,|\s|$)')
 
 
 class ProgressBar:
-    """Progress of one piece of work, as a context manager.
+    """Show the progress of one piece of work, as a context manager.
 
-    On a terminal it is a bar. Elsewhere it writes one line at the start, one every 10
-    seconds and one at the end, such as ``training: 40/240, 12 s, loss 0.71``.
+    On a terminal it shows a bar. Elsewhere it writes one line at the start, at most one
+    every 10 seconds, and one at the end, such as ``training: 40/240, 12 s, loss 0.71``.
 
     Args:
         title: Name of the work.
-        total: Number of its parts; None if it is not known yet.
-        done: Number of parts that are finished already.
-        stream: Where it is written; standard error by default.
+        total: Number of parts of the work; None if not known yet.
+        done: Number of parts that are already finished.
+        stream: Stream to write to; standard error by default.
         disable: Whether to write nothing.
 
     Example:
@@ -110,7 +110,7 @@ class ProgressBar:
 def track(
     items: Iterable[Item], total: int, title: str, stream: IO[str] | None = None
 ) -> Iterator[Item]:
-    """Yield items and show the progress; the next one counts as the last one's end."""
+    """Yield items and show the progress; an item is done once the next is requested."""
     with ProgressBar(title, total, stream=stream) as bar:
         for item in items:
             yield item
@@ -121,12 +121,12 @@ def track(
 def progress_of_log(
     title: str, log: Path, stream: IO[str], disable: bool = False
 ) -> Iterator[None]:
-    """Show the progress that a command writes to its log while the context lasts.
+    """Show the progress that a command writes to its log, while the context lasts.
 
     Args:
         title: Name of the work.
-        log: Log that grows meanwhile, see :func:`counts_of_log`.
-        stream: Where the progress is written.
+        log: Log file of the command, see :func:`counts_of_log`.
+        stream: Stream to write to.
         disable: Whether to write nothing.
     """
     start = log.stat().st_size if log.is_file() else 0
@@ -149,12 +149,15 @@ def progress_of_log(
 
 
 def counts_of_log(path: Path, start: int = 0) -> tuple[int, int] | None:
-    """Return the last progress in a log: finished parts and their number.
+    """Return the last progress in a log: the finished parts and their total.
 
     Args:
-        path: Log of MMEngine (``Iter(train) [ 50/600]``) or with the lines of
+        path: Log of MMEngine (``Iter(train) [ 50/600]``), or log with lines of
             :class:`ProgressBar`.
-        start: Position in the file, in bytes, to read from.
+        start: Position in the file to read from, in bytes.
+
+    Returns:
+        Both numbers, or None if the file or its last 4096 bytes have no progress.
     """
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Settings of a config, declared as dataclasses and validated when they are built."""
+"""Declare settings of a config as dataclasses, validated when they are built."""
 
 import math
 import operator
@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 T = TypeVar('T')
 Rules = Mapping[str, tuple[str, Callable[[Any, Any], bool]]]
 
-# Wording of each rule, and its test of a value against the argument of the rule.
+# Wording of each rule, and the test of a value against the argument of the rule.
 ITEM_RULES: Rules = {
     'choices': ('be one of {}', lambda value, choices: value in choices),
     'at_least': ('be at least {}', operator.ge),
@@ -34,7 +34,7 @@ def setting(default: Any, **rules: Any) -> Any:
         **rules: ``at_least``, ``above``, ``at_most`` and ``below`` limit a number,
             ``choices`` lists the allowed values; a sequence is checked item by item.
             ``length`` and ``min_length`` limit the length of a sequence, and
-            ``ascending=True`` requires one that does not descend.
+            ``ascending=True`` requires a sequence that does not descend.
 
     Raises:
         TypeError: If a rule is unknown.
@@ -61,7 +61,7 @@ def read_settings(
 
     Raises:
         KeyError: If a key is unknown, at any depth.
-        TypeError: If a value has another type than its field.
+        TypeError: If a value does not have the type of its field.
         ValueError: If a value is outside the limits or choices of its field, or is not
             finite.
 
@@ -102,12 +102,12 @@ def check_value(name: str, value: Any, **rules: Any) -> None:
 
     Args:
         name: Name of the value, for the message.
-        value: The value; a sequence is checked item by item.
+        value: The value; a sequence is checked item by item, None is not checked.
         **rules: Rules as in :func:`setting`.
 
     Raises:
-        TypeError: If a rule is unknown.
-        ValueError: If the value breaks a rule; the message has its name.
+        TypeError: If a rule is unknown, or the value is not a sequence as required.
+        ValueError: If the value breaks a rule; the message gives its name.
 
     Examples:
         >>> check_value('decay', 1.5, at_least=0, at_most=1)
@@ -158,7 +158,7 @@ def _convert(hint: Any, value: Any, where: str, default: Any = None) -> Any:
         return _convert_tuple(hint, value, where)
     expected = get_origin(hint) or hint
     if expected is float and isinstance(value, int):
-        expected = int  # kept as it is
+        expected = int  # not converted
     if not isinstance(value, expected) or (
         isinstance(value, bool) and expected is not bool
     ):

@@ -1,1 +1,1 @@
-"""Panels of images and labels, and plots of training curves."""
+"""Draw panels of images and labels, and plot training curves."""

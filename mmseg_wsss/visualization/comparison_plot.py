@@ -1,4 +1,4 @@
-"""Plot of a comparison of runs over seeds."""
+"""Plot a comparison of runs over several seeds."""
 
 import io
 import os
@@ -15,8 +15,8 @@ from mmseg_wsss.utils.files import atomic_write
 def plot_comparison(report: Mapping[str, Any], out: str | os.PathLike) -> None:
     """Plot the main score of each run and its difference to the baseline.
 
-    On the left a point per seed and the mean; on the right the mean difference with
-    its bootstrap interval.
+    The left plot shows a point per seed and the mean. The right plot shows the mean
+    difference with its bootstrap interval, in gray if the interval contains 0.
 
     Args:
         report: Content of the JSON file of a comparison.
@@ -49,7 +49,7 @@ def plot_comparison(report: Mapping[str, Any], out: str | os.PathLike) -> None:
 
 
 def save_svg(figure: Figure, out: str | os.PathLike) -> None:
-    """Write an SVG file that is the same for the same data."""
+    """Write a figure to an SVG file that is identical for identical data."""
     FigureCanvasSVG(figure)
     buffer = io.StringIO()
     with mpl.rc_context({'svg.hashsalt': 'mmseg_wsss', 'svg.fonttype': 'none'}):

@@ -1,4 +1,4 @@
-"""Overlays of labels and CAMs on images, and titled panels of them."""
+"""Overlay images with labels and CAMs, and arrange them in titled panels."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -19,8 +19,8 @@ TEXT = 15
 def draw_labels(img: np.ndarray, label: Array, palette: Palette) -> np.ndarray:
     """Overlay an image with a label map.
 
-    Foreground classes are tinted, the background (class 0) is darkened and unlabeled
-    pixels are whitened; the image stays visible everywhere.
+    Foreground classes are tinted, the background (class 0, if black in the palette) is
+    darkened, and unlabeled pixels are whitened; the image stays visible everywhere.
 
     Args:
         img: RGB image (H, W, 3), uint8; resized to the size of the labels.

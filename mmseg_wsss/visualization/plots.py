@@ -1,4 +1,4 @@
-"""Plots of a training from the scalars that MMEngine logs."""
+"""Plot training curves from the scalars that MMEngine logs."""
 
 import io
 import json
@@ -17,10 +17,10 @@ from mmseg_wsss.utils.files import StrPath, atomic_write
 def read_scalars(path: StrPath) -> list[dict]:
     """Read the lines of a ``scalars.json`` file, oldest first.
 
-    An incomplete last line, as of a killed run, is left out.
+    An incomplete last line, as a killed run leaves it, is skipped.
 
     Raises:
-        ValueError: If another line is damaged; the message names it.
+        ValueError: If another line is damaged; the message gives its number.
     """
     with open(path, encoding='utf-8') as file:
         lines = file.read().splitlines()
@@ -40,15 +40,15 @@ def plot_losses(
     wave: Callable[[int], bool] | None = None,
     title: str = 'Losses',
 ) -> np.ndarray:
-    """Plot all losses of a training, and the PWM signal below them.
+    """Plot all losses of a training run, and the PWM signal below them.
 
     Args:
         scalars: MMEngine's ``vis_data/scalars.json``, or several in order: of a run and
-            of the runs that resumed it. A later file replaces equal steps.
+            of the runs that resumed it. At equal steps, the last file counts.
         out: PNG file to write.
-        wave: Function from a 0-based iteration to the signal, for an exact plot; by
-            default the logged values of ``pwm`` are plotted, which miss short pulses.
-            Without both, the signal is not plotted.
+        wave: Function from a 0-based iteration to the signal, for an exact plot. By
+            default, the logged values of ``pwm`` are plotted, which miss short pulses.
+            If there are none either, the signal is not plotted.
         title: Title of the plot.
 
     Returns:

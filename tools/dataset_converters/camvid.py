@@ -69,7 +69,7 @@ def find_names(folder: Path, part: str) -> list[str]:
     """Return the names of the images of a part, in order.
 
     Raises:
-        ValueError: If their number is wrong, or an image or a mask lacks its partner.
+        ValueError: If their number is wrong, or an image or a mask has no counterpart.
     """
     images, masks = (
         {path.stem for path in (folder / name).glob('*.png')}
@@ -114,7 +114,7 @@ def convert(job: tuple[str, str], folder: Path, out: Path, size: tuple) -> str |
 
 
 def count_different(out: Path, names: Sequence[str]) -> int:
-    """Count the masks that differ from the known ones."""
+    """Count the masks that differ from the masks used in docs/results.md."""
     lines = (LISTS / 'masks.txt').read_text().splitlines()
     known = dict(line.split(maxsplit=1) for line in lines)
     masks = (read_label_map(out / f'ann/{name}.png') for name in names)
@@ -122,10 +122,10 @@ def count_different(out: Path, names: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write images, masks and lists, and compare the masks with the known ones.
+    """Write the images, masks and lists, and count masks that differ from the known.
 
     Raises:
-        ValueError: If files are missing or unusable; names them.
+        ValueError: If files are missing or unusable; the message names them.
     """
     lists = {
         part: [f'{part}/{name}' for name in find_names(args.camvid, part)]

@@ -34,7 +34,7 @@ PARTS = ('train2017', 'val2017')
 
 
 class AnnotatedImage(NamedTuple):
-    """An image with the (area, label, segmentation) of its objects."""
+    """Image with the (area, label, segmentation) of its objects."""
 
     name: str
     height: int
@@ -59,7 +59,7 @@ def read_instances(path: Path) -> list[AnnotatedImage]:
     """Read the images of an annotation file.
 
     Raises:
-        ValueError: If it is not a file of COCO instances; names it.
+        ValueError: If it is not a file of COCO instances; the message names it.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -100,7 +100,7 @@ def convert(sample: AnnotatedImage, out: Path, overwrite: bool) -> str | None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write masks and lists of all parts.
+    """Write the masks and lists of all parts.
 
     Raises:
         ValueError: If annotations are unusable.

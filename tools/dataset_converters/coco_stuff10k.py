@@ -36,7 +36,7 @@ from mmseg_wsss.utils.parallel import parallel_map
 SPLITS = {'train': 9000, 'test': 1000}
 CLASSES = COCOStuffDataset.METAINFO['classes']
 SUFFIX = '_labelTrainIds.png'
-# Ids of COCO between 1 and 182 without a class.
+# COCO ids between 1 and 182 that have no class.
 UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
 
 
@@ -76,7 +76,7 @@ def read_labels(path: Path) -> np.ndarray:
     """Read the labels (H, W) in [0, 171] of an annotation.
 
     Raises:
-        ValueError: If the file is broken or contains unused ids; names the file.
+        ValueError: If the file is broken or contains unused ids; the message names it.
     """
     try:
         ids = loadmat(path, variable_names=['S'])['S'].astype(np.int64)
@@ -119,7 +119,7 @@ def place(source: Path, target: Path) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write images, masks, lists and tags of both splits.
+    """Write the images, masks, lists and tags of both splits.
 
     Raises:
         ValueError: If the number of images is wrong or annotations are unusable.

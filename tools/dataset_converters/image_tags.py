@@ -84,7 +84,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def read(args: argparse.Namespace) -> ImageTags:
-    """Read the tags of the source in the arguments."""
+    """Read the tags from the source on the command line."""
     classes = class_names(args.classes) if args.classes else None
     images = read_list(args.list) if args.list else None
     common = {'images': images, 'allow_empty': args.allow_empty}

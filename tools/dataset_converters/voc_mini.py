@@ -68,7 +68,7 @@ def copy_files(voc: Path, out: Path, names: Sequence[str]) -> None:
     """Copy the images and masks.
 
     Raises:
-        FileNotFoundError: If the copy of VOC lacks files; names the first.
+        FileNotFoundError: If the copy of VOC lacks files; the message names the first.
     """
     files = [
         f'{folder}/{name}{suffix}'
@@ -104,8 +104,8 @@ def check(out: Path) -> int:
     """Check every image and mask, and count the masks that differ from the known ones.
 
     Raises:
-        ValueError: If a file is unreadable, a mask has another size than its image or
-            unknown labels; names the file.
+        ValueError: If a file is unreadable, or a mask has unknown labels or differs
+            from its image in size; the message names the file.
     """
     different = 0
     lines = (LISTS / 'masks.txt').read_text().splitlines()

@@ -80,7 +80,7 @@ def read_sbd_mask(path: Path) -> np.ndarray:
     """Read the class labels (H, W) of an annotation of SBD.
 
     Raises:
-        ValueError: If the file is broken or another one; names it.
+        ValueError: If the file is not an annotation of SBD; the message names it.
     """
     try:
         content = loadmat(path, variable_names=['GTcls'])
@@ -115,7 +115,7 @@ def convert(files: tuple[Path, Path], overwrite: bool) -> str | None:
 def sources(
     args: argparse.Namespace, train: list[str], val: list[str]
 ) -> dict[str, Path]:
-    """Return the file of the mask of every image."""
+    """Return the mask file of every image."""
     if args.ready:
         folder = find_masks(unpacked(args.ready))
         return {path.stem: path for path in sorted(folder.glob('*.png'))}

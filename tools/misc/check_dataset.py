@@ -82,7 +82,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Finding]]:
-    """Build the splits of folders and lists on the command line."""
+    """Build the splits from the folders and lists on the command line."""
     names = class_names(args.classes) if args.classes else ()
     rule, tags, findings = None, None, []
     if names:
@@ -92,7 +92,7 @@ def splits_from_folders(args: argparse.Namespace) -> tuple[list[Split], list[Fin
             tags = ImageTags.load(args.tags, names, allow_empty=args.allow_empty)
         except TagError as error:
             findings = tag_findings(error)
-            tags = error.tags  # to list also what is missing
+            tags = error.tags  # to list images without tags as well
     lists = [entry.split('=', 1) for entry in args.split] or [['all', None]]
     splits = [
         split_from_folder(

@@ -54,7 +54,7 @@ def main() -> None:
         help='parts that may differ between the runs',
     )
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the runs, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # also ends the runs
     report = compare(
         args.file,
         args.out,

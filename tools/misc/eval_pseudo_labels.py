@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def find_names(args: argparse.Namespace) -> list[str]:
-    """Return the names to evaluate: all but masks that were given to the export."""
+    """Return the names to evaluate, without masks that were given to the export."""
     folder, suffix = Path(args.pred_dir), args.pred_suffix
     files = [path.relative_to(folder) for path in walk_files(folder)]
     found = [file.as_posix() for file in files if file.name.endswith(suffix)]
@@ -70,7 +70,7 @@ def classes_of(name: str) -> Sequence[str]:
     """Return the classes of a registered data set.
 
     Raises:
-        ValueError: If there is none of this name.
+        ValueError: If there is no such data set, or it has no classes.
     """
     kind = DATASETS.get(name) if name in DATASETS else None
     classes = (getattr(kind, 'METAINFO', None) or {}).get('classes')
@@ -110,7 +110,7 @@ def main() -> None:
             'classes': {'names': list(classes), **scores.per_class()},
         }
         with atomic_write(args.json, 'w') as file:
-            # JSON has no NaN: undefined scores are null.
+            # JSON has no NaN: undefined scores become null.
             valid = json.loads(json.dumps(result), parse_constant=lambda _: None)
             json.dump(valid, file, indent=2)
 

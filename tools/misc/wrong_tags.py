@@ -46,8 +46,8 @@ def with_wrong_tags(tags: ImageTags, ratio: float, seed: int = 0) -> ImageTags:
         seed: Seed of the choice.
 
     Raises:
-        ValueError: If ``ratio`` is out of range, or an image has too many classes to
-            add others.
+        ValueError: If ``ratio`` is out of range, or an image has no further class to
+            add.
     """
     if not 0 <= ratio <= 1:
         raise ValueError(f'ratio must be in [0, 1], got {ratio}')

@@ -1,5 +1,5 @@
 # CamVid at 320 x 240, see docs/data.md: 23 labeled and 344 unlabeled street images, 101
-# to validate. The split 1/8 (46 labeled) lies in the same folder.
+# for validation. The split 1/8 (46 labeled) lies in the same folder.
 _base_ = '../strong_views.py'
 
 data_root = '{{$WSSS_SHARED:../shared}}/data/camvid-240'

@@ -1,6 +1,6 @@
 # Cityscapes: the labeled part of the 2,975 training images with masks, the rest
-# without. Crop and scales are our choice: those of MKD are not published. mmseg's
-# converter makes the label maps, tools/dataset_converters/semi_splits.py the splits
+# without. Crop and scales are our choice, since MKD's are not published. mmseg's
+# converter creates the label maps, tools/dataset_converters/semi_splits.py the splits
 # cityscapes-cps_1_{16,8,4,2}, cityscapes-u2pl_1_{16,8,4,2} and
 # cityscapes-unimatch_1_30. Another split: --cfg-options \
 #   train_dataloader.dataset.split=splits/cityscapes-cps_1_8

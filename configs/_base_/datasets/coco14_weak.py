@@ -1,5 +1,5 @@
-# COCO 2014: 82,081 images labeled by their tags alone, 40,137 to validate, with 80
-# classes of objects and the background. tools/dataset_converters/coco_objects.py makes
+# COCO 2014: 82,081 training images with image tags only, 40,137 validation images, 80
+# object classes and the background. tools/dataset_converters/coco_objects.py creates
 # the masks and lists, tools/dataset_converters/image_tags.py the tag files.
 data_root = 'data/coco'
 crop_size = (512, 512)
@@ -29,7 +29,7 @@ train_dataloader = dict(
             data_prefix=dict(img_path='train2014'),
             ann_file='train2014_objects.txt',
         ),
-        # The file also has the 702 images without an object, which are not listed.
+        # The file also has the 702 images without objects, which are not in the list.
         tags=dict(path=f'{data_root}/tags_train2014.json', allow_empty=True),
         pipeline=train_pipeline,
     ),
@@ -51,7 +51,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over: the training images, at full size.
+# For tools/export_pseudo_labels.py: the training images at full size.
 export_dataloader = dict(
     batch_size=1,
     num_workers=4,

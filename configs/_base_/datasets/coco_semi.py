@@ -1,6 +1,6 @@
-# COCO 2017, 80 classes of objects and the background: the labeled part of the 118,287
+# COCO 2017, 80 object classes and the background: the labeled part of the 118,287
 # training images with masks, the rest without. Crop and scales are our choice.
-# tools/dataset_converters/coco_objects.py makes the masks,
+# tools/dataset_converters/coco_objects.py creates the masks,
 # tools/dataset_converters/semi_splits.py the splits: coco-unimatch_1_{512,256,128,64,
 # 32}.
 _base_ = '../strong_views.py'

@@ -1,6 +1,6 @@
-# COCO-Stuff 10K: 9,000 images labeled by their tags alone, 1,000 to test. Its 171
+# COCO-Stuff 10K: 9,000 training images with image tags only, 1,000 test images. Its 171
 # classes cover the whole image: there is no background class.
-# tools/dataset_converters/coco_stuff10k.py makes the masks and the tag files.
+# tools/dataset_converters/coco_stuff10k.py creates the masks and the tag files.
 data_root = 'data/coco_stuff10k'
 crop_size = (321, 321)
 
@@ -11,7 +11,7 @@ train_pipeline = [
     dict(type='RandomCropPad', crop_size=crop_size),
     dict(type='PackWeakInputs'),
 ]
-# Masks hold 0 where nothing is labeled, and 1 to 171.
+# Masks contain 0 for unlabeled pixels, and 1 to 171.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -30,7 +30,7 @@ train_dataloader = dict(
             data_prefix=dict(img_path='images/train2014'),
             reduce_zero_label=True,
         ),
-        # A few images have no labeled pixel, and so no tag.
+        # A few images have no labeled pixels, and thus no tags.
         tags=dict(path=f'{data_root}/tags_train.json', allow_empty=True),
         pipeline=train_pipeline,
     ),
@@ -54,7 +54,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over: the training images, at full size.
+# For tools/export_pseudo_labels.py: the training images at full size.
 export_dataloader = dict(
     batch_size=1,
     num_workers=4,

@@ -1,4 +1,4 @@
-# Own images, few of them with masks: pipelines and loaders of the templates in
+# Your own images, few of them with masks: pipelines and loaders of the templates in
 # configs/templates, which set classes and paths.
 _base_ = '../strong_views.py'
 
@@ -53,7 +53,7 @@ validation = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='BaseSegDataset', pipeline=test_pipeline),
 )
-# Without a validation set: loader of the images alone, for tools that predict.
+# Without a validation set: loader of the images only, for tools that predict.
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,

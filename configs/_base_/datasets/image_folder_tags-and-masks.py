@@ -1,4 +1,4 @@
-# Own images with tags, some of them with masks too: pipelines and loaders of the
+# Your own images with tags, some of them also with masks: pipelines and loaders of the
 # templates in configs/templates, which set classes and paths.
 crop_size = (225, 225)
 batch_size = 8  # 2 images with masks + 6 with tags alone
@@ -52,7 +52,7 @@ validation = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='BaseSegDataset', pipeline=test_pipeline),
 )
-# Without a validation set: loader of the images alone, for tools that predict.
+# Without a validation set: loader of the images only, for tools that predict.
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,

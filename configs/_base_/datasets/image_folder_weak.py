@@ -1,5 +1,5 @@
-# Own images and image tags, without masks: pipelines and loaders of the templates in
-# configs/templates, which set classes and paths.
+# Your own images with image tags, without masks: pipelines and loaders of the templates
+# in configs/templates, which set classes and paths.
 crop_size = (225, 225)
 train_pipeline = [
     dict(type='LoadImageStrict'),
@@ -47,7 +47,7 @@ validation = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='BaseSegDataset', pipeline=test_pipeline),
 )
-# Without a validation set: loader of the images alone, for tools that predict.
+# Without a validation set: loader of the images only, for tools that predict.
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,

@@ -4,7 +4,7 @@ data_root = 'data/toy_voc'
 crop_size = (128, 128)
 batch_size = 16  # 8 + 8
 
-# Ten labeled images are soon memorized: strong changes of scale, angle and color.
+# Ten labeled images are quickly memorized, hence the strong augmentation.
 size_and_side = [
     dict(type='RandomRescale', ratio_range=(0.6, 1.6)),
     dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),

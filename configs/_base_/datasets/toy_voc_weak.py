@@ -46,7 +46,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over; the masks serve to judge the result.
+# For tools/export_pseudo_labels.py; the masks only serve to evaluate the result.
 export_dataloader = dict(
     batch_size=1,
     num_workers=0,

@@ -1,4 +1,4 @@
-# PASCAL VOC 2012, train_aug (10,582 images), with exported pseudo-masks for masks:
+# PASCAL VOC 2012, train_aug (10,582 images), with exported pseudo-masks as masks:
 #   tools/export_pseudo_labels.py CONFIG CHECKPOINT --source fused \
 #       --out data/VOCdevkit/VOC2012/SegmentationClassASDT
 data_root = 'data/VOCdevkit/VOC2012'

@@ -1,5 +1,5 @@
-# PASCAL VOC 2012, train_aug (10,582 images), labeled by image tags alone.
-# tools/dataset_converters/voc_sbd.py makes train_aug.txt, and
+# PASCAL VOC 2012, train_aug (10,582 images), with image tags only.
+# tools/dataset_converters/voc_sbd.py creates train_aug.txt, and
 # tools/dataset_converters/image_tags.py the tag files.
 data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (321, 321)
@@ -50,7 +50,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over: the training images, at full size.
+# For tools/export_pseudo_labels.py: the training images at full size.
 export_dataloader = dict(
     batch_size=1,
     num_workers=4,

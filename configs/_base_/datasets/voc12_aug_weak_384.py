@@ -1,12 +1,12 @@
-# PASCAL VOC 2012, train_aug (10,582 images) labeled by image tags alone, with the
-# augmentation of RCM + MAM. Validation scores the CAMs of the 1,464 images of train at
-# their best threshold, which needs the masks of these images.
+# PASCAL VOC 2012, train_aug (10,582 images) with image tags only, with the augmentation
+# of RCM + MAM. Validation scores the CAMs of the 1,464 images of train at their best
+# threshold, which needs the masks of these images.
 data_root = 'data/VOCdevkit/VOC2012'
 crop_size = (384, 384)
 
 train_pipeline = [
     dict(type='LoadImageStrict'),
-    # The longer side becomes 256 to 512 pixels.
+    # Resizes the longer side to 256..512 pixels.
     dict(
         type='RandomResize',
         scale=(512, 512),
@@ -82,7 +82,7 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over: the training images, at full size.
+# For tools/export_pseudo_labels.py: the training images at full size.
 export_dataloader = dict(
     batch_size=1,
     num_workers=4,

@@ -1,5 +1,5 @@
-# VOC 2012 with the augmentation of AFA and TSCD: images are resized by Pillow, and
-# padding is black, not the mean color.
+# VOC 2012 with the augmentation of AFA and TSCD: images are resized by Pillow, and the
+# padding is black instead of the mean color.
 _base_ = './voc12_aug_weak.py'
 crop_size = (512, 512)
 train_pipeline = [

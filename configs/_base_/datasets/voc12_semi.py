@@ -1,9 +1,9 @@
-# PASCAL VOC 2012: the labeled part of train_aug with masks, the rest without, in the
-# pipelines of MKD's released code. tools/dataset_converters/voc_sbd.py makes train_aug
-# and its masks, tools/dataset_converters/semi_splits.py the splits
+# PASCAL VOC 2012: the labeled part of train_aug with masks, the rest without, with the
+# pipelines of MKD's released code. tools/dataset_converters/voc_sbd.py creates
+# train_aug and its masks, tools/dataset_converters/semi_splits.py the splits
 # voc-classic_{92,183,366,732,1464}, voc-blended-cps_1_{16,8,4,2} and
-# voc-blended-u2pl_1_{16,8,4,2}. Results on two families are not comparable. Another
-# split: --cfg-options \
+# voc-blended-u2pl_1_{16,8,4,2}. Results on different families are not comparable.
+# Another split: --cfg-options \
 #   train_dataloader.dataset.split=ImageSets/Segmentation/voc-blended-cps_1_8
 _base_ = '../strong_views.py'
 
@@ -12,7 +12,7 @@ crop_size = (512, 512)
 batch_size = 8  # 4 + 4
 
 geometry = [
-    # Brings the longer side to 256..1024 pixels.
+    # Resizes the longer side to 256..1024 pixels.
     dict(
         type='RandomResize', scale=(512, 512), ratio_range=(0.5, 2.0), keep_ratio=True
     ),

@@ -1,5 +1,5 @@
-# The same with the labels and the seeds of an earlier stage of tools/wsss_pipeline.py,
-# which sets the folders, for the images without masks.
+# The images without masks get the labels and the seeds of an earlier stage of
+# tools/wsss_pipeline.py, which sets the folders.
 _base_ = './voc_mini_tags-and-masks.py'
 load = dict(type='LoadPseudoLabel', folder='', num_classes=21)
 train_dataloader = dict(

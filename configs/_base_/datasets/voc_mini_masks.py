@@ -1,4 +1,4 @@
-# The 205 training images of voc-mini with exported pseudo-masks for masks:
+# The 205 training images of voc-mini with exported pseudo-masks as masks:
 #   tools/export_pseudo_labels.py CONFIG CHECKPOINT --source fused --out PSEUDO_MASKS
 voc = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
 pseudo_masks = 'work_dirs/asdt_mobilenet-v2_1xb8-600_wsss-voc-mini-225/masks'
@@ -7,8 +7,8 @@ crop_size = (225, 225)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    # Few masks, or masks with errors, need wide augmentation. The images' own longer
-    # side is 500.
+    # Few masks, or masks with errors, need strong augmentation. The longer side of
+    # the images is 500 pixels.
     dict(
         type='RandomResize', scale=(500, 500), ratio_range=(0.4, 1.1), keep_ratio=True
     ),

@@ -1,4 +1,4 @@
-# voc-mini for checks on a CPU: 51 labeled and 154 unlabeled images, 150 to validate.
+# voc-mini for checks on a CPU: 51 labeled and 154 unlabeled images, 150 for validation.
 # The splits semi_1_8 (25 labeled) and semi_1_2 (102) lie in the same folder.
 _base_ = '../strong_views.py'
 

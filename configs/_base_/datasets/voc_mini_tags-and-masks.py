@@ -1,5 +1,5 @@
 # voc-mini with 51 masks and the tags of the other 154 training images (semi_1_4). The
-# tags are derived from the masks once; those of the 154 images then stay closed:
+# tags are derived from the masks once; the masks of the 154 images are not used again:
 #   voc=../shared/data/voc-mini/VOC2012  # or $WSSS_SHARED/data/...
 #   python tools/dataset_converters/image_tags.py work_dirs/voc-mini_tags.json \
 #       --masks $voc/SegmentationClass --classes voc \
@@ -70,7 +70,7 @@ val_dataloader = dict(
         ann_file='ImageSets/Segmentation/val.txt', pipeline=test_pipeline, **labeled
     ),
 )
-# The 154 images with their masks, to judge their pseudo-labels (`gt_split='test'`).
+# The 154 images with their masks, to evaluate their pseudo-labels (`gt_split='test'`).
 test_dataloader = dict(
     batch_size=1,
     num_workers=0,

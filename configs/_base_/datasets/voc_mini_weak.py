@@ -1,5 +1,6 @@
-# 355 images of PASCAL VOC 2012 for checks on a CPU: 205 to train, 150 to validate.
-# The tags are derived from the masks, which then play no part in the training.
+# 355 images of PASCAL VOC 2012 for checks on a CPU: 205 for training, 150 for
+# validation. The tags are derived from the masks, which are not used in training
+# otherwise.
 data_root = '{{$WSSS_SHARED:../shared}}/data/voc-mini/VOC2012'
 crop_size = (225, 225)
 
@@ -55,7 +56,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 
-# What tools/export_pseudo_labels.py runs over; the masks serve to judge the result.
+# For tools/export_pseudo_labels.py; the masks only serve to evaluate the result.
 export_dataloader = dict(
     batch_size=1,
     num_workers=0,

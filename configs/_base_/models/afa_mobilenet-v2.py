@@ -1,5 +1,5 @@
-# The affinity comes from an embedding of the last map. A crop has 15 cells per side,
-# half as many as in the published setting with radius 8.
+# The affinity is computed from an embedding of the last feature map. A crop has 15
+# cells per side, half as many as in the published setting with radius 8.
 _base_ = './camseg_mobilenet-v2.py'
 model = dict(
     type='AFA',

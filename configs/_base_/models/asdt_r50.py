@@ -1,4 +1,4 @@
-# ASDT on ResNet-50 at output stride 8: what most mmseg users have weights for.
+# ASDT on ResNet-50 at output stride 8, for which most mmseg users have weights.
 norm_cfg = dict(type='BN', requires_grad=False)
 num_classes = 21
 data_preprocessor = dict(
@@ -44,7 +44,7 @@ model = dict(
         cam=dict(scales=(0.5, 1.0, 1.5, 2.0), flip=True, merge='sum'),
     ),
 )
-# tools/test.py --crf
+# For tools/test.py --crf.
 tta_model = dict(
     type='WSSSTTAModel',
     crf=dict(

@@ -1,6 +1,6 @@
-# MiT-B1 with stage 4 at stride 16 and the classifier, as in AFA
-# and TSCD. Other sizes: embed_dims, num_layers and the checkpoint; the affinity head
-# takes its channels from the backbone.
+# MiT-B1 with stage 4 at stride 16 and the classifier, as in AFA and TSCD. Other sizes
+# change embed_dims, num_layers and the checkpoint; the affinity head takes its channels
+# from the backbone.
 num_classes = 21
 data_preprocessor = dict(
     type='SegDataPreProcessor',
@@ -29,7 +29,7 @@ model = dict(
         mlp_ratio=4,
         qkv_bias=True,
         drop_path_rate=0.1,
-        # SegFormer's own file, such as mit_b1.pth, is read as well.
+        # SegFormer's original files, such as mit_b1.pth, can be loaded as well.
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/'
@@ -43,14 +43,15 @@ model = dict(
         num_classes=num_classes - 1,
         pooling='gmp',
         dropout_ratio=0.0,
-        # PyTorch's own, with a standard deviation of 0.026; ours would have 0.06.
+        # PyTorch's default, with a standard deviation of 0.026; CAMHead's would have
+        # 0.06.
         init_cfg=None,
     ),
     test_cfg=dict(mode='whole', cam=_cam),
 )
-# An approximation of the protocol of AFA: scales of images with a longer side of 512,
-# the mean over flipped copies, the maximum over scales, then the CRF. AFA resizes the
-# normalized image and takes the maximum at stride 4. `tools/test.py --tta --crf`
+# For `tools/test.py --tta --crf`, an approximation of AFA's protocol: scales of images
+# with a longer side of 512, the mean over flipped copies, the maximum over scales, then
+# the CRF. AFA resizes the normalized image and takes the maximum at stride 4.
 tta_model = dict(
     type='WSSSTTAModel',
     merge='max',

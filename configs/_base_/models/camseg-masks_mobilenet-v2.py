@@ -1,5 +1,5 @@
-# A network of the masks and a classifier of the tags on the MobileNetV2 of the CAM
-# runs: the first stage of pipelines of images with tags, some of which have masks.
+# A network supervised by masks and a classifier supervised by tags, on the MobileNetV2
+# of the CAM runs: the first stage of pipelines for images with tags, some with masks.
 _base_ = './cam_mobilenet-v2.py'
 model = dict(
     type='CAMSeg',

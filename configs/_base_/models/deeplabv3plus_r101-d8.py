@@ -1,5 +1,5 @@
-# mmseg's DeepLabV3+ on ResNet-101 at output stride 8 with frozen batch norm, the
-# auxiliary head at weight 0.4.
+# mmseg's DeepLabV3+ on ResNet-101 at output stride 8 with frozen batch norm and an
+# auxiliary head of weight 0.4.
 norm_cfg = dict(type='BN', requires_grad=True)
 num_classes = 21
 loss_decode = dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)

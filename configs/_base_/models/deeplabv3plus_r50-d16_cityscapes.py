@@ -1,5 +1,5 @@
-# The network for Cityscapes: the supervised loss on hard pixels (OHEM), inference by
-# sliding windows.
+# The network for Cityscapes: the supervised loss on hard pixels (OHEM), sliding-window
+# inference.
 _base_ = './deeplabv3plus_r50-d16.py'
 num_classes = 19
 segmentor = dict(

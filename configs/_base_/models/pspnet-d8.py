@@ -1,4 +1,4 @@
-# mmseg's PSPNet without a backbone, with the auxiliary head at weight 0.4.
+# mmseg's PSPNet without a backbone, with an auxiliary head of weight 0.4.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 num_classes = 21
 data_preprocessor = dict(

@@ -33,7 +33,7 @@ model = dict(
         bilateral_compat=10.0,
     ),
     # 0.58 of the published 1e-7: the released code approximates the Gaussian sums on a
-    # permutohedral lattice, they are exact here.
+    # permutohedral lattice, whereas they are exact here.
     dense_energy=dict(weight=5.8e-8),
     train_cfg=dict(cam=dict(scales=(1.0, 0.5, 1.5, 2.0), dropout=True)),
     test_cfg=dict(
@@ -41,7 +41,7 @@ model = dict(
         cam=dict(scales=(0.5, 1.0, 1.5, 2.0), flip=True, merge='sum'),
     ),
 )
-# tools/test.py --crf
+# For tools/test.py --crf.
 tta_model = dict(
     type='WSSSTTAModel',
     crf=dict(

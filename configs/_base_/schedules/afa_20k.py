@@ -8,7 +8,8 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
     paramwise_cfg=dict(
         custom_keys={
-            # All norms of the trunk stay as they are, those that end a stage included.
+            # All norm layers of the backbone are frozen, including those that end a
+            # stage.
             'norm': frozen,
             'backbone.layers.0.2.': frozen,
             'backbone.layers.1.2.': frozen,

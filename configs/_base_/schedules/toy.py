@@ -1,4 +1,4 @@
-# Minutes on a CPU, from scratch: AdamW, linear warm-up, poly.
+# Minutes on a CPU, from scratch: AdamW, linear warm-up, poly decay.
 max_iters = 400
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -1,4 +1,4 @@
-# From a trained classifier: a lower rate, no warm-up.
+# From a trained classifier: a lower learning rate, no warm-up.
 _base_ = './toy.py'
 max_iters = 240
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -1,5 +1,5 @@
-# As the released code: no distillation, the whole image as guide of the CRF, labels in
-# the padding of crops, one scale per batch.
+# As in the released code: no distillation, the whole image as guide of the CRF, labels
+# in the padding of crops, one scale per batch.
 _base_ = '../asdt_wrn38_1xb4-20k_wsss-voc12aug-321.py'
 custom_hooks = [*_base_.weak_hooks, dict(type='PWMDistillationHook', mode='never')]
 model = dict(crf_guide='resized_full', mask_padding=False)

@@ -1,4 +1,4 @@
-# Stage 2 with the settings of PMM's PSPNet, on the ResNet-101 that mmseg has.
+# Stage 2 with the settings of PMM's PSPNet, on mmseg's ResNet-101.
 _base_ = [
     '../../_base_/models/pspnet_r101-d8.py',
     '../../_base_/datasets/voc12_aug_masks.py',

@@ -1,4 +1,4 @@
-# As the released script: crops of 320, the dense energy on, and CAMs computed in
+# As in the released script: crops of 320, the dense energy on, and CAMs computed in
 # training mode.
 _base_ = '../tscd_mit-b1_2xb2-20k_wsss-voc12aug-512.py'
 crop_size = (320, 320)

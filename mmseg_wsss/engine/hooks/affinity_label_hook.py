@@ -8,13 +8,17 @@ from .phase_hook import PhaseHook
 
 @HOOKS.register_module()
 class AffinityLabelHook(PhaseHook):
-    """Spread AFA's pseudo-labels along the learned affinity from some iteration on.
+    """Propagate AFA's pseudo-labels with the affinity, starting at an iteration.
 
     Sets ``segmentor.use_affinity``. Source: Ru et al., "Learning Affinity from
     Attention", released code; https://arxiv.org/abs/2203.02664.
 
     Args:
-        begin: First iteration with the random walk.
+        begin: First iteration (0-based) with the random walk, at least 0.
+
+    Raises:
+        ValueError: If ``begin`` is negative.
+        TypeError: Before training, if the segmentor has no phase ``use_affinity``.
     """
 
     phase = 'use_affinity'
@@ -24,5 +28,5 @@ class AffinityLabelHook(PhaseHook):
         self.begin = begin
 
     def value(self, runner: Runner) -> bool:
-        """Return whether the labels of the present iteration use the affinity."""
+        """Return whether the labels of the current iteration use the affinity."""
         return runner.iter >= self.begin

@@ -1,4 +1,4 @@
-"""Atomic writing of checkpoints."""
+"""Write checkpoints atomically."""
 
 import os
 import secrets
@@ -19,24 +19,24 @@ from mmseg_wsss.registry import HOOKS
 from mmseg_wsss.utils.files import atomic_write
 
 VALIDATED = '.last_validation'
-STALE = 60 * 60  # seconds after which nobody writes to a temporary file any more
+STALE = 60 * 60  # seconds after which a temporary file counts as abandoned
 
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook`` with atomic writes.
+    """Save checkpoints as MMEngine's ``CheckpointHook`` does, but atomically.
 
-    MMEngine writes a checkpoint in place, and before that removes the files beyond
+    MMEngine writes a checkpoint in place, after removing the files beyond
     ``max_keep_ckpts`` and the previous best one: a process that is killed meanwhile may
     leave no checkpoint to resume from. This hook writes a checkpoint under a temporary
     name (``.NAME.XXXX.part``), renames it, updates ``last_checkpoint``, and removes
-    older checkpoints last. Temporary files of killed trainings are removed after an
-    hour. Checkpoints that are not local files are written by MMEngine.
+    older checkpoints last. Temporary files of killed runs are removed once they are an
+    hour old. On a file backend that is not local, it saves as MMEngine does.
 
-    A validation follows the checkpoint of its iteration. One that was not finished is
-    made up for when the training is resumed, so that the best checkpoint is the same as
-    without an interruption. Only files in the folder of the run are removed, also if it
-    is a copy of another run's.
+    A validation starts after the checkpoint of its iteration has been saved. If a run
+    was interrupted before the end of a validation, the resumed run repeats it first, so
+    that both select the same best checkpoint as an uninterrupted run. Only files in the
+    checkpoint folder of the run are removed, even if it is a copy of another run's.
 
     Args:
         *args: Arguments of MMEngine's ``CheckpointHook``.
@@ -49,7 +49,7 @@ class AtomicCheckpointHook(CheckpointHook):
     _token = ''  # in the names of temporary files, the same on all ranks
 
     def before_train(self, runner: Any) -> None:
-        """Do the validation of the iteration to resume from, if it is missing."""
+        """Run the validation of the resumed iteration, unless it was completed."""
         super().before_train(runner)
         self._training = True
         if self._local():
@@ -61,21 +61,21 @@ class AtomicCheckpointHook(CheckpointHook):
         if runner.iter == 0 or not isinstance(loop, IterBasedTrainLoop):
             _note_validation(runner, 0)
             return
-        # For MMEngine to save it once more if its validation finds it the best one:
-        # the checkpoint has the best score.
+        # If the validation finds a new best score, MMEngine saves the last checkpoint
+        # again, since it stores the score; it needs the path to do so.
         name = self.filename_tmpl.format(runner.iter)
         self.last_ckpt = os.path.join(self.out_dir, name)
         if validated < runner.iter and _validates(runner, loop):
             runner.val_loop.run()
 
     def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        """Save the best checkpoint, and note that the validation is finished."""
+        """Save the best checkpoint, and record that the validation is complete."""
         super().after_val_epoch(runner, metrics)
         if self._training:
             _note_validation(runner, runner.iter)
 
     def after_train(self, runner: Any) -> None:
-        """Later validations are none of the training."""
+        """Stop recording validations: later ones are not part of the training."""
         super().after_train(runner)
         self._training = False
 
@@ -124,10 +124,10 @@ class AtomicCheckpointHook(CheckpointHook):
                 _remove(path)
 
     def _find_best(self) -> None:
-        """Look for the best checkpoints in the folder of the run.
+        """Point the paths of the best checkpoints to the folder of this run.
 
-        The paths that a resumed run has are those of the folder that was copied or
-        renamed; MMEngine would remove the file of the original.
+        After a work folder was copied or renamed, a resumed run still has the paths of
+        the original one, and MMEngine would remove the original's files.
         """
         paths = getattr(self, 'best_ckpt_path_dict', {})
         for key, path in paths.items():
@@ -143,7 +143,7 @@ class AtomicCheckpointHook(CheckpointHook):
         )
 
     def _outdated(self, step: int) -> list[str]:
-        """Register ``step`` as kept and return the files to remove for it."""
+        """Register ``step`` as kept and return the checkpoints to remove in return."""
         if self.max_keep_ckpts <= 0:
             return []
         outdated = []
@@ -156,7 +156,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
 
 class _AtomicRunner:
-    """Runner that gives a checkpoint its final name when it is complete."""
+    """Proxy of a Runner that renames a checkpoint once it is complete."""
 
     def __init__(self, runner: Any, token: str) -> None:
         self._runner = runner
@@ -172,7 +172,7 @@ class _AtomicRunner:
     def save_checkpoint(
         self, out_dir: str, filename: str, *args: Any, **kwargs: Any
     ) -> None:
-        """Save on every rank: with some strategies every rank writes a part."""
+        """Save on every rank: with some strategies, each rank writes a part."""
         part = f'.{filename}.{self._token}.part'
         with _counted_once(self._runner, kwargs['meta']):
             self._runner.save_checkpoint(out_dir, part, *args, **kwargs)
@@ -189,10 +189,10 @@ class _AtomicRunner:
 
 @contextmanager
 def _counted_once(runner: Any, meta: dict) -> Iterator[None]:
-    """Let a FlexibleRunner note the iteration of ``meta``.
+    """Make a FlexibleRunner save the iteration of ``meta``.
 
-    It notes the next one, which is wrong after a validation: the loop has counted the
-    iteration by then.
+    It would save its own iteration plus 1, which is wrong after a validation: by then,
+    the loop has already counted the iteration.
     """
     ahead = isinstance(runner, FlexibleRunner) and meta['iter'] == runner.iter
     loop = runner.train_loop
@@ -205,7 +205,7 @@ def _counted_once(runner: Any, meta: dict) -> Iterator[None]:
 
 
 def _flush(path: str) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -214,7 +214,7 @@ def _flush(path: str) -> None:
 
 
 def _validates(runner: Any, loop: IterBasedTrainLoop) -> bool:
-    """Return whether the loop validates after the iterations so far."""
+    """Return whether the loop validates after its current number of iterations."""
     last = loop.iter == loop.max_iters
     due = loop.iter % loop.val_interval == 0 or last
     return runner.val_loop is not None and loop.iter >= loop.val_begin and due
@@ -248,7 +248,7 @@ class _LaterRemovals:
 
 
 def _remove_stale(folder: str) -> None:
-    """Remove the temporary files of killed trainings, but not of one that runs."""
+    """Remove the temporary files of killed runs, but not those of a running one."""
     for path in Path(folder).glob('.*.part'):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > STALE:
@@ -256,7 +256,7 @@ def _remove_stale(folder: str) -> None:
 
 
 def _remove(path: str) -> None:
-    """Remove a checkpoint; DeepSpeed writes folders."""
+    """Remove a checkpoint: a file, or a folder as DeepSpeed writes it."""
     if os.path.isdir(path):
         shutil.rmtree(path)
     elif os.path.exists(path):

@@ -7,12 +7,14 @@ from mmseg_wsss.registry import HOOKS
 
 @HOOKS.register_module()
 class DeterministicWarnHook(Hook):
-    """Warn where ``randomness.deterministic=True`` has no deterministic kernel.
+    """Warn, instead of raising, about operations without a deterministic kernel.
 
-    PyTorch raises on a GPU at an operation without a deterministic kernel, such as the
-    gradient of ``adaptive_max_pool2d`` or ``grid_sample``, or a histogram. With this
-    hook it warns and goes on; all other operations stay deterministic. Without
-    ``deterministic=True`` it does nothing.
+    With ``randomness.deterministic=True``, PyTorch raises an error on a GPU at an
+    operation without a deterministic kernel, such as the gradient of
+    ``adaptive_max_pool2d`` or ``grid_sample``, or a histogram. With this hook, it warns
+    and continues; all other operations stay deterministic. Without
+    ``deterministic=True`` the hook has no effect. Source: ``warn_only`` of
+    https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html.
     """
 
     priority = 'VERY_HIGH'

@@ -12,31 +12,32 @@ class EfficientConvHook(Hook):
     """Compute convolutions faster, with the same results up to rounding.
 
     Convolutions run in channels-last order, and MMCV's ``ConvModule`` folds a batch
-    norm in eval mode into the weights of its convolution, in training, too. On a CPU,
-    dilated depthwise convolutions become ``SpaceToBatchConv2d``. A network with
-    depthwise convolutions and frozen batch norm gains most, see the page Benchmarks. It
-    is made for one process: in distributed training the gradients would have another
-    memory format than PyTorch's buckets. Source: You et al., "Efficient ConvBN Blocks
-    for Transfer Learning and Beyond", https://arxiv.org/abs/2305.11624.
+    norm in eval mode into the weights of its convolution, during training as well. On a
+    CPU, dilated depthwise convolutions become ``SpaceToBatchConv2d``. Networks with
+    depthwise convolutions and frozen batch norm benefit most, see the page Benchmarks.
+    The hook is meant for a single process: in distributed training, the memory format
+    of the gradients would differ from DDP's buckets. Source: You et al., "Efficient
+    ConvBN Blocks for Transfer Learning and Beyond", https://arxiv.org/abs/2305.11624.
     """
 
-    # Not before_run: random weights would be drawn in another order.
+    # Not in before_run, which precedes the initialization of the weights: it would draw
+    # random values in the channels-last order of the memory.
 
     def before_train(self, runner: Runner) -> None:
-        """Change the network that is trained."""
+        """Convert the convolutions of the network before training."""
         make_efficient(runner.model)
 
     def before_val(self, runner: Runner) -> None:
-        """Change the network that is validated."""
+        """Convert the convolutions of the network before validation."""
         make_efficient(runner.model)
 
     def before_test(self, runner: Runner) -> None:
-        """Change the network that is tested."""
+        """Convert the convolutions of the network before testing."""
         make_efficient(runner.model)
 
 
 def make_efficient(model: torch.nn.Module) -> None:
-    """Change how the plain convolutions of a model are computed."""
+    """Convert the plain convolutions of a model to their faster forms, in place."""
     for module in model.modules():  # a ConvModule comes before its convolution
         if isinstance(module, ConvModule) and type(module.conv) is torch.nn.Conv2d:
             module.turn_on_efficient_conv_bn_eval()

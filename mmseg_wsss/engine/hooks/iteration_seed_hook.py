@@ -14,11 +14,14 @@ from mmseg_wsss.registry import HOOKS
 class IterationSeedHook(Hook):
     """Seed every generator from (seed, rank, iteration) before each training step.
 
-    Dropout, random points and masks then depend on the iteration alone: a resumed run
-    equals an uninterrupted one without any saved generator state. Checkpoints get the
-    seed and the number of draws of ``EndlessSampler`` or ``MultiSourceSampler``, so
-    that a run that is resumed with another seed, or on another number of processes,
-    skips and repeats no image.
+    Dropout, random points and masks then depend only on these three: a resumed run
+    equals an uninterrupted one, although no generator state is saved. Checkpoints store
+    the seed and the number of draws of ``EndlessSampler`` or ``MultiSourceSampler``, so
+    that a run resumed with another seed or another number of processes neither skips
+    nor repeats an image.
+
+    Raises:
+        RuntimeError: Before training, if the processes start at different iterations.
     """
 
     priority = 'VERY_HIGH'
@@ -34,7 +37,7 @@ class IterationSeedHook(Hook):
         seed_all(runner.seed or 0, get_rank(), runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note the number of draws of all processes."""
+        """Store the seed and the number of draws of all processes."""
         loader: Any = getattr(runner._train_loop, 'dataloader', None)
         sampler = getattr(loader, 'sampler', None)
         if isinstance(sampler, StreamSampler):
@@ -48,10 +51,10 @@ class IterationSeedHook(Hook):
         self._draws, self._draw_seed = meta.get('draws'), meta.get('draw_seed')
 
     def before_train(self, runner: Runner) -> None:
-        """Go on after the draws of the checkpoint, if the training is resumed.
+        """Continue after the draws of the checkpoint, if training is resumed.
 
         Raises:
-            RuntimeError: If not all processes begin with the same iteration.
+            RuntimeError: If the processes start at different iterations.
         """
         begins = [int(begin) for begin in all_gather(torch.tensor([runner.iter]))]
         if len(set(begins)) > 1:
@@ -70,9 +73,9 @@ class IterationSeedHook(Hook):
 
 
 def _restart(loop: Any) -> None:
-    """Draw again what workers have loaded by now, from the sampler as it was before.
+    """Restart the workers of a loop if they have already drawn from the sampler.
 
-    MMEngine 0.10.7 starts them when it builds the loop.
+    MMEngine 0.10.7 starts them when it builds the loop, before the sampler is resumed.
     """
     batches: Any = getattr(loop, 'dataloader_iterator', None)
     if getattr(batches, '_iterator', None) is not None:

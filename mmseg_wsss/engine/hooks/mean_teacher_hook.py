@@ -20,26 +20,28 @@ class MeanTeacherHook(PhaseHook):
     """Update the teachers of a segmentor by an exponential moving average.
 
     After each optimizer step, ``teacher = decay * teacher + (1 - decay) * student`` for
-    every pair of the segmentor's ``pairs``, parameters and buffers. Updates are counted
-    from the iteration, so there is nothing to save. There is no update if the optimizer
-    made none: while gradients accumulate, after a loss that is not finite, and after
-    mixed precision skipped a step. The hook also sets the segmentor's phase
-    ``progress``, the ratio of finished iterations. Source: Tarvainen and Valpola (Mean
-    teachers are better role models), section 2, https://arxiv.org/abs/1703.01780.
+    the parameters and buffers of every pair in the segmentor's ``pairs``. The number of
+    updates follows from the iteration, so checkpoints do not store it. Teachers are not
+    updated in an iteration without an optimizer step (while gradients accumulate, or if
+    mixed precision skips it), nor after a loss that is not finite. The hook also sets
+    the segmentor's phase ``progress``, the ratio of finished iterations in (0, 1].
+    Source: Tarvainen and Valpola, "Mean teachers are better role models", section 2,
+    https://arxiv.org/abs/1703.01780.
 
     Args:
         decay: Weight of the old teacher in [0, 1] (MMEngine's ``momentum`` is
-            ``1 - decay``); a dict has one for each teacher.
-        schedule: Decay of update t = 1, 2, ...: ``'warmup'`` is
-            ``min(1 - 1 / (t + 1), decay)``, ``'linear'`` ``(1 - 1 / (t + 1)) * decay``,
-            ``'cosine'`` rises from ``decay`` to 1 at the end, ``'constant'`` stays. A
-            dict has one for each teacher.
+            ``1 - decay``); a dict gives one for each teacher.
+        schedule: Decay of update t = 1, ..., T: ``'constant'`` is ``decay``,
+            ``'warmup'`` is ``min(1 - 1 / (t + 1), decay)``, ``'linear'`` is
+            ``(1 - 1 / (t + 1)) * decay``, and ``'cosine'`` increases from ``decay`` to
+            1: ``1 - (1 - decay) * (1 + cos(pi * t / T)) / 2``. A dict gives one for
+            each teacher.
 
     Raises:
-        ValueError: If a decay is outside [0, 1] or a schedule is unknown; before the
+        ValueError: If a decay is outside [0, 1] or a schedule is unknown; before
             training, if a dict does not name the segmentor's teachers.
-        TypeError: Before the training, if the segmentor has no teachers.
-        StartupError: Before the training, if FSDP or ZeRO-3 splits the weights of the
+        TypeError: Before training, if the segmentor has no teachers.
+        StartupError: Before training, if FSDP or ZeRO-3 shards the weights of the
             teachers, or a strategy converts them to half precision.
     """
 
@@ -63,7 +65,7 @@ class MeanTeacherHook(PhaseHook):
         return (runner.iter + 1) / runner.max_iters
 
     def before_run(self, runner: Runner) -> None:
-        """Refuse a strategy that splits or narrows the weights of teachers."""
+        """Reject a strategy that shards the teachers or lowers their precision."""
         training = not isinstance(runner.optim_wrapper, dict | None)
         problems = list(check_strategy(runner.model)) if training else []
         if problems:
@@ -95,16 +97,16 @@ class MeanTeacherHook(PhaseHook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Set the progress, and note the state of mixed precision."""
+        """Set the progress, and record the loss scale before the step."""
         super().before_train_iter(runner, batch_idx, data_batch)
         self._scale = _loss_scale(runner)
         self._stepped = not self._watched
 
     def _note_step(self, optimizer: Any, *_: Any) -> None:
-        """Note a step of the optimizer, as its post-hook.
+        """Record a step of the optimizer, as its post-hook.
 
         Mixed precision skips a step by not calling the optimizer; a fused optimizer is
-        called all the same, and skips by itself.
+        called anyway, and skips the step itself.
         """
         overflow = getattr(optimizer, 'found_inf', None)
         self._stepped = overflow is None or not bool(overflow)
@@ -138,7 +140,7 @@ class MeanTeacherHook(PhaseHook):
             runner.message_hub.update_scalar(f'train/decay_{teacher}', decay)
 
     def decay_at(self, update: int, updates: int, teacher: str = '') -> float:
-        """Compute the decay of a teacher in its 1-based ``update`` of ``updates``."""
+        """Compute the decay of a teacher at ``update`` (1-based) of ``updates``."""
         decay, schedule = self.decay, self.schedule
         decay = decay[teacher] if isinstance(decay, Mapping) else decay
         schedule = schedule[teacher] if isinstance(schedule, Mapping) else schedule
@@ -158,8 +160,8 @@ def _by_teacher(name: str, given: Any) -> dict[str, Any]:
 
 
 def _should_update(runner: Runner) -> bool:
-    """Return whether the optimizer made a step in this iteration, or tried to."""
-    engine: Any = runner.model  # DeepSpeed steps by itself
+    """Return whether an optimizer step was due in this iteration."""
+    engine: Any = runner.model  # DeepSpeed's engine steps the optimizer itself
     if hasattr(engine, 'was_step_applied'):
         return engine.was_step_applied()
     return runner.optim_wrapper.should_update()
@@ -173,7 +175,7 @@ def _accumulation_steps(runner: Runner) -> int:
 
 
 def _loss_scale(runner: Runner) -> float:
-    """Return the loss scale of mixed precision; it falls when a step is skipped."""
+    """Return the loss scale of mixed precision; a skipped step decreases it."""
     scaler: Any = getattr(runner.optim_wrapper, 'loss_scaler', None)
     return scaler.get_scale() if scaler is not None else 1.0
 

@@ -10,11 +10,14 @@ from mmseg_wsss.utils.configs import walk
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Stop the training at the first loss that is not finite.
+    """Stop training at the first loss that is not finite.
 
     The message gives the losses, the iteration and the images of the batch. The hook
-    runs before MMEngine's ``CheckpointHook`` and refuses to save weights or states of
-    the optimizer that are not finite, so that the last checkpoint is usable.
+    runs before MMEngine's ``CheckpointHook``, and it refuses to save weights or
+    optimizer states that are not finite, so the last checkpoint is always usable.
+
+    Raises:
+        FloatingPointError: If a loss, or a tensor to be saved, is not finite.
     """
 
     priority = 'HIGH'
@@ -42,7 +45,7 @@ class NonFiniteLossHook(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Check the weights and the states of the optimizer."""
+        """Check the weights and the optimizer states."""
         for part in ('state_dict', 'optimizer'):
             bad = _not_finite(checkpoint.get(part, {}), part)
             if bad:
@@ -53,7 +56,7 @@ class NonFiniteLossHook(Hook):
 
 
 def _not_finite(node: object, path: str) -> str:
-    """Return the path of the first tensor that is not finite, '' if all are."""
+    """Return the path of the first tensor that is not finite; '' if all are finite."""
     tensors = ((p, t) for p, t in walk(node, path) if isinstance(t, torch.Tensor))
     return next((p for p, tensor in tensors if not tensor.isfinite().all()), '')
 

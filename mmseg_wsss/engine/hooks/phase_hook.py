@@ -12,7 +12,7 @@ class PhaseHook(Hook):
     """Base class of the hooks that set a phase of a segmentor in every iteration.
 
     A subclass names the phase and computes its value from the iteration alone, so
-    there is nothing to save in a checkpoint.
+    checkpoints need not store it.
 
     Attributes:
         phase: Name of the segmentor's :class:`~mmseg_wsss.models.utils.Phase`.
@@ -24,7 +24,7 @@ class PhaseHook(Hook):
     phase: ClassVar[str]
 
     def value(self, runner: Runner) -> Any:
-        """Compute the value of the phase in the present iteration."""
+        """Compute the value of the phase in the current iteration."""
         raise NotImplementedError
 
     def before_train(self, runner: Runner) -> None:
@@ -38,7 +38,7 @@ class PhaseHook(Hook):
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Check the run, also without ``StartupCheckHook``."""
+        """Check the run, even without ``StartupCheckHook``."""
         check_once(runner)
 
     def before_train_iter(

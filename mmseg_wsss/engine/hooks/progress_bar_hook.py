@@ -11,10 +11,10 @@ from mmseg_wsss.utils.progress import ProgressBar
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Progress of training and testing, in place of log lines.
+    """Show the progress of training and testing in place of log lines.
 
-    It is a bar on a terminal, and a line every 10 seconds elsewhere. Use it with
-    ``log_level = 'WARNING'``. Only the main process shows it.
+    On a terminal it shows a bar, elsewhere it prints a line every 10 seconds, on
+    standard output and in the main process only. Use it with ``log_level = 'WARNING'``.
     """
 
     priority = 'LOW'
@@ -37,7 +37,7 @@ class ProgressBarHook(Hook):
             self._bar = None
 
     def before_train(self, runner: Runner) -> None:
-        """Start the bar at the current iteration."""
+        """Start the bar at the current iteration, above 0 in a resumed run."""
         self._start('training', runner.max_iters, runner.iter)
 
     def after_train_iter(

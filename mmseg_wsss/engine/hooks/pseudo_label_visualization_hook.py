@@ -18,20 +18,24 @@ PREFIX = 'pseudo_'
 class PseudoLabelVisualizationHook(Hook):
     """Visualize pseudo-labels, predictions and ground truth of a few images.
 
-    Each validation adds one panel to the visualizer of the runner, and so to each of
-    its backends. A row of the panel has an image, its CAM as a heat map, the
-    pseudo-labels of each source, the prediction and the ground truth, if there is one.
+    The hook adds a panel to all backends of the runner's visualizer. A row of the panel
+    has an image, its CAM as a heat map, the pseudo-labels of each source, the
+    prediction and the ground truth, as far as the data sample has them.
 
     The images are spread evenly over the validation set and are the same each time.
-    With several processes they are images of rank 0.
+    With several processes, they come from the share of rank 0.
 
     Args:
-        interval: Number of validations from one panel to the next; the first validation
-            has one.
-        num_images: Rows of the panel, at most one per batch of the validation.
-        sources: Names of pseudo-labels, fields ``pseudo_<source>`` of the data samples;
-            by default all that a sample has, in alphabetical order.
-        backend_args: As in mmseg, to read the images.
+        interval: Number of validations from one panel to the next, at least 1; the
+            first validation has one.
+        num_images: Number of rows of a panel, at least 1; one per validation batch at
+            most.
+        sources: Names of the pseudo-labels, each stored in a field ``pseudo_<source>``
+            of a data sample; by default all of a sample's, in alphabetical order.
+        backend_args: Arguments of the file backend that reads the images, as in mmseg.
+
+    Raises:
+        ValueError: If ``interval`` or ``num_images`` is below 1.
     """
 
     priority = 'NORMAL'
@@ -57,11 +61,11 @@ class PseudoLabelVisualizationHook(Hook):
         self._labels: list[Any] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Note that validations have an iteration."""
+        """Record that validations belong to an iteration from now on."""
         self._training = True
 
     def after_train(self, runner: Runner) -> None:
-        """Note that later validations have none."""
+        """Record that later validations belong to no iteration."""
         self._training = False
 
     def before_val_epoch(self, runner: Runner) -> None:
@@ -80,7 +84,7 @@ class PseudoLabelVisualizationHook(Hook):
         data_batch: Any = None,
         outputs: Sequence | None = None,
     ) -> None:
-        """Draw the first image of a chosen batch, as the first network predicts it."""
+        """Draw the first image of a chosen batch, as predicted by the first network."""
         if batch_idx in self._batches and outputs:
             self._batches.remove(batch_idx)
             self._add_row(outputs[0], runner.val_dataloader.dataset.metainfo)
@@ -99,7 +103,7 @@ class PseudoLabelVisualizationHook(Hook):
     def _titles(self, sample: Any) -> dict[str, str]:
         """Return the label fields by title, from left to right."""
         if self.sources is None:
-            # A data sample has its fields in a set, without an order.
+            # A data sample keeps its fields in a set, which has no order.
             fields = sorted(k for k in sample.all_keys() if k.startswith(PREFIX))
         else:
             fields = [PREFIX + source for source in self.sources]
@@ -113,7 +117,7 @@ class PseudoLabelVisualizationHook(Hook):
         """Add the panel to the visualizer."""
         if not self._rows:
             return
-        # Outside of a training runner.iter would build the training loop.
+        # Outside of training, runner.iter would build the training loop.
         step = runner.iter if self._training else 0
         meta = runner.val_dataloader.dataset.metainfo
         legend = legend_of(self._labels, meta['classes'], meta['palette'])

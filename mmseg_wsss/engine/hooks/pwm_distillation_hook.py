@@ -13,17 +13,25 @@ from .phase_hook import PhaseHook
 class PWMDistillationHook(PhaseHook):
     """Choose the teacher that supervises ASDT's student in each iteration.
 
-    Sets ``segmentor.pwm_high`` (True: teacher B), which the segmentor logs as ``pwm``.
-    Source: Zhang et al., "Weakly Supervised Semantic Segmentation via Alternate
-    Self-Dual Teaching", https://arxiv.org/abs/2112.09459.
+    Sets ``segmentor.pwm_high`` (True: teacher B), which the segmentor logs as ``pwm``;
+    see :func:`.pwm_signal` for the formula. Source: Zhang et al., "Weakly Supervised
+    Semantic Segmentation via Alternate Self-Dual Teaching",
+    https://arxiv.org/abs/2112.09459.
 
     Args:
-        period: Period T of the wave in iterations.
-        divisor: N; the pulse lasts T / N iterations.
-        begin: Last iteration of the warm-up, in which teacher A alone supervises.
-        mode: ``'pwm'`` is the paper's wave. ``'random'`` draws teacher B with
-            probability 1 / N, ``'always'`` takes it after the warm-up, and ``'never'``
-            switches the distillation off (as in the released code).
+        period: Period T of the wave in iterations, at least 1.
+        divisor: N, at least 1; a pulse lasts T / N iterations.
+        begin: Last iteration (0-based) of the warm-up, during which only teacher A
+            supervises the student; at least 0.
+        mode: ``'pwm'`` is the paper's wave. After the warm-up, ``'random'`` selects
+            teacher B with probability 1 / N, the same on all ranks, and ``'always'``
+            selects it in every iteration. ``'never'`` disables the distillation, as in
+            the released code.
+
+    Raises:
+        ValueError: If ``mode`` is unknown or a number is below its bound.
+        TypeError: If a number is not an integer; before training, if the segmentor has
+            no phase ``pwm_high``.
     """
 
     phase = 'pwm_high'
@@ -49,7 +57,7 @@ class PWMDistillationHook(PhaseHook):
         self._seed = seed[0]
 
     def value(self, runner: Runner) -> bool:
-        """Return whether teacher B supervises in the present iteration."""
+        """Return whether teacher B supervises in the current iteration."""
         return self.signal(runner.iter, self._seed)
 
     def signal(self, iteration: int, seed: int = 0) -> bool:

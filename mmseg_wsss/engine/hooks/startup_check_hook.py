@@ -9,18 +9,19 @@ from ..startup_check import StartupError, check_checkpoint, check_once
 
 @HOOKS.register_module()
 class StartupCheckHook(Hook):
-    """Refuse a run with a config that is known to train or test wrongly.
+    """Reject a config that is known to train or test incorrectly.
 
-    Before the first step it compares the parts of a config with each other: heads and
+    Before the first step, the parts of a config are compared with each other: heads and
     labels with the classes of the data, loops with samplers and schedules, phases with
     their hooks, ``save_best`` with the results of the validation, sizes with crops. A
-    checkpoint that is loaded, also for testing, must fit the network.
+    checkpoint must match the network into which it is loaded, for testing as well.
 
     Args:
-        partial_weights: Accept a checkpoint that fits the network in part.
+        partial_weights: Whether to accept a checkpoint that matches the network only
+            in part.
 
     Raises:
-        StartupError: With all problems, one per line.
+        StartupError: If there are problems; the message lists them, one per line.
     """
 
     priority = 'VERY_HIGH'
@@ -29,15 +30,15 @@ class StartupCheckHook(Hook):
         self.partial_weights = partial_weights
 
     def before_train(self, runner: Runner) -> None:
-        """Check the run; a resumed one has its saved schedules by now."""
+        """Check the run; a resumed one has restored its schedules by now."""
         check_once(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Check that a checkpoint fits the network."""
+        """Check that a checkpoint matches the network."""
         if self.partial_weights:
             return
         state = checkpoint.get('state_dict', checkpoint)
-        # The optimizer is built before a training loads weights, and only there.
+        # The optimizer is built for training only, before the weights are loaded.
         training = not isinstance(runner.optim_wrapper, dict | None)
         problems = list(check_checkpoint(unwrap(runner.model), state, training))
         if problems:

@@ -8,12 +8,16 @@ from .phase_hook import PhaseHook
 
 @HOOKS.register_module()
 class WeakWarmupHook(PhaseHook):
-    """Train the classifier alone during the first iterations.
+    """Train only the classifier during the first iterations.
 
     Sets ``segmentor.warmup``.
 
     Args:
-        iters: Number of iterations of the warm-up; 0 for none.
+        iters: Number of warm-up iterations; 0 for none.
+
+    Raises:
+        ValueError: If ``iters`` is negative.
+        TypeError: Before training, if the segmentor has no phase ``warmup``.
     """
 
     phase = 'warmup'
@@ -23,5 +27,5 @@ class WeakWarmupHook(PhaseHook):
         self.iters = iters
 
     def value(self, runner: Runner) -> bool:
-        """Return whether the present iteration belongs to the warm-up."""
+        """Return whether the current iteration belongs to the warm-up."""
         return runner.iter < self.iters

@@ -9,10 +9,10 @@ from mmseg_wsss.registry import LOOPS
 
 @LOOPS.register_module()
 class TeacherStudentValLoop(ValLoop):
-    """Validation loop over several networks of a semi-supervised segmentor.
+    """Validate several networks of a semi-supervised segmentor.
 
-    The names of the metrics begin with the network: ``save_best='student1/mIoU'``
-    selects checkpoints by one of them.
+    Metrics are named ``NETWORK/METRIC``: ``save_best='student1/mIoU'`` selects
+    checkpoints by one of them.
 
     Args:
         *args: Arguments of MMEngine's ``ValLoop``.
@@ -22,6 +22,7 @@ class TeacherStudentValLoop(ValLoop):
 
     Raises:
         KeyError: If the segmentor has no such network.
+        TypeError: In :meth:`run`, if the segmentor is not semi-supervised.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class TeacherStudentValLoop(ValLoop):
         segmentor = unwrap(self.runner.model)
         if hasattr(segmentor, 'predict_on'):  # FlexibleRunner builds its model later
             before = segmentor.predict_on
-            for name in predict_on or ():  # check them before any training
+            for name in predict_on or ():  # checks the names before training
                 segmentor.predict_on = name
             segmentor.predict_on = before
 

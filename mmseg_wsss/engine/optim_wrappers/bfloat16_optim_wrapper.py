@@ -10,11 +10,12 @@ from mmseg_wsss.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class BFloat16OptimWrapper(OptimWrapper):
-    """Train under autocast to bfloat16, on a CPU, too.
+    """Train with autocast to bfloat16, on CPUs as well.
 
-    MMEngine's ``AmpOptimWrapper(dtype='bfloat16')`` does the same and refuses CPUs.
-    Weights stay in float32; gradients need no scale. A CPU gains from it if it has
-    instructions for bfloat16 (AVX-512 BF16 or AMX), see the page Benchmarks.
+    MMEngine's ``AmpOptimWrapper(dtype='bfloat16')`` does the same but rejects CPUs.
+    Weights stay in float32, and gradients need no scaling. A CPU benefits if it has
+    instructions for bfloat16 (AVX-512 BF16 or AMX), see the page Benchmarks. Source:
+    https://docs.pytorch.org/docs/stable/amp.html.
     """
 
     @contextmanager

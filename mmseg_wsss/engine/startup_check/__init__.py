@@ -1,4 +1,4 @@
-"""What can be known to be wrong before the first step, said at once."""
+"""Report everything that is known to be wrong with a run before its first step."""
 
 import logging
 from collections.abc import Iterator
@@ -51,10 +51,13 @@ _checked: WeakSet = WeakSet()
 
 
 def check_once(runner: Any) -> None:
-    """Raise a StartupError if a run has problems, log remarks; check each run once.
+    """Log remarks on a run and raise its problems; do nothing if called again.
 
     Args:
-        runner: Runner of a training, its loops built.
+        runner: Runner of a training run, with its loops built.
+
+    Raises:
+        StartupError: If the run has problems.
     """
     if runner in _checked:
         return
@@ -67,10 +70,10 @@ def check_once(runner: Any) -> None:
 
 
 def find_remarks(runner: Any) -> Iterator[str]:
-    """Yield what is unusual in a run and may be meant.
+    """Yield remarks on settings of a run that are unusual but may be intended.
 
     Args:
-        runner: Runner of a training, its loops built.
+        runner: Runner of a training run, with its loops built.
     """
     model = unwrap(runner.model)
     yield from late_schedules(runner.param_schedulers, runner.train_loop)
@@ -80,10 +83,10 @@ def find_remarks(runner: Any) -> Iterator[str]:
 
 
 def find_problems(runner: Any) -> Iterator[Problem]:
-    """Yield everything in a run that is known to train wrongly.
+    """Yield every problem that is known to make a run train incorrectly.
 
     Args:
-        runner: Runner of a training, its loops built.
+        runner: Runner of a training run, with its loops built.
     """
     model, loop = unwrap(runner.model), runner.train_loop
     dataset = loop.dataloader.dataset

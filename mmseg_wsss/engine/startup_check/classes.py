@@ -1,4 +1,4 @@
-"""Heads, losses, transforms and padding against the classes of the data."""
+"""Check heads, losses, transforms and padding against the classes of the data."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from .problem import Problem
 
-# Attributes that hold the label of ignored pixels: of heads, losses and transforms.
+# Attributes of heads, losses and transforms that hold the label of ignored pixels.
 IGNORE_KEYS = ('ignore_index', 'seg_pad_val')
 PARTS_OF_DATASETS = (
     'pipeline',
@@ -68,9 +68,9 @@ def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Pro
 def check_validation_classes(
     metainfo: Mapping[str, Any], validation: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Compare the classes of the validation with those of the training data.
+    """Compare the classes of the validation data with the training data's.
 
-    Other spellings are accepted, another number or order of the classes is not.
+    The spelling of the names may differ, the number and order of the classes may not.
 
     Args:
         metainfo: Meta information of the training data.
@@ -89,11 +89,11 @@ def check_validation_classes(
 
 
 def check_ignore_index(model: nn.Module, dataset: Any) -> Iterator[Problem]:
-    """Find every place that ignores another label than 255.
+    """Find every part that ignores a label other than 255.
 
     Args:
         model: Unwrapped segmentor.
-        dataset: The training data; its transforms are looked through.
+        dataset: Training data, with the transforms to check.
     """
     parts = [(name or 'model', module) for name, module in model.named_modules()]
     parts += [(type(step).__name__, step) for step in transforms_of(dataset)]
@@ -101,7 +101,7 @@ def check_ignore_index(model: nn.Module, dataset: Any) -> Iterator[Problem]:
     for name, part in parts:
         for key in IGNORE_KEYS:
             value = getattr(part, key, None)
-            # A negative value is the default of losses that get a mask instead.
+            # -100 is the default of losses that get a mask instead.
             if isinstance(value, int | float) and value not in (IGNORE_INDEX, -100):
                 wrong[key, value].append(name)
     for (key, value), names in wrong.items():
@@ -113,7 +113,11 @@ def check_ignore_index(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def transforms_of(node: Any) -> Iterator[BaseTransform]:
-    """Yield the transforms of a data set, through wrappers, branches and choices."""
+    """Yield the transforms of a data set, nested ones included.
+
+    Args:
+        node: Data set or wrapper of one, or a pipeline, transform or branches of it.
+    """
     if isinstance(node, BaseTransform):
         yield node
     if isinstance(node, Mapping):

@@ -1,4 +1,4 @@
-"""Headers of image files against the transforms that load them."""
+"""Check image files against the transforms that load them, and their labels."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,17 +15,17 @@ from .classes import transforms_of
 from .problem import Problem
 
 REMEDY = 'correct the mask; tools/misc/check_dataset.py lists all'
-NUM_SAMPLES = 8  # of a validation, loaded as a whole
-NUM_FILES = 32  # of each part; further ones are checked where they are loaded
-ROTATED = ('color', 'grayscale')  # color types with the EXIF orientation
+NUM_SAMPLES = 8  # validation samples to load completely
+NUM_FILES = 32  # files to check of each part; the loaders check all of them
+ROTATED = ('color', 'grayscale')  # color types with the EXIF orientation applied
 
 
 def check_files(dataset: Any, name: str) -> Iterator[Problem]:
-    """Look at the headers of some files of a data set, spread over its list.
+    """Check the headers of some files of a data set, evenly spread over its list.
 
     Args:
-        dataset: Data of training or validation.
-        name: What the data set is for, for messages.
+        dataset: Training or validation data.
+        name: Purpose of the data set, for messages: ``'training'``, ``'validation'``.
     """
     parts = [
         getattr(dataset, part, None) for part in ('labeled', 'tagged', 'unlabeled')
@@ -44,21 +44,21 @@ def check_files(dataset: Any, name: str) -> Iterator[Problem]:
 
 
 def _upright_size(path: str) -> tuple[int, ...]:
-    """Return height and width of an image of any format as OpenCV turns it."""
+    """Return (height, width) of an image of any format, as OpenCV rotates it."""
     try:
         return image_size(path)[::-1]
-    except IMAGE_ERRORS:  # left to its loader
+    except IMAGE_ERRORS:  # the loader reports them
         return ()
 
 
 def check_labels(dataset: Any) -> Iterator[Problem]:
-    """Check the labels of some samples of a validation, spread over its list.
+    """Check the labels of some validation samples, evenly spread over their list.
 
-    mmseg's metric ignores labels outside of the classes without a word. Samples are
-    looked at as the pipeline gives them, which may map the labels of files.
+    mmseg's metric silently ignores labels outside the range of the classes. Samples are
+    checked as the pipeline returns them, since it may map the labels of the files.
 
     Args:
-        dataset: Data of the validation.
+        dataset: Validation data.
     """
     num_classes = len(getattr(dataset, 'metainfo', {}).get('classes') or ())
     if not num_classes or not len(dataset) or not hasattr(dataset, 'get_data_info'):
@@ -91,7 +91,7 @@ def check_labels(dataset: Any) -> Iterator[Problem]:
 
 
 def cuts_to_8_bits(step: Any) -> bool:
-    """Return whether a transform is mmcv's loader that keeps 8 bits without a word."""
+    """Return whether a transform is mmcv's loader, which silently keeps only 8 bits."""
     return type(step) is LoadImageFromFile and step.color_type != 'unchanged'
 
 

@@ -1,4 +1,4 @@
-"""Crops, padding, tags and names of the images, and the preprocessor in force."""
+"""Check crops, padding, tags and image names, and the preprocessor in effect."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from .problem import Problem
 
 
 def check_padding(model: nn.Module, dataset: Any) -> Iterator[Problem]:
-    """Compare the size that batches are padded to with the training crops.
+    """Compare the size to which batches are padded with the training crops.
 
     Args:
         model: Unwrapped segmentor.
@@ -41,7 +41,7 @@ def check_padding(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def check_branches(model: nn.Module, dataset: Any) -> Iterator[Problem]:
-    """Check that crops have one size if the method needs one.
+    """Check that all crops have the same size if the method requires it.
 
     Args:
         model: Unwrapped segmentor.
@@ -57,12 +57,12 @@ def check_branches(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def check_pooling(model: nn.Module, sampler: Any) -> Iterator[Problem]:
-    """Find parts of one image for heads with batch norm after a global pooling.
+    """Find parts with one image per batch where batch norm after pooling needs two.
 
     Args:
         model: Unwrapped segmentor.
-        sampler: Sampler of the training data, with ``counts`` of each part if it has
-            several.
+        sampler: Sampler of the training data; ``counts``, if present, is the number of
+            images per batch of each part.
     """
     counts = getattr(sampler, 'counts', None) or []
     joint = getattr(getattr(model, 'train_cfg', None), 'concat_forward', True)
@@ -92,11 +92,11 @@ def check_normalization(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
-    """Compare the parts of a segmentor that need tags with its data.
+    """Check that the data has the tags that a segmentor needs, and none unused.
 
     Args:
         model: Unwrapped segmentor.
-        dataset: Training data; ``SemiDataset`` has tags for some of its images.
+        dataset: Training data; a ``SemiDataset`` may have tags of some images.
     """
     has_tags = getattr(dataset, 'has_tags', None)
     if has_tags is None:
@@ -138,7 +138,7 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def _check_weak_views(dataset: Any) -> Iterator[Problem]:
-    """Find tagged images without the view that a ``cam_head`` is trained on."""
+    """Find tagged images that lack the view on which a ``cam_head`` is trained."""
     for name, part in dataset.parts.items():
         if part is dataset.labeled or not isinstance(part, TaggedDataset):
             continue
@@ -153,15 +153,15 @@ def _check_weak_views(dataset: Any) -> Iterator[Problem]:
 
 
 def _check_first_class(dataset: Any) -> Iterator[Problem]:
-    """Find a background of another name: a first class of most masks, but of no tag."""
+    """Find a background with another name: a first class in most masks but no tag."""
     labeled, parts = dataset.labeled, dataset.parts.values()
     others = [p for p in parts if p is not labeled and isinstance(p, TaggedDataset)]
     if not others or len(labeled.classes) < len(labeled.metainfo['classes']):
         return
-    shown = _count_first_class(labeled)
-    if 2 * shown > len(labeled) and not any(map(_count_first_class, others)):
+    count = _count_first_class(labeled)
+    if 2 * count > len(labeled) and not any(map(_count_first_class, others)):
         yield Problem(
-            f'{shown} of {len(labeled)} masks have the first class '
+            f'{count} of {len(labeled)} masks have the first class '
             f'{labeled.classes[0]!r}, and no tag names it',
             "call it 'background' if it is the background, else add its tags",
         )
@@ -173,7 +173,7 @@ def _count_first_class(part: TaggedDataset) -> int:
 
 
 def _check_weak(method: str, dataset: Any) -> Iterator[Problem]:
-    """Check that ``SemiDataset`` gives a weakly supervised method what it needs."""
+    """Check that a ``SemiDataset`` fits a weakly supervised method."""
     for name, part in dataset.parts.items():
         tagged = isinstance(part, TaggedDataset)
         untagged = part.untagged() if tagged else part.name(0)
@@ -206,7 +206,7 @@ def _check_weak(method: str, dataset: Any) -> Iterator[Problem]:
 
 
 def check_preprocessor(cfg: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find a preprocessor of the inner segmentor that the top-level one replaces.
+    """Find a preprocessor of the inner segmentor that the outer one replaces.
 
     Args:
         cfg: Config of the run.
@@ -234,7 +234,8 @@ def crop_sizes(dataset: Any) -> dict[str, tuple[int, int]]:
     """Return the last crop size (H, W) of each pipeline of the training data.
 
     Returns:
-        Sizes by the name of the part (``labeled``, ...) or of the data set.
+        Sizes by part: ``labeled``, ``tagged``, ``unlabeled``, or ``dataset`` for a data
+        set without parts. Pipelines without a crop are left out.
     """
     names = ('labeled', 'tagged', 'unlabeled')
     parts = {name: getattr(dataset, name, None) for name in names}

@@ -1,4 +1,4 @@
-"""Loops, samplers, schedules, phases and checkpoints against each other."""
+"""Check loops, samplers, schedules, phases and checkpoints against each other."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ IOU_KEYS = {
 
 
 def check_loop(loop: Any, hooks: Sequence[Hook]) -> Iterator[Problem]:
-    """Check that the loop ends, and that what counts epochs has epochs to count.
+    """Check that epochs end, and that hooks count them only in an epoch-based loop.
 
     Args:
         loop: Training loop.
@@ -68,7 +68,7 @@ def check_validation(loop: Any) -> Iterator[Problem]:
 
 
 def check_batch(loop: Any) -> Iterator[Problem]:
-    """Compare the batch size of the loader with its sampler's."""
+    """Compare the batch size of the data loader with its sampler's."""
     loader = loop.dataloader
     wanted = getattr(loader.sampler, 'batch_size', None)
     if wanted is not None and loader.batch_size != wanted:
@@ -81,10 +81,10 @@ def check_batch(loop: Any) -> Iterator[Problem]:
 
 
 def check_accumulation(runner: Any) -> Iterator[Problem]:
-    """Check that checkpoints are saved between steps of the optimizer.
+    """Check that no checkpoint is saved while gradients accumulate.
 
     Args:
-        runner: Runner of a training; its optimizer may accumulate gradients.
+        runner: Runner of a training run.
     """
     steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
     for hook in runner.hooks:
@@ -105,12 +105,12 @@ def check_accumulation(runner: Any) -> Iterator[Problem]:
 def check_phases(
     model: nn.Module, hooks: Sequence[Hook], max_iters: int
 ) -> Iterator[Problem]:
-    """Check that every phase has its hook, and that it begins before the end.
+    """Check that every phase has one hook, and begins before the end of training.
 
     Args:
         model: Unwrapped segmentor.
         hooks: Hooks of the runner.
-        max_iters: Iterations of the training.
+        max_iters: Number of training iterations.
     """
     phase_hooks: list[Any] = [hook for hook in hooks if hasattr(hook, 'phase')]
     phases = phases_of(model)
@@ -140,7 +140,7 @@ def check_phases(
 
 
 def check_schedules(schedulers: Any, loop: Any) -> Iterator[Problem]:
-    """Check that schedules end with the training.
+    """Check that no schedule ends before the training does.
 
     Args:
         schedulers: Built schedulers of the runner: a list, or a dict of lists.
@@ -166,7 +166,7 @@ def check_schedules(schedulers: Any, loop: Any) -> Iterator[Problem]:
 
 
 def ends_of_schedules(schedulers: Any) -> Iterator[tuple[str, int]]:
-    """Yield the last iteration of the schedules of each value, such as ``lr``."""
+    """Yield each scheduled parameter, such as ``lr``, and its last iteration."""
     groups = schedulers if isinstance(schedulers, dict) else {'': schedulers or []}
     for group in groups.values():
         by_param: dict[str, list[int]] = {}
@@ -179,7 +179,7 @@ def ends_of_schedules(schedulers: Any) -> Iterator[tuple[str, int]]:
 
 
 def check_save_best(runner: Any) -> Iterator[Problem]:
-    """Check that the validation produces the keys of ``save_best``."""
+    """Check that the validation returns the keys of ``save_best``."""
     hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
     wanted = [
         key
@@ -209,7 +209,7 @@ def check_save_best(runner: Any) -> Iterator[Problem]:
 
 
 def _validation_keys(runner: Any) -> tuple[set[str], set[str]]:
-    """Keys of the validation's results, and prefixes of keys that are not known."""
+    """Return the keys of the validation results, and the prefixes of unknown keys."""
     known: set[str] = set()
     open_prefixes: set[str] = set()
     for metric in runner.val_loop.evaluator.metrics:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a config that is known to train, or to test, wrongly.
+    """Problem that is known to make a config train or test incorrectly.
 
     Args:
-        found: What was found, with the value and where it stands.
-        change: The line to change, or what to do.
+        found: What was found, with the value and its place in the config.
+        change: The line to change, or another remedy.
     """
 
     found: str

@@ -1,4 +1,4 @@
-"""What is unusual in a run and may be meant: logged, not refused."""
+"""Find settings that are unusual but may be intended: logged, not rejected."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,9 +11,9 @@ from .loops import ends_of_schedules
 
 
 def late_schedules(schedulers: Any, loop: Any) -> Iterator[str]:
-    """Yield a remark for each schedule that the training does not run to its end.
+    """Yield a remark for each schedule that ends after the training.
 
-    It is no problem in itself: a training may stop early.
+    This is no problem in itself: a run may stop early on purpose.
 
     Args:
         schedulers: Built schedulers of the runner: a list, or a dict of lists.
@@ -29,7 +29,7 @@ def late_schedules(schedulers: Any, loop: Any) -> Iterator[str]:
 
 
 def unmatched_keys(model: nn.Module, cfg: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a remark for each key of ``paramwise_cfg`` that fits no parameter.
+    """Yield a remark for each key of ``paramwise_cfg`` that matches no parameter.
 
     Args:
         model: Unwrapped segmentor.
@@ -64,14 +64,14 @@ def small_means(model: nn.Module) -> Iterator[str]:
 
 
 def small_view_statistics(model: nn.Module) -> Iterator[str]:
-    """Yield a remark if a small second view would change the backbone's batch norm.
+    """Yield a remark if a small second view updates the backbone's batch norm.
 
     Args:
         model: Unwrapped segmentor.
     """
     if not getattr(model, 'second_view', False):
         return
-    model.train()  # as the loop does next; norm_eval acts here
+    model.train()  # as the loop does next; applies norm_eval
     backbone = model.get_submodule('backbone')
     if any(isinstance(m, _BatchNorm) and m.training for m in backbone.modules()):
         yield (

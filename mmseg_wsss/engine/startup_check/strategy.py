@@ -1,4 +1,4 @@
-"""Check that a strategy keeps the weights of teachers whole."""
+"""Check that a strategy keeps the weights of teachers unsharded and precise."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +13,10 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 def check_strategy(model: Any) -> Iterator[Problem]:
-    """Check that the weights of all teachers are whole, and in single precision.
+    """Check that the weights of all teachers are unsharded and not in half precision.
 
     Args:
-        model: Segmentor, wrapped as in the training.
+        model: Segmentor, wrapped as in training.
     """
     segmentor = unwrap(model)
     teachers = list(getattr(segmentor, 'pairs', None) or ())
@@ -44,7 +44,7 @@ def check_strategy(model: Any) -> Iterator[Problem]:
 
 
 def _sharding(model: Any) -> str:
-    """Return the name of what splits the weights among the processes, or ''."""
+    """Return the name of the strategy that shards the weights, or ''."""
     if getattr(model, 'zero_optimization_partition_weights', bool)():
         return 'DeepSpeed (zero_optimization.stage=3)'
     modules = model.modules() if isinstance(model, torch.nn.Module) else ()

@@ -1,4 +1,4 @@
-"""Checkpoints against the network that they are loaded into."""
+"""Check checkpoints against the network into which they are loaded."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -13,12 +13,12 @@ MOST = 4  # names of tensors in a message
 def check_checkpoint(
     model: nn.Module, state: Mapping[str, Tensor], training: bool
 ) -> Iterator[Problem]:
-    """Check that a checkpoint fits a network.
+    """Check that a checkpoint matches a network.
 
-    For training a part of the network, such as a new decode head, may be missing, but
-    the backbone must be there, and most tensors of the modules that the network has
-    must be used: another one, such as a mean teacher, may stay unused. For testing
-    everything must be there.
+    For training, the checkpoint may lack a part of the network, such as a new decode
+    head, but no tensor of the backbone, and the network must use at least half of the
+    checkpoint's tensors, not counting modules that it does not have, such as a mean
+    teacher. For testing, all tensors must match.
 
     Args:
         model: Unwrapped segmentor.
@@ -35,7 +35,7 @@ def check_checkpoint(
     # MMEngine removes the prefix of a wrapped model when it loads the weights.
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    # The segmentor's own loading rules apply, such as one network filling its teacher.
+    # The segmentor's own loading rules apply, e.g. a network also fills its teacher.
     copy = deepcopy(model).to('meta')
     filled = {key: value.to('meta') for key, value in state.items()}
     wrong = {
