@@ -68,6 +68,18 @@ def test_every_step_is_finite_and_reaches_every_parameter(method, kind, labels):
         check_step(method, model, phase, batch)
 
 
+@pytest.mark.parametrize('labels', LABELS)
+@pytest.mark.parametrize('method', METHODS)
+def test_one_class_beside_the_background(method, labels):
+    network, batch_of = LABELS[labels]
+    model = network(method, num_tags=1)
+    heads = [part for part in model.modules() if hasattr(part, 'conv_seg')]
+    assert {head.num_classes for head in heads} <= {2}
+    batch = batch_of(method, num_tags=1, tags=((0,), ()))
+    for phase in METHODS[method].phases:
+        check_step(method, model, phase, batch)
+
+
 @pytest.mark.parametrize('method', [*UNSURE, *FROM_FILES])
 def test_labels_that_are_all_ignored(method):
     model = tiny_network(method, **METHODS[method].nothing_sure)
