@@ -340,7 +340,7 @@ def _dataset(
             },
             'ann_file': f'ImageSets/Segmentation/{split}.txt',
             'img_suffix': '.png',
-            'serialize_data': False,  # collects garbage at length
+            'serialize_data': False,  # quick without conftest.py, too
         },
         'tags': {'path': str(root / f'tags_{split}.json'), 'allow_empty': True},
         'pipeline': pipeline,
