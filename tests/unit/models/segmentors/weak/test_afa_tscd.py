@@ -1,5 +1,7 @@
 """AFA and TSCD: the step against the specification, and every option."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -325,11 +327,6 @@ def test_pseudo_labels_of_an_image():
     assert (dense[merged == 0] == 0).all()
 
 
-class FakeRunner:
-    def __init__(self, model, iteration):
-        self.model, self.iter = model, iteration
-
-
 @pytest.mark.parametrize('name', ['CAMSeg', 'AFA', 'TSCD'])
 @pytest.mark.parametrize('noise', [DropPath(0.5), nn.Dropout(0.5)])
 def test_cams_are_those_of_inference(name, noise, monkeypatch):
@@ -363,7 +360,7 @@ def test_hook_switches_the_affinity_on():
     model, hook = build('AFA'), AffinityLabelHook(begin=3)
     seen = []
     for iteration in (0, 2, 3, 4, 1):
-        hook.before_train_iter(FakeRunner(model, iteration), 0)
+        hook.before_train_iter(SimpleNamespace(model=model, iter=iteration), 0)
         seen.append(model.use_affinity)
     assert seen == [False, False, True, True, False]
     with pytest.raises(ValueError, match=r'begin .* got -1'):
