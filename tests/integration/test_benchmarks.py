@@ -38,7 +38,6 @@ def test_loader(tmp_path):
 
 
 def test_every_cell_of_the_cost_curve_is_what_it_says(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
     monkeypatch.chdir(BENCHMARKS.parent)
     import cost_curve
 
@@ -66,7 +65,6 @@ def test_every_cell_of_the_cost_curve_is_what_it_says(monkeypatch):
 
 
 def test_saved_cells_of_the_cost_curve_count_as_finished(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
     import cost_curve
 
     monkeypatch.setattr(cost_curve, 'RESULT', tmp_path / 'cost_curve.json')

@@ -6,15 +6,11 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
-
-import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
 import gpu_check
 import gpu_tables
+import pytest
 from gpu_sections.recipes import RECIPES
 
 ROOT = gpu_check.ROOT
