@@ -6,6 +6,8 @@ import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -34,11 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what is imported from garbage collection.
-
-    Each data set of MMEngine that is built collects all garbage, which takes longer
-    than a tiny training where everything imported is looked at.
-    """
+    """Exempt what is imported from garbage collection, which would look at it all."""
     gc.collect()
     gc.freeze()
 
@@ -62,6 +60,17 @@ def tiny_voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick_configs() -> Iterator[None]:
     """Configs are written without a formatter in this process."""
     with unformatted_configs():
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_datasets() -> Iterator[None]:
+    """No data set collects all garbage when it is built, as MMEngine's do.
+
+    That takes longer than a tiny training.
+    """
+    collector = SimpleNamespace(collect=lambda: 0)
+    with mock.patch('mmengine.dataset.base_dataset.gc', collector):
         yield
 
 

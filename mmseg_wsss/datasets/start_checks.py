@@ -1,7 +1,7 @@
 """Checks of a dataset before training, and of the labels of each sample."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import signature
 from itertools import islice
 from typing import Any
@@ -33,8 +33,14 @@ def check_list(cfg: Mapping[str, Any]) -> None:
 
     Raises:
         FileNotFoundError: If the list does not exist.
-        ValueError: If it is empty, or there is no list and no image of ``img_suffix``.
+        ValueError: If it is empty, there is no list and no image of ``img_suffix``, or
+            ``indices`` leave no image.
     """
+    indices = cfg.get('indices')
+    if isinstance(indices, int | Sequence) and not indices:
+        raise ValueError(
+            f'{cfg["type"]}: indices={indices} leaves no image; correct or remove it'
+        )
     for part in (*cfg.get('datasets', ()), cfg.get('dataset')):
         if isinstance(part, Mapping):
             check_list(part)

@@ -132,11 +132,14 @@ def progress_of_log(
     start = log.stat().st_size if log.is_file() else 0
     ended = threading.Event()
 
+    def read(bar: ProgressBar) -> None:
+        counts = counts_of_log(log, start)
+        if counts is not None:
+            bar.update(*counts)
+
     def follow(bar: ProgressBar) -> None:
         while not ended.wait(1.0):
-            counts = counts_of_log(log, start)
-            if counts is not None:
-                bar.update(*counts)
+            read(bar)
 
     with ProgressBar(title, None, stream=stream, disable=disable) as bar:
         thread = threading.Thread(target=follow, args=(bar,), daemon=True)
@@ -146,6 +149,7 @@ def progress_of_log(
         finally:
             ended.set()
             thread.join()
+            read(bar)
 
 
 def counts_of_log(path: Path, start: int = 0) -> tuple[int, int] | None:

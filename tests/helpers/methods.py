@@ -17,7 +17,8 @@ class Method:
         hooks: Hooks by which time reaches the method; within four iterations it shall
             have been in all of its phases.
         phases: Attributes of the segmentor in each phase, as the hooks set them.
-        nothing_sure: Model settings under which no pixel gets a pseudo-label.
+        nothing_sure: Model settings under which no pixel gets a pseudo-label; empty if
+            no setting does that.
         pseudo_sources: Pseudo-labels that it provides.
         semi: Whether it is semi-supervised: ``model`` has no network of its own, and a
             batch has branches.
@@ -39,17 +40,18 @@ class Method:
 def _semi(
     kind: str,
     decay: float | None = None,
-    nothing_sure: Mapping[str, float] | None = None,
+    nothing_sure: dict[str, float] | None = None,
     **settings: Any,
 ) -> Method:
     """A semi-supervised method; ``decay`` is that of its teachers, if it has any."""
     hook = {'type': 'MeanTeacherHook', 'decay': decay}
     model = {'type': kind, 'semi_train_cfg': settings}
+    unsure = {'semi_train_cfg': settings | nothing_sure} if nothing_sure else {}
     return Method(
         model,
         hooks=() if decay is None else (hook,),
         phases=({'progress': 0.5},),
-        nothing_sure={'semi_train_cfg': {**settings, **(nothing_sure or {})}},
+        nothing_sure=unsure,
         semi=True,
     )
 
@@ -109,7 +111,7 @@ LOCAL_SOURCES = (
 NO_SCORE_WINS = {'high_thr': 1.0, 'low_thr': -1e3}
 NOTHING_SURE = {'reliable': {'crf_thr': 1.1}}
 
-# Each method of the package; the method battery (tests/test_reliability) runs for all.
+# Each method of the package, for the method battery (tests/integration/reliability).
 METHODS = {
     'CAM': Method({'type': 'CAM'}),
     'RRM': Method(

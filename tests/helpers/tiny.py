@@ -74,13 +74,16 @@ def write_tiny_voc(folder: Path) -> Path:
     return folder
 
 
-def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
+def tiny_model(
+    name: str, drop: bool = True, num_tags: int = NUM_TAGS, **settings: Any
+) -> dict:
     """Model config of a method: two stages of a ResNet with 8 and 16 channels.
 
     Args:
         name: Key of ``METHODS``.
         drop: Whether there is dropout, in the classifier and the segmentation heads,
             and CutMix.
+        num_tags: Number of classes beside the background.
         **settings: Settings over those of the method and of its network.
     """
     model: dict = {
@@ -121,6 +124,8 @@ def tiny_model(name: str, drop: bool = True, **settings: Any) -> dict:
             off = {key: value for key, value in NOT_RANDOM.items() if key in known}
             chosen = outer.get('semi_train_cfg', {})
             model['semi_train_cfg'] = {**model['semi_train_cfg'], **off, **chosen}
+    if num_tags != NUM_TAGS:
+        _set_classes(model, num_tags)
     return model
 
 
@@ -256,6 +261,7 @@ def tiny_batch(
     size: tuple[int, int] = CROP,
     tags: Sequence[Sequence[int]] = TAGS,
     valid: bool = True,
+    num_tags: int = NUM_TAGS,
 ) -> tuple[Tensor, list[SegDataSample]]:
     """A batch as the data preprocessor gives it, of colored noise.
 
@@ -264,6 +270,7 @@ def tiny_batch(
         size: Their height and width.
         tags: Tag indices of each.
         valid: Whether they are images, or padding all over.
+        num_tags: Number of classes beside the background.
 
     Returns:
         Inputs (N, 3, H, W) and data samples.
@@ -277,7 +284,7 @@ def tiny_batch(
         sample = SegDataSample(
             metainfo={'img_path': f'{i}.png', 'img_shape': size, 'ori_shape': size}
         )
-        label = torch.zeros(NUM_TAGS)
+        label = torch.zeros(num_tags)
         label[list(tags[i])] = 1
         sample.gt_tags = LabelData(label=label)
         sample.valid_map = PixelData(data=torch.full((1, *size), valid))
@@ -333,7 +340,7 @@ def _dataset(
             },
             'ann_file': f'ImageSets/Segmentation/{split}.txt',
             'img_suffix': '.png',
-            'serialize_data': False,  # collects garbage at length
+            'serialize_data': False,  # quick without conftest.py, too
         },
         'tags': {'path': str(root / f'tags_{split}.json'), 'allow_empty': True},
         'pipeline': pipeline,
@@ -374,3 +381,10 @@ def _set_dropout(node: Any, ratio: float) -> None:
     for part in walk_dicts(node):
         if str(part.get('type')).endswith('Head'):
             part['dropout_ratio'] = ratio
+
+
+def _set_classes(node: Any, num_tags: int) -> None:
+    """Set the number of classes of all heads of a config, in place."""
+    for part in walk_dicts(node):
+        if 'num_classes' in part:
+            part['num_classes'] = num_tags + (part['type'] != 'CAMHead')

@@ -3,13 +3,9 @@
 import json
 import math
 import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
 import comparison_tables
+import pytest
 from comparison_tables import (
     IDEAS,
     NONE,

@@ -17,8 +17,6 @@ from mmseg_wsss.models.utils import phases_of
 from mmseg_wsss.registry import MODELS
 
 INDEX = 'docs/methods/index.md'
-# Options that are not arguments of the class itself, but keys of its settings.
-NESTED = ('train_cfg', 'test_cfg')
 
 
 def rows(page: str, heading: str) -> list[list[str]]:

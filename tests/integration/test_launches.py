@@ -1,10 +1,9 @@
 """The launches, waits, copies and collectives of a step do not grow."""
 
-import sys
-from pathlib import Path
-
+import count_launches as counting
 import pytest
 import torch
+from emulated_cuda import count, on_gpu
 from helpers.methods import METHODS, WEAK
 from helpers.mixed import LABELS, mixed_network
 from helpers.tiny import set_phase, tiny_batch
@@ -13,11 +12,6 @@ from mmengine.registry import init_default_scope
 from mmseg_wsss.models.losses import dense_energy_loss
 from mmseg_wsss.models.pseudo_labels import refine_inside
 from mmseg_wsss.models.refiners import DenseCRF, LocalAffinityRefiner
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
-
-import count_launches as counting
-from emulated_cuda import count, on_gpu
 
 # Most launches, waits and copies; those of methods over all of their phases.
 LIMITS = {

@@ -63,10 +63,17 @@ def hard_label(prob: Tensor, tags: Tensor) -> Tensor:
         tags: Image tags (N, K) in {0, 1}.
 
     Returns:
-        Label (N, H, W) int64; 255 in images with neither a tag nor a background class.
+        Label (N, H, W) int64, the first present class among equal scores; 255 in images
+        with neither a tag nor a background class.
+
+    Example:
+        >>> prob = torch.tensor([[0.0, 0.3], [0.0, 0.2], [0.0, 0.5]]).view(1, 3, 1, 2)
+        >>> hard_label(prob, torch.tensor([[0, 1, 1]]))
+        tensor([[[1, 2]]])
     """
     present = present_classes(tags, background=prob.shape[1] > tags.shape[1])
-    return channel_argmax(prob).masked_fill(~present.any(1)[:, None, None], 255)
+    label = channel_argmax(prob.masked_fill(~present[:, :, None, None], -torch.inf))
+    return label.masked_fill(~present.any(1)[:, None, None], 255)
 
 
 def keep_tagged(label: Tensor, tags: Tensor, background: bool = True) -> Tensor:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from helpers.methods import METHODS, WEAK
 from helpers.mixed import LABELS
-from helpers.tiny import batch_of, set_phase, tiny_batch, tiny_network
+from helpers.tiny import CROP, batch_of, set_phase, tiny_batch, tiny_network
+from mmengine.structures import PixelData
 
 BATCHES = {
     'two images': {},
@@ -15,12 +16,27 @@ BATCHES = {
     'one without tags': {'tags': ((2,), ())},
     'most classes absent': {'tags': ((1,), (1,))},
     'every class present': {'tags': (range(6), range(6))},
-    'all padding': {'valid': False},
     'one image': {'num': 1},
     'one image of padding': {'num': 1, 'valid': False},
     'odd size': {'size': (37, 51)},
     'tiny': {'size': (9, 7)},
 }
+# Methods with a threshold that no pixel passes, and those that take labels of files.
+UNSURE = [name for name, method in METHODS.items() if method.nothing_sure]
+FROM_FILES = ('AffinityNet', 'IRNet')
+# Ratios of pixels with a label, and beginnings of terms that have no pseudo-label.
+RATIOS = {'ratio_labeled', 'ratio_confident'}
+WITHOUT_LABELS = (
+    'sup_',
+    'loss_cls',
+    'loss_idle',
+    'loss_dense',
+    'loss_teacher_dense',
+    'loss_student_dense',
+    'loss_scd',
+    'loss_er',
+    'loss_mam',
+)
 
 
 def check_step(method: str, model: torch.nn.Module, phase: dict, batch: Any) -> dict:
@@ -51,23 +67,53 @@ def test_every_step_is_finite_and_reaches_every_parameter(method, kind, labels):
         check_step(method, model, phase, batch)
 
 
+@pytest.mark.parametrize('labels', LABELS)
 @pytest.mark.parametrize('method', METHODS)
+def test_one_class_beside_the_background(method, labels):
+    network, batch_of = LABELS[labels]
+    model = network(method, num_tags=1)
+    heads = [part for part in model.modules() if hasattr(part, 'conv_seg')]
+    assert {head.num_classes for head in heads} <= {2}
+    batch = batch_of(method, num_tags=1, tags=((0,), ()))
+    for phase in METHODS[method].phases:
+        check_step(method, model, phase, batch)
+
+
+@pytest.mark.parametrize('method', [*UNSURE, *FROM_FILES])
 def test_labels_that_are_all_ignored(method):
     model = tiny_network(method, **METHODS[method].nothing_sure)
+    inputs, samples = batch_of(method)
+    if method in FROM_FILES:
+        for sample in samples:
+            sample.pseudo_label = PixelData(data=torch.full((1, *CROP), 255))
+    found = {}
     for phase in METHODS[method].phases:
-        losses = check_step(method, model, phase, batch_of(method))
-        for name in ('ratio_labeled', 'ratio_confident', 'loss_unsup', 'loss_st'):
-            if METHODS[method].nothing_sure:
-                assert losses.get(name, 0) == 0, name
+        losses = check_step(method, model, phase, (inputs, samples))
+        without = WITHOUT_LABELS
+        if phase.get('pwm_high'):  # teacher B labels every pixel
+            without = (*without, 'loss_student_ce')
+        found |= {
+            name: float(value)
+            for name, value in losses.items()
+            if ('loss' in name and not name.startswith(without)) or name in RATIOS
+        }
+        assert not any(found.values()), (phase, found)
+    assert found.keys() & RATIOS
+    assert any('loss' in name for name in found)
 
 
+@pytest.mark.parametrize('labels', LABELS)
 @pytest.mark.parametrize('method', METHODS)
-def test_padding_alone_trains_nothing_but_the_classifier(method):
-    model = tiny_network(method)
+def test_padding_alone_trains_nothing_but_the_classifier(method, labels):
+    network, batch_of = LABELS[labels]
+    model, batch = network(method), batch_of(method, valid=False)
     for phase in METHODS[method].phases:
-        losses = check_step(method, model, phase, batch_of(method, valid=False))
-        rest = {k: float(v) for k, v in losses.items() if 'loss' in k}
-        rest.pop('loss_cls', None)
+        losses = check_step(method, model, phase, batch)
+        rest = {
+            name: float(value)
+            for name, value in losses.items()
+            if 'loss' in name and not name.endswith('loss_cls')
+        }
         assert not any(rest.values()), rest
 
 

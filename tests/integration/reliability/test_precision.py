@@ -1,12 +1,11 @@
 """Under autocast only networks compute in half precision."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import torch
+from emulated_cuda import count, on_gpu
 from helpers.half_ops import HalfOps
 from helpers.methods import METHODS, SEMI, WEAK
 from helpers.mixed import LABELS, mixed_network
@@ -15,10 +14,6 @@ from torch import nn
 
 from mmseg_wsss.models.pseudo_labels import all_channels
 from mmseg_wsss.models.utils import update_ema
-
-sys.path.append(str(Path(__file__).resolve().parents[3] / 'benchmarks'))
-
-from emulated_cuda import count, on_gpu
 
 
 def half_precision() -> torch.autocast:

@@ -74,7 +74,6 @@ def write_job(tmp_path: Path) -> tuple[Config, Path, Path]:
         'img_suffix': '.png',
         'pipeline': [{'type': 'LoadImageFromFile'}, {'type': 'PackSegInputs'}],
         'test_mode': True,
-        'serialize_data': False,
     }
     loader = {
         'batch_size': 1,

@@ -172,7 +172,6 @@ def test_metrics_and_wrapped_data_sets_are_those_of_mmseg(tiny_voc, tmp_path):
     images = tmp_path / 'images'
     shutil.copytree(tiny_voc / 'JPEGImages', images)
     folder = {'type': 'ImageFolder', 'data_root': str(images), 'classes': TAG_NAMES}
-    folder['serialize_data'] = False  # collects garbage at length
     test.dataset = {'type': 'ConcatDataset', 'datasets': [*parts, folder]}
     plain = Config.fromfile(
         export_segmentor(cfg, checkpoint, [], tmp_path / 'net.pth')[1]

@@ -122,7 +122,9 @@ class TestOtherRecipes:
 
     def test_ablations_differ_from_the_recipe_in_little(self):
         recipe = published().to_dict()
-        for path in sorted((ROOT / 'configs/asdt/ablations').glob('asdt-*.py')):
+        paths = sorted((ROOT / 'configs/asdt/ablations').glob('asdt-*.py'))
+        assert paths
+        for path in paths:
             cfg = load(path).to_dict()
             changed = {k for k in cfg if cfg[k] != recipe.get(k)}
             assert changed, f'{path.name} changes nothing'

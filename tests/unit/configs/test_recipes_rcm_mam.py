@@ -55,7 +55,9 @@ def test_the_phases():
         metric = cfg.val_evaluator[0]
         assert (metric.thresholds[0], metric.thresholds[-1]) == (0.10, 0.29)
         assert len(metric.thresholds) == 20
-    for path in FOLDER.glob('**/rcmmam*_wrn38_1xb8-13220*.py'):
+    paths = sorted(FOLDER.glob('**/rcmmam*_wrn38_1xb8-13220*.py'))
+    assert paths
+    for path in paths:
         assert hook(load(path), 'MultiScaleAttentionHook').restart_support, path.name
     (single,) = FOLDER.glob('rcmmam-single_wrn38*.py')
     assert hook(load(single), 'MultiScaleAttentionHook').begin == 4 * 1322
@@ -73,7 +75,9 @@ def test_the_augmentation():
 
 
 def test_ablations_differ_from_their_phase_in_little():
-    for path in sorted((FOLDER / 'ablations').glob('*.py')):
+    paths = sorted((FOLDER / 'ablations').glob('*.py'))
+    assert paths
+    for path in paths:
         cfg = load(path).to_dict()
         whole = load(SECOND if '13220' in path.name else FIRST).to_dict()
         changed = {key for key in cfg if cfg[key] != whole.get(key)}

@@ -16,7 +16,9 @@ PUBLISHED = 'mkd-released_r50_1xb4+4-30k-amp_semi-1-16-voc12cps-512'
 
 
 def test_ablations_differ_from_the_recipe_in_little():
-    for path in ROOT.glob('configs/mkd/ablations/*.py'):
+    paths = sorted(ROOT.glob('configs/mkd/ablations/*.py'))
+    assert paths
+    for path in paths:
         recipe = find(path.stem.replace(path.stem.split('_')[0], 'mkd'))
         cfg = load(path)
         changed = {key for key in cfg if cfg[key] != recipe.get(key)}

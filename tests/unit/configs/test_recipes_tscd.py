@@ -139,7 +139,9 @@ def test_released_preset():
 
 def test_ablations_differ_from_the_recipe_in_little():
     recipe = published().to_dict()
-    for path in sorted((ROOT / 'configs/tscd/ablations').glob('*.py')):
+    paths = sorted((ROOT / 'configs/tscd/ablations').glob('*.py'))
+    assert paths
+    for path in paths:
         cfg = load(path).to_dict()
         changed = {key for key in cfg if cfg[key] != recipe.get(key)}
         changed -= {'crop_size', 'train_pipeline'}

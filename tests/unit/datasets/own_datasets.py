@@ -138,7 +138,6 @@ def config(folder: Path, kind: type | str, pipeline: list, **options) -> dict:
         'data_prefix': {'img_path': 'images', 'seg_map_path': 'masks'},
         'img_suffix': '.png',
         'pipeline': pipeline,
-        'serialize_data': False,
         **options,
     }
 

@@ -70,7 +70,6 @@ def part(folder: Path, name: str, pipeline: list) -> dict:
         },
         'img_suffix': '.png',
         'pipeline': pipeline,
-        'serialize_data': False,  # collects garbage at length
     }
 
 

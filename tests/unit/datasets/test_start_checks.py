@@ -59,7 +59,6 @@ def config(folder: Path, pipeline: list, classes=('background', 'defect'), **opt
         'img_suffix': '.png',
         'metainfo': {'classes': classes},
         'pipeline': pipeline,
-        'serialize_data': False,
         **options,
     }
 
@@ -300,9 +299,18 @@ class TestLists:
             WeakDataset(part, [LOAD], {'path': 'tags.json'})
 
     def test_no_image(self, tmp_path):
-        part = config(write(tmp_path, binary(1)), [], indices=0)
+        options = {'indices': 0, 'serialize_data': False}
+        part = DATASETS.build(config(write(tmp_path, binary(1)), [], **options))
         with pytest.raises(ValueError, match=r'no image in .*img; correct the list'):
             WeakDataset(part, [LOAD], {'path': 'tags.json'})
+
+    @pytest.mark.parametrize('indices', [0, []])
+    def test_indices_of_no_image(self, tmp_path, indices):
+        part = config(write(tmp_path, binary(1)), [], indices=indices)
+        dataset = {'type': 'ConcatDataset', 'datasets': [part]}
+        message = re.escape(f'BaseSegDataset: indices={indices} leaves no image')
+        with pytest.raises(ValueError, match=message):
+            WeakDataset(dataset, [LOAD], {'path': 'tags.json'})
 
     @pytest.mark.parametrize('kind', ['weak', 'semi', 'check'])
     @pytest.mark.parametrize('serialize', [False, True])

@@ -114,7 +114,7 @@ def test_test_pipeline_with_mmsegs_loaders_equals_that_of_the_strict_ones(inner)
         resize = {'type': 'Resize', 'scale': (48, 40)}
         pipeline = [{'type': image}, resize, {'type': mask}, PIPELINE[-1]]
         samples.append(WeakDataset(inner, pipeline, voc_tags(), test_mode=True)[2])
-    (ours, theirs) = samples
+    (theirs, ours) = samples
     assert torch.equal(ours['inputs'], theirs['inputs'])
     for key in ('gt_sem_seg', 'valid_map'):
         found, expected = (getattr(s['data_samples'], key).data for s in samples)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmseg_wsss.engine.hooks import WeakWarmupHook
 from mmseg_wsss.engine.hooks.phase_hook import PhaseHook
 from mmseg_wsss.models.utils import Phase
 
@@ -28,6 +29,13 @@ def test_the_phase_of_every_iteration_is_set():
     for runner.iter in range(3):
         hook.before_train_iter(runner, runner.iter)
         assert runner.model.even == (runner.iter % 2 == 0)
+
+
+@pytest.mark.parametrize('iters', [0, 2])
+def test_the_warm_up_has_its_number_of_iterations(iters):
+    hook = WeakWarmupHook(iters)
+    values = [hook.value(SimpleNamespace(iter=i)) for i in range(4)]
+    assert values == [True] * iters + [False] * (4 - iters)
 
 
 def test_wrappers_are_looked_through():

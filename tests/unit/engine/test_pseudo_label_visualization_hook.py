@@ -58,7 +58,6 @@ def loader(tmp_path: Path) -> dict:
                 {'type': 'LoadAnnotations'},
                 {'type': 'PackSegInputs'},
             ],
-            'serialize_data': False,
         },
     }
 

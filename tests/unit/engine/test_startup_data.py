@@ -43,7 +43,6 @@ def config(folder, pipeline, classes=('background', 'defect'), **options):
         'img_suffix': '.png',
         'metainfo': {'classes': classes} if classes else None,
         'pipeline': pipeline,
-        'serialize_data': False,
         **options,
     }
 

@@ -129,7 +129,6 @@ def weak_config(root: Path, classes: tuple, tags: str) -> Config:
         'data_prefix': {'img_path': 'images'},
         'img_suffix': '.png',
         'metainfo': {'classes': classes},
-        'serialize_data': False,
     }
     data = {
         'type': 'WeakDataset',

@@ -30,7 +30,6 @@ def config(tmp_path: Path) -> Config:
         'data_root': str(tmp_path),
         'data_prefix': {'img_path': 'images', 'seg_map_path': 'masks'},
         'img_suffix': '.png',
-        'serialize_data': False,
     }
     data = {
         'type': 'SemiDataset',

@@ -43,12 +43,14 @@ def test_sums_of_any_shape(kernel, num_values, num_pixels):
 def test_one_color_and_one_place(kernel):
     """All weights are 1: every sum is the sum of the values."""
     values = torch.arange(130.0).view(1, 2, 65)
-    found = kernel.gaussian_sums(torch.full((1, 5, 65), 3.0), values)
+    feat = torch.full((1, 5, 65), 3.0)
+    found = kernel.gaussian_sums(feat.to(DEVICE), values.to(DEVICE)).cpu()
     torch.testing.assert_close(found, values.sum(2, keepdim=True).expand_as(values))
 
 
 def test_nothing_to_sum(kernel):
-    found = kernel.gaussian_sums(torch.zeros(2, 5, 9), torch.zeros(2, 0, 9))
+    feat, values = torch.zeros(2, 5, 9), torch.zeros(2, 0, 9)
+    found = kernel.gaussian_sums(feat.to(DEVICE), values.to(DEVICE))
     assert found.shape == (2, 0, 9)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmcv.cnn.bricks import DropPath
 from torch import nn
 
 from mmseg_wsss.models.utils import (
@@ -56,11 +57,15 @@ def test_statistics_do_not_change():
         (nn.Dropout(0.0), True),
         (nn.BatchNorm2d(2), False),
         (nn.BatchNorm2d(2).eval(), True),
+        (nn.GroupNorm(1, 2), True),
+        (DropPath(0.1), False),
+        (DropPath(0.0), True),
     ],
 )
 def test_a_forward_pass_that_equals_one_in_eval_mode(layer, expected):
-    assert matches_eval_mode(nn.Sequential(layer)) == expected
-    assert matches_eval_mode(nn.Sequential(layer).eval())
+    model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Sequential(layer))
+    assert matches_eval_mode(model) == expected
+    assert matches_eval_mode(model.eval())
 
 
 def test_wrappers_are_removed():

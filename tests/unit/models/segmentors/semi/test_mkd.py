@@ -323,15 +323,6 @@ def test_padding_has_a_loss_only_if_it_is_not_masked():
     assert network(mask_padding=False).loss(*blank)['loss_st'] > 0
 
 
-def test_one_batch_or_two_make_no_difference_to_fixed_statistics():
-    data = batch()
-    plain = network().loss(*data)
-    joined = network(concat_forward=True).loss(*data)
-    assert plain.keys() == joined.keys()
-    for key, value in plain.items():
-        torch.testing.assert_close(joined[key], value)
-
-
 @pytest.mark.parametrize('factor', [1.0, 2.0])
 def test_resolution_of_the_losses(factor):
     model = network(loss_scale_factor=factor)

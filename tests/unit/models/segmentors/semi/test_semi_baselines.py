@@ -84,8 +84,8 @@ def use_mask(model, monkeypatch, num=2):
 def test_strong_views_are_supervised_by_labels_of_weak_ones(
     kind, teacher, views, weight, monkeypatch
 ):
-    random = {'UniMatch': {'fp_dropout': 0.0}, 'UniMatchV2': {'drop_prob': 0.0}}
-    model = network(kind, pseudo_thr=0.5, **random.get(kind, {}))
+    fixed = {'UniMatch': {'fp_dropout': 0.0}, 'UniMatchV2': {'drop_prob': 0.0}}
+    model = network(kind, pseudo_thr=0.5, **fixed.get(kind, {}))
     mask = use_mask(model, monkeypatch)
     inputs, samples = batch()
     label, conf = labels_of(model, teacher, inputs, samples)

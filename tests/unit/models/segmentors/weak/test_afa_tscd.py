@@ -1,5 +1,7 @@
 """AFA and TSCD: the step against the specification, and every option."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ from mmseg_wsss.models.losses import (
 from mmseg_wsss.models.pseudo_labels import cam_to_label, merge_backgrounds
 from mmseg_wsss.models.segmentors import CAMSeg
 from mmseg_wsss.models.segmentors.weak import denormalize, stack_tags
-from mmseg_wsss.models.utils import matches_eval_mode, valid_maps
+from mmseg_wsss.models.utils import valid_maps
 from mmseg_wsss.registry import MODELS
 
 
@@ -325,11 +327,6 @@ def test_pseudo_labels_of_an_image():
     assert (dense[merged == 0] == 0).all()
 
 
-class FakeRunner:
-    def __init__(self, model, iteration):
-        self.model, self.iter = model, iteration
-
-
 @pytest.mark.parametrize('name', ['CAMSeg', 'AFA', 'TSCD'])
 @pytest.mark.parametrize('noise', [DropPath(0.5), nn.Dropout(0.5)])
 def test_cams_are_those_of_inference(name, noise, monkeypatch):
@@ -353,23 +350,6 @@ def test_cams_are_those_of_inference(name, noise, monkeypatch):
     torch.testing.assert_close(seen[0], train_cams(inputs, {}), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    ('module', 'same'),
-    [
-        (nn.BatchNorm2d(2), False),
-        (nn.Dropout(0.1), False),
-        (DropPath(0.1), False),
-        (nn.Dropout(0.0), True),
-        (DropPath(0.0), True),
-        (nn.GroupNorm(1, 2), True),
-    ],
-)
-def test_what_training_changes(module, same):
-    model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Sequential(module))
-    assert matches_eval_mode(model.train()) == same
-    assert matches_eval_mode(model.eval())
-
-
 @pytest.mark.parametrize('name', ['AFA', 'TSCD'])
 def test_affinity_head_has_defaults_for_any_backbone(name):
     model = build(name, affinity_head={})
@@ -380,7 +360,7 @@ def test_hook_switches_the_affinity_on():
     model, hook = build('AFA'), AffinityLabelHook(begin=3)
     seen = []
     for iteration in (0, 2, 3, 4, 1):
-        hook.before_train_iter(FakeRunner(model, iteration), 0)
+        hook.before_train_iter(SimpleNamespace(model=model, iter=iteration), 0)
         seen.append(model.use_affinity)
     assert seen == [False, False, True, True, False]
     with pytest.raises(ValueError, match=r'begin .* got -1'):

@@ -24,7 +24,7 @@ from mmseg_wsss.models.segmentors.weak import (
     denormalize,
 )
 from mmseg_wsss.models.segmentors.weak.parts import confident_regions, reliable_label
-from mmseg_wsss.models.utils import phases_of, valid_maps
+from mmseg_wsss.models.utils import phases_of
 from mmseg_wsss.registry import MODELS
 
 
@@ -73,18 +73,6 @@ def test_labels_from_the_prediction_need_no_tags(name):
         assert found[0][source][0].equal(expected[0][source][0])
     with pytest.raises(KeyError, match='has no gt_tags'):
         model.pseudo_labels(inputs, samples, ['cam'])
-
-
-def test_valid_area_is_read_from_the_map_or_from_the_shape():
-    inputs, samples = tiny_batch(2, (8, 10))
-    samples[0].valid_map.data[:, 4:] = False
-    del samples[1].valid_map
-    samples[1].set_metainfo({'img_shape': (8, 6)})
-    valid = valid_maps(samples, inputs)
-    expected = torch.zeros(2, 8, 10, dtype=torch.bool)
-    expected[0, :4] = True
-    expected[1, :, :6] = True
-    assert torch.equal(valid, expected)
 
 
 def test_colors_survive_the_normalization():

@@ -4,6 +4,8 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
+from helpers.methods import NUM_TAGS
 from helpers.tiny import tiny_batch, tiny_model
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
@@ -74,6 +76,39 @@ def test_a_wall_separates():
             assert value == (0.0 if low <= 2 <= high else 1.0)
 
 
+def joined(feats, layers):
+    """Maps through a convolution, GroupNorm and ReLU, at the size of the first."""
+    first, second = (
+        F.relu(F.group_norm(F.conv2d(feat, conv.weight), 2, norm.weight, norm.bias))
+        for feat, (conv, norm, _) in zip(feats, layers)
+    )
+    second = F.interpolate(second, first.shape[2:], mode='bilinear')
+    return torch.cat([first, second], 1)
+
+
+def boundary_of(head, feats):
+    logits = F.conv2d(
+        joined(feats, head.boundary), head.join_boundary.weight, head.join_boundary.bias
+    )
+    return logits[:, 0].sigmoid()
+
+
+def test_the_head_is_the_formula():
+    head = build().affinity_head
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in head.parameters():  # norms and biases, too
+            parameter.copy_(torch.randn(parameter.shape, generator=rng))
+    feats = [
+        torch.randn(2, channels, *size, generator=rng)
+        for channels, size in ((8, (9, 7)), (16, (5, 4)))
+    ]
+    boundary, field = head(feats)
+    torch.testing.assert_close(boundary, boundary_of(head, feats))
+    expected = F.conv2d(joined(feats, head.displacement), head.join_displacement.weight)
+    torch.testing.assert_close(field, expected)
+
+
 def test_a_step_on_labels_of_files():
     model = build(loss_cls={'type': 'MultiLabelSoftMarginLoss', 'loss_weight': 0.0})
     inputs, samples = tiny_batch(2)
@@ -89,6 +124,29 @@ def test_a_step_on_labels_of_files():
     expected = displacement_loss(field, small, 3)
     torch.testing.assert_close(losses['loss_displacement'], expected)
     assert losses['loss_affinity'] > 0 < losses['loss_displacement']
+
+
+def test_a_walk_of_a_seed():
+    model = build(bg_thr=0.4, walk={'radius': 3, 'steps': 4, 'beta': 2.0}).eval()
+    inputs, samples = tiny_batch(1, tags=((1, 4),))
+    seed = torch.zeros(NUM_TAGS + 1, 33, 33)
+    seed[2, 4:20, 4:20] = 0.9
+    seed[5, 15:30, 18:30] = 0.6
+    seed[3] = 1.0  # of a class that the image does not have
+    samples[0].cam_seed = PixelData(data=seed)
+    ((label, prob),) = [
+        row['affinity'] for row in model.pseudo_labels(inputs, samples, ['affinity'])
+    ]
+    boundary = boundary_of(model.affinity_head, model.extract_feat(inputs)).detach()
+    small = F.interpolate(seed[None, [2, 5]], boundary.shape[1:], mode='bilinear')
+    walked = model.walk(small * (1 - boundary), boundary_affinity(boundary, 3))
+    walked = F.interpolate(walked, (33, 33), mode='bilinear')
+    expected = torch.zeros(NUM_TAGS + 1, 33, 33)
+    expected[0] = 0.4
+    expected[[2, 5]] = walked[0] / walked.max()
+    torch.testing.assert_close(prob, expected)
+    assert torch.equal(label, expected.argmax(0))
+    assert label.unique().tolist() == [0, 2, 5]
 
 
 @pytest.mark.parametrize('crf_iters', [0, 1])

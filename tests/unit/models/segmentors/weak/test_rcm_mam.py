@@ -1,6 +1,7 @@
 """RCM + MAM: the step against the specification, and every option."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -286,37 +287,31 @@ def test_regions_are_exported_with_the_background_first():
 
 
 def test_the_hook_switches_the_second_module_on():
-    class Runner:
-        iter = 0
-        model = build()
-
+    runner = SimpleNamespace(model=build())
     hook = MultiScaleAttentionHook(begin=2)
-    for Runner.iter, expected in enumerate([False, False, True, True]):
-        hook.before_train_iter(Runner, 0)
-        assert Runner.model.use_mam is expected
+    for runner.iter, expected in enumerate([False, False, True, True]):
+        hook.before_train_iter(runner, 0)
+        assert runner.model.use_mam is expected
     with pytest.raises(ValueError, match='begin must be at least 0, got -1'):
         MultiScaleAttentionHook(begin=-1)
 
 
 def test_the_hook_restarts_the_support_network_once():
-    class Runner:
-        iter = 0
-        model = build()
-
-    model = Runner.model
+    model = build()
+    runner = SimpleNamespace(model=model)
     hook = MultiScaleAttentionHook(begin=2, restart_support=True)
-    for Runner.iter in (1, 2, 3):
+    for runner.iter in (1, 2, 3):
         with torch.no_grad():
             for parameter in model.support.parameters():
                 parameter += 0.1
             model.memory.queue.fill_(1.0)
-        hook.before_train_iter(Runner, 0)
+        hook.before_train_iter(runner, 0)
         pairs = zip(
             model.networks['main'].state_dict().values(),
             model.support.state_dict().values(),
         )
         anew = all(torch.equal(main, support) for main, support in pairs)
-        assert anew == (Runner.iter == 2)
+        assert anew == (runner.iter == 2)
         assert (model.memory.queue.abs().sum() == 0) == anew
     without_memory = build(memory_size=0)
     without_memory.restart_support()
