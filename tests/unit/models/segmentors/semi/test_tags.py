@@ -9,7 +9,9 @@ from helpers.tiny import batch_of, tiny_network
 from mmengine.structures import LabelData, PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmseg_wsss.models.segmentors.semi.parts.tag_classifier import classification_loss
 from mmseg_wsss.models.segmentors.semi.parts.tag_constraint import (
     ABSENT,
     TagConstraint,
@@ -52,6 +54,18 @@ def training(name: str, settings: dict | None = None, **options) -> torch.nn.Mod
     model = tiny_network(name, drop=False, semi_train_cfg=cfg, **options)
     model.progress = 0.5
     return model
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket._qualified_op_name)
+        return func(*args, **(kwargs or {}))
 
 
 class TestAbsentClasses:
@@ -307,6 +321,15 @@ class TestClassifier:
         torch.testing.assert_close(losses['both'], sum(values) / 2)
         torch.testing.assert_close(losses['one'], values[0] / 2)
         assert losses['none'] == 0
+
+    def test_images_with_tags_are_chosen_without_a_copy_to_the_device(self):
+        """An index tensor of a Python list would be such a copy."""
+        samples = [sample(tags, NUM_TAGS) for tags in ([2], None, [1])]
+        model = training('FixMatch', cam_head=CLASSIFIER)
+        with Operations() as operations:
+            classification_loss(model, [torch.randn(3, 16, 4, 4)], samples)
+        assert 'aten::binary_cross_entropy_with_logits' in operations.names
+        assert not operations.names & {'aten::index', 'aten::lift_fresh'}
 
     def test_masks_alone_train_it_on_the_tags_of_other_images(self):
         inputs, samples = batch_of('SupervisedSegmentor')
