@@ -63,6 +63,11 @@ def test_a_forward_pass_that_equals_one_in_eval_mode(layer, expected):
     assert matches_eval_mode(nn.Sequential(layer).eval())
 
 
+def test_dropout_that_is_kept_is_no_difference():
+    assert matches_eval_mode(nn.Sequential(nn.Dropout(0.5)), keep_dropout=True)
+    assert not matches_eval_mode(network(), keep_dropout=True)
+
+
 def test_wrappers_are_removed():
     model = network()
     assert unwrap(model) is model
