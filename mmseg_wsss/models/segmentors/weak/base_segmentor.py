@@ -82,8 +82,8 @@ class WeakSegmentor(EncoderDecoder):
         super().__init__(
             backbone,
             decode_head,
-            train_cfg=train_cfg,
-            test_cfg=ConfigDict({'mode': 'whole', **(test_cfg or {})}),
+            train_cfg=ConfigDict(vars(train)),
+            test_cfg=ConfigDict(vars(test)),
             **kwargs,
         )
         self.cam_head = MODELS.build(cam_head)

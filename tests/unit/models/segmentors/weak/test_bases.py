@@ -24,6 +24,7 @@ from mmseg_wsss.models.segmentors.weak import (
     denormalize,
 )
 from mmseg_wsss.models.utils import phases_of, valid_maps
+from mmseg_wsss.pipelines.plain_network import weak_model
 from mmseg_wsss.registry import MODELS
 
 
@@ -220,6 +221,23 @@ def test_a_classifier_predicts_by_its_cam(background):
         for result, score in zip(results, expected):
             assert torch.equal(result.pred_sem_seg.data[0], score.argmax(0))
             torch.testing.assert_close(result.seg_logits.data.exp(), score)
+
+
+def test_a_refining_head_gets_the_default_settings():
+    """Those that ``PointHead`` reads: 2048 points of a step, 8196 of a prediction."""
+    model = build('RRM', test_cfg={'scale_factor': 4})
+    assert model.train_cfg.num_points == 2048
+    assert model.test_cfg.subdivision_num_points == 8196
+    assert model.test_cfg.scale_factor == 4
+    cfg = tiny_model('RRM')
+    cfg['decode_head'] = [cfg['decode_head'], {'type': 'PointHead'}]
+    plain, _ = weak_model(cfg)
+    assert plain['test_cfg'] == {
+        'mode': 'whole',
+        'subdivision_steps': 2,
+        'subdivision_num_points': 8196,
+        'scale_factor': 2,
+    }
 
 
 def test_no_classifier_has_a_decode_head():
