@@ -15,7 +15,13 @@ from ...cam import MultiScaleCAM, reusable_feats
 from ...decode_heads import fuse_probabilities
 from ...losses import one_collective, soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
-from ...utils import Phase, channel_argmax, log_probability, valid_maps
+from ...utils import (
+    Phase,
+    channel_argmax,
+    check_class_scores,
+    log_probability,
+    valid_maps,
+)
 from .base_segmentor import WeakSegmentor
 from .parts.dense_energy import build_dense_energy
 from .parts.inference_context import InferenceContext
@@ -125,6 +131,7 @@ class ASDT(WeakSegmentor):
         self.dense_energy = build_dense_energy(dense_energy)
         self.fuse = self.test_settings.fuse
         self.teacher_head = MODELS.build(teacher_head)
+        check_class_scores(self.teacher_head)
         self.crf_b = MODELS.build(crf_b or CRF_B)
         self.branch_weights = tuple(branch_weights)
         self.distill_weight = distill_weight

@@ -240,6 +240,13 @@ def test_a_refining_head_gets_the_default_settings():
     }
 
 
+def test_one_output_channel():
+    one = {**METHODS['ASDT'].model['teacher_head'], 'num_classes': 2, 'out_channels': 1}
+    for setting in ('decode_head', 'teacher_head'):
+        with pytest.raises(ValueError, match='out_channels of the decode head'):
+            build('ASDT', **{setting: one | {'threshold': 0.5}})
+
+
 def test_no_classifier_has_a_decode_head():
     for name in ('CAM', 'RCMMAM', 'AffinityNet', 'IRNet'):
         assert not any('decode_head' in key for key in build(name).state_dict())
