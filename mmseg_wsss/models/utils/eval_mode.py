@@ -41,6 +41,7 @@ def matches_eval_mode(module: nn.Module, keep_dropout: bool = False) -> bool:
         and (
             isinstance(part, _BatchNorm)
             or (isinstance(part, _DropoutNd) and part.p > 0 and not keep_dropout)
+            or (isinstance(part, nn.MultiheadAttention) and part.dropout > 0)
             or getattr(part, 'drop_prob', None)
         )
         for part in module.modules()
