@@ -261,7 +261,7 @@ class ASDT(WeakSegmentor):
             )
         if self.fuse != 'teacher':
             logits.append(self.decode(feats, batch_img_metas))
-        return fuse_probabilities(logits, self.fuse)
+        return fuse_probabilities(logits, self.fuse if len(logits) > 1 else 'max')
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Compute the logarithm of the fused probabilities, mmseg's logits."""
