@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmseg_wsss.models.segmentors import ASDT, WeakClassifier, WeakSegmentor
 from mmseg_wsss.registry import MODELS
+from mmseg_wsss.utils.settings import read_settings
 
 HEADS = ('student', 'teacher', 'fused')
 KEPT_PARTS = ('backbone', 'neck', 'auxiliary_head', 'data_preprocessor')
@@ -80,11 +81,13 @@ def weak_model(
     decode, prefixes = _decode_head(
         model, _head_of(model, head) if fused else 'student'
     )
-    settings = model.get('test_cfg') or {}
+    settings = read_settings(
+        kind.test_settings_class, model.get('test_cfg'), 'test_cfg'
+    )
     kept = INFERENCE_KEYS + (POINT_KEYS if isinstance(decode, list) else ())
-    test_cfg = {key: settings[key] for key in kept if settings.get(key) is not None}
+    test_cfg = {k: v for k, v in vars(settings).items() if k in kept and v is not None}
     plain |= {'decode_head': decode, 'train_cfg': {}}
-    plain |= {'type': 'EncoderDecoder', 'test_cfg': {'mode': 'whole', **test_cfg}}
+    plain |= {'type': 'EncoderDecoder', 'test_cfg': test_cfg}
     if isinstance(decode, list):
         plain |= {'type': 'CascadeEncoderDecoder', 'num_stages': len(decode)}
     same = {f'{part}.': f'{part}.' for part in KEPT_PARTS}

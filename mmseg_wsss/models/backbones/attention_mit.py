@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from mmseg_wsss.registry import MODELS
 
 from .mit_weights import load_mit
-from .wide_resnet38_weights import pretrained_checkpoint
+from .pretrained_files import pretrained_checkpoint
 
 
 @MODELS.register_module()

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..utils import check_state, read_state_dict
+from .pretrained_files import one_backbone
 
 PUBLISHED_KEY = 'patch_embed1.proj.weight'
 OWN_KEY = 'layers.0.0.projection.weight'
@@ -74,22 +75,15 @@ def load_mit(
     Args:
         module: The network.
         path: SegFormer's published file, mmseg's, or a checkpoint of a segmentor.
-        prefix: Prefix of the keys of the backbone, such as ``'backbone.'``; by default
-            it is detected.
+        prefix: See :func:`.one_backbone`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it contains no Mix Transformer, or one of another size.
+        ValueError: If it contains no Mix Transformer, several, or one of another size.
     """
     state = read_state_dict(path, 'weights of a Mix Transformer')
-    for key in state:
-        for first in (PUBLISHED_KEY, OWN_KEY):
-            if prefix is None and key.endswith(first):
-                prefix = key.removesuffix(first)
-    prefix = prefix or ''
-    state = {
-        k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)
-    }
+    first_keys = PUBLISHED_KEY, OWN_KEY
+    state = one_backbone(state, first_keys, 'Mix Transformer', path, prefix)
     if PUBLISHED_KEY in state:
         state = convert_mit(state)
     check_state(state, module, path)

@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from mmseg_wsss.registry import MODELS
 
-from .wide_resnet38_weights import load_pretrained, pretrained_checkpoint
+from .pretrained_files import pretrained_checkpoint
+from .wide_resnet38_weights import load_pretrained
 
 NormCfg = dict[str, Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
 from ..utils import check_state, read_state_dict
 from .mxnet_params import LIST_MAGIC, read_mxnet_params
+from .pretrained_files import one_backbone
 
 FIRST_KEY = 'conv1a.weight'
 CLASSIFIER_KEY = 'fc8.weight'
@@ -72,20 +72,6 @@ def _read_mxnet(path: str | os.PathLike) -> dict[str, Tensor]:
     }
 
 
-def _backbone_prefix(path: str | os.PathLike, keys: Any, prefix: str | None) -> str:
-    found = [key.removesuffix(FIRST_KEY) for key in keys if key.endswith(FIRST_KEY)]
-    if prefix is not None and prefix in found:
-        return prefix
-    if prefix is None and len(found) == 1:
-        return found[0]
-    expected = 'one' if prefix is None else f'the prefix {prefix!r}'
-    raise ValueError(
-        f'{path}: expected {expected} of WideResNet38 (a key that ends with '
-        f'{FIRST_KEY!r}), found {found or "none"}'
-        + ('; choose by `prefix`' if len(found) > 1 else '')
-    )
-
-
 def read_weights(
     path: str | os.PathLike, prefix: str | None = None
 ) -> dict[str, Tensor]:
@@ -95,8 +81,7 @@ def read_weights(
         path: PyTorch file (``res38_cls.pth``, or a checkpoint of an mmseg model), or
             MXNet file (``ilsvrc-cls_rna-a1_cls1000_ep-0001.params``,
             ``resnet_38d.params``); recognized by its content.
-        prefix: Prefix of the keys of the backbone; by default it is detected, if the
-            file holds one backbone.
+        prefix: See :func:`.one_backbone`.
 
     Returns:
         Tensors by key of ``WideResNet38``, and other tensors with the prefix, such as
@@ -113,31 +98,13 @@ def read_weights(
         if _is_mxnet(path)
         else read_state_dict(path, 'an MXNet params file or a PyTorch file of tensors')
     )
-    prefix = _backbone_prefix(path, state, prefix)
-    return {
-        key.removeprefix(prefix): value
-        for key, value in state.items()
-        if key.startswith(prefix)
-    }
-
-
-def pretrained_checkpoint(init_cfg: dict | list[dict] | None) -> dict[str, Any] | None:
-    """Return the path and prefix of a local file in ``init_cfg``, else None."""
-    if not isinstance(init_cfg, dict):
-        return None
-    if init_cfg.get('type') not in ('Pretrained', PretrainedInit):
-        return None
-    if '://' in init_cfg['checkpoint']:
-        return None
-    return {'path': init_cfg['checkpoint'], 'prefix': init_cfg.get('prefix')}
+    return one_backbone(state, [FIRST_KEY], 'WideResNet38', path, prefix)
 
 
 def load_pretrained(
     module: nn.Module, path: str | os.PathLike, prefix: str | None = None
 ) -> None:
     """Load a file into a ``WideResNet38``; see :func:`read_weights`."""
-    if prefix is not None and not prefix.endswith('.'):
-        prefix += '.'
     state = read_weights(path, prefix)
     unused = check_state(state, module, path)
     module.load_state_dict(state, strict=False)

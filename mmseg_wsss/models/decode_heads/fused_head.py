@@ -18,12 +18,16 @@ def fuse_probabilities(logits: Sequence[Tensor], mode: str) -> Tensor:
 
     Args:
         logits: Logits (N, C, H, W) of each head.
-        mode: ``'mean'`` of the heads, or else their maximum for each class; these may
-            sum to more than 1.
+        mode: ``'mean'`` of the heads, or ``'max'`` for each class; these may sum to
+            more than 1.
 
     Returns:
         Probabilities (N, C, H, W) in float32.
+
+    Raises:
+        ValueError: If ``mode`` is unknown.
     """
+    check_value('mode', mode, choices=('max', 'mean'))
     probs = torch.stack([logit.float().softmax(1) for logit in logits])
     return probs.mean(0) if mode == 'mean' else probs.amax(0)
 

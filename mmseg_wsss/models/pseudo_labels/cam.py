@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..utils import at_least_float32, resize
+from ..utils import at_least_float32, inside_boxes, resize
 
 MERGES = ('mean', 'sum', 'max')
 NORMALIZATIONS = ('max', 'minmax')
@@ -157,35 +157,8 @@ def cam_to_label(
         label = label.masked_fill(strength <= high_thr, ignore_index)
         label = label.masked_fill(strength <= low_thr, 0)
     if img_box is not None:
-        inside = _box_mask(img_box, label.shape[1:], label.device)
+        row0, row1, col0, col1 = torch.as_tensor(img_box, device=label.device).unbind(1)
+        boxes = torch.stack([row0, col0, row1 - row0, col1 - col0], 1)
+        inside = inside_boxes(boxes, label.shape[1:])
         label = label.masked_fill(~inside, ignore_index)
     return label
-
-
-def _box_mask(
-    img_box: Tensor | Sequence[Sequence[int]],
-    size: Sequence[int],
-    device: torch.device | str | None = None,
-) -> Tensor:
-    """Mark the pixels inside boxes.
-
-    Args:
-        img_box: Boxes (N, 4) as (row0, row1, col0, col1), ends excluded.
-        size: Height H and width W.
-        device: Device of the result.
-
-    Returns:
-        Mask (N, H, W) bool.
-
-    Example:
-        >>> _box_mask([(0, 1, 1, 3)], (2, 3)).int()
-        tensor([[[0, 1, 1],
-                 [0, 0, 0]]], dtype=torch.int32)
-    """
-    boxes = torch.as_tensor(img_box, device=device)
-    row0, row1, col0, col1 = boxes[:, :, None].unbind(1)
-    rows = torch.arange(size[0], device=device)
-    cols = torch.arange(size[1], device=device)
-    inside_rows = (rows >= row0) & (rows < row1)
-    inside_cols = (cols >= col0) & (cols < col1)
-    return inside_rows[:, :, None] & inside_cols[:, None]

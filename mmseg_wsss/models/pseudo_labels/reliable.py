@@ -19,7 +19,6 @@ def reliable_labels(
     crf_thr: float = 0.8,
     background: bool = True,
     cam_floor: float = 0.3,
-    valid: Tensor | None = None,
     ignore_index: int = 255,
 ) -> Tensor:
     """Keep the CRF label of pixels at which both CRF and CAM are confident.
@@ -49,7 +48,6 @@ def reliable_labels(
         background: False for data without a background class: C = K, class k is label
             k, and the CAM of a pixel is confident above ``cam_floor``.
         cam_floor: See ``background``.
-        valid: Mask (N, H, W) bool of the image; pixels outside are ignored.
         ignore_index: Label of pixels that are not confident.
 
     Returns:
@@ -95,8 +93,6 @@ def reliable_labels(
 
     confident &= occurring.gather(1, strongest.flatten(1)).view_as(confident)
     confident &= confidence >= crf_thr
-    if valid is not None:
-        confident &= valid
     return label.masked_fill(~confident, ignore_index)
 
 

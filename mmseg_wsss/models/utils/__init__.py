@@ -3,6 +3,7 @@
 from .boxes import bounding_boxes, extents, inside_boxes, resize_boxes
 from .channel_argmax import channel_argmax
 from .chunks import chunk_rows
+from .class_scores import check_class_scores
 from .compiled_ops import ops_available, require_ops
 from .constants import constant, made_once
 from .cutmix import CutMixSettings, cutmix_masks, draw_masks, mix
@@ -47,6 +48,7 @@ __all__ = [
     'boundary_affinity',
     'bounding_boxes',
     'channel_argmax',
+    'check_class_scores',
     'check_state',
     'check_unused',
     'chunk_rows',

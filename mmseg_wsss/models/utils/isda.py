@@ -4,6 +4,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .precision import at_least_float32
+
 # Values converted to float64 at a time: few enough for the cache of a CPU; 128 MiB
 # elsewhere, where every chunk costs launches.
 _CACHED_VALUES, _VALUES = 2**17, 2**24
@@ -171,7 +173,7 @@ class ImplicitSemanticAugmentation(nn.Module):
                 f'expected a weight of shape {tuple(self.mean.shape)}, got '
                 f'{tuple(weight.shape)}'
             )
-        dtype = torch.promote_types(weight.dtype, torch.float32)
+        dtype = at_least_float32(weight).dtype
         with torch.autocast(weight.device.type, enabled=False):
             weight = weight.double()
             scaled = self.variance * weight

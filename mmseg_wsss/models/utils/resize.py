@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .precision import at_least_float32
 
 
 def resize(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
@@ -26,7 +27,7 @@ def resize(maps: Tensor, size: Sequence[int], align_corners: bool = False) -> Te
         >>> resize(torch.tensor([[[[0.0, 1.0]]]]), (1, 3), align_corners=True)
         tensor([[[[0.0000, 0.5000, 1.0000]]]])
     """
-    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    maps = at_least_float32(maps)
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
     return F.interpolate(

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 
 from .precision import at_least_float32
@@ -11,10 +12,13 @@ def zero_loss(tensors: Iterable[Tensor]) -> Tensor:
     Sums are computed in float32 or wider: in half precision they may overflow.
 
     Args:
-        tensors: Finite tensors of any shape.
+        tensors: Finite tensors of any shape, at least one.
 
     Returns:
-        Scalar; the number 0.0 if no tensor requires a gradient.
+        Scalar tensor; without gradient if no tensor requires one.
     """
+    tensors = list(tensors)
     found = [at_least_float32(t).sum() for t in tensors if t.requires_grad]
-    return sum(found) * 0.0  # type: ignore[return-value]
+    if not found:
+        return torch.zeros((), device=tensors[0].device)
+    return sum(found[1:], found[0]) * 0.0

@@ -80,9 +80,6 @@ class CPS(SemiBaseSegmentor):
         mask = draw_masks(weak, cfg.cutmix)
         tags = TagConstraint.of(self, data_samples['unsup_weak'], weak)
         tags_sup = TagConstraint.of(self, data_samples['sup'])
-        tags_loss = tags.mixed(mask)
-        if cfg.cutmix is None:
-            tags_loss = tags_loss.after(tags_sup)
         losses: dict[str, Tensor] = {}
         logits, pseudo = {}, {}
         for student in self.students:
@@ -106,7 +103,9 @@ class CPS(SemiBaseSegmentor):
                 logits[student] = torch.cat([of_sup, logits[student]])
                 pseudo[student] = torch.cat([label, pseudo[student]])
 
-        s1, s2 = (tags_loss.for_loss(logits[student]) for student in self.students)
+        tags_loss = tags if cfg.cutmix else tags.after(tags_sup)
+        mixed = mask if cfg.cutmix else None
+        s1, s2 = (tags_loss.for_loss(logits[name], mixed) for name in self.students)
         loss_cps = valid_cross_entropy(s1, pseudo['student2']) + valid_cross_entropy(
             s2, pseudo['student1']
         )

@@ -87,7 +87,7 @@ class FixMatch(SemiBaseSegmentor):
 
         mask = draw_masks(strong, cfg.cutmix)
         (output,) = student.forward(mix(strong, mask))
-        logits = tags.mixed(mask).for_loss(self.resize_to(weak, output.logits))
+        logits = tags.for_loss(self.resize_to(weak, output.logits), mask)
         loss, ratio = consistency_loss([logits], [pseudo.mixed(mask)], cfg.pseudo_thr)
         losses = student.losses | weak_view_loss(self, inputs, data_samples)
         return losses | {

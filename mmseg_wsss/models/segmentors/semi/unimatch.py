@@ -98,7 +98,7 @@ class UniMatch(SemiBaseSegmentor):
         masks = [draw_masks(view, cfg.cutmix) for view in strong]
         views = [mix(view, mask) for view, mask in zip(strong, masks)]
         strong_logits = [
-            tags.mixed(mask).for_loss(self.resize_to(weak, output.logits))
+            tags.for_loss(self.resize_to(weak, output.logits), mask)
             for mask, output in zip(masks, forward.forward(*views))
         ]
         mixed = [pseudo.mixed(mask, partner) for mask in masks]

@@ -87,7 +87,7 @@ class UniMatchV2(SemiBaseSegmentor):
             views, lambda feats: complementary_dropout(feats, cfg.drop_prob)
         )
         logits = [
-            tags.mixed(mask).for_loss(self.resize_to(weak, output.logits))
+            tags.for_loss(self.resize_to(weak, output.logits), mask)
             for mask, output in zip(masks, outputs)
         ]
         mixed = [pseudo.mixed(mask) for mask in masks]

@@ -11,11 +11,17 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value, setting
 
-from ...cam import MultiScaleCAM
+from ...cam import MultiScaleCAM, reusable_feats
 from ...decode_heads import fuse_probabilities
 from ...losses import one_collective, soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
-from ...utils import Phase, channel_argmax, log_probability, valid_maps
+from ...utils import (
+    Phase,
+    channel_argmax,
+    check_class_scores,
+    log_probability,
+    valid_maps,
+)
 from .base_segmentor import WeakSegmentor
 from .parts.dense_energy import build_dense_energy
 from .parts.inference_context import InferenceContext
@@ -125,6 +131,7 @@ class ASDT(WeakSegmentor):
         self.dense_energy = build_dense_energy(dense_energy)
         self.fuse = self.test_settings.fuse
         self.teacher_head = MODELS.build(teacher_head)
+        check_class_scores(self.teacher_head)
         self.crf_b = MODELS.build(crf_b or CRF_B)
         self.branch_weights = tuple(branch_weights)
         self.distill_weight = distill_weight
@@ -157,7 +164,7 @@ class ASDT(WeakSegmentor):
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
         used = valid if self.mask_padding else torch.ones_like(valid)
-        cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
+        cam = self.train_cam(self, inputs, feats=reusable_feats(self, feats))
         label_a = self.labeler.sparse_label(cam, tags, img, used)
         label_a = given_or_made(label_a, data_samples)
 
@@ -254,7 +261,7 @@ class ASDT(WeakSegmentor):
             )
         if self.fuse != 'teacher':
             logits.append(self.decode(feats, batch_img_metas))
-        return fuse_probabilities(logits, self.fuse)
+        return fuse_probabilities(logits, self.fuse if len(logits) > 1 else 'max')
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Compute the logarithm of the fused probabilities, mmseg's logits."""

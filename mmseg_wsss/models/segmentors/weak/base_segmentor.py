@@ -17,7 +17,7 @@ from mmseg_wsss.utils.settings import check_value, read_settings
 from ...cam import CAMExtractor, Feats, MultiScaleCAM, build_cam
 from ...decode_heads import auxiliary_losses
 from ...pseudo_labels import NORMALIZATIONS, fuse_cam, hard_label, normalize_cam
-from ...utils import Phase, require_ops, resize, zero_loss
+from ...utils import Phase, check_class_scores, require_ops, resize, zero_loss
 from .parts.inference_context import InferenceContext
 from .parts.pseudo_label_export import (
     PseudoLabel,
@@ -55,7 +55,8 @@ class WeakSegmentor(EncoderDecoder):
         KeyError: If ``train_cfg`` or ``test_cfg`` has an unknown key at any depth, or
             ``test_cfg.pseudo_sources`` an unknown source.
         TypeError: If a setting has a wrong type.
-        ValueError: If a setting is outside its range.
+        ValueError: If a setting is outside its range, or ``decode_head`` has one output
+            channel.
     """
 
     warmup = Phase("dict(type='WeakWarmupHook', iters=0)")
@@ -82,10 +83,11 @@ class WeakSegmentor(EncoderDecoder):
         super().__init__(
             backbone,
             decode_head,
-            train_cfg=train_cfg,
-            test_cfg=ConfigDict({'mode': 'whole', **(test_cfg or {})}),
+            train_cfg=ConfigDict(vars(train)),
+            test_cfg=ConfigDict(vars(test)),
             **kwargs,
         )
+        check_class_scores(self)
         self.cam_head = MODELS.build(cam_head)
         self.loss_cls = MODELS.build(loss_cls or {'type': 'MultiLabelSoftMarginLoss'})
         self.has_background = self.num_classes > self.cam_head.num_classes

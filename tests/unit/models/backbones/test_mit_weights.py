@@ -85,8 +85,20 @@ def test_a_given_prefix_chooses(theirs, tmp_path):
     both = {f'teacher.{k}': v + 1 for k, v in state.items()}
     both |= {f'student.{k}': v for k, v in state.items()}
     torch.save(both, tmp_path / 'mit.pth')
-    model = load(tmp_path / 'mit.pth', prefix='student.')
-    assert torch.equal(model.state_dict()['layers.3.2.bias'], state['layers.3.2.bias'])
+    for prefix in ('student.', 'student'):
+        loaded = load(tmp_path / 'mit.pth', prefix=prefix).state_dict()
+        assert torch.equal(loaded['layers.3.2.bias'], state['layers.3.2.bias'])
+    with pytest.raises(ValueError, match=r"'teacher\.', 'student\.'.*`prefix`"):
+        load(tmp_path / 'mit.pth')
+    with pytest.raises(ValueError, match=r"the prefix 'ema\.' of a Mix Transformer"):
+        load(tmp_path / 'mit.pth', prefix='ema')
+
+
+def test_a_file_in_the_home_folder(theirs, tmp_path, monkeypatch):
+    torch.save(theirs.state_dict(), tmp_path / 'mit.pth')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    loaded = load('~/mit.pth').state_dict()
+    assert torch.equal(loaded['layers.3.2.bias'], theirs.layers[3][2].bias)
 
 
 def test_errors_name_the_file_and_the_key(theirs, tmp_path):

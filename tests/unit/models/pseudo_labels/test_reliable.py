@@ -149,15 +149,6 @@ def test_images_do_not_touch_each_other():
         assert torch.equal(one[0], label[i])
 
 
-def test_pixels_outside_the_image_are_ignored():
-    args = draw(2)
-    valid = torch.ones(3, 12, 11, dtype=torch.bool)
-    valid[:, :, 5:] = False
-    label, full = reliable_labels(*args, valid=valid), reliable_labels(*args)
-    assert (label[~valid] == 255).all()
-    assert torch.equal(label[valid], full[valid])
-
-
 def test_thresholds_reach_their_places():
     cam = torch.tensor([[[[1.0, 0.6, 0.5, 0.4, 0.0]]]])
     crf = torch.tensor([[[[0.1, 0.1, 0.1, 0.3, 1.0]], [[0.9, 0.9, 0.9, 0.7, 0.0]]]])

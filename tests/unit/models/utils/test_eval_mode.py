@@ -55,6 +55,8 @@ def test_statistics_do_not_change():
         (nn.ReLU(), True),
         (nn.Dropout(0.5), False),
         (nn.Dropout(0.0), True),
+        (nn.MultiheadAttention(2, 1, dropout=0.1), False),
+        (nn.MultiheadAttention(2, 1), True),
         (nn.BatchNorm2d(2), False),
         (nn.BatchNorm2d(2).eval(), True),
         (nn.GroupNorm(1, 2), True),
@@ -66,6 +68,13 @@ def test_a_forward_pass_that_equals_one_in_eval_mode(layer, expected):
     model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Sequential(layer))
     assert matches_eval_mode(model) == expected
     assert matches_eval_mode(model.eval())
+
+
+def test_dropout_that_is_kept_is_no_difference():
+    assert matches_eval_mode(nn.Sequential(nn.Dropout(0.5)), keep_dropout=True)
+    assert not matches_eval_mode(network(), keep_dropout=True)
+    attention = nn.Sequential(nn.MultiheadAttention(2, 1, dropout=0.1))
+    assert not matches_eval_mode(attention, keep_dropout=True)  # switched by eval_mode
 
 
 def test_wrappers_are_removed():

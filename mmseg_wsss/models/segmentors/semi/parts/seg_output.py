@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmseg_wsss.registry import MODELS
 
 from ....decode_heads import auxiliary_losses, head_losses, unchanged
-from ....utils import mix, require_ops
+from ....utils import check_class_scores, mix, require_ops
 
 
 class SegOutput(NamedTuple):
@@ -133,11 +133,7 @@ def build_network(segmentor: dict) -> Any:
     _refuse_point_heads(segmentor)
     require_ops(segmentor)
     network = MODELS.build(deepcopy(segmentor))
-    if network.out_channels == 1:
-        raise ValueError(
-            'semi-supervised training needs a score of each class: set '
-            'out_channels of the decode head to num_classes, found 1'
-        )
+    check_class_scores(network)
     for head in decode_heads_of(network):
         losses = getattr(head, 'loss_decode', None)
         for loss in losses if isinstance(losses, nn.ModuleList) else [losses]:

@@ -30,7 +30,9 @@ def classification_loss(
     if rows:
         ratio = len(rows) / len(logits)
         tags = torch.stack([data_samples[i].gt_tags.label for i in rows])
-        loss = loss + multilabel_soft_margin(logits[rows], tags) * ratio
+        # A list as an index would be copied to the device, and waited for.
+        tagged = torch.stack([logits[i] for i in rows])
+        loss = loss + multilabel_soft_margin(tagged, tags) * ratio
     return loss
 
 

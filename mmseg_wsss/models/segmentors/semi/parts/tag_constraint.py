@@ -88,9 +88,22 @@ class TagConstraint:
             logits = self.evidence.fuse(logits)
         return logits if self.tag_filter is None else self._lower(logits)
 
-    def for_loss(self, logits: Tensor) -> Tensor:
-        """Lower the logits (N, C, H, W) of absent classes in a loss."""
-        return self._lower(logits) if self.class_aware_ce else logits
+    def for_loss(self, logits: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Lower the logits of absent classes in a loss.
+
+        Args:
+            logits: Logits (N, C, H, W).
+            mask: CutMix masks (N, 1, H, W) of mixed views, see :meth:`mixed`.
+
+        Returns:
+            Logits; without tags or ``class_aware_ce``, the input itself.
+        """
+        if self.absent is None or not self.class_aware_ce:
+            return logits
+        tags = self
+        if mask is not None:  # the evidence has no effect on losses
+            tags = replace(self, evidence=None).mixed(mask, logits.shape[2:])
+        return tags._lower(logits)
 
     def for_head_loss(self, out: Any) -> Any:
         """Lower the logits of absent classes in the output of a decode head."""

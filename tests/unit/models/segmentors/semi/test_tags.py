@@ -9,11 +9,12 @@ from helpers.tiny import batch_of, tiny_network
 from mmengine.structures import LabelData, PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmseg_wsss.models.segmentors.semi.parts.tag_classifier import classification_loss
 from mmseg_wsss.models.segmentors.semi.parts.tag_constraint import (
     ABSENT,
     TagConstraint,
-    TagFilterSettings,
     absent_classes,
 )
 
@@ -55,6 +56,18 @@ def training(name: str, settings: dict | None = None, **options) -> torch.nn.Mod
     return model
 
 
+class Operations(TorchDispatchMode):
+    """Names of the operations that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket._qualified_op_name)
+        return func(*args, **(kwargs or {}))
+
+
 class TestAbsentClasses:
     def test_tags_masks_and_images_without_either(self):
         samples = [
@@ -82,69 +95,10 @@ class TestAbsentClasses:
             absent_classes([sample([0])], 7)
 
 
-class TestTagConstraint:
-    logits = torch.tensor([1.0, 3.0, 2.0, 0.0]).view(1, 4, 1, 1)
-    absent = torch.tensor([False, True, False, True]).view(1, 4, 1, 1)
-
-    def test_hard(self):
-        tags = TagConstraint(self.absent, TagFilterSettings(), True)
-        prob = tags.filter(self.logits).softmax(1).flatten()
-        e = torch.tensor([1.0, 2.0]).softmax(0)
-        torch.testing.assert_close(prob, torch.tensor([e[0], 0.0, e[1], 0.0]))
-        assert torch.equal(tags.for_loss(self.logits), tags.filter(self.logits))
-
-    def test_soft(self):
-        tags = TagConstraint(self.absent, TagFilterSettings(margin=1.5))
-        found = tags.filter(self.logits).flatten().tolist()
-        assert found == [1.0, 1.5, 2.0, -1.5]
-        assert tags.for_loss(self.logits) is self.logits
-
-    def test_without_tags_nothing_is_touched(self):
-        tags = TagConstraint()
-        for found in (tags.filter(self.logits), tags.for_loss(self.logits)):
-            assert found is self.logits
-        assert tags.mixed(torch.ones(1, 1, 2, 2)) is tags
-        assert tags.after(tags) is tags
-
-    def test_a_pixel_has_the_classes_of_its_own_image(self):
-        absent = torch.eye(3, dtype=torch.bool).view(3, 3, 1, 1)
-        mask = torch.ones(3, 1, 2, 2)
-        mask[:, :, 0, 1] = 0
-        tags = TagConstraint(absent, TagFilterSettings()).mixed(mask)
-        assert tags.absent is not None
-        for i in range(3):
-            for row in range(2):
-                for col in range(2):
-                    image = (i + 1) % 3 if (row, col) == (0, 1) else i
-                    assert tags.absent[i, :, row, col].nonzero().tolist() == [[image]]
-        smaller = TagConstraint(absent, TagFilterSettings()).mixed(mask, (1, 1))
-        assert torch.equal(smaller.absent, absent)
-
-    def test_absent_logits_survive_resizing(self):
-        logits = torch.randn(1, 4, 3, 3)
-        tags = TagConstraint(self.absent, TagFilterSettings(), True)
-        resized = torch.nn.functional.interpolate(
-            tags.for_loss(logits), size=(7, 7), mode='bilinear'
-        )
-        assert torch.isfinite(resized).all()
-        assert torch.isclose(resized[:, [1, 3]], torch.tensor(ABSENT)).all()
-        assert (resized.softmax(1)[:, [1, 3]] == 0).all()
-        assert (torch.finfo(torch.float16).min < ABSENT) and ABSENT < -1e3
-
-
 def test_a_filter_without_pseudo_labels_is_refused():
     with pytest.raises(ValueError, match='makes no pseudo-labels: remove semi_train'):
         training('SupervisedSegmentor', HARD)
     training('SupervisedSegmentor', CLASS_AWARE)
-
-
-def test_outputs_that_are_no_maps_stay_as_they_are():
-    absent = torch.ones(2, 3, 1, 1, dtype=torch.bool)
-    tags = TagConstraint(absent, TagFilterSettings(), True)
-    maps, images = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3)
-    found = tags.for_head_loss((maps, images))
-    assert (found[0] == ABSENT).all()
-    assert found[1] is images
 
 
 def test_class_aware_ce_needs_the_filter():
@@ -194,6 +148,15 @@ def test_pseudo_labels_have_tagged_classes(name, monkeypatch):
     training(name).loss(inputs, samples)
     labels = torch.cat([label.flatten() for label in seen])
     assert not set(labels.unique().tolist()) <= {0, 3, 255}
+
+
+@pytest.mark.parametrize('name', [name for name in UNLABELED_METHODS if name != 'MKD'])
+def test_a_filter_alone_mixes_no_tags(name, monkeypatch):
+    """MKD filters mixed logits; in all other methods only losses are of mixed views."""
+    inputs, samples = batch_of(name)
+    samples = tagged(inputs, samples, [[2], [1]])
+    monkeypatch.delattr(f'{TagConstraint.__module__}.mix')
+    training(name, HARD | {'cutmix': {}}).loss(inputs, samples)
 
 
 @pytest.mark.parametrize('num', [1, 2])
@@ -358,6 +321,15 @@ class TestClassifier:
         torch.testing.assert_close(losses['both'], sum(values) / 2)
         torch.testing.assert_close(losses['one'], values[0] / 2)
         assert losses['none'] == 0
+
+    def test_images_with_tags_are_chosen_without_a_copy_to_the_device(self):
+        """An index tensor of a Python list would be such a copy."""
+        samples = [sample(tags, NUM_TAGS) for tags in ([2], None, [1])]
+        model = training('FixMatch', cam_head=CLASSIFIER)
+        with Operations() as operations:
+            classification_loss(model, [torch.randn(3, 16, 4, 4)], samples)
+        assert 'aten::binary_cross_entropy_with_logits' in operations.names
+        assert not operations.names & {'aten::index', 'aten::lift_fresh'}
 
     def test_masks_alone_train_it_on_the_tags_of_other_images(self):
         inputs, samples = batch_of('SupervisedSegmentor')

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers.methods import METHODS, NUM_TAGS, WEAK
-from helpers.tiny import set_phase, tiny_batch, tiny_model, tiny_network
+from helpers.tiny import tiny_batch, tiny_model, tiny_network
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import BaseSegmentor, EncoderDecoder
 from torch import nn
@@ -25,6 +25,7 @@ from mmseg_wsss.models.segmentors.weak import (
 )
 from mmseg_wsss.models.segmentors.weak.parts import confident_regions, reliable_label
 from mmseg_wsss.models.utils import phases_of
+from mmseg_wsss.pipelines.plain_network import weak_model
 from mmseg_wsss.registry import MODELS
 
 
@@ -148,23 +149,6 @@ def test_exported_cams_are_normalized_as_told(name, how):
     assert not torch.allclose(expected, wrong)
 
 
-@pytest.mark.parametrize('name', ['RRM', 'ASDT', 'AffinityNet', 'IRNet'])
-@pytest.mark.parametrize('how', ['max', 'minmax'])
-def test_labels_of_a_step_have_the_same_normalization(name, how, monkeypatch):
-    model = tiny_network(name, cam_normalization=how)
-    set_phase(model, METHODS[name].phases[-1])
-    modes = []
-
-    def recorded(cam, tags, mode='max'):
-        modes.append(mode)
-        return normalize_cam(cam, tags, mode)
-
-    for module in (confident_regions, reliable_label):
-        monkeypatch.setattr(module, 'normalize_cam', recorded)
-    model.loss(*tiny_batch(2))
-    assert modes == [how]
-
-
 @pytest.mark.parametrize(
     'mode, ori_shape, img_shape, extractions',
     [
@@ -226,6 +210,30 @@ def test_a_classifier_predicts_by_its_cam(background):
         for result, score in zip(results, expected):
             assert torch.equal(result.pred_sem_seg.data[0], score.argmax(0))
             torch.testing.assert_close(result.seg_logits.data.exp(), score)
+
+
+def test_a_refining_head_gets_the_default_settings():
+    """Those that ``PointHead`` reads: 2048 points of a step, 8196 of a prediction."""
+    model = build('RRM', test_cfg={'scale_factor': 4})
+    assert model.train_cfg.num_points == 2048
+    assert model.test_cfg.subdivision_num_points == 8196
+    assert model.test_cfg.scale_factor == 4
+    cfg = tiny_model('RRM')
+    cfg['decode_head'] = [cfg['decode_head'], {'type': 'PointHead'}]
+    plain, _ = weak_model(cfg)
+    assert plain['test_cfg'] == {
+        'mode': 'whole',
+        'subdivision_steps': 2,
+        'subdivision_num_points': 8196,
+        'scale_factor': 2,
+    }
+
+
+def test_one_output_channel():
+    one = {**METHODS['ASDT'].model['teacher_head'], 'num_classes': 2, 'out_channels': 1}
+    for setting in ('decode_head', 'teacher_head'):
+        with pytest.raises(ValueError, match='out_channels of the decode head'):
+            build('ASDT', **{setting: one | {'threshold': 0.5}})
 
 
 def test_no_classifier_has_a_decode_head():
