@@ -57,7 +57,7 @@ def check_branches(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def check_pooling(model: nn.Module, sampler: Any) -> Iterator[Problem]:
-    """Find parts of one image for heads with batch norm after a global pooling.
+    """Find forwards of one image for heads with batch norm after a global pooling.
 
     Args:
         model: Unwrapped segmentor.
@@ -66,11 +66,16 @@ def check_pooling(model: nn.Module, sampler: Any) -> Iterator[Problem]:
     """
     counts = getattr(sampler, 'counts', None) or []
     joint = getattr(getattr(model, 'train_cfg', None), 'concat_forward', True)
-    if 1 in counts and not joint and has_pooled_batch_norm(model):
+    forwards, change = counts[:1], 'batch_size and source_ratio for 2 labeled images'
+    if len(getattr(model, 'branches', ())) > 1:
+        # Tagged and unlabeled images share the branch unsup_weak.
+        forwards = [*forwards, sum(counts[1:])]
+        change = f'semi_train_cfg.concat_forward=True, or {change} and 2 others'
+    if 1 in forwards and not joint and has_pooled_batch_norm(model):
         yield Problem(
             f'a batch has {counts} images of the parts, and a head of the network '
             'pools a whole image before batch norm, which needs two',
-            'set semi_train_cfg.concat_forward=True, or batches of 4',
+            f'set {change}',
         )
 
 
