@@ -130,11 +130,19 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
             f'model.{used[0]} needs image tags, and no image has any',
             'set tags=dict(path=...) of SemiDataset',
         )
+    num_branches = len(getattr(model, 'branches', ()))
+    filtered = num_branches > 1 and 'semi_train_cfg.tag_filter' in used
+    if has_tags and filtered and not _tagged_parts(dataset):
+        yield Problem(
+            'model.semi_train_cfg.tag_filter filters the pseudo-labels of images '
+            'without masks, and only the labeled images have tags',
+            'set tags=dict(path=...) of SemiDataset',
+        )
     if has_tags and 'cam_head' in used:
         yield from _check_weak_views(dataset)
     if has_tags and not used:
         wanted = list(users)
-        if len(getattr(model, 'branches', ())) == 1:  # no pseudo-labels
+        if num_branches == 1:  # no pseudo-labels
             wanted[0] += ' with class_aware_ce=True'
         yield Problem(
             'SemiDataset has tags, but the model does not use them',
@@ -142,11 +150,18 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
         )
 
 
+def _tagged_parts(dataset: Any) -> dict[str, TaggedDataset]:
+    """Return the parts with tags beside the labeled one, by their names."""
+    return {
+        name: part
+        for name, part in dataset.parts.items()
+        if part is not dataset.labeled and isinstance(part, TaggedDataset)
+    }
+
+
 def _check_weak_views(dataset: Any) -> Iterator[Problem]:
     """Find tagged images without the view that a ``cam_head`` is trained on."""
-    for name, part in dataset.parts.items():
-        if part is dataset.labeled or not isinstance(part, TaggedDataset):
-            continue
+    for name, part in _tagged_parts(dataset).items():
         steps = [s for s in transforms_of(part) if isinstance(s, SemiMultiBranch)]
         branches = sorted({branch for step in steps for branch in step.branches})
         if 'unsup_weak' not in branches:
@@ -159,8 +174,7 @@ def _check_weak_views(dataset: Any) -> Iterator[Problem]:
 
 def _check_first_class(dataset: Any) -> Iterator[Problem]:
     """Find a background of another name: a first class of most masks, but of no tag."""
-    labeled, parts = dataset.labeled, dataset.parts.values()
-    others = [p for p in parts if p is not labeled and isinstance(p, TaggedDataset)]
+    labeled, others = dataset.labeled, _tagged_parts(dataset).values()
     if not others or len(labeled.classes) < len(labeled.metainfo['classes']):
         return
     shown = _count_first_class(labeled)

@@ -168,6 +168,23 @@ def test_tags_in_another_data_set(folder, settings, tagged, expected):
     assert not found or f'model.{expected} needs image tags' in found[0]
 
 
+@pytest.mark.parametrize('name', ['MeanTeacherSegmentor', 'SupervisedSegmentor'])
+@pytest.mark.parametrize('tags', ['both', 'labeled'])
+def test_tags_of_labeled_images_filter_no_pseudo_labels(folder, name, tags):
+    (folder / 'labeled.csv').write_text('0,cat\n1,dog\n')
+    settings = {'labeled_tags': {'path': str(folder / 'labeled.csv')}}
+    if tags == 'labeled':
+        settings |= {'tagged': None, 'tags': None}
+    filtered = {'tag_filter': {}, 'class_aware_ce': name == 'SupervisedSegmentor'}
+    model = tiny_network(name, semi_train_cfg=filtered)
+    found = [
+        str(p) for p in check_tags(model, SemiDataset(**config(folder, **settings)))
+    ]
+    refused = tags == 'labeled' and name == 'MeanTeacherSegmentor'
+    assert len(found) == refused
+    assert not found or 'only the labeled images have tags; set tags=dict' in found[0]
+
+
 def test_bg_is_no_class_of_objects(folder):
     settings = config(folder)
     for name in PIPELINES:
