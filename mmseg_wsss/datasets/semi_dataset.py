@@ -1,3 +1,4 @@
+import filecmp
 import os
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 from mmseg_wsss.registry import DATASETS
 
 from .deterministic_dataset import DeterministicDataset
-from .image_name import foreground_classes
+from .image_name import foreground_classes, tag_key
 from .inner_dataset import views_of
 from .sample_key import SampleKey
 from .start_checks import refuse_binary_masks
@@ -56,7 +57,8 @@ class SemiDataset(Dataset):
         ValueError: If a part is missing or empty, a file lies outside its data root, a
             pipeline of images without masks loads annotations, a part has a list in
             addition to ``split``, the masks contain only 0 and 255, or the tags are
-            wrong or would be derived from masks that must not be read.
+            wrong, would be derived from masks that must not be read, or are those of
+            another image of the same name.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class SemiDataset(Dataset):
             self.parts[name] = _build_part(config, sources[name], classes, partial)
         self.tagged = self.parts.get('tagged')
         self.unlabeled = self.parts.get('unlabeled')
+        for part in (self.tagged, self.unlabeled):
+            _refuse_shared_entries(self.labeled, part)
         refuse_binary_masks(self.labeled)
         self.cumulative_sizes = list(accumulate(map(len, self.parts.values())))
 
@@ -169,6 +173,35 @@ def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:
             'write a tag file with tools/dataset_converters/image_tags.py, and set '
             'tags=dict(path=...)'
         )
+
+
+def _refuse_shared_entries(labeled: Any, part: Any) -> None:
+    """Check that no entry of a tag file is that of two images in different parts."""
+    if not isinstance(labeled, TaggedDataset) or not isinstance(part, TaggedDataset):
+        return
+    if not _same_file(labeled.tags.source, part.tags.source):
+        return
+    paths = {tag_key(name): path for path, name in labeled.names.items()}
+    for path, name in part.names.items():
+        first = paths.get(tag_key(name))
+        if first is not None and name in part.tags and not _same_image(first, path):
+            raise ValueError(
+                f'{part.tags.location(name)}: {first} and {path} are different files '
+                f'with one entry, {name!r}; give labeled_tags a file of its own, or '
+                'rename one of the images'
+            )
+
+
+def _same_file(first: str, second: str) -> bool:
+    return os.path.isfile(first) and os.path.realpath(first) == os.path.realpath(second)
+
+
+def _same_image(first: str, second: str) -> bool:
+    """Return whether two files are equal; broken ones are left to their loader."""
+    try:
+        return first == second or filecmp.cmp(first, second, shallow=False)
+    except OSError:
+        return True
 
 
 def _build_part(

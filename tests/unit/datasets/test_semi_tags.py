@@ -248,6 +248,29 @@ def test_tags_of_labeled_images_from_a_file(folder):
     assert tags_of(dataset)[:2] == [[2], [1, 2]]
 
 
+@pytest.mark.parametrize('copied', [False, True])
+@pytest.mark.parametrize('separate', [False, True])
+def test_one_entry_of_two_images(folder, copied, separate):
+    (folder / 'own').mkdir()
+    source = folder / 'img' / ('2.png' if copied else '0.png')
+    (folder / 'own/2.png').write_bytes(source.read_bytes())
+    (folder / 'mask/2.png').write_bytes((folder / 'mask/0.png').read_bytes())
+    (folder / 'labeled.txt').write_text('2\n')
+    labeled = part(folder, 'labeled')
+    labeled['data_prefix'] = {'img_path': 'own', 'seg_map_path': 'mask'}
+    path = folder / 'tags.csv'
+    if separate:
+        path = folder / 'labeled.csv'
+        path.write_text('2,cat\n')
+    settings = config(folder, labeled=labeled, labeled_tags={'path': str(path)})
+    if copied or separate:
+        assert len(SemiDataset(**settings)) == 6
+        return
+    message = r"tags\.csv:1: .*own/2\.png and .*img/2\.png are .* one entry, '2'; give"
+    with pytest.raises(ValueError, match=message):
+        SemiDataset(**settings)
+
+
 def test_masks_of_tagged_images_are_not_opened(folder):
     expected = tags_of(SemiDataset(**config(folder)))
     for name in range(2, 7):
