@@ -1,4 +1,5 @@
 import filecmp
+import logging
 import os
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -6,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
@@ -90,6 +92,8 @@ class SemiDataset(Dataset):
         self.unlabeled = self.parts.get('unlabeled')
         for part in (self.tagged, self.unlabeled):
             _refuse_shared_entries(self.labeled, part)
+        if self.tagged is not None and self.unlabeled is not None:
+            _report_unused_entries(self.tagged, self.unlabeled)
         refuse_binary_masks(self.labeled)
         self.cumulative_sizes = list(accumulate(map(len, self.parts.values())))
 
@@ -202,6 +206,21 @@ def _same_image(first: str, second: str) -> bool:
         return first == second or filecmp.cmp(first, second, shallow=False)
     except OSError:
         return True
+
+
+def _report_unused_entries(tagged: Any, unlabeled: DeterministicDataset) -> None:
+    """Log the number of entries of a tag file that unlabeled images do not get."""
+    names = unlabeled.names.values()
+    used = set(map(tag_key, tagged.names.values()))
+    count = sum(n in tagged.tags and tag_key(n) not in used for n in names)
+    if count:
+        print_log(
+            f'{tagged.tags.source}: {count} of {len(names)} images of unlabeled have '
+            'an entry, which is not used beside the part tagged; list these images in '
+            'tagged to use their tags',
+            'current',
+            logging.WARNING,
+        )
 
 
 def _build_part(

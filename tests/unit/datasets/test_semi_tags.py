@@ -17,7 +17,7 @@ from tagged_parts import (
     write_parts,
 )
 
-from mmseg_wsss.datasets import SemiDataset, tagged_dataset
+from mmseg_wsss.datasets import SemiDataset, semi_dataset, tagged_dataset
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
 
 
@@ -146,6 +146,22 @@ def test_one_entry_of_two_images(folder, copied, separate):
     message = r"tags\.csv:1: .*own/2\.png and .*img/2\.png are .* one entry, '2'; give"
     with pytest.raises(ValueError, match=message):
         SemiDataset(**settings)
+
+
+@pytest.mark.parametrize(('ann_file', 'count'), [('unlabeled', 2), ('rest', 5)])
+@pytest.mark.parametrize('entry', ['', '5,cow\n'])
+def test_entries_of_unlabeled_images_beside_tagged_ones(
+    folder, entry, ann_file, count, monkeypatch
+):
+    """Images in both parts have their tags in one of them."""
+    with (folder / 'tags.csv').open('a') as file:
+        file.write(entry)
+    lines: list[str] = []
+    monkeypatch.setattr(semi_dataset, 'print_log', lambda text, *_: lines.append(text))
+    settings = config(folder, unlabeled=part(folder, 'unlabeled', ann_file))
+    assert tags_of(SemiDataset(**settings))[5:] == [None] * count
+    assert len(lines) == bool(entry)
+    assert not lines or f'tags.csv: 1 of {count} images of unlabeled have' in lines[0]
 
 
 def test_masks_of_tagged_images_are_not_opened(folder):
