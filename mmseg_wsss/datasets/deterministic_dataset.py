@@ -134,6 +134,11 @@ class DeterministicDataset(Dataset):
             'images after it'
         )
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Names of all images by the paths of their files."""
+        return {path: self._name_of(path) for part in self.img_paths for path in part}
+
     def name(self, idx: int) -> str:
         """Return the path of an image below the image folder, without suffix."""
         return self._name_of(self.inner.get_data_info(idx)['img_path'])

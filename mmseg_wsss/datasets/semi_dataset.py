@@ -1,3 +1,5 @@
+import filecmp
+import logging
 import os
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -5,12 +7,13 @@ from itertools import accumulate
 from typing import Any
 
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from mmseg_wsss.registry import DATASETS
 
 from .deterministic_dataset import DeterministicDataset
-from .image_name import foreground_classes
+from .image_name import foreground_classes, tag_key
 from .inner_dataset import views_of
 from .sample_key import SampleKey
 from .start_checks import refuse_binary_masks
@@ -56,7 +59,8 @@ class SemiDataset(Dataset):
         ValueError: If a part is missing or empty, a file lies outside its data root, a
             pipeline of images without masks loads annotations, a part has a list in
             addition to ``split``, the masks contain only 0 and 255, or the tags are
-            wrong or would be derived from masks that must not be read.
+            wrong, would be derived from masks that must not be read, or are those of
+            another image of the same name.
     """
 
     def __init__(
@@ -86,6 +90,10 @@ class SemiDataset(Dataset):
             self.parts[name] = _build_part(config, sources[name], classes, partial)
         self.tagged = self.parts.get('tagged')
         self.unlabeled = self.parts.get('unlabeled')
+        for part in (self.tagged, self.unlabeled):
+            _refuse_shared_entries(self.labeled, part)
+        if self.tagged is not None and self.unlabeled is not None:
+            _report_unused_entries(self.tagged, self.unlabeled)
         refuse_binary_masks(self.labeled)
         self.cumulative_sizes = list(accumulate(map(len, self.parts.values())))
 
@@ -168,6 +176,50 @@ def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:
             f'SemiDataset: tags={tags} would open masks of images without labels; '
             'write a tag file with tools/dataset_converters/image_tags.py, and set '
             'tags=dict(path=...)'
+        )
+
+
+def _refuse_shared_entries(labeled: Any, part: Any) -> None:
+    """Check that no entry of a tag file is that of two images in different parts."""
+    if not isinstance(labeled, TaggedDataset) or not isinstance(part, TaggedDataset):
+        return
+    if not _same_file(labeled.tags.source, part.tags.source):
+        return
+    paths = {tag_key(name): path for path, name in labeled.names.items()}
+    for path, name in part.names.items():
+        first = paths.get(tag_key(name))
+        if first is not None and name in part.tags and not _same_image(first, path):
+            raise ValueError(
+                f'{part.tags.location(name)}: {first} and {path} are different files '
+                f'with one entry, {name!r}; give labeled_tags a file of its own, or '
+                'rename one of the images'
+            )
+
+
+def _same_file(first: str, second: str) -> bool:
+    return os.path.isfile(first) and os.path.realpath(first) == os.path.realpath(second)
+
+
+def _same_image(first: str, second: str) -> bool:
+    """Return whether two files are equal; broken ones are left to their loader."""
+    try:
+        return first == second or filecmp.cmp(first, second, shallow=False)
+    except OSError:
+        return True
+
+
+def _report_unused_entries(tagged: Any, unlabeled: DeterministicDataset) -> None:
+    """Log the number of entries of a tag file that unlabeled images do not get."""
+    names = unlabeled.names.values()
+    used = set(map(tag_key, tagged.names.values()))
+    count = sum(n in tagged.tags and tag_key(n) not in used for n in names)
+    if count:
+        print_log(
+            f'{tagged.tags.source}: {count} of {len(names)} images of unlabeled have '
+            'an entry, which is not used beside the part tagged; list these images in '
+            'tagged to use their tags',
+            'current',
+            logging.WARNING,
         )
 
 

@@ -61,18 +61,16 @@ class TaggedDataset(DeterministicDataset):
     def _unique_names(self) -> list[str]:
         """Return the names of the images; no two files may share an entry of tags."""
         paths: dict[str, str] = {}
-        names = []
-        for path in dict.fromkeys(path for part in self.img_paths for path in part):
-            name = self._name_of(path)
+        names = self.names
+        for path, name in names.items():
             key = tag_key(name)
-            names.append(name)
             if paths.setdefault(key, path) != path:
                 raise ValueError(
                     f'{paths[key]} and {path} have the same name {key!r} in tag files '
                     'and exports; rename one, or move the images to different '
                     'sub-folders of one folder'
                 )
-        return names
+        return list(names.values())
 
     def untagged(self) -> str | None:
         """Return the name of the first image without an entry, None if all have one."""

@@ -57,7 +57,7 @@ def check_branches(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def check_pooling(model: nn.Module, sampler: Any) -> Iterator[Problem]:
-    """Find parts with one image per batch where batch norm after pooling needs two.
+    """Find forwards of one image for heads with batch norm after a global pooling.
 
     Args:
         model: Unwrapped segmentor.
@@ -66,11 +66,16 @@ def check_pooling(model: nn.Module, sampler: Any) -> Iterator[Problem]:
     """
     counts = getattr(sampler, 'counts', None) or []
     joint = getattr(getattr(model, 'train_cfg', None), 'concat_forward', True)
-    if 1 in counts and not joint and has_pooled_batch_norm(model):
+    forwards, change = counts[:1], 'batch_size and source_ratio for 2 labeled images'
+    if len(getattr(model, 'branches', ())) > 1:
+        # Tagged and unlabeled images share the branch unsup_weak.
+        forwards = [*forwards, sum(counts[1:])]
+        change = f'semi_train_cfg.concat_forward=True, or {change} and 2 others'
+    if 1 in forwards and not joint and has_pooled_batch_norm(model):
         yield Problem(
             f'a batch has {counts} images of the parts, and a head of the network '
             'pools a whole image before batch norm, which needs two',
-            'set semi_train_cfg.concat_forward=True, or batches of 4',
+            f'set {change}',
         )
 
 
@@ -125,11 +130,19 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
             f'model.{used[0]} needs image tags, and no image has any',
             'set tags=dict(path=...) of SemiDataset',
         )
+    num_branches = len(getattr(model, 'branches', ()))
+    filtered = num_branches > 1 and 'semi_train_cfg.tag_filter' in used
+    if has_tags and filtered and not _tagged_parts(dataset):
+        yield Problem(
+            'model.semi_train_cfg.tag_filter filters the pseudo-labels of images '
+            'without masks, and only the labeled images have tags',
+            'set tags=dict(path=...) of SemiDataset',
+        )
     if has_tags and 'cam_head' in used:
         yield from _check_weak_views(dataset)
     if has_tags and not used:
         wanted = list(users)
-        if len(getattr(model, 'branches', ())) == 1:  # no pseudo-labels
+        if num_branches == 1:  # no pseudo-labels
             wanted[0] += ' with class_aware_ce=True'
         yield Problem(
             'SemiDataset has tags, but the model does not use them',
@@ -137,11 +150,18 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
         )
 
 
+def _tagged_parts(dataset: Any) -> dict[str, TaggedDataset]:
+    """Return the parts with tags beside the labeled one, by their names."""
+    return {
+        name: part
+        for name, part in dataset.parts.items()
+        if part is not dataset.labeled and isinstance(part, TaggedDataset)
+    }
+
+
 def _check_weak_views(dataset: Any) -> Iterator[Problem]:
     """Find tagged images that lack the view on which a ``cam_head`` is trained."""
-    for name, part in dataset.parts.items():
-        if part is dataset.labeled or not isinstance(part, TaggedDataset):
-            continue
+    for name, part in _tagged_parts(dataset).items():
         steps = [s for s in transforms_of(part) if isinstance(s, SemiMultiBranch)]
         branches = sorted({branch for step in steps for branch in step.branches})
         if 'unsup_weak' not in branches:
@@ -154,8 +174,7 @@ def _check_weak_views(dataset: Any) -> Iterator[Problem]:
 
 def _check_first_class(dataset: Any) -> Iterator[Problem]:
     """Find a background with another name: a first class in most masks but no tag."""
-    labeled, parts = dataset.labeled, dataset.parts.values()
-    others = [p for p in parts if p is not labeled and isinstance(p, TaggedDataset)]
+    labeled, others = dataset.labeled, _tagged_parts(dataset).values()
     if not others or len(labeled.classes) < len(labeled.metainfo['classes']):
         return
     count = _count_first_class(labeled)

@@ -1,83 +1,29 @@
 """SemiDataset with image tags: for some images, from masks, in a part of their own."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from helpers.methods import NUM_TAGS
-from helpers.tiny import tiny_network
 from PIL import Image
-from torch.utils.data import ConcatDataset
+from tagged_parts import (
+    CLASSES,
+    LOAD,
+    MASK,
+    PACK,
+    PIPELINES,
+    check,
+    config,
+    part,
+    tags_of,
+    write_parts,
+)
 
-from mmseg_wsss.datasets import DeterministicDataset, SemiDataset, tagged_dataset
-from mmseg_wsss.datasets.checks.check_splits import check_splits
-from mmseg_wsss.datasets.checks.from_config import splits_from_config
+from mmseg_wsss.datasets import SemiDataset, semi_dataset, tagged_dataset
 from mmseg_wsss.datasets.samplers import MultiSourceSampler
-from mmseg_wsss.engine.startup_check.inputs import check_tags
-
-CLASSES = ('background', 'cat', 'dog', 'cow')
-LOAD = [{'type': 'LoadImageStrict'}]
-MASK = [{'type': 'LoadAnnotationsStrict'}]
-PACK = [{'type': 'PackWeakInputs'}]
-
-
-def branches(*names: str) -> list[dict]:
-    return [{'type': 'SemiMultiBranch', **dict.fromkeys(names, PACK)}]
-
-
-CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
-PIPELINES = {
-    'labeled': [*LOAD, *MASK, *branches('sup')],
-    'tagged': [*LOAD, *branches('unsup_weak', 'unsup_strong')],
-    'unlabeled': [*LOAD, *branches('unsup_weak', 'unsup_strong')],
-}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two labeled images, three tagged ones and two without any label."""
-    for part in ('img', 'mask'):
-        (tmp_path / part).mkdir()
-    for i in range(7):
-        Image.new('RGB', (6, 4), (i, 0, 0)).save(tmp_path / 'img' / f'{i}.png')
-        mask = np.full((4, 6), 1 + i % 3, np.uint8)
-        mask[0] = 0
-        Image.fromarray(mask).save(tmp_path / 'mask' / f'{i}.png')
-    lists = {'labeled': '0\n1\n', 'tagged': '2\n3\n4\n', 'unlabeled': '5\n6\n'}
-    lists['rest'] = lists['tagged'] + lists['unlabeled']
-    for name, text in lists.items():
-        (tmp_path / f'{name}.txt').write_text(text)
-    (tmp_path / 'tags.csv').write_text('2,dog\n3,cow;cat\n4,cat\n')
-    return tmp_path
-
-
-def part(folder: Path, name: str, ann_file: str | None = None) -> dict:
-    return {
-        'type': 'BaseSegDataset',
-        'metainfo': {'classes': CLASSES},
-        'data_root': str(folder),
-        'ann_file': f'{ann_file or name}.txt',
-        'data_prefix': {'img_path': 'img', 'seg_map_path': 'mask'},
-        'img_suffix': '.png',
-        'pipeline': PIPELINES[name],
-    }
-
-
-def config(folder: Path, **settings) -> dict:
-    parts = {name: part(folder, name) for name in PIPELINES}
-    return parts | {'tags': {'path': str(folder / 'tags.csv')}} | settings
-
-
-def tags_of(dataset: SemiDataset) -> list[list[int] | None]:
-    """Tag indices of every image, None if it has no tags."""
-    found: list[list[int] | None] = []
-    for i in range(len(dataset)):
-        views = [v for v in dataset[i]['data_samples'].values() if v is not None]
-        rows = [v.gt_tags.label.tolist() if 'gt_tags' in v else None for v in views]
-        assert all(row == rows[0] for row in rows)
-        found.append(rows[0] and [k for k, value in enumerate(rows[0]) if value])
-    return found
+    return write_parts(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['labeled', 'tagged'])
@@ -114,58 +60,6 @@ def test_an_image_that_stands_for_a_rejected_one_may_have_no_tags(folder):
     views = dataset[2]['data_samples']
     assert views['unsup_weak'].img_path.endswith('3.png')
     assert 'gt_tags' not in views['unsup_weak']
-
-
-@pytest.mark.parametrize(
-    ('first', 'tags', 'expected'),
-    [
-        ('back', '2,dog\n3,cow\n4,cat\n', "2 of 2 masks have the first class 'back'"),
-        ('back', '2,dog;back\n3,cow\n4,cat\n', None),
-        ('background', '2,dog\n3,cow\n4,cat\n', None),
-    ],
-)
-def test_a_background_of_another_name_is_noticed(folder, first, tags, expected):
-    (folder / 'tags.csv').write_text(tags)
-    settings = config(folder)
-    for name in PIPELINES:
-        settings[name]['metainfo'] = {'classes': (first, *CLASSES[1:])}
-    model = SimpleNamespace(train_cfg=SimpleNamespace(tag_filter={}), cam_head=None)
-    found = [str(p) for p in check_tags(model, SemiDataset(**settings))]
-    assert len(found) == (expected is not None)
-    assert not found or expected in found[0]
-
-
-@pytest.mark.parametrize('name', ['labeled', 'tagged', 'unlabeled'])
-@pytest.mark.parametrize('classifier', [True, False])
-def test_a_classifier_needs_the_weak_view_of_tagged_images(folder, name, classifier):
-    settings = config(folder)
-    settings[name] |= {'pipeline': [*PIPELINES[name][:-1], *branches('unsup_strong')]}
-    train_cfg = SimpleNamespace(tag_filter={})
-    model = SimpleNamespace(train_cfg=train_cfg, cam_head=classifier or None)
-    found = [str(p) for p in check_tags(model, SemiDataset(**settings))]
-    assert len(found) == (classifier and name == 'tagged')
-    assert not found or "the tagged images has ['unsup_strong']; add unsu" in found[0]
-
-
-@pytest.mark.parametrize(
-    ('settings', 'tagged', 'expected'),
-    [
-        ({'semi_train_cfg': {'tag_filter': {}}}, False, 'semi_train_cfg.tag_filter'),
-        ({'cam_head': CLASSIFIER}, False, 'cam_head'),
-        ({'cam_head': CLASSIFIER}, True, None),
-        ({}, False, None),
-    ],
-)
-def test_tags_in_another_data_set(folder, settings, tagged, expected):
-    parts = [
-        DeterministicDataset(part(folder, name)) for name in ('labeled', 'unlabeled')
-    ]
-    if tagged:
-        parts.append(SemiDataset(**config(folder)).tagged)
-    model = tiny_network('MeanTeacherSegmentor', **settings)
-    found = [str(p) for p in check_tags(model, ConcatDataset(parts))]
-    assert len(found) == (expected is not None)
-    assert not found or f'model.{expected} needs image tags' in found[0]
 
 
 def test_bg_is_no_class_of_objects(folder):
@@ -229,6 +123,45 @@ def test_tags_of_labeled_images_from_a_file(folder):
     given = {'path': str(folder / 'labeled.csv')}
     dataset = SemiDataset(**config(folder, labeled_tags=given))
     assert tags_of(dataset)[:2] == [[2], [1, 2]]
+
+
+@pytest.mark.parametrize('copied', [False, True])
+@pytest.mark.parametrize('separate', [False, True])
+def test_one_entry_of_two_images(folder, copied, separate):
+    (folder / 'own').mkdir()
+    source = folder / 'img' / ('2.png' if copied else '0.png')
+    (folder / 'own/2.png').write_bytes(source.read_bytes())
+    (folder / 'mask/2.png').write_bytes((folder / 'mask/0.png').read_bytes())
+    (folder / 'labeled.txt').write_text('2\n')
+    labeled = part(folder, 'labeled')
+    labeled['data_prefix'] = {'img_path': 'own', 'seg_map_path': 'mask'}
+    path = folder / 'tags.csv'
+    if separate:
+        path = folder / 'labeled.csv'
+        path.write_text('2,cat\n')
+    settings = config(folder, labeled=labeled, labeled_tags={'path': str(path)})
+    if copied or separate:
+        assert len(SemiDataset(**settings)) == 6
+        return
+    message = r"tags\.csv:1: .*own/2\.png and .*img/2\.png are .* one entry, '2'; give"
+    with pytest.raises(ValueError, match=message):
+        SemiDataset(**settings)
+
+
+@pytest.mark.parametrize(('ann_file', 'count'), [('unlabeled', 2), ('rest', 5)])
+@pytest.mark.parametrize('entry', ['', '5,cow\n'])
+def test_entries_of_unlabeled_images_beside_tagged_ones(
+    folder, entry, ann_file, count, monkeypatch
+):
+    """Images in both parts have their tags in one of them."""
+    with (folder / 'tags.csv').open('a') as file:
+        file.write(entry)
+    lines: list[str] = []
+    monkeypatch.setattr(semi_dataset, 'print_log', lambda text, *_: lines.append(text))
+    settings = config(folder, unlabeled=part(folder, 'unlabeled', ann_file))
+    assert tags_of(SemiDataset(**settings))[5:] == [None] * count
+    assert len(lines) == bool(entry)
+    assert not lines or f'tags.csv: 1 of {count} images of unlabeled have' in lines[0]
 
 
 def test_masks_of_tagged_images_are_not_opened(folder):
@@ -313,48 +246,3 @@ def test_wrong_tags_are_named(folder):
     (folder / 'tags.csv').write_text('2,dgo\n3,cow\n4,cat\n')
     with pytest.raises(ValueError, match=r"tags\.csv:1.*did you mean 'dog'"):
         SemiDataset(**config(folder))
-
-
-def check(folder: Path, export: bool = False, **settings) -> list[str]:
-    from mmengine.config import Config
-
-    data = {'type': 'SemiDataset', **config(folder, **settings)}
-    data = {key: value for key, value in data.items() if value is not None}
-    loaders = ('train_dataloader', *['export_dataloader'] * export)
-    cfg = Config({name: {'dataset': data} for name in loaders})
-    splits, findings = splits_from_config(cfg)
-    findings += check_splits(splits).findings
-    return [f'{f.kind}: {f.message}' for f in findings]
-
-
-def test_the_data_check_looks_at_all_parts(folder):
-    assert check(folder) == []
-    (folder / 'mask' / '6.png').unlink()  # of no interest
-    (folder / 'tags.csv').write_text('2,dog\n4,cat\n9,cat\n')
-    found = check(folder)
-    assert any(text.startswith('image without tags') for text in found), found
-    assert any("'9'" in text for text in found), found
-    some = {'tagged': None, 'unlabeled': part(folder, 'unlabeled', 'rest')}
-    found = check(folder, **some)
-    assert len(found) == 1 and "'9'" in found[0]
-
-
-def test_tags_of_labeled_images_in_a_folder_of_their_own(folder):
-    (folder / 'own').mkdir()
-    for name in '01':
-        (folder / f'img/{name}.png').rename(folder / f'own/{name}.png')
-    with (folder / 'tags.csv').open('a') as file:
-        file.write('0,cat\n1,dog\n')
-    prefix = {'img_path': 'own', 'seg_map_path': 'mask'}
-    labeled = part(folder, 'labeled') | {'data_prefix': prefix}
-    assert check(folder, labeled=labeled) == []
-
-
-def test_names_that_parts_of_an_export_share(folder):
-    (folder / 'tagged.txt').write_text('1\n2\n3\n4\n')
-    with (folder / 'tags.csv').open('a') as file:
-        file.write('1,dog\n')
-    assert check(folder) == []
-    (found,) = check(folder, export=True)
-    assert found.startswith('repeated name: has the name of ')
-    assert 'remove it from its folder or list' in found

@@ -1,5 +1,6 @@
 """Labeled and unlabeled images in one batch, for every semi-supervised method."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -108,3 +109,27 @@ def test_start_up_check_names_the_setting():
     for args in ((model, two), (joint, one), (network('FixMatch'), one)):
         assert not [*check_pooling(*args)]
     assert not [*check_pooling(model, SimpleNamespace())]
+
+
+@pytest.mark.parametrize(
+    ('counts', 'refused'), [([2, 1, 1], False), ([1, 2, 1], True), ([1, 1, 1], True)]
+)
+def test_tagged_and_unlabeled_images_share_a_forward(counts, refused):
+    model = network('FixMatch', decode_head=PSP_HEAD)
+    found = [*check_pooling(model, SimpleNamespace(counts=counts))]
+    assert bool(found) == refused
+    num_labeled, num_others = counts[0], sum(counts[1:])
+    inputs, samples = batch_of('FixMatch', num=num_others)
+    inputs['sup'] = inputs['sup'][:num_labeled]
+    samples['sup'] = samples['sup'][:num_labeled]
+    raises = pytest.raises(ValueError, match='more than 1 value per channel')
+    with raises if refused else nullcontext():
+        model.loss(inputs, samples)
+
+
+def test_start_up_check_of_the_supervised_baseline():
+    """No unlabeled image passes its head, and it has no ``concat_forward``."""
+    model = network('SupervisedSegmentor', decode_head=PSP_HEAD)
+    assert not [*check_pooling(model, SimpleNamespace(counts=[3, 1]))]
+    (problem,) = check_pooling(model, SimpleNamespace(counts=[1, 3]))
+    assert problem.change == 'set batch_size and source_ratio for 2 labeled images'

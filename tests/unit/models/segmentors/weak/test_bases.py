@@ -23,7 +23,6 @@ from mmseg_wsss.models.segmentors.weak import (
     WeakSegmentor,
     denormalize,
 )
-from mmseg_wsss.models.segmentors.weak.parts import confident_regions, reliable_label
 from mmseg_wsss.models.utils import phases_of
 from mmseg_wsss.pipelines.plain_network import weak_model
 from mmseg_wsss.registry import MODELS
