@@ -43,7 +43,7 @@ def main() -> None:
     if args.amp:
         enable_amp(cfg)
     if args.resume:
-        resume_last(cfg)
+        resume_last(cfg, search=True)
     elif cfg.get('resume'):
         raise ValueError(
             'resume=True in the config or --cfg-options: give --resume in its place, '

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         action=DictAction,
         help='override settings of the config: KEY=VALUE, a list as KEY="[a,b]" or '
-        'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without blanks',
+        'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without spaces',
     )
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
         default='none',
-        help='launcher of the processes',
+        help='how processes are launched; none: a single process',
     )
     # Older launchers pass the rank as an argument, torchrun as LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -58,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--log-level',
         choices=LOG_LEVELS,
-        help='default: log_level of the config; DEBUG adds the settings of the '
-        'optimizer for each parameter',
+        help='default: log_level of the config; DEBUG also logs the optimizer settings '
+        'of each parameter',
     )
 
 
@@ -188,28 +189,64 @@ def _is_no_noise(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(NOISE)
 
 
-def resume_last(cfg: Config) -> None:
+def resume_last(cfg: Config, search: bool = False) -> None:
     """Set a config to resume from the last checkpoint in its work folder, if any.
 
     The folder may have been renamed or copied, so a checkpoint in it takes precedence
     over the path in ``last_checkpoint``. If neither exists, the training starts anew.
     Setting ``resume`` alone would make MMEngine resume from ``load_from``, the initial
     weights, if the config has it.
+
+    Args:
+        cfg: Config of a training.
+        search: Whether to resume from the checkpoint with the highest number in its
+            name, if there is one, before starting anew.
+
+    Raises:
+        FileNotFoundError: If the search finds checkpoints, but none with a number.
     """
     note = Path(cfg.work_dir, 'last_checkpoint')
     cfg.resume = False
-    if not note.is_file():
-        return
-    named = Path(note.read_text().strip())
+    named = Path(note.read_text().strip()) if note.is_file() else Path()
     for path in (Path(cfg.work_dir, named.name), named) if named.name else ():
         if path.exists():
             cfg.resume, cfg.load_from = True, str(path)
             return
-    print_log(
-        f'{note}: no checkpoint {named}; the training starts anew',
-        logger='current',
-        level=logging.WARNING,
-    )
+    found = _newest_checkpoint(cfg, note) if search else None
+    if found is not None:
+        cfg.resume, cfg.load_from = True, str(found)
+        text = f'{note} leads to no checkpoint; resuming from the newest found, {found}'
+    elif note.is_file():
+        text = f'{note}: no checkpoint {named}; the training starts anew'
+    else:
+        return
+    print_log(text, logger='current', level=logging.WARNING)
+
+
+def _newest_checkpoint(cfg: Config, note: Path) -> Path | None:
+    """Return the checkpoint with the highest number in its name; None without any."""
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    folder = note.parent
+    if hook.get('out_dir'):
+        folder = Path(hook['out_dir'], folder.name)  # as in MMEngine
+    kind = 'epoch' if hook.get('by_epoch', True) else 'iter'
+    template = hook.get('filename_tmpl') or f'{kind}_{{}}.pth'
+    parts = re.split(r'\{.*?\}', template)
+    pattern = re.compile(r'(\d+)'.join(map(re.escape, parts)))
+    matches = [pattern.fullmatch(path.name) for path in sorted(folder.glob('*'))]
+    found = {int(match[1]): match[0] for match in matches if match}
+    if found:
+        return folder / found[max(found)]
+    # The best checkpoints lack the state of the optimizer.
+    paths = [path for path in note.parent.glob('*.pth') if path.name[:5] != 'best_']
+    if paths:
+        names = ', '.join(sorted(path.name for path in paths))
+        raise FileNotFoundError(
+            f'{note}: expected the path of the checkpoint to resume from, since none '
+            f'in {folder} is named {template} (found: {names}); write it to this file, '
+            'or start anew with another --work-dir'
+        )
+    return None
 
 
 def enable_amp(cfg: Config) -> None:

@@ -33,6 +33,9 @@ class AtomicCheckpointHook(CheckpointHook):
     older checkpoints last. Temporary files of killed runs are removed once they are an
     hour old. On a file backend that is not local, it saves as MMEngine does.
 
+    A folder, as DeepSpeed writes it, takes two renames to replace: if the process is
+    killed between them, the old folder remains as ``.NAME.XXXX.old``, to be renamed.
+
     A validation starts after the checkpoint of its iteration has been saved. If a run
     was interrupted before the end of a validation, the resumed run repeats it first, so
     that both select the same best checkpoint as an uninterrupted run. Only files in the
@@ -103,6 +106,9 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             with atomic_write(Path(runner.work_dir, 'last_checkpoint'), 'w') as file:
                 file.write(self.last_ckpt)
+                file.flush()
+                os.fsync(file.fileno())
+            _flush(runner.work_dir)
             for path in outdated:
                 _remove(path)
 
@@ -180,10 +186,12 @@ class _AtomicRunner:
         if is_main_process():
             path = os.path.join(out_dir, filename)
             _flush(os.path.join(out_dir, part))
+            old = os.path.join(out_dir, f'.{filename}.{self._token}.old')
             if os.path.isdir(path):
-                shutil.rmtree(path)
+                os.replace(path, old)
             os.replace(os.path.join(out_dir, part), path)
             _flush(out_dir)
+            _remove(old)
             _remove_stale(out_dir)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -19,6 +20,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import BaseModel
 from mmengine.runner import FlexibleRunner, Runner
 
+from mmseg_wsss.engine.hooks import atomic_checkpoint_hook as hook_module
 from mmseg_wsss.registry import HOOKS
 
 _runs = itertools.count()
@@ -256,19 +258,53 @@ def test_checkpoints_have_their_iteration(tmp_path, kind):
 
 
 def test_a_checkpoint_is_on_the_disk_before_it_is_named(tmp_path):
-    """File, name, folder; a power cut leaves a whole checkpoint."""
+    """File, name, folder, then the same of last_checkpoint, and only then removals."""
     replace, calls = os.replace, []
 
     def note(number: int) -> None:
         calls.append('folder' if stat.S_ISDIR(os.fstat(number).st_mode) else 'file')
 
     def rename(source: str, target: str) -> None:
-        calls.extend(['name'] if str(target).endswith('.pth') else [])
+        if not str(target).endswith('.last_validation'):
+            calls.append('name')
         replace(source, target)
 
-    with mock.patch('os.fsync', note), mock.patch('os.replace', rename):
-        train(tmp_path)
-    assert calls == ['file', 'name', 'folder'] * 4
+    with (
+        mock.patch('os.fsync', note),
+        mock.patch('os.replace', rename),
+        mock.patch.object(hook_module, '_remove', lambda path: calls.append('remove')),
+    ):
+        train(tmp_path, interval=4)
+    saved = ['file', 'name', 'folder']
+    assert calls == [*saved, 'remove', *saved]
+
+
+def test_a_folder_is_moved_aside_before_it_is_replaced(tmp_path):
+    """DeepSpeed's; killed between the renames, the old one still exists."""
+
+    def save(out_dir: str, name: str, **_: Any) -> None:
+        Path(out_dir, name).mkdir()
+
+    runner = SimpleNamespace(save_checkpoint=save, train_loop=SimpleNamespace(_iter=0))
+    atomic = hook_module._AtomicRunner(runner, 'ab')
+    atomic.save_checkpoint(str(tmp_path), 'iter_2.pth', meta={})
+    (tmp_path / 'iter_2.pth/old').touch()
+    replace = os.replace
+
+    def killed(source: str, target: str) -> None:
+        if source.endswith('.part'):
+            raise StoppedError
+        replace(source, target)
+
+    with mock.patch('os.replace', killed), pytest.raises(StoppedError):
+        atomic.save_checkpoint(str(tmp_path), 'iter_2.pth', meta={})
+    old = tmp_path / '.iter_2.pth.ab.old'
+    assert (old / 'old').is_file()
+    old.rename(tmp_path / 'iter_2.pth')
+    shutil.rmtree(tmp_path / '.iter_2.pth.ab.part')
+    atomic.save_checkpoint(str(tmp_path), 'iter_2.pth', meta={})
+    assert [path.name for path in tmp_path.iterdir()] == ['iter_2.pth']
+    assert not (tmp_path / 'iter_2.pth/old').exists()
 
 
 def test_every_training_has_temporary_names_of_its_own(tmp_path):

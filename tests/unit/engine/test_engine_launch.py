@@ -90,9 +90,44 @@ class TestResumeLast:
         assert not cfg.resume and cfg.load_from == 'start.pth'
         assert log.call_args.args[0].endswith('the training starts anew')
 
-    def test_a_run_that_has_not_begun_begins(self, tmp_path):
-        cfg = Config(dict(work_dir=str(tmp_path), load_from='start.pth'))
+    @pytest.mark.parametrize('text', [None, 'gone/iter_30.pth'])
+    def test_the_newest_checkpoint_is_found(self, tmp_path, monkeypatch, text):
+        """If only the checkpoints were copied, or the named one was removed."""
+        for name in ('iter_9.pth', 'best_mIoU_iter_20.pth', '.iter_11.pth.a.part'):
+            (tmp_path / name).touch()
+        (tmp_path / 'iter_10.pth').mkdir()  # as DeepSpeed does
+        if text:
+            (tmp_path / 'last_checkpoint').write_text(text)
+        hook = dict(by_epoch=False)
+        cfg = Config(dict(work_dir=str(tmp_path), default_hooks=dict(checkpoint=hook)))
+        log = mock.Mock()
+        monkeypatch.setattr(launch, 'print_log', log)
         launch.resume_last(cfg)
+        assert not cfg.resume  # measure() relies on it
+        launch.resume_last(cfg, search=True)
+        assert cfg.resume and cfg.load_from == str(tmp_path / 'iter_10.pth')
+        assert log.call_args.args[0].endswith(f'newest found, {cfg.load_from}')
+
+    def test_names_and_folder_of_checkpoints_are_those_of_the_hook(self, tmp_path):
+        out = tmp_path / 'out/run'
+        out.mkdir(parents=True)
+        for name in ('step_08.pth', 'step_12.pth', 'iter_99.pth'):
+            (out / name).touch()
+        hook = dict(filename_tmpl='step_{:02d}.pth', out_dir=str(tmp_path / 'out'))
+        cfg = dict(work_dir='any/run', default_hooks=dict(checkpoint=hook))
+        launch.resume_last(cfg := Config(cfg), search=True)
+        assert cfg.load_from == str(out / 'step_12.pth')
+
+    def test_checkpoints_without_a_number_are_refused(self, tmp_path):
+        (tmp_path / 'final.pth').touch()
+        cfg = Config(dict(work_dir=str(tmp_path)))
+        with pytest.raises(FileNotFoundError, match=r'last_checkpoint.*final\.pth'):
+            launch.resume_last(cfg, search=True)
+
+    def test_a_run_that_has_not_begun_begins(self, tmp_path):
+        (tmp_path / 'best_mIoU_iter_20.pth').touch()  # cannot be resumed
+        cfg = Config(dict(work_dir=str(tmp_path), load_from='start.pth'))
+        launch.resume_last(cfg, search=True)
         assert not cfg.resume and cfg.load_from == 'start.pth'
 
 
