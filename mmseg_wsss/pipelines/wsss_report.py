@@ -188,6 +188,8 @@ def report_pipeline(
     init_default_scope(seeds.get('default_scope', 'mmseg'))
     loader = choose_dataloader(seeds, cfg.seeds.get('gt_split', 'train'))
     given = given_names(work_dir / 'seeds/maps')
+    is_cam = cfg.seeds.get('source', 'cam') == 'cam'  # else its labels are exported
+    threshold = (seeds.model.get('test_cfg') or {}).get('bg_thr', 0.45)
     train = Images(
         'training images without given masks' if given else 'training images',
         DATASETS.build(copy.deepcopy(loader['dataset'])),
@@ -196,7 +198,7 @@ def report_pipeline(
             'pseudo-masks': work_dir / 'pseudo_masks/masks',
         },
         work_dir / 'seeds/maps',
-        (seeds.model.get('test_cfg') or {}).get('bg_thr', 0.45),
+        threshold if is_cam else None,
         given=given,
     )
     predictions = {
