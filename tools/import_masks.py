@@ -78,6 +78,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '.png, _mask.png, _labelIds.png, ...',
     )
     parser.add_argument(
+        '--image-suffix',
+        help='end of the names of images that names of masks lack, such as '
+        '_leftImg8bit',
+    )
+    parser.add_argument(
         '--zero-is-mask',
         action='store_true',
         help='the region of number 0 is a mask too, as in felzenszwalb of scikit-image',
@@ -129,6 +134,7 @@ def main(argv: list[str] | None = None) -> int:
         pseudo=args.pseudo,
         names=names,
         mask_suffix=args.mask_suffix,
+        image_suffix=args.image_suffix,
         workers=args.workers,
         overwrite=args.overwrite,
         progress=True,

@@ -18,7 +18,7 @@ from mmseg_wsss.utils.files import StrPath, inside
 
 from .predict import find_images
 
-RECORD_FORMAT = 2  # of records/; images with another one are imported again
+RECORD_FORMAT = 3  # of records/; images with another one are imported again
 NUM_CHECKED = 100  # masks to check for values other than 0 and 255
 
 
@@ -95,6 +95,7 @@ def find_samples(
     pseudo: StrPath | None,
     names: Sequence[str] | None,
     mask_suffix: str | None,
+    image_suffix: str | None,
 ) -> list[Sample]:
     """Find the files of all images; see :func:`import_masks` for the arguments.
 
@@ -114,7 +115,9 @@ def find_samples(
             )
         paths = {name: paths[name] for name in names}
     suffixes = REGION_SUFFIXES if settings.class_free else ('.png',)
-    found = find_masks(masks, paths, suffixes, mask_suffix, settings.class_free)
+    found = find_masks(
+        masks, paths, suffixes, mask_suffix, settings.class_free, image_suffix
+    )
     samples = []
     for name, path in paths.items():
         labels = None if pseudo is None else inside(pseudo, f'{name}.png')

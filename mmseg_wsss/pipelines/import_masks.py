@@ -41,6 +41,7 @@ def import_masks(
     pseudo: StrPath | None = None,
     names: Sequence[str] | None = None,
     mask_suffix: str | None = None,
+    image_suffix: str | None = None,
     workers: int = 0,
     overwrite: bool = False,
     progress: bool = False,
@@ -62,6 +63,8 @@ def import_masks(
         names: Names of the images to import; by default all below ``images``.
         mask_suffix: Suffix of a mask after the name of its image, such as
             ``_manual.png``, in place of the known ones.
+        image_suffix: End of the names of images that names of masks lack, such as
+            ``_leftImg8bit``.
         workers: Number of processes; 0 uses this process.
         overwrite: Whether to replace the masks of other settings in ``out``.
         progress: Whether to show the progress on standard error.
@@ -91,7 +94,7 @@ def import_masks(
                 f'{folder} would be read and written; choose another folder as {out}'
             )
     samples = find_samples(
-        masks, images, tags, out, settings, pseudo, names, mask_suffix
+        masks, images, tags, out, settings, pseudo, names, mask_suffix, image_suffix
     )
     manifest = {'source': 'import_masks', **settings.plain(), 'pseudo': bool(pseudo)}
     folder = Path(out, 'masks')
