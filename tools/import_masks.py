@@ -99,6 +99,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--allow-empty', action='store_true', help='images may have no tag'
     )
+    parser.add_argument(
+        '--tags-from-masks',
+        action='store_true',
+        help='images without an entry in the tag file take their tags from the mask, '
+        'which must show every object; default: they are left out',
+    )
     parser.add_argument('--workers', type=int, default=2, help='processes')
     parser.add_argument(
         '--overwrite', action='store_true', help='replace masks of other settings'
@@ -121,6 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         min_pixels=args.min_pixels,
         background=not args.no_background,
         zero_is_region=args.zero_is_mask,
+        tags_from_masks=args.tags_from_masks,
     )
     names = None
     if args.list:
