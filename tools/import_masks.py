@@ -79,6 +79,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '.png, _mask.png, _labelIds.png, ...',
     )
     parser.add_argument(
+        '--image-suffix',
+        help='end of the names of images that names of masks lack, such as '
+        '_leftImg8bit',
+    )
+    parser.add_argument(
         '--zero-is-mask',
         action='store_true',
         help="treat region 0 as a mask too, as numbered by scikit-image's felzenszwalb",
@@ -94,6 +99,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--allow-empty', action='store_true', help='images may have no tag'
+    )
+    parser.add_argument(
+        '--tags-from-masks',
+        action='store_true',
+        help='images without an entry in the tag file take their tags from the mask, '
+        'which must show every object; default: they are left out',
     )
     parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument(
@@ -117,6 +128,7 @@ def main(argv: list[str] | None = None) -> int:
         min_pixels=args.min_pixels,
         background=not args.no_background,
         zero_is_region=args.zero_is_mask,
+        tags_from_masks=args.tags_from_masks,
     )
     names = None
     if args.list:
@@ -130,6 +142,7 @@ def main(argv: list[str] | None = None) -> int:
         pseudo=args.pseudo,
         names=names,
         mask_suffix=args.mask_suffix,
+        image_suffix=args.image_suffix,
         workers=args.workers,
         overwrite=args.overwrite,
         progress=True,

@@ -14,7 +14,8 @@ _tags = {
     'model.semi_train_cfg.tag_filter.margin': None,
 }
 _class_aware = {**_tags, 'model.semi_train_cfg.class_aware_ce': True}
-# Chosen on training images with tools/misc/prediction_filter_threshold.py.
+# The default for all methods; tools/misc/prediction_filter_threshold.py prints what
+# others remove on training images.
 _filtered = {
     'single scale': {},
     'prediction filter': dict(
@@ -62,7 +63,11 @@ runs = {
     'MeanTeacher, tags and CAM': dict(
         config=_run.format(_methods['MeanTeacher']),
         start='masks',
-        cfg_options={**_tags, 'model.semi_train_cfg.cam_fusion.weight': 1.0},
+        cfg_options={
+            **_tags,
+            'model.semi_train_cfg.cam_fusion.weight': 1.0,
+            'model.semi_train_cfg.cam_fusion.bg_alpha': 2.0,
+        },
         tests=_filtered,
     ),
 }

@@ -8,7 +8,8 @@ _run = dict(
     start='masks',
 )
 _one_batch = {'model.semi_train_cfg.concat_forward': True}
-# Two of the runs are 'MeanTeacher' and 'MeanTeacher, tags' of tags_voc-mini.py.
+# Two of the runs are 'MeanTeacher' and 'MeanTeacher, tags' of tags_voc-mini.py. The
+# threshold is the default, as there.
 _filtered = {
     'single scale': {},
     'prediction filter': dict(

@@ -19,8 +19,8 @@ ENDINGS = (
     '_labels',
     '_labelIds',
     '_labelTrainIds',
-    '_instanceIds',
 )
+CLASS_FREE_ENDINGS = (*ENDINGS, '_instanceIds')  # numbers of objects, not of classes
 METADATA = 'metadata.csv'  # of the automatic generator of SAM, also without any mask
 
 
@@ -29,7 +29,8 @@ def find_masks(
     images: Mapping[str, StrPath],
     suffixes: Sequence[str],
     mask_suffix: str | None = None,
-    folders: bool = False,
+    class_free: bool = False,
+    image_suffix: str | None = None,
 ) -> dict[str, Path]:
     """Find the masks of images.
 
@@ -43,17 +44,21 @@ def find_masks(
         suffixes: Suffixes of mask files, in lower case.
         mask_suffix: Text that follows the name of the image, such as ``_manual.png``,
             instead of the known endings.
-        folders: Whether a folder of PNG files may have the name of an image.
+        class_free: Whether the masks have no class: a folder of PNG files may have the
+            name of an image, and ``_instanceIds`` is a known ending.
+        image_suffix: End of the names of images that names of masks lack, such as
+            ``_leftImg8bit``.
 
     Returns:
         File or folder by name of the image, for images that have one.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If no file belongs to an image, several belong to one, or
-            ``mask_suffix`` has another suffix.
+        ValueError: If no file belongs to an image, several belong to one,
+            ``mask_suffix`` has another suffix, or no image, or two of one name, have
+            ``image_suffix``.
     """
-    endings: Sequence[str] = ENDINGS
+    endings: Sequence[str] = CLASS_FREE_ENDINGS if class_free else ENDINGS
     if mask_suffix is not None:
         ending, suffix = os.path.splitext('a' + mask_suffix)  # of a hidden file: ''
         if suffix.lower() not in suffixes:
@@ -62,7 +67,7 @@ def find_masks(
                 f'{mask_suffix!r}'
             )
         suffixes, endings = (suffix.lower(),), (ending[1:],)
-    keys = {tag_key(name): name for name in images}
+    keys = _keys(images, tag_key(image_suffix or ''))
     found: dict[str, Path] = {}
     others = []
     own = {os.path.realpath(path) for path in images.values()}
@@ -72,7 +77,7 @@ def find_masks(
         name = _owner(stem, keys, endings) if suffix.lower() in suffixes else None
         if os.path.realpath(path) in own:
             continue
-        parts = folders and (suffix.lower() == '.png' or path.name == METADATA)
+        parts = class_free and (suffix.lower() == '.png' or path.name == METADATA)
         if name is None and parts:
             name = _owner(relative.parent.as_posix(), keys, ('',))
             path = path.parent
@@ -92,6 +97,28 @@ def find_masks(
             'or name what follows the name of the image (--mask-suffix)'
         )
     return found
+
+
+def _keys(images: Mapping[str, StrPath], image_suffix: str) -> dict[str, str]:
+    """Return the names of the images by the names of their masks."""
+    keys: dict[str, str] = {}
+    for name in images:
+        key = tag_key(name)
+        if image_suffix and not key.endswith(image_suffix):
+            continue
+        key = key[: len(key) - len(image_suffix)]
+        if image_suffix and key in keys:
+            raise ValueError(
+                f'{keys[key]!r} and {name!r} are one name without {image_suffix!r} '
+                '(--image-suffix); rename one'
+            )
+        keys[key] = name
+    if not keys and images:
+        raise ValueError(
+            f'expected names of images that end with {image_suffix!r} '
+            f'(--image-suffix), found {next(iter(images))!r}'
+        )
+    return keys
 
 
 def _owner(stem: str, keys: Mapping[str, str], endings: Sequence[str]) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from PIL import Image
 
 from mmseg_wsss.utils.files import StrPath, read_utf8
 
@@ -14,6 +15,8 @@ from .label_maps import read_label_map
 from .tags.text_input import parse_json
 
 REGION_SUFFIXES = ('.png', '.json', '.npz', '.npy')
+MASKS = 'masks'  # of several arrays in a NumPy file
+VOID = 255  # of palette files
 
 
 def read_regions(
@@ -25,8 +28,9 @@ def read_regions(
         path: A folder with one binary PNG per mask, as the automatic generator of SAM
             writes it; a JSON file with COCO run lengths or polygons, as the generator
             (a list) and SA-1B (``annotations``) store them; a PNG file with the number
-            of its region in each pixel; or a NumPy file with such numbers (H, W), or
-            masks (M, H, W).
+            of its region in each pixel, in a palette PNG 255 for none, as VOC marks
+            contours; or a NumPy file with such numbers (H, W), or masks (M, H, W) or
+            (M, 1, H, W), alone or named ``masks``, as predictions of SAM are saved.
         size: Height and width of the image.
         zero_is_region: Whether the pixels of number 0 are a region; by default they
             belong to none.
@@ -52,20 +56,22 @@ def read_regions(
         if array.ndim == 3:
             check_size(path, array.shape[1:], size)
             return [np.flatnonzero(mask) for mask in array]
+        void = None
     else:
-        array = read_label_map(path)
+        array, void = read_label_map(path), VOID if _has_palette(path) else None
     check_size(path, array.shape, size)
-    return regions_of_numbers(array, zero_is_region)
+    return regions_of_numbers(array, zero_is_region, void)
 
 
 def regions_of_numbers(
-    numbers: np.ndarray, zero_is_region: bool = False
+    numbers: np.ndarray, zero_is_region: bool = False, void: int | None = None
 ) -> list[np.ndarray]:
     """Return the positions of the pixels of each number, in ascending order.
 
     Args:
         numbers: Integers (H, W).
         zero_is_region: Whether 0 is a region.
+        void: Number that is no region.
 
     Example:
         >>> regions_of_numbers(np.array([[7, 0, 7], [3, 3, 0]]))
@@ -75,7 +81,8 @@ def regions_of_numbers(
     order = np.argsort(flat, kind='stable')
     starts = np.flatnonzero(np.diff(flat[order])) + 1
     regions = np.split(order, starts) if len(order) else []
-    return [r for r in regions if zero_is_region or flat[r[0]] != 0]
+    omitted = {void} if zero_is_region else {0, void}
+    return [region for region in regions if int(flat[region[0]]) not in omitted]
 
 
 def check_size(path: StrPath, found: Sequence[int], size: tuple[int, int]) -> None:
@@ -88,6 +95,11 @@ def check_size(path: StrPath, found: Sequence[int], size: tuple[int, int]) -> No
             + (' (turned: check the EXIF orientation of the image)' if turned else '')
             + '; make the masks from these images, without resizing'
         )
+
+
+def _has_palette(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.mode == 'P'
 
 
 def _read_binary(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -133,14 +145,17 @@ def _read_array(path: Path) -> np.ndarray:
             arrays = [content]
         else:
             with content:
-                arrays = [content[key] for key in content.files]
+                keys = [MASKS] if MASKS in content.files else content.files
+                arrays = [content[key] for key in keys]
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ValueError(f'{path}: unreadable NumPy file: {error}') from error
+    if len(arrays) == 1 and arrays[0].ndim == 4 and arrays[0].shape[1] == 1:
+        arrays = [arrays[0][:, 0]]
     if len(arrays) != 1 or arrays[0].ndim not in (2, 3):
         shapes = ', '.join(str(array.shape) for array in arrays)
         raise ValueError(
-            f'{path}: expected one array, numbers (H, W) or masks (M, H, W), found '
-            f'the shapes {shapes or "of none"}'
+            f'{path}: expected one array or one named {MASKS!r}, numbers (H, W) or '
+            f'masks (M, H, W) or (M, 1, H, W), found the shapes {shapes or "of none"}'
         )
     if arrays[0].dtype.kind not in 'biu':
         raise ValueError(

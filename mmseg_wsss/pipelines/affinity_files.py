@@ -1,5 +1,6 @@
 """Write the affinity labels of a whole split."""
 
+import json
 from collections.abc import Sequence
 from typing import IO
 
@@ -12,6 +13,7 @@ from mmseg_wsss.datasets.label_maps import read_label_map
 from mmseg_wsss.datasets.soft_maps import read_soft_map
 from mmseg_wsss.models.pseudo_labels import affinity_labels
 from mmseg_wsss.registry import DATASETS, MODELS
+from mmseg_wsss.utils import sha256_of
 from mmseg_wsss.utils.files import StrPath
 from mmseg_wsss.utils.progress import track
 
@@ -19,6 +21,8 @@ from .export import choose_dataloader, image_paths
 from .export_files import (
     ExportFormat,
     given_names,
+    prepare_folder,
+    record_inputs,
     unfinished,
     write_pseudo_label,
 )
@@ -31,10 +35,13 @@ def write_affinity_labels(
     alphas: Sequence[float] = (4.0, 32.0),
     crf: dict | None = None,
     stream: IO[str] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write the :func:`affinity_labels` of exported CAMs; complete files are kept.
 
-    Given masks in the export of the CAMs are written unchanged.
+    Given masks in the export of the CAMs are written unchanged; ``manifest.json`` in
+    the folder lists them under ``given``, and prevents a mixture of settings, as
+    ``inputs.json`` one of seeds.
 
     Args:
         cfg: Config of the CAMs; its ``export_dataloader`` lists the images.
@@ -43,6 +50,12 @@ def write_affinity_labels(
         alphas: Exponents of the strong and of the weak background.
         crf: Arguments of ``DenseCRF``.
         stream: Stream of the progress; standard error by default.
+        overwrite: Whether to replace labels of other settings or seeds.
+
+    Raises:
+        FileExistsError: If the folder has labels of other settings or seeds, and
+            ``overwrite`` is off; always, if it has files of these images that no export
+            has written.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(dict(choose_dataloader(cfg, 'train')['dataset']))
@@ -51,16 +64,26 @@ def write_affinity_labels(
     names = list(paths.values())
     options = ExportFormat('affinity label', dataset.metainfo['palette'])
     refine = MODELS.build({'type': 'DenseCRF', **(crf or {})})
+    given = given_names(seed_dir).intersection(names)
+    manifest = {
+        'source': options.source,
+        'alphas': list(alphas),
+        'crf': json.loads(json.dumps(crf or {})),  # as it is read again
+        **({'given': sorted(given)} if given else {}),
+    }
+    prepare_folder(out_dir, manifest, names, overwrite)
+    seeds = {n: f'{seed_dir}/{n}.{"png" if n in given else "npz"}' for n in names}
+    digests = {name: sha256_of(path) for name, path in seeds.items()}
+    record_inputs(out_dir, digests, overwrite, 'seeds')
     todo = {names[index] for index in unfinished(out_dir, names, soft=False)}
     items = [item for item in paths.items() if item[1] in todo]
-    given = given_names(seed_dir)
     for path, name in track(items, len(items), 'affinity labels', stream):
         if name in given:
-            given_mask = read_label_map(f'{seed_dir}/{name}.png').astype('int64')
+            given_mask = read_label_map(seeds[name]).astype('int64')
             mask = torch.from_numpy(given_mask)
             write_pseudo_label(out_dir, name, mask, mask, options)
             continue
-        prob = read_soft_map(f'{seed_dir}/{name}.npz', len(options.palette))
+        prob = read_soft_map(seeds[name], len(options.palette))
         cam = torch.from_numpy(prob)[None, 1:].clamp(0, 1)
         img = mmcv.imread(path, channel_order='rgb')
         img = torch.from_numpy(img.transpose(2, 0, 1).copy())[None].float()

@@ -47,8 +47,9 @@ def finished(comparison: Comparison, run: Run, seed: int, root: str) -> dict | N
     """Return the result of a finished run, or None.
 
     A run is unfinished if its start has another network by now, for example because
-    another machine rounds differently, or if the content of a list or tag file has
-    changed. Scores and areas that only other comparisons asked for are left out.
+    another machine rounds differently, or if the content of a list, a tag file or a
+    training mask has changed. Scores and areas that only other comparisons asked for
+    are left out.
     """
     result = _stored(comparison.config(run, seed, root).work_dir)
     if result is None:

@@ -116,6 +116,7 @@ def finish(
     rows: Sequence[tuple[str, ...]],
     results: Mapping[str, Mapping[str, Any]],
     steps: Mapping[str, int],
+    note: str = '',
 ) -> None:
     """Write ``summary.json`` and print the table of the results.
 
@@ -125,6 +126,7 @@ def finish(
         rows: Cells of each row; the last one is a key of ``scores``.
         results: Results of the trainings.
         steps: Number of steps of each training, without those of its start.
+        note: Line below the table, such as what a step of each training costs.
     """
     seconds = sum(round(result['seconds']) for result in results.values())
     summary: dict[str, Any] = {key: round(v / 100, 4) for key, v in scores.items()}
@@ -136,5 +138,7 @@ def finish(
         table.add_row(*cells, f'{summary[key]:.3f}')
     console = Console()
     console.print(table)
+    if note:
+        console.print(note, soft_wrap=True)
     console.print(f'trained {seconds} s on {summary["machine"]}', soft_wrap=True)
     console.print(f'results: {out}/summary.json', soft_wrap=True)

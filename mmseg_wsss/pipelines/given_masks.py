@@ -1,4 +1,4 @@
-"""Find and hash the masks in the labeled part of a ``SemiDataset``."""
+"""Find and hash the masks that a training reads."""
 
 import copy
 import hashlib
@@ -10,6 +10,8 @@ from mmseg_wsss.datasets.semi_dataset import with_split_list
 from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils import sha256_of
 from mmseg_wsss.utils.configs import walk_dicts
+
+from .setting import loads_gt, pipeline_owners
 
 
 def mask_files(settings: Any) -> set[str]:
@@ -25,6 +27,20 @@ def mask_files(settings: Any) -> set[str]:
             if split is not None:
                 labeled = with_split_list('labeled', labeled, split)
             found.update(_mask_files(DATASETS.build(copy.deepcopy(labeled))))
+    return found
+
+
+def trained_mask_files(dataset: Any) -> set[str]:
+    """Return the mask files that the config of a training set reads.
+
+    These are the masks of labeled parts; without labeled parts, those of every data set
+    with a pipeline that loads masks.
+    """
+    found = mask_files(dataset)
+    if not found:
+        for owner in pipeline_owners(dataset):
+            if any(map(loads_gt, walk_dicts(owner['pipeline']))):
+                found.update(_mask_files(DATASETS.build(copy.deepcopy(owner))))
     return found
 
 

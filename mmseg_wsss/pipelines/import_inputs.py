@@ -18,7 +18,7 @@ from mmseg_wsss.utils.files import StrPath, inside
 
 from .predict import find_images
 
-RECORD_FORMAT = 2  # of records/; images with another one are imported again
+RECORD_FORMAT = 3  # of records/; images with another one are imported again
 NUM_CHECKED = 100  # masks to check for values other than 0 and 255
 
 
@@ -38,10 +38,11 @@ class ImportSettings:
         background: Whether class 0 is the background.
         zero_is_region: Whether region number 0 is a class-free mask, see
             :func:`~mmseg_wsss.datasets.region_files.read_regions`.
+        tags_from_masks: Whether images without tags take them from their masks.
 
     Raises:
-        ValueError: If a number is out of range, or ``zero_is_region`` is set for masks
-            with classes.
+        ValueError: If a number is out of range, ``zero_is_region`` is set for masks
+            with classes, or ``tags_from_masks`` for masks without.
     """
 
     classes: tuple[str, ...]
@@ -51,6 +52,7 @@ class ImportSettings:
     min_pixels: int = 1
     background: bool = True
     zero_is_region: bool = False
+    tags_from_masks: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_coverage <= 1:
@@ -65,6 +67,11 @@ class ImportSettings:
                 'zero_is_region (--zero-is-mask) is an option of class-free masks: set '
                 'class_free (--class-free) too, or leave it out'
             )
+        if self.tags_from_masks and self.class_free:
+            raise ValueError(
+                'class-free masks show no tags: leave tags_from_masks '
+                '(--tags-from-masks) out, or import masks with classes'
+            )
 
     @property
     def num_classes(self) -> int:
@@ -73,7 +80,15 @@ class ImportSettings:
 
     def plain(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
-        return {**asdict(self), 'classes': list(self.classes)}
+        values = {**asdict(self), 'classes': list(self.classes)}
+        if not self.tags_from_masks:  # as in the manifests of earlier versions
+            del values['tags_from_masks']
+        return values
+
+    def can_import(self, sample: 'Sample') -> bool:
+        """Return whether an image has a mask, and tags or a way to get them."""
+        known = sample.tags is not None or self.tags_from_masks
+        return known and sample.mask is not None
 
 
 class Sample(NamedTuple):
@@ -95,6 +110,7 @@ def find_samples(
     pseudo: StrPath | None,
     names: Sequence[str] | None,
     mask_suffix: str | None,
+    image_suffix: str | None,
 ) -> list[Sample]:
     """Find the files of all images; see :func:`import_masks` for the arguments.
 
@@ -114,13 +130,15 @@ def find_samples(
             )
         paths = {name: paths[name] for name in names}
     suffixes = REGION_SUFFIXES if settings.class_free else ('.png',)
-    found = find_masks(masks, paths, suffixes, mask_suffix, settings.class_free)
+    found = find_masks(
+        masks, paths, suffixes, mask_suffix, settings.class_free, image_suffix
+    )
     samples = []
     for name, path in paths.items():
         labels = None if pseudo is None else inside(pseudo, f'{name}.png')
         vector = tags.vector(name) if name in tags else None
         sample = Sample(name, path, vector, found.get(name), labels)
-        if labels and sample.mask and vector is not None and not labels.is_file():
+        if labels and settings.can_import(sample) and not labels.is_file():
             raise FileNotFoundError(
                 f'{labels}: expected the pseudo-mask of the image, found no file; '
                 'export those of all images (tools/export_pseudo_labels.py) or list '
@@ -152,8 +170,9 @@ def digest_of(sample: Sample, settings: ImportSettings) -> str:
     tags = None if sample.tags is None else sample.tags.tolist()
     plain = json.dumps([RECORD_FORMAT, settings.plain(), tags])
     digest = hashlib.sha256(plain.encode())
-    if tags is not None and sample.mask is not None:
+    if settings.can_import(sample):
         mask = sample.mask
+        assert mask is not None
         files = list(walk_files(mask)) if mask.is_dir() else [mask]
         for path in [sample.image, *files, *([sample.pseudo] if sample.pseudo else [])]:
             digest.update(hashlib.sha256(path.read_bytes()).digest())

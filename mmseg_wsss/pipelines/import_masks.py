@@ -41,6 +41,7 @@ def import_masks(
     pseudo: StrPath | None = None,
     names: Sequence[str] | None = None,
     mask_suffix: str | None = None,
+    image_suffix: str | None = None,
     workers: int = 0,
     overwrite: bool = False,
     progress: bool = False,
@@ -55,13 +56,16 @@ def import_masks(
     Args:
         masks: Folder of the masks, see :func:`find_masks` for their names.
         images: Folder of the images.
-        tags: Tags of the images; images without an entry are rejected.
+        tags: Tags of the images; images without an entry are rejected, unless
+            ``settings.tags_from_masks`` is set.
         out: Folder to write to.
         settings: Settings that determine the masks.
         pseudo: Folder of exported pseudo-masks.
         names: Names of the images to import; by default all below ``images``.
         mask_suffix: Suffix of a mask after the name of its image, such as
             ``_manual.png``, in place of the known ones.
+        image_suffix: End of the names of images that names of masks lack, such as
+            ``_leftImg8bit``.
         workers: Number of processes; 0 uses this process.
         overwrite: Whether to replace the masks of other settings in ``out``.
         progress: Whether to show the progress on standard error.
@@ -91,7 +95,7 @@ def import_masks(
                 f'{folder} would be read and written; choose another folder as {out}'
             )
     samples = find_samples(
-        masks, images, tags, out, settings, pseudo, names, mask_suffix
+        masks, images, tags, out, settings, pseudo, names, mask_suffix, image_suffix
     )
     manifest = {'source': 'import_masks', **settings.plain(), 'pseudo': bool(pseudo)}
     folder = Path(out, 'masks')
@@ -125,17 +129,16 @@ def _import_image(sample: Sample, out: StrPath, settings: ImportSettings) -> Rec
         if not unfinished(Path(out, 'masks'), [sample.name], soft=False):
             return record
     record = {'image': sample.name, 'sha256': digest}
-    if sample.tags is None:
-        record['status'] = 'without tags'
-    elif sample.mask is None:
-        record['status'] = 'without masks'
-    else:
+    if settings.can_import(sample):
         with single_thread():
             labels, found = _labels_of(sample, settings)
         record |= found
         if record['status'] == 'accepted':
             palette = voc_palette(settings.num_classes)
             write_label_map(path, labels.numpy().astype(np.uint8), palette)
+    else:
+        missing = 'tags' if sample.tags is None else 'masks'
+        record['status'] = f'without {missing}'
     if record['status'] != 'accepted':
         path.unlink(missing_ok=True)
     with atomic_write(record_path, 'w') as file:
@@ -146,25 +149,29 @@ def _import_image(sample: Sample, out: StrPath, settings: ImportSettings) -> Rec
 def _labels_of(sample: Sample, settings: ImportSettings) -> tuple[Tensor, Record]:
     """Return the mask (H, W) of an image and its record."""
     assert sample.mask is not None
-    assert sample.tags is not None
     try:
         width, height = image_size(sample.image)
     except IMAGE_ERRORS as error:
         raise ValueError(f'{sample.image}: unreadable image: {error}') from error
     size = height, width
-    tags = torch.from_numpy(sample.tags)
-    background = settings.background
+    background, vector = settings.background, sample.tags
     pseudo = None if sample.pseudo is None else _read(sample.pseudo, size, settings)
     record: Record = {}
     if settings.class_free:
         assert pseudo is not None
+        assert vector is not None
         arrays = read_regions(sample.mask, size, settings.zero_is_region)
         regions = [torch.from_numpy(array) for array in arrays]
-        labels = vote_regions(regions, pseudo, tags, background)
+        labels = vote_regions(regions, pseudo, torch.from_numpy(vector), background)
         record['masks'] = len(regions)
     else:
         labels = _read(sample.mask, size, settings)
-    found = tag_coverage(labels.numpy(), sample.tags, background, settings.min_pixels)
+    min_pixels = settings.min_pixels
+    if vector is None:
+        vector, min_pixels = _tags_of(labels, settings), 1
+        record['tags_from_mask'] = True
+    found = tag_coverage(labels.numpy(), vector, background, min_pixels)
+    tags = torch.from_numpy(vector)
     kept = keep_tagged(labels, tags, background)
     record |= {
         'status': 'accepted' if found.ratio >= settings.min_coverage else 'rejected',
@@ -185,6 +192,14 @@ def _labels_of(sample: Sample, settings: ImportSettings) -> tuple[Tensor, Record
 
 def _labeled_ratio(labels: Tensor) -> float:
     return float((labels != 255).float().mean())
+
+
+def _tags_of(labels: Tensor, settings: ImportSettings) -> np.ndarray:
+    """Return the tags (K,) of the classes that occur in a label map."""
+    rule = LabelRule(len(settings.classes), settings.background)
+    vector = np.zeros(len(settings.classes), np.uint8)
+    vector[rule.tags(np.unique(labels.numpy()))] = 1
+    return vector
 
 
 def _read(path: Path, size: tuple[int, int], settings: ImportSettings) -> Tensor:

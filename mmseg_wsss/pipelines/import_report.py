@@ -96,6 +96,9 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the numbers of images and the means as sentences."""
     counts = ', '.join(f'{n} {status}' for status, n in report['images'].items())
     lines = [f'{len(report["records"])} images: {counts}']
+    derived = sum('tags_from_mask' in record for record in report['records'])
+    if derived:
+        lines.append(f'{derived} images without an entry: tags from their masks')
     ratios = {
         'covered_pixels': 'pixels covered by the masks',
         'labeled_pixels': 'pixels with a label in the written masks',

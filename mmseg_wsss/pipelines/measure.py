@@ -11,13 +11,17 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mmseg_wsss.datasets.inner_dataset import views_of
 from mmseg_wsss.engine.checkpoints import safe_checkpoints
 from mmseg_wsss.engine.launch import build_runner, resume_last
+from mmseg_wsss.registry import DATASETS
 from mmseg_wsss.utils import atomic_write
 
 from .comparison import digest_of, final_checkpoint
+from .export import labeled_names
 from .image_areas import ImageAreasHook
 from .provenance import processor, versions
 from .setting import apply_setting
@@ -68,6 +72,10 @@ def measure(
         setting) and ``settings``; scores are in percent. With ``per_image`` also
         ``areas``: ``train`` by source and ``val`` by setting, one line per image, and
         ``images``: names of the images by ``train`` and ``val/SETTING``.
+
+    Raises:
+        ValueError: If there are ``sources``, and images of ``export_dataloader`` have
+            no ground truth or may be trained with it; before the training.
     """
     cfg = _load(config, work_dir, cfg_options)
     settings = {'single scale': {}} if settings is None else settings
@@ -94,6 +102,8 @@ def measure(
         drop_record(work_dir)
         result = {}
     identity['inputs'] = result.get('inputs', {}) | inputs
+    if _missing(result, sources, settings, per_image)[0]:
+        _require_masks(cfg)
     if not result.get('trained'):
         training = _training(cfg)
         if not training.resume:
@@ -205,6 +215,27 @@ def _training(cfg: Config) -> Config:
 
 def _train(cfg: Config) -> None:
     _runner(cfg).train()
+
+
+def _require_masks(cfg: Config) -> None:
+    """Check that pseudo-labels can be scored on ``export_dataloader``."""
+    where = f'{cfg.filename}: pseudo-labels (sources) are scored on export_dataloader'
+    remedy = (
+        'set it to a WeakDataset(test_mode=True) of images that are not trained with '
+        'masks, with LoadAnnotationsStrict in its pipeline, or score no sources'
+    )
+    loader = cfg.get('export_dataloader')
+    if not loader:
+        raise ValueError(f'{where}, which the config lacks; {remedy}')
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    dataset = DATASETS.build(deepcopy(loader.dataset))
+    if labeled_names(dataset):
+        raise ValueError(f'{where}, found a SemiDataset with labeled images; {remedy}')
+    views = views_of(dataset[len(dataset) - 1])
+    if any('gt_sem_seg' not in view for view in views):
+        raise ValueError(
+            f'{where}, found no ground truth of {views[0].get("img_path")}; {remedy}'
+        )
 
 
 def _evaluate_sources(

@@ -43,9 +43,10 @@ class Images:
         dataset: Data set; only images with a mask are evaluated.
         folders: Folders of the label maps by title; files may be missing in folders of
             ``shown_only``.
-        seeds: Folder of the CAMs.
-        threshold: Background threshold of the CAMs if no image has a mask; otherwise
-            they are evaluated at the threshold with the best mIoU.
+        seeds: Folder of the exported seeds.
+        threshold: Background threshold of the soft maps if no image has a mask;
+            otherwise they are evaluated at the threshold with the best mIoU, the
+            convention for CAMs. None evaluates the exported labels instead.
         shown_only: Titles of ``folders`` that are drawn but not evaluated.
         given: Names of images to leave out, since their label maps are given masks.
     """
@@ -54,7 +55,7 @@ class Images:
     dataset: Any
     folders: dict[str, Path]
     seeds: Path | None = None
-    threshold: float = 0.45
+    threshold: float | None = 0.45
     shown_only: Sequence[str] = ()
     given: Collection[str] = ()
     files: dict[str, str] = field(init=False)
@@ -145,16 +146,18 @@ def _versions() -> dict[str, str]:
 
 
 def _scores(part: Images) -> Scores:
-    """Evaluate all label maps of a split, the CAMs at their best threshold."""
+    """Evaluate all label maps of a split."""
     if not part.masks:
         return {}
     num_classes = len(part.dataset.metainfo['classes'])
     scores: Scores = {}
-    if part.seeds is not None:
+    folders = {t: f for t, f in part.folders.items() if t not in part.shown_only}
+    if part.seeds is not None and part.threshold is None:
+        folders = {'seeds': part.seeds, **folders}
+    elif part.seeds is not None:
         cut, scores_of_cut = _best_seeds(part, num_classes)
         part.threshold = cut
         scores[f'seeds (threshold {cut:.2f}), {part.title}'] = scores_of_cut
-    folders = {t: f for t, f in part.folders.items() if t not in part.shown_only}
     shape = num_classes, num_classes + 1
     totals = {title: torch.zeros(shape, dtype=torch.int64) for title in folders}
     for name in part.masks:
@@ -167,7 +170,7 @@ def _scores(part: Images) -> Scores:
 
 
 def _best_seeds(part: Images, num_classes: int) -> tuple[float, LabelScores]:
-    """Return the threshold of the CAMs with the best mIoU, and their scores there."""
+    """Return the threshold of the maps with the best mIoU, and their scores there."""
     assert part.seeds is not None
     cuts = torch.tensor(DEFAULT_THRESHOLDS)
     total = torch.zeros(len(cuts), num_classes, num_classes + 1, dtype=torch.int64)
@@ -190,8 +193,11 @@ def _rows(part: Images, names: Sequence[str]) -> tuple[list[dict], dict]:
         cam = None
         if part.seeds is not None:
             cam = read_soft_map(part.seeds / f'{name}.npz', len(meta['classes']))[1:]
-            seeds = np.where(cam.max(0) > part.threshold, cam.argmax(0) + 1, 0)
-            labels[f'seeds (threshold {part.threshold:.2f})'] = seeds
+            if part.threshold is None:
+                labels['seeds'] = read_label_map(part.seeds / f'{name}.png')
+            else:
+                seeds = np.where(cam.max(0) > part.threshold, cam.argmax(0) + 1, 0)
+                labels[f'seeds (threshold {part.threshold:.2f})'] = seeds
         for title, folder in part.folders.items():
             labels[title] = read_label_map(folder / f'{name}.png')
         if name in part.masks:

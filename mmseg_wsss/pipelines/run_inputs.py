@@ -1,16 +1,23 @@
 """Hash the files on which a run of a comparison depends besides its config."""
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image
 
+from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS
 from mmseg_wsss.utils import sha256_of
 
 from .comparison import Options, Run
+from .given_masks import trained_mask_files
+
+MASKS = 'train_dataloader.dataset.masks'
 
 
 def tested_dataset(cfg: Config, setting: Options) -> dict:
@@ -21,7 +28,7 @@ def tested_dataset(cfg: Config, setting: Options) -> dict:
 
 
 def file_digests(run: Run, wanted: Mapping[str, Any]) -> dict[str, str]:
-    """Return the SHA-256 of the lists, tag files and checkpoints of a run.
+    """Return the SHA-256 of the lists, tag files, masks and checkpoints of a run.
 
     Args:
         run: The run.
@@ -29,7 +36,8 @@ def file_digests(run: Run, wanted: Mapping[str, Any]) -> dict[str, str]:
 
     Returns:
         Digests by the key in the config; for tests, by ``val/TEST`` and the key in the
-        data set. Files that do not exist, and the run's start, are left out.
+        data set; for the training masks together, ``MASKS``, which results of earlier
+        versions lack. Files that do not exist, and the run's start, are left out.
     """
     cfg = run.load()
     parts = {
@@ -42,7 +50,21 @@ def file_digests(run: Run, wanted: Mapping[str, Any]) -> dict[str, str]:
     for name, setting in wanted['tests'].items():
         parts[f'val/{name}'] = tested_dataset(cfg, setting)
     files = {key: p for name, part in parts.items() for key, p in _files(part, name)}
-    return {key: _sha256(path, _state(path)) for key, path in files.items()}
+    digests = {key: _sha256(path, _state(path)) for key, path in files.items()}
+    if masks := _masks(cfg):
+        states = [_state(path) for path in masks]
+        digests[MASKS] = _labels_sha256(tuple(masks), tuple(states))
+    return digests
+
+
+def _masks(cfg: Config) -> Sequence[str]:
+    """Return the training masks; none if data are missing, as for a mere report."""
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
+            found = trained_mask_files(cfg.train_dataloader.dataset)
+    except (OSError, ValueError, AssertionError):  # a training names the fault
+        return []
+    return sorted(filter(os.path.isfile, found))
 
 
 def _files(node: Any, key: str, root: str = '') -> Iterator[tuple[str, str]]:
@@ -71,3 +93,18 @@ def _state(path: str) -> tuple[int, int]:
 def _sha256(path: str, state: tuple[int, int]) -> str:
     """Hash a file, once per state (size and time of modification)."""
     return sha256_of(path)
+
+
+@lru_cache
+def _labels_sha256(paths: Sequence[str], states: Sequence[tuple[int, int]]) -> str:
+    """Hash the names and the pixels of masks: encoders of other machines differ."""
+    total = hashlib.sha256()
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                content = f'{image.mode} {image.size}'.encode() + image.tobytes()
+        except IMAGE_ERRORS:
+            content = sha256_of(path).encode()
+        total.update(os.path.basename(path).encode() + b'\0')
+        total.update(hashlib.sha256(content).digest())
+    return total.hexdigest()

@@ -114,9 +114,9 @@ def make_tta_pipeline(
         at = loads[-1] + 1
         resize = dict(type='Resize', scale_factor=1.0, keep_ratio=True)
         rest = pipeline[at:]
-    head = [step for step in pipeline[:at] if not _loads_gt(step)]
-    gt = [step for step in pipeline if _loads_gt(step)]
-    tail = [step for step in rest if not _loads_gt(step)]
+    head = [step for step in pipeline[:at] if not loads_gt(step)]
+    gt = [step for step in pipeline if loads_gt(step)]
+    tail = [step for step in rest if not loads_gt(step)]
     steps = [[_scaled(resize, scale) for scale in scales]]
     if flip:
         steps += [[dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]]
@@ -193,12 +193,13 @@ def pipeline_owners(dataset: dict) -> Iterator[dict]:
         raise ValueError(f'expected a pipeline in test_dataloader, found {dataset}')
 
 
-def _loads_gt(step: dict) -> bool:
-    return str(step['type']).rpartition('.')[2] in GT_LOADERS
+def loads_gt(step: Mapping[str, Any]) -> bool:
+    """Return whether a transform loads masks."""
+    return str(step.get('type')).rpartition('.')[2] in GT_LOADERS
 
 
 def _without_gt(pipeline: Sequence[dict]) -> list[dict]:
-    kept = [dict(step) for step in pipeline if not _loads_gt(step)]
+    kept = [dict(step) for step in pipeline if not loads_gt(step)]
     for step in kept:
         if str(step['type']).endswith('TestTimeAug'):
             groups = [_without_gt(group) for group in step['transforms']]

@@ -58,7 +58,8 @@ def run_stages(
     ``stage.json`` in the folder of a stage stores its key when it starts, a digest of
     its settings, of the files named in them and of its inputs, and a digest of its
     output when it ends. A stage is finished if both equal the current ones. If its key
-    has changed, its folder is emptied.
+    has changed, its folder is emptied. A folder of its name without ``stage.json`` was
+    written by something else.
 
     Args:
         stages: Stages in order; each one needs only earlier ones.
@@ -69,8 +70,12 @@ def run_stages(
         Record of each stage: ``key``, ``output`` and ``seconds``.
 
     Raises:
+        FileExistsError: If the folder of a stage has files of something else; before
+            the first stage.
         RuntimeError: If a stage writes no output.
     """
+    for stage in stages:
+        _refuse_foreign(work_dir / stage.name)
     records: dict[str, dict] = {}
     for number, stage in enumerate(stages, 1):
         folder = work_dir / stage.name
@@ -84,7 +89,7 @@ def run_stages(
             if record:
                 text = f'{title}: settings or inputs have changed: {folder} is emptied'
                 console.print(text, soft_wrap=True, highlight=False)
-            shutil.rmtree(folder, ignore_errors=True)
+                _empty(folder)
             record = {'key': key, 'seconds': 0.0}
             _write(folder / RECORD, record)
         if 'output' in record and record['output'] == digest(stage.output):
@@ -104,6 +109,27 @@ def run_stages(
             console.print(f'{title}: {record["seconds"]:.0f} s')
         records[stage.name] = record
     return records
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise a FileExistsError if a folder has files, but not those of a stage."""
+    if (folder / RECORD).is_file() or not folder.exists():
+        return
+    files = [folder] if folder.is_file() else sorted(folder.glob('[!.]*'))
+    if files:
+        raise FileExistsError(
+            f'{folder} has files that no pipeline has written (there is no {RECORD}), '
+            f'such as {files[0].name}; choose another work folder (--work-dir)'
+        )
+
+
+def _empty(folder: Path) -> None:
+    """Remove the content of a stage, but not yet its record: it may be interrupted."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != RECORD:
+            path.unlink()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Select the images of a training set that have no given mask, for predictions."""
+"""Select the images of a training set that have no given mask."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmseg_wsss.datasets.semi_dataset import with_split_list
@@ -35,3 +35,16 @@ def unmasked_images(
         for owner in pipeline_owners(found):
             owner['pipeline'] = copy.deepcopy(pipeline)
     return found
+
+
+def unmasked_pipelines(dataset: Any) -> Iterator[Sequence[dict]]:
+    """Yield the outermost pipelines of a data set, except those of labeled parts."""
+    if isinstance(dataset, list | tuple):
+        for part in dataset:
+            yield from unmasked_pipelines(part)
+    elif isinstance(dataset, Mapping):
+        if dataset.get('pipeline'):
+            yield dataset['pipeline']
+        else:
+            parts = [part for name, part in dataset.items() if name != 'labeled']
+            yield from unmasked_pipelines(parts)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from mmengine.config import Config
 
@@ -14,13 +14,14 @@ from mmseg_wsss.utils.configs import walk_dicts
 
 from .affinity_files import write_affinity_labels
 from .predict_images import predict_images
-from .setting import pipeline_owners
+from .setting import loads_gt, pipeline_owners
 from .stages import Stage, call
-from .unmasked_images import unmasked_images
+from .unmasked_images import unmasked_images, unmasked_pipelines
 
 KEYS = ('seeds', 'labels', 'affinity', 'network', 'evaluation')
 OPTIONAL_KEYS = ('seed', 'custom_imports')
 TEST_OPTIONS = ('crf', 'ms_flip')
+LOAD = 'LoadPseudoLabel'
 
 
 @dataclass
@@ -64,7 +65,8 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
 
     Raises:
         KeyError: If a key is missing or unknown.
-        ValueError: If the number of GPUs is below 1, or a training loop counts epochs.
+        ValueError: If the number of GPUs is below 1, a training loop counts epochs, or
+            the affinity network does not load its labels or seeds.
     """
     if tools.gpus < 1:
         raise ValueError(f'--gpus must be at least 1, got {tools.gpus}')
@@ -76,8 +78,8 @@ def build_stages(cfg: Config, work_dir: Path, tools: Tools) -> list[Stage]:
     walked = work_dir / 'refined_seeds/masks'
     base = stage_config(cfg, 'seeds')
     affinity = stage_config(cfg, 'affinity')
-    point_to(affinity.train_dataloader, labels, 'LoadPseudoLabel')
-    point_to(affinity.export_dataloader, maps, 'LoadPseudoLabel')
+    point_to_labels(affinity, 'train_dataloader', labels)
+    point_to_labels(affinity, 'export_dataloader', maps, soft=True)
     no_crf = Config(affinity.to_dict())
     no_crf.model.crf_iters = 0
     network = network_of(cfg)
@@ -144,10 +146,39 @@ def stage_config(cfg: Config, part: str) -> Config:
     return stage
 
 
-def point_to(node: Any, folder: Path, kind: str) -> None:
-    """Set the folder from which every transform of a type reads, in place."""
-    for part in walk_dicts(node):
-        if part.get('type') == kind:
+def point_to_labels(
+    affinity: Config, key: str, folder: Path, soft: bool = False
+) -> None:
+    """Set the folder of the labels or seeds of an affinity network, in place.
+
+    Without them the network would be trained on its own CAMs, or propagate these.
+
+    Args:
+        affinity: Config of the network.
+        key: Name of the loader.
+        folder: Folder from which every ``LoadPseudoLabel`` of the loader reads.
+        soft: Whether it loads soft maps, the seeds; else labels.
+
+    Raises:
+        ValueError: If a pipeline of images without masks does not load them.
+    """
+    loader = affinity.get(key)
+    if not loader:
+        raise ValueError(f'{affinity.filename} has no {key}')
+    for pipeline in [*unmasked_pipelines(loader.dataset)] or [[]]:
+        loads = [step for step in walk_dicts(pipeline) if step.get('type') == LOAD]
+        found = [bool(step.get('soft', False)) for step in loads]
+        masks = not soft and any(map(loads_gt, walk_dicts(pipeline)))
+        if found != [soft] and not masks:
+            text = ' and '.join(f'{LOAD}(soft={value})' for value in found) or 'none'
+            raise ValueError(
+                f'{affinity.filename}: {key}: expected one {LOAD}(soft={soft}) in the '
+                f'pipeline of images without masks, found {text}; add '
+                f"dict(type='{LOAD}', folder='', num_classes=C, soft={soft}) after the "
+                'loading of the image, in place of others'
+            )
+    for part in walk_dicts(loader):
+        if part.get('type') == LOAD:
             part['folder'] = str(folder)
 
 

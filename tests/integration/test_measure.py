@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from helpers.tiny import tiny_config
+from helpers.tiny import tiny_config, with_masks
 from mmengine.config import Config
 
 from mmseg_wsss.pipelines import measure as measure_module
@@ -157,3 +157,29 @@ def test_a_setting_overrides_the_config(config, tmp_path):
     plain, background = result['val']['a'], result['val']['b']
     assert background['mAcc'] == pytest.approx(100 / 5, abs=0.01)  # of 5 classes
     assert plain['mAcc'] != background['mAcc']
+
+
+@pytest.mark.parametrize(
+    ('case', 'found'),
+    [
+        ('mixed', 'found a SemiDataset with labeled images; set it to a WeakDataset'),
+        ('no masks', r'found no ground truth of .*2\.png; set it to'),
+        ('missing', 'which the config lacks; set it to'),
+    ],
+)
+def test_sources_that_cannot_be_scored(config, tmp_path, monkeypatch, case, found):
+    """They are refused before the training, unless there is nothing to score."""
+    cfg = Config.fromfile(config)
+    if case == 'mixed':
+        cfg.export_dataloader = with_masks(cfg).train_dataloader
+    elif case == 'no masks':
+        cfg.export_dataloader.dataset.pipeline.pop(1)
+    else:
+        cfg.export_dataloader = None
+    with monkeypatch.context() as patch:
+        patch.setattr(measure_module, '_train', refuse)
+        message = rf'config\.py: pseudo-labels \(sources\) are .*{found}'
+        with pytest.raises(ValueError, match=message):
+            measure(cfg, tmp_path / 'run', ['cam'])
+        with pytest.raises(AssertionError, match='trained again'):
+            measure(cfg, tmp_path / 'run')

@@ -187,6 +187,19 @@ class TestRefusedBeforeTheFirstStage:
         assert 'affinity, export_dataloader: expected the labeled images' in found
         assert '1 others or missing, such as 6' in found
 
+    def test_more_images_trained_with_masks_than_left_out(self, cfg):
+        """The report would count them as images without given masks."""
+        for part in ('seeds', 'affinity'):
+            cfg[part].cfg_options = {'export_dataloader.dataset.labeled.indices': 2}
+        found = self.message(cfg)
+        for part in ('seeds', 'affinity'):
+            text = (
+                f'{part}, train_dataloader: expected the labeled images of the export'
+            )
+            assert text in found
+        assert found.count('1 others or missing, such as 6; give all loaders') == 2
+        assert 'affinity, export_dataloader' not in found
+
     def test_predicted_images_without_the_classes(self, cfg, own):
         path = own / f'configs/{TEMPLATE}.py'
         text = path.read_text()

@@ -1,5 +1,6 @@
 """Every training of the pipelines passes the start-up check of its loops."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -72,3 +73,45 @@ def test_the_loops_of_every_stage(path, tmp_path, monkeypatch):
             *check_save_best(runner),
         ]
         assert [str(problem) for problem in problems] == []
+
+
+class TestLabelsOfTheAffinityNetwork:
+    """Without them it would be trained on its own CAMs, and propagate these."""
+
+    def build(self, name: str, options: dict, tmp_path, monkeypatch) -> None:
+        monkeypatch.chdir(ROOT)
+        cfg = Config.fromfile(ROOT / f'configs/pipelines/{name}.py')
+        cfg.affinity.cfg_options = options
+        build_stages(cfg, tmp_path, Tools(ROOT, None))
+
+    @pytest.mark.parametrize('key', ['train_dataloader', 'export_dataloader'])
+    @pytest.mark.parametrize('fault', ['none', 'soft', 'labeled'])
+    def test_every_pipeline_without_masks_needs_them(
+        self, key, fault, tmp_path, monkeypatch
+    ):
+        soft = key == 'export_dataloader'
+        name, part = 'rcmmam_voc-mini', f'{key}.dataset'
+        step = {'type': 'LoadPseudoLabel', 'folder': '', 'num_classes': 21}
+        other = {'type': 'RandomFlip', 'prob': 0.5}
+        if fault == 'labeled':
+            name, part = 'mixed_voc-mini', f'{part}.unlabeled'
+            of_labeled = f'{key}.dataset.labeled.pipeline.1'
+        options = {
+            'none': {f'{part}.pipeline.1': other},
+            'soft': {f'{part}.pipeline.1.soft': not soft},
+            'labeled': {f'{part}.pipeline.1': other},
+        }[fault]
+        if fault == 'labeled':
+            options[of_labeled] = dict(step, soft=soft)
+        found = f'LoadPseudoLabel(soft={not soft})' if fault == 'soft' else 'none'
+        message = f'{key}: expected one LoadPseudoLabel(soft={soft}) in the pipeline of'
+        with pytest.raises(ValueError, match=re.escape(message)) as caught:
+            self.build(name, options, tmp_path, monkeypatch)
+        assert f'found {found}; add' in str(caught.value)
+        assert '\n' not in str(caught.value)
+
+    def test_a_loader_must_be_there(self, tmp_path, monkeypatch):
+        with pytest.raises(ValueError, match=r'affinitynet.*has no export_dataloader'):
+            self.build(
+                'rcmmam_voc-mini', {'export_dataloader': None}, tmp_path, monkeypatch
+            )

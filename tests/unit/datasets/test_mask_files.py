@@ -29,7 +29,6 @@ def images(*names: str) -> dict[str, str]:
         'a_labels.png',
         'a_labelIds.png',
         'a_labelTrainIds.png',
-        'a_instanceIds.png',
         'a.json',
         'a.jpg.json',
         'a.npz',
@@ -45,7 +44,7 @@ def test_folders_of_masks(tmp_path):
     touch(tmp_path, 'a/0.png', 'a/1.png', 'a/metadata.csv', 'sub/b.jpg/0.png')
     touch(tmp_path, 'nothing/metadata.csv', 'other/0.png', 'c.png')
     names = images('a', 'sub/b', 'nothing', 'c', 'd')
-    found = find_masks(tmp_path, names, ('.png',), folders=True)
+    found = find_masks(tmp_path, names, ('.png',), class_free=True)
     folders = {'a': 'a', 'sub/b': 'sub/b.jpg', 'nothing': 'nothing', 'c': 'c.png'}
     assert found == {name: tmp_path / path for name, path in folders.items()}
     assert find_masks(tmp_path, names, ('.png',)) == {'c': tmp_path / 'c.png'}
@@ -88,3 +87,27 @@ def test_a_folder_without_masks_of_the_images_is_refused(tmp_path):
         find_masks(tmp_path, images('a'), ('.png',))
     with pytest.raises(FileNotFoundError, match='gone does not exist'):
         find_masks(tmp_path / 'gone', images('a'), ('.png',))
+
+
+def test_numbers_of_objects_are_no_classes(tmp_path):
+    touch(tmp_path, 'a_labelIds.png', 'b_instanceIds.png')
+    found = find_masks(tmp_path, images('a', 'b'), ('.png',))
+    assert found == {'a': tmp_path / 'a_labelIds.png'}
+    found = find_masks(tmp_path, images('b'), ('.png',), class_free=True)
+    assert found == {'b': tmp_path / 'b_instanceIds.png'}
+
+
+def test_end_of_the_names_of_images(tmp_path):
+    touch(tmp_path, 'city/a_gtFine_labelIds.png', 'b_gtFine_labelIds.png')
+    names = images('city/a_leftImg8bit', 'b')
+    options = dict(suffixes=('.png',), mask_suffix='_gtFine_labelIds.png')
+    for end in ('_leftImg8bit', '_leftImg8bit.png'):
+        found = find_masks(tmp_path, names, image_suffix=end, **options)
+        path = tmp_path / 'city/a_gtFine_labelIds.png'
+        assert found == {'city/a_leftImg8bit': path}
+    with pytest.raises(
+        ValueError, match=r"end with '_x' \(--image-suffix\), found 'ci"
+    ):
+        find_masks(tmp_path, names, image_suffix='_x', **options)
+    with pytest.raises(ValueError, match=r"'a_x' and 'a_x\.jpg' are one name without"):
+        find_masks(tmp_path, images('a_x', 'a_x.jpg'), image_suffix='_x', **options)

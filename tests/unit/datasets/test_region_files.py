@@ -68,10 +68,18 @@ def as_npy(path):
     return path
 
 
+def as_prediction(path):
+    """Write what users of SAM's predictors save."""
+    boxes, scores = np.zeros((3, 4)), np.array([{}], object)
+    np.savez(path, scores=scores, masks=MASKS[:, None], boxes=boxes)
+    return path
+
+
 @pytest.mark.parametrize(
     ('write', 'name'),
     [
         (as_folder, 'a'),
+        (as_prediction, 'a.npz'),
         (as_json, 'a.json'),
         (as_list, 'a.json'),
         (as_polygons, 'a.jpg.json'),
@@ -99,6 +107,19 @@ def test_numbers_of_regions(tmp_path, dtype, suffix):
     assert regions == [[1, 2, 5], [3]]
     regions = read_regions(path, (2, 3), zero_is_region=True)
     assert [region.tolist() for region in regions] == [[0, 4], [1, 2, 5], [3]]
+
+
+@pytest.mark.parametrize('palette', [True, False])
+def test_contours_of_palette_files_are_no_region(tmp_path, palette):
+    """VOC marks the contours of objects by 255; a gray file has any numbers."""
+    image = Image.fromarray(np.array([[0, 1, 255], [255, 1, 1]], np.uint8))
+    if palette:
+        image.putpalette(bytes(range(256)) * 3)
+    image.save(tmp_path / 'a.png')
+    found = [region.tolist() for region in read_regions(tmp_path / 'a.png', (2, 3))]
+    assert found == ([[1, 4, 5]] if palette else [[1, 4, 5], [2, 3]])
+    found = read_regions(tmp_path / 'a.png', (2, 3), zero_is_region=True)
+    assert len(found) == (2 if palette else 3)
 
 
 def test_regions_of_numbers_equal_a_loop():
@@ -169,6 +190,7 @@ def test_other_numpy_files_are_named(tmp_path):
     cases = [
         (dict(a=np.zeros(SIZE, int), b=np.zeros(SIZE, int)), 'expected one array'),
         (dict(a=np.zeros(3, int)), r'found the shapes \(3,\)'),
+        (dict(a=np.zeros((2, 3, *SIZE), int)), r'found the shapes \(2, 3, 4, 5\)'),
         ({}, 'found the shapes of none'),
         (dict(a=np.zeros(SIZE)), 'found float64'),
         (dict(a=np.array([{}], object)), 'unreadable NumPy file'),

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmseg_wsss.pipelines.affinity_files import write_affinity_labels
+from mmseg_wsss.pipelines.export_files import given_names
 
 PALETTE = [[0, 0, 0], [200, 10, 10], [10, 200, 10]]
 
@@ -42,6 +43,7 @@ def test_given_masks_are_the_labels_of_their_images(tmp_path: Path):
     write_affinity_labels(export_config(tmp_path), seeds, out, crf={'num_iters': 1})
     made, given = (np.array(Image.open(out / f'{name}.png')) for name in 'ab')
     assert np.array_equal(given, mask)
+    assert given_names(out) == {'b'}
     assert set(np.unique(made)) <= {0, 1, 255}
     assert (made == 1).any()
 
@@ -61,3 +63,26 @@ def test_exponents_of_the_background_score(tmp_path, alphas, label):
     out = tmp_path / 'labels'
     write_affinity_labels(cfg, seeds, out, alphas, crf={'num_iters': 0})
     assert (np.array(Image.open(out / 'a.png')) == label).all()
+
+
+def test_labels_of_other_settings_or_seeds_do_not_stay(tmp_path):
+    seeds, cfg = tmp_path / 'seeds', export_config(tmp_path)
+    for folder in (tmp_path / 'img', seeds):
+        folder.mkdir()
+    Image.new('RGB', (4, 4)).save(tmp_path / 'img/a.png')
+    prob = np.stack([np.full((4, 4), 0.8), np.full((4, 4), 0.2)]).astype(np.float16)
+    np.savez(seeds / 'a.npz', prob=prob, channels=np.array([0, 1]))
+    out, crf = tmp_path / 'labels', {'num_iters': 0}
+
+    def write(alphas, **options):
+        write_affinity_labels(cfg, seeds, out, alphas, crf, **options)
+        return np.unique(Image.open(out / 'a.png')).tolist()
+
+    assert write((1, 10)) == write((1.0, 10.0)) == [255]
+    with pytest.raises(FileExistsError, match=r'alphas: expected \[8, 10\], found'):
+        write((8, 10))
+    assert write((8, 10), overwrite=True) == [1]
+    np.savez(seeds / 'a.npz', prob=prob[::-1], channels=np.array([0, 2]))
+    with pytest.raises(FileExistsError, match='other seeds of 1 names, the first is a'):
+        write((8, 10))
+    assert write((8, 10), overwrite=True) == [2]

@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_wsss.pipelines.comparison import set_steps
-from mmseg_wsss.pipelines.demo import shortened
+from mmseg_wsss.pipelines.demo import finish, shortened
 
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 # Compared with each other: the same start, as many steps, batches of one size.
@@ -83,3 +83,11 @@ def test_tags_alone_take_as_many_steps(trainings):
     sizes = {cfg.train_dataloader.batch_size for cfg in configs.values()}
     assert sizes == {16}
     assert 'classifier' in configs['tags'].load_from
+
+
+def test_a_note_is_printed_below_the_table(tmp_path, capsys):
+    rows = [('10 masks, 700 steps', 'val', 'masks')]
+    finish(tmp_path, {'masks': 50.0}, rows, {}, {}, 'what a step costs')
+    table, note = capsys.readouterr().out.split('what a step costs')
+    assert '0.500' in table
+    assert note.lstrip().startswith('trained 0 s')

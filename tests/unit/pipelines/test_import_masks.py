@@ -237,6 +237,25 @@ def test_images_without_tags_or_masks_are_rejected(data):
     assert report['classes']['person']['coverage'] is None
 
 
+def test_true_masks_have_the_tags_of_images_without_an_entry(data):
+    """True masks need no tags; the entries of the tag file still hold."""
+    (data / 'labels/b.png').unlink()
+    save_png(data / 'images/d.png', np.zeros((2, 4, 3)))
+    report = run(
+        data, settings=dict(tags_from_masks=True, min_pixels=3), tags={'a': [0]}
+    )
+    counts = {'accepted': 2, 'rejected': 1, 'without masks': 0, 'without tags': 2}
+    assert report['images'] == counts
+    assert written(data) == {'empty': LABELS['empty'], 'sub/c': LABELS['sub/c']}
+    assert (data / 'out/tagged.txt').read_text() == 'a\n'
+    line = '2 images without an entry: tags from their masks'
+    assert report_lines(report)[1] == line
+    save_png(data / 'labels/sub/c.png', [[2] * 4] * 2)
+    run(data, settings=dict(tags_from_masks=True, min_pixels=3), tags={'a': [0]})
+    assert written(data)['sub/c'] == [[2] * 4] * 2
+    assert 'tags_from_masks' not in ImportSettings(CLASSES).plain()  # of manifests
+
+
 def test_only_listed_images_are_imported(data):
     report = run(data, names=['sub/c', 'a'])
     assert [record['image'] for record in report['records']] == ['sub/c', 'a']
@@ -355,6 +374,7 @@ def test_without_background_label_0_is_the_first_class(data):
         (dict(min_coverage=1.5), r'min_coverage must be in \[0, 1\], got 1.5'),
         (dict(min_pixels=0), 'min_pixels must be at least 1, got 0'),
         (dict(zero_is_region=True), 'is an option of class-free masks'),
+        (dict(tags_from_masks=True, class_free=True), 'class-free masks show no tags'),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

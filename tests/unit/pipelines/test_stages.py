@@ -149,6 +149,34 @@ def test_changed_settings_undo_what_depends_on_them(kitchen):
         assert f'{text}{kitchen.path(name)} is emptied\n' in stream.getvalue()
 
 
+def test_a_folder_of_something_else_is_refused_before_the_first_stage(kitchen):
+    path = kitchen.path('second/mine.png')
+    path.parent.mkdir()
+    path.write_text('not to be removed')
+    with pytest.raises(
+        FileExistsError, match=r'second has files .* such as mine\.png;'
+    ):
+        kitchen.run()
+    assert kitchen.ran == []
+    assert path.read_text() == 'not to be removed'
+    path.unlink()
+    assert kitchen.run() == ['first', 'second']
+
+
+def test_emptying_a_folder_may_be_interrupted(kitchen, monkeypatch):
+    kitchen.run()
+    kitchen.text = 'stew'
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr('shutil.rmtree', interrupt)
+        kitchen.run()
+    assert kitchen.run() == ['first', 'second']
+    assert kitchen.path('second/b.txt').read_text() == 'hot stew'
+
+
 def test_a_damaged_output_is_noticed(kitchen):
     kitchen.run()
     kitchen.path('first/out/a.txt').write_text('so')
