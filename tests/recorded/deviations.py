@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from helpers.methods import METHODS
-from recorded_cases import Case, cases
+from recorded_cases import Case
 from recorded_names import may_vanish
 
 # Largest relative deviation. On one machine, with one number of threads, everything
@@ -22,12 +22,6 @@ REPLACED: dict[str, str] = {
     'ASDT: no background': 'class 0 is not balanced against all others',
     'AFA: train_mode': 'the images of the walk are in train mode, with their mirrors',
 }
-_ONE_MODE = ('ASDT', 'AffinityNet', 'IRNet', 'RRM')
-REPLACED = {
-    name: 'all scales of the CAM are in eval mode, scale 1 was in train mode'
-    for name, case in cases().items()
-    if case.method in _ONE_MODE and 'pseudo_label' not in case.fields
-} | REPLACED
 
 
 def differences(method: str, old: dict, new: dict) -> Iterator[tuple[str, float]]:

@@ -19,8 +19,9 @@ class MultiScaleCAM:
 
     ``M = merge_s(resize(ReLU(W f(I_s))))`` over the scales s and, if ``flip``, over
     mirror images. Only backbone, neck and ``cam_head`` run, in eval mode, without
-    gradient and without updating batch statistics. Source: Zhang et al.,
-    "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching",
+    gradient and without updating batch statistics. Given features are used as they are:
+    in training, ASDT takes scale 1 from the forward pass of the step. Source: Zhang et
+    al., "Weakly Supervised Semantic Segmentation via Alternate Self-Dual Teaching",
     https://arxiv.org/abs/2112.09459.
 
     Args:

@@ -109,21 +109,19 @@ def output_size(
 
 
 def reusable_feats(network: Any, feats: Feats) -> dict[float, Feats]:
-    """Return the features of a training step, if the CAM of this step may reuse them.
+    """Return the features of a training step, if an extractor may reuse them.
 
-    It may not if they differ from the features in the mode of ``train_cam``: eval mode,
-    in which batch statistics and drop path have no effect, and dropout has one only if
-    the extractor keeps it.
+    It may not if they differ from the features in eval mode, for example because of
+    drop path or batch statistics.
 
     Args:
-        network: Weakly supervised method with ``train_cam``.
+        network: Network with a backbone and possibly a neck.
         feats: Its features at scale 1.
 
     Returns:
         Mapping from scale 1 to the detached features, or an empty mapping.
     """
     trunk = [network.backbone, *([network.neck] if network.with_neck else [])]
-    dropout = getattr(network.train_cam, 'dropout', False)
-    if not all(matches_eval_mode(part, dropout) for part in trunk):
+    if not all(map(matches_eval_mode, trunk)):
         return {}
     return {1.0: [feat.detach() for feat in feats]}

@@ -25,7 +25,7 @@ def eval_mode(model: nn.Module, keep_dropout: bool = False) -> Iterator[None]:
             module.training = training
 
 
-def matches_eval_mode(module: nn.Module, keep_dropout: bool = False) -> bool:
+def matches_eval_mode(module: nn.Module) -> bool:
     """Return whether a forward pass in the current mode equals one in eval mode.
 
     It does not if batch norm uses the statistics of the batch, or if dropout or
@@ -33,14 +33,12 @@ def matches_eval_mode(module: nn.Module, keep_dropout: bool = False) -> bool:
 
     Args:
         module: Module, checked with all its sub-modules.
-        keep_dropout: Whether dropout layers keep their mode, see :func:`eval_mode`, and
-            are not checked.
     """
     return not any(
         part.training
         and (
             isinstance(part, _BatchNorm)
-            or (isinstance(part, _DropoutNd) and part.p > 0 and not keep_dropout)
+            or (isinstance(part, _DropoutNd) and part.p > 0)
             or (isinstance(part, nn.MultiheadAttention) and part.dropout > 0)
             or getattr(part, 'drop_prob', None)
         )

@@ -11,7 +11,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value, setting
 
-from ...cam import MultiScaleCAM, reusable_feats
+from ...cam import MultiScaleCAM
 from ...decode_heads import fuse_probabilities
 from ...losses import one_collective, soft_cross_entropy, valid_cross_entropy
 from ...pseudo_labels import hard_label, present_classes, tag_filter
@@ -164,7 +164,7 @@ class ASDT(WeakSegmentor):
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
         used = valid if self.mask_padding else torch.ones_like(valid)
-        cam = self.train_cam(self, inputs, feats=reusable_feats(self, feats))
+        cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
         label_a = self.labeler.sparse_label(cam, tags, img, used)
         label_a = given_or_made(label_a, data_samples)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.settings import check_value
 
-from ...cam import MultiScaleCAM, reusable_feats
+from ...cam import MultiScaleCAM
 from ...losses import one_collective
 from ...utils import valid_maps
 from .base_segmentor import WeakSegmentor
@@ -90,7 +90,7 @@ class RRM(WeakSegmentor):
         img = denormalize(inputs, self.data_preprocessor)
         valid = valid_maps(data_samples, inputs)
         used = valid if self.mask_padding else torch.ones_like(valid)
-        cam = self.train_cam(self, inputs, feats=reusable_feats(self, feats))
+        cam = self.train_cam(self, inputs, feats=[feat.detach() for feat in feats])
         label = self.labeler.sparse_label(cam, tags, img, used)
         label = given_or_made(label, data_samples)
 

@@ -70,13 +70,6 @@ def test_a_forward_pass_that_equals_one_in_eval_mode(layer, expected):
     assert matches_eval_mode(model.eval())
 
 
-def test_dropout_that_is_kept_is_no_difference():
-    assert matches_eval_mode(nn.Sequential(nn.Dropout(0.5)), keep_dropout=True)
-    assert not matches_eval_mode(network(), keep_dropout=True)
-    attention = nn.Sequential(nn.MultiheadAttention(2, 1, dropout=0.1))
-    assert not matches_eval_mode(attention, keep_dropout=True)  # switched by eval_mode
-
-
 def test_wrappers_are_removed():
     model = network()
     assert unwrap(model) is model

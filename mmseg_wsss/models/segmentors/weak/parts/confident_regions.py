@@ -10,7 +10,7 @@ from mmseg_wsss.registry import MODELS
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 from mmseg_wsss.utils.settings import check_value
 
-from ....cam import Feats, reusable_feats
+from ....cam import Feats
 from ....pseudo_labels import affinity_labels, normalize_cam
 from .inference_context import InferenceContext
 from .samples import denormalize, given_or_made, stack_tags
@@ -52,8 +52,8 @@ class ConfidentRegions:
         """
         if all('pseudo_label' in s or 'gt_sem_seg' in s for s in data_samples):
             return None
-        known = reusable_feats(model, feats)
-        return model.train_cam(model, inputs, size=inputs.shape[2:], feats=known)
+        detached = [feat.detach() for feat in feats]
+        return model.train_cam(model, inputs, size=inputs.shape[2:], feats=detached)
 
     @torch.no_grad()
     @torch.compiler.disable

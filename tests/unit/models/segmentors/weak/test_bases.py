@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers.methods import METHODS, NUM_TAGS, WEAK
-from helpers.tiny import tiny_batch, tiny_model, tiny_network
+from helpers.tiny import set_phase, tiny_batch, tiny_model, tiny_network
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import BaseSegmentor, EncoderDecoder
 from torch import nn
@@ -23,6 +23,7 @@ from mmseg_wsss.models.segmentors.weak import (
     WeakSegmentor,
     denormalize,
 )
+from mmseg_wsss.models.segmentors.weak.parts import confident_regions, reliable_label
 from mmseg_wsss.models.utils import phases_of
 from mmseg_wsss.pipelines.plain_network import weak_model
 from mmseg_wsss.registry import MODELS
@@ -146,6 +147,23 @@ def test_exported_cams_are_normalized_as_told(name, how):
     (labels,) = model.pseudo_labels(inputs, samples, ['cam'])
     torch.testing.assert_close(labels['cam'][1][1:], expected)
     assert not torch.allclose(expected, wrong)
+
+
+@pytest.mark.parametrize('name', ['RRM', 'ASDT', 'AffinityNet', 'IRNet'])
+@pytest.mark.parametrize('how', ['max', 'minmax'])
+def test_labels_of_a_step_have_the_same_normalization(name, how, monkeypatch):
+    model = tiny_network(name, cam_normalization=how)
+    set_phase(model, METHODS[name].phases[-1])
+    modes = []
+
+    def recorded(cam, tags, mode='max'):
+        modes.append(mode)
+        return normalize_cam(cam, tags, mode)
+
+    for module in (confident_regions, reliable_label):
+        monkeypatch.setattr(module, 'normalize_cam', recorded)
+    model.loss(*tiny_batch(2))
+    assert modes == [how]
 
 
 @pytest.mark.parametrize(
