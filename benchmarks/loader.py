@@ -3,8 +3,8 @@
     python benchmarks/loader.py
     python benchmarks/loader.py --only mkd --count
 
-One config of each method, backbone, data set and crop, on generated images with the
-size and format of the data set's. One process loads; the transfer from a worker to the
+One config of each method, backbone, dataset and crop, on generated images with the
+size and format of the dataset's. One process loads; the transfer from a worker to the
 training is not included. The CPU time of an image is the fastest of ``--repeats``
 passes; labeled and unlabeled images have equal weights, as in the batches. ``views`` is
 the speedup from making all views of an unlabeled image from one decoded and cropped

@@ -19,7 +19,7 @@ from mmseg_wsss.datasets.sample_key import SampleKey, seeded
 from mmseg_wsss.registry import DATASETS, MODELS
 from mmseg_wsss.utils.configs import walk_dicts
 
-# Height, width and suffix of the images of a data set.
+# Height, width and suffix of the images of a dataset.
 IMAGES = {
     'voc12': (375, 500, '.jpg'),
     'coco': (480, 640, '.jpg'),
@@ -29,7 +29,7 @@ NOT_TRAININGS = ('_base_', 'templates', 'pipelines')
 
 
 def published_configs(only: str = '') -> dict[str, Config]:
-    """Return one config of each method, backbone, data set and crop, by its path.
+    """Return one config of each method, backbone, dataset and crop, by its path.
 
     Mixed precision, few GPUs and configs without variants are preferred.
 
@@ -60,13 +60,13 @@ def gpus_of(path: Path) -> tuple[int, int]:
 
 
 def images_of(path: Path) -> str | None:
-    """Return the key of ``IMAGES`` for a config; None for small data sets."""
+    """Return the key of ``IMAGES`` for a config; None for small datasets."""
     found = re.search(rf'-({"|".join(IMAGES)})\w*-\d+$', path.stem)
     return found and found[1]
 
 
 def write_images(folder: Path, number: int) -> None:
-    """Write ``number`` smooth images with noise, and masks, of each data set.
+    """Write ``number`` smooth images with noise, and masks, of each dataset.
 
     JPEG files have about the size of photographs, PNG files are larger.
     """
@@ -132,7 +132,7 @@ def build_dataset(cfg: Config, folder: Path, data: str) -> Any:
 
 def draw(dataset: Any, index: int, number: int) -> dict:
     """Return a sample as a worker of the data loader does."""
-    if hasattr(dataset, 'data_list'):  # a data set of mmseg, which seeds no draws
+    if hasattr(dataset, 'data_list'):  # a dataset of mmseg, which seeds no draws
         with seeded(0, number):
             return dataset[index]
     return dataset[SampleKey(index, 0, number)]

@@ -1,10 +1,10 @@
-"""CPU seconds before the first step: data sets and the start-up check.
+"""CPU seconds before the first step: datasets and the start-up check.
 
     python benchmarks/startup_check.py
 
 It takes the weakly and semi-supervised configs of voc-mini, and the same configs with
 lists of ``--images`` generated files (COCO's number and size of images, all links to a
-few). ``plain`` is mmseg's data set alone, ``data sets`` the training data of this
+few). ``plain`` is mmseg's dataset alone, ``datasets`` the training data of this
 package with its checks of lists, names and tags, ``check`` the start-up check. Of
 ``--repeats`` runs the fastest counts. Writes ``benchmarks/results/startup_check.json``.
 """
@@ -101,7 +101,7 @@ def coco_sized(name: str, folder: Path, names: list[str]) -> Config:
 
 
 def plain(cfg: Config) -> None:
-    """Build only mmseg's data sets."""
+    """Build only mmseg's datasets."""
     dataset = cfg.train_dataloader.dataset
     for part in ('dataset', 'labeled', 'unlabeled'):
         if part in dataset:
@@ -144,7 +144,7 @@ def measure(cfg: Config, repeats: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as work_dir:
         seconds = {
             'plain': fastest(lambda: plain(cfg), repeats),
-            'data sets': fastest(lambda: DATASETS.build(deepcopy(settings)), repeats),
+            'datasets': fastest(lambda: DATASETS.build(deepcopy(settings)), repeats),
             'check': min(check_seconds(cfg, work_dir) for _ in range(repeats)),
         }
     return {name: round(value, 3) for name, value in seconds.items()}
@@ -168,7 +168,7 @@ def main() -> None:
             results[f'{kind}, {args.images:,} images'] = measure(
                 generated, args.repeats
             )
-    table = Table('CPU seconds', 'plain', 'data sets', 'check')
+    table = Table('CPU seconds', 'plain', 'datasets', 'check')
     for title, row in results.items():
         table.add_row(title, *(f'{value:.2f}' for value in row.values()))
     Console().print(table)

@@ -65,7 +65,7 @@ def quick_configs() -> Iterator[None]:
 
 @pytest.fixture(scope='session', autouse=True)
 def quick_datasets() -> Iterator[None]:
-    """No data set collects all garbage when it is built, as MMEngine's do.
+    """No dataset collects all garbage when it is built, as MMEngine's do.
 
     That takes longer than a tiny training.
     """

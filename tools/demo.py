@@ -1,4 +1,4 @@
-"""Train ASDT from image tags on the toy data set and visualize the results."""
+"""Train ASDT from image tags on the toy dataset and visualize the results."""
 
 import runpy
 import warnings
@@ -53,7 +53,7 @@ def main() -> None:
     log = Console().print
 
     data_root = Config.fromfile(ASDT).data_root
-    log(f'[bold]1/4[/] images, tags and masks of the toy data set: {data_root}')
+    log(f'[bold]1/4[/] images, tags and masks of the toy dataset: {data_root}')
     generate(data_root)
     log('[bold]2/4[/] plain CAM: a classifier from image tags')
     cam = train(CAM, out / 'cam', args.shorten, sources=['cam'])

@@ -1,4 +1,4 @@
-"""Train MKD with 10 labeled images of the toy data set, and these 10 images alone.
+"""Train MKD with 10 labeled images of the toy dataset, and these 10 images alone.
 
 Both networks start from the same training on the 10 images and take as many steps.
 """
@@ -34,7 +34,7 @@ def main() -> None:
     warnings.filterwarnings('ignore')
     log = Console().print
     mkd_cfg = Config.fromfile(MKD)
-    log(f'[bold]1/4[/] images and masks of the toy data set: {mkd_cfg.data_root}')
+    log(f'[bold]1/4[/] images and masks of the toy dataset: {mkd_cfg.data_root}')
     generate(mkd_cfg.data_root)
     log('[bold]2/4[/] the start of both: 10 labeled images')
     start = train(SUPERVISED, args.out / 'start', args.shorten)

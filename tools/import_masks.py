@@ -41,7 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--classes',
         required=True,
-        help='foreground classes: voc, coco_stuff, a registered data set, a file with '
+        help='foreground classes: voc, coco_stuff, a registered dataset, a file with '
         'one name per line, or a,b,c',
     )
     parser.add_argument('--out', required=True, help='folder to write to')

@@ -55,7 +55,7 @@ def foreground_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...]:
     classes = tuple(metainfo.get('classes') or ())
     if not classes:
         raise ValueError(
-            "the data set names no classes; set metainfo=dict(classes=('background', "
+            "the dataset names no classes; set metainfo=dict(classes=('background', "
             '...)) in its config'
         )
     wrong = [name for name in classes[1:] if is_background(name)]

@@ -123,7 +123,7 @@ def _check_inside(root: str, paths: Iterable[str | None], dataset: Any) -> None:
         if not _is_inside(root, path):
             raise ValueError(
                 f'{path} leaves the data root {root}; correct its line in '
-                f'{dataset.ann_file or "the data set"}'
+                f'{dataset.ann_file or "the dataset"}'
             )
 
 
@@ -142,7 +142,7 @@ def _check_name(path: str, dataset: Any) -> None:
     name = path.removeprefix(folder).removesuffix(suffix)
     if not name:
         raise ValueError(
-            f'{dataset.ann_file or "data set"}: an empty line, which mmseg reads as '
+            f'{dataset.ann_file or "dataset"}: an empty line, which mmseg reads as '
             f'the image {path}; remove it'
         )
     has_suffix = bool(suffix) and name.lower().endswith(IMAGE_SUFFIXES)
@@ -159,7 +159,7 @@ def _check_name(path: str, dataset: Any) -> None:
             'lists with tools/dataset_converters/semi_splits.py)'
         )
     raise ValueError(
-        f'{dataset.ann_file or "data set"}: expected one name per line without suffix, '
+        f'{dataset.ann_file or "dataset"}: expected one name per line without suffix, '
         f'found {problem}; {path} does not exist'
     )
 

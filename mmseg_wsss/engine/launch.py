@@ -96,10 +96,10 @@ def check_inputs(cfg: Config, *splits: str) -> None:
 
     Args:
         cfg: Config of a run.
-        *splits: Data sets that the run loads: ``'train'``, ``'val'``, ``'test'``.
+        *splits: Datasets that the run loads: ``'train'``, ``'val'``, ``'test'``.
 
     Raises:
-        FileNotFoundError: If the image list of a data set does not exist.
+        FileNotFoundError: If the image list of a dataset does not exist.
         ValueError: If a list is empty, or if training with ``AmpOptimWrapper`` has no
             GPU.
     """

@@ -139,7 +139,7 @@ class LabelScores:
     * ``over_activation_all``, ``under_activation_all``: the two ratios over all
       foreground classes together (sums of numerators over sums of denominators).
 
-    Over- and under-activation are NaN for a data set without a background class. Means
+    Over- and under-activation are NaN for a dataset without a background class. Means
     over classes leave out the classes with an undefined score.
     """
 

@@ -1,1 +1,1 @@
-"""Process whole data sets: stages, pseudo-label export, comparisons, reports."""
+"""Process whole datasets: stages, pseudo-label export, comparisons, reports."""

@@ -239,7 +239,7 @@ def table_of(report: Mapping[str, Any], folded: bool = False) -> str:
     ]
     parts = [
         f'# {report["comparison"]}',
-        f'`{score}`, mIoU in per cent; differences to {report["baseline"]} of the same '
+        f'`{score}`, mIoU in percent; differences to {report["baseline"]} of the same '
         'seed, their standard error over seeds, and the bootstrap interval over images '
         'and seeds:',
         _markdown(head, rows),

@@ -130,7 +130,7 @@ def images_per_step(cfg: Config) -> int:
 
 
 def _loaded(node: Any) -> Any:
-    """Return the config of a data set with only the loading steps of its pipelines."""
+    """Return the config of a dataset with only the loading steps of its pipelines."""
     if isinstance(node, dict):
         return {
             k: _loads(v) if k == 'pipeline' else _loaded(v) for k, v in node.items()
@@ -161,7 +161,7 @@ def _source_ratio(sampler: dict) -> list[float]:
 
 
 def _crop_sizes(dataset: dict) -> list[str]:
-    """Return the height and width of the crops of a data set, each size once."""
+    """Return the height and width of the crops of a dataset, each size once."""
     sizes = (part['crop_size'] for part in walk_dicts(dataset) if 'crop_size' in part)
     pairs = ((size, size) if isinstance(size, int) else size for size in sizes)
     return sorted({f'{height} x {width}' for height, width in pairs})

@@ -170,7 +170,7 @@ def image_paths(dataset: Dataset) -> dict[str, str]:
     """Return the names of all images: paths below the image folder without suffix.
 
     Returns:
-        Names by ``img_path``, in the order of the data set.
+        Names by ``img_path``, in the order of the dataset.
 
     Raises:
         ValueError: If two images have the same name.
@@ -179,14 +179,14 @@ def image_paths(dataset: Dataset) -> dict[str, str]:
     doubles = [name for name, n in Counter(n for _, n in pairs).items() if n > 1]
     if doubles:
         raise ValueError(
-            f'{doubles[0]} occurs more than once in the data set: its files '
+            f'{doubles[0]} occurs more than once in the dataset: its files '
             'would be overwritten'
         )
     return dict(pairs)
 
 
 def image_names(dataset: Dataset) -> set[str]:
-    """Return the names of all images; the data set may repeat images."""
+    """Return the names of all images; the dataset may repeat images."""
     return {name for _, name in _paths_and_names(dataset)}
 
 

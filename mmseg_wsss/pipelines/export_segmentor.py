@@ -145,7 +145,7 @@ def plain_config(cfg: Config, model: Mapping[str, Any]) -> Config:
 
 
 def _imports(given: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``custom_imports`` if the network or the data set needs any."""
+    """Return ``custom_imports`` if the network or the dataset needs any."""
     names = [name for name in _listed(given.get('imports')) if name != PACKAGE]
     parts = {MODELS: plain['model'], DATASETS: plain.get('test_dataloader')}
     kinds = [
@@ -194,14 +194,14 @@ def _plain_metrics(metrics: Any) -> Any:
 
 
 def _pipeline(dataset: Mapping[str, Any]) -> list[dict]:
-    """Return the pipeline of a data set, or of the first one inside wrappers."""
+    """Return the pipeline of a dataset, or of the first one inside wrappers."""
     while 'pipeline' not in dataset:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     return dataset['pipeline']
 
 
 def _plain_dataset(dataset: dict, steps: list[dict], scope: str | None) -> dict:
-    """Convert a data set of this package to mmseg's ``BaseSegDataset``."""
+    """Convert a dataset of this package to mmseg's ``BaseSegDataset``."""
     if 'tags' in dataset:  # a test needs no tags
         dataset = dataset['dataset']
     for key in ('dataset', 'datasets'):  # RepeatDataset, ConcatDataset

@@ -18,7 +18,7 @@ def mask_files(settings: Any) -> set[str]:
     """Return the mask files of every labeled part named in settings.
 
     Args:
-        settings: Nested settings with configs of data sets, such as a config.
+        settings: Nested settings with configs of datasets, such as a config.
     """
     found: set[str] = set()
     for part in walk_dicts(settings):
@@ -33,7 +33,7 @@ def mask_files(settings: Any) -> set[str]:
 def trained_mask_files(dataset: Any) -> set[str]:
     """Return the mask files that the config of a training set reads.
 
-    These are the masks of labeled parts; without labeled parts, those of every data set
+    These are the masks of labeled parts; without labeled parts, those of every dataset
     with a pipeline that loads masks.
     """
     found = mask_files(dataset)
@@ -45,7 +45,7 @@ def trained_mask_files(dataset: Any) -> set[str]:
 
 
 def masks_sha256(labeled: Any) -> str:
-    """Return the SHA-256 of the mask files of a data set, in its order.
+    """Return the SHA-256 of the mask files of a dataset, in its order.
 
     For files that are not local, such as ``s3://...``, the path is hashed.
     """

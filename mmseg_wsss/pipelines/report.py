@@ -40,7 +40,7 @@ class Images:
 
     Args:
         title: Name of the split, such as ``'training images'``.
-        dataset: Data set; only images with a mask are evaluated.
+        dataset: Dataset; only images with a mask are evaluated.
         folders: Folders of the label maps by title; files may be missing in folders of
             ``shown_only``.
         seeds: Folder of the exported seeds.
@@ -79,7 +79,7 @@ class Images:
         return with_masks(self.dataset.dataset if wrapped else self.dataset)
 
     def gt(self, name: str) -> np.ndarray:
-        """Return the ground truth (H, W) of an image, as the data set returns it."""
+        """Return the ground truth (H, W) of an image, as the dataset returns it."""
         sample = self._samples.read(self.masks[name])['data_samples']
         return sample.gt_sem_seg.data[0].numpy()
 

@@ -114,7 +114,7 @@ def _mark(
 
 
 NO_SCORES = 'No image has a mask to compare with: label maps are shown, not evaluated.'
-SCORES = 'In per cent; the best value of a measure, or of a class, is marked.'
+SCORES = 'In percent; the best value of a measure, or of a class, is marked.'
 
 
 def markdown_page(page: Page) -> str:

@@ -21,7 +21,7 @@ MASKS = 'train_dataloader.dataset.masks'
 
 
 def tested_dataset(cfg: Config, setting: Options) -> dict:
-    """Return the config of the data set of a test, see :func:`.measure`."""
+    """Return the config of the dataset of a test, see :func:`.measure`."""
     cfg = deepcopy(cfg)
     cfg.merge_from_dict(dict(setting.get('cfg_options', {})))
     return cfg.test_dataloader.dataset.to_dict()
@@ -36,7 +36,7 @@ def file_digests(run: Run, wanted: Mapping[str, Any]) -> dict[str, str]:
 
     Returns:
         Digests by the key in the config; for tests, by ``val/TEST`` and the key in the
-        data set; for the training masks together, ``MASKS``, which results of earlier
+        dataset; for the training masks together, ``MASKS``, which results of earlier
         versions lack. Files that do not exist, and the run's start, are left out.
     """
     cfg = run.load()

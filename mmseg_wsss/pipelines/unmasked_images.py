@@ -15,11 +15,11 @@ def unmasked_images(
     """Return the config of the images without given masks.
 
     For a ``SemiDataset`` these are the images of ``tagged`` and ``unlabeled``, for any
-    other data set all images.
+    other dataset all images.
 
     Args:
-        dataset: Config of a data set.
-        pipeline: Pipeline that replaces the data set's pipelines; None keeps them.
+        dataset: Config of a dataset.
+        pipeline: Pipeline that replaces the dataset's pipelines; None keeps them.
     """
     found = copy.deepcopy(dict(dataset))
     if 'labeled' in found:
@@ -38,7 +38,7 @@ def unmasked_images(
 
 
 def unmasked_pipelines(dataset: Any) -> Iterator[Sequence[dict]]:
-    """Yield the outermost pipelines of a data set, except those of labeled parts."""
+    """Yield the outermost pipelines of a dataset, except those of labeled parts."""
     if isinstance(dataset, list | tuple):
         for part in dataset:
             yield from unmasked_pipelines(part)

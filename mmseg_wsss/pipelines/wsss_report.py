@@ -33,7 +33,7 @@ NUM_IMAGES = 6
 def check_pipeline(cfg: Config) -> None:
     """Check everything that can be checked before the first stage.
 
-    The data sets and models of all stages are built. Images must have the same names
+    The datasets and models of all stages are built. Images must have the same names
     and classes in all stages, heads as many classes as the data, the model of the seeds
     must provide their source, and checkpoints must exist.
 
@@ -80,7 +80,7 @@ def check_pipeline(cfg: Config) -> None:
 
 
 def _differences(data: Mapping[str, tuple[str, Any]]) -> list[str]:
-    """Compare the classes and images of all data sets with the seeds'."""
+    """Compare the classes and images of all datasets with the seeds'."""
     _, seeds = data['seeds, export_dataloader']
     classes, wrong = list(seeds.metainfo['classes']), []
     try:

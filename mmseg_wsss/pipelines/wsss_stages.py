@@ -186,7 +186,7 @@ def point_to_masks(network: Config, masks: Path) -> None:
     """Set the folder of the training masks of a network, in place.
 
     Raises:
-        ValueError: If no data set of the config reads masks from a folder.
+        ValueError: If no dataset of the config reads masks from a folder.
     """
     found = False
     for part in walk_dicts(network.train_dataloader):
@@ -197,7 +197,7 @@ def point_to_masks(network: Config, masks: Path) -> None:
             part['data_prefix']['seg_map_path'] = str(path)
     if not found:
         raise ValueError(
-            f'{network.filename}: expected a data set with data_prefix.seg_map_path in '
+            f'{network.filename}: expected a dataset with data_prefix.seg_map_path in '
             'train_dataloader, where the pipeline sets the folder of the pseudo-masks'
         )
 

@@ -1,4 +1,4 @@
-"""Unpack archives of data sets: only files and folders, only inside the target."""
+"""Unpack archives of datasets: only files and folders, only inside the target."""
 
 import gzip
 import lzma
@@ -28,7 +28,7 @@ ARCHIVE_ERRORS = (
 
 
 def unpacked(path: StrPath) -> Path:
-    """Return the folder of a data set, unpacking it first if it is an archive.
+    """Return the folder of a dataset, unpacking it first if it is an archive.
 
     An archive is unpacked into a folder next to it, named like the archive without its
     suffix, unless this folder exists. The folder appears only once it is complete.
@@ -100,7 +100,7 @@ def _unpack_tar(archive: StrPath, folder: Path) -> None:
         file.extraction_filter = getattr(tarfile, 'data_filter', None)
         for member in file:
             # Stricter than the filter, which allows links to targets inside the folder;
-            # the data sets have none.
+            # the datasets have none.
             if not (member.isfile() or member.isdir()):
                 raise ValueError(
                     f'{member.name!r} is neither a file nor a folder; unpack the '

@@ -192,7 +192,7 @@ def test_templates_for_few_masks(name, data):
 
 
 def test_retraining_on_exported_masks(toy, tmp_path):
-    """mmseg's own data set, model, sampler and hooks, on masks with ignored pixels."""
+    """mmseg's own dataset, model, sampler and hooks, on masks with ignored pixels."""
     masks = tmp_path / 'masks'
     masks.mkdir()
     for path in (toy / 'SegmentationClass').iterdir():

@@ -258,9 +258,7 @@ def test_a_weak_method_with_masks_of_some_images(config):
 def test_masks_only_without_a_labeled_part(config):
     cfg = config('CAMSeg')
     cfg.model.masks_only = True
-    assert 'masks_only=True, and the data set WeakDataset has no labeled' in message(
-        cfg
-    )
+    assert 'masks_only=True, and the dataset WeakDataset has no labeled' in message(cfg)
     Runner.from_cfg(with_masks(cfg)).train()
 
 

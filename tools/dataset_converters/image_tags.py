@@ -47,7 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument('--tags', help='other tag file')
     parser.add_argument(
         '--classes',
-        help='foreground classes: voc, coco_stuff, a registered data set, a file with '
+        help='foreground classes: voc, coco_stuff, a registered dataset, a file with '
         'one name per line, or a,b,c; with --coco by default its categories',
     )
     parser.add_argument('--list', help='read only the images of this split list')

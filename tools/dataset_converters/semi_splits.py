@@ -1,4 +1,4 @@
-"""Split a data set into labeled and unlabeled images, or import published lists.
+"""Split a dataset into labeled and unlabeled images, or import published lists.
 
     python tools/dataset_converters/semi_splits.py draw ImageSets/Segmentation \
         --list ImageSets/Segmentation/train_aug.txt --sizes 1/16 1/8 92 --seed 0
@@ -74,7 +74,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--dataset',
         choices=(*UPSTREAM, OWN),
         required=True,
-        help='data set of the lists; own: any other',
+        help='dataset of the lists; own: any other',
     )
     load.add_argument(
         '--img-folder',

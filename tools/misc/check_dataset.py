@@ -1,4 +1,4 @@
-"""Check a data set for problems that break or bias a training.
+"""Check a dataset for problems that break or bias a training.
 
     python tools/misc/check_dataset.py configs/asdt/CONFIG.py --workers 8
     python tools/misc/check_dataset.py --images data/my/images \
@@ -55,7 +55,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--masks', help='folder of label maps')
     parser.add_argument('--tags', help='tag file in JSON, CSV or text format')
     parser.add_argument(
-        '--classes', help='foreground classes: a data set, a file, or a,b,c'
+        '--classes', help='foreground classes: a dataset, a file, or a,b,c'
     )
     parser.add_argument(
         '--no-background', action='store_true', help='label 0 of the masks is a class'

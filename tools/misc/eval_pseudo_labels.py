@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
         'the export are left out',
     )
     parser.add_argument(
-        '--dataset', default='PascalVOCDataset', help='data set with the classes'
+        '--dataset', default='PascalVOCDataset', help='dataset with the classes'
     )
     parser.add_argument(
         '--classes',
@@ -67,16 +67,16 @@ def find_names(args: argparse.Namespace) -> list[str]:
 
 
 def classes_of(name: str) -> Sequence[str]:
-    """Return the classes of a registered data set.
+    """Return the classes of a registered dataset.
 
     Raises:
-        ValueError: If there is no such data set, or it has no classes.
+        ValueError: If there is no such dataset, or it has no classes.
     """
     kind = DATASETS.get(name) if name in DATASETS else None
     classes = (getattr(kind, 'METAINFO', None) or {}).get('classes')
     if not classes:
         raise ValueError(
-            f'--dataset {name}: expected a registered data set with classes, such as '
+            f'--dataset {name}: expected a registered dataset with classes, such as '
             'PascalVOCDataset; or name the classes by --classes'
         )
     return classes

@@ -1,1 +1,1 @@
-"""Check of a data set before training: files, labels, tags, overlaps of splits."""
+"""Check of a dataset before training: files, labels, tags, overlaps of splits."""

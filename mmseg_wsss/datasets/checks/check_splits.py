@@ -24,7 +24,7 @@ def check_splits(
 
     Args:
         splits: The splits; several may have the same name (parts of a concatenated
-            data set).
+            dataset).
         workers: Number of processes that read images; 0 reads in the calling process.
         progress: Whether to show a progress bar.
 

@@ -11,7 +11,7 @@ from ..tags.image_tags import ImageTags
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem of a data set.
+    """One problem of a dataset.
 
     Args:
         kind: Kind of the problem, e.g. ``'unreadable image'``.

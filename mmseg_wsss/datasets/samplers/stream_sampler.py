@@ -73,7 +73,7 @@ class StreamSampler(Sampler):
         if len(draws) != len(self.counts):
             raise ValueError(
                 f'the checkpoint was saved with {len(draws)} sources of images, the '
-                f'data set has {len(self.counts)}; resume with the same sources, or '
+                f'dataset has {len(self.counts)}; resume with the same sources, or '
                 'start anew with load_from'
             )
         self._origin = num_samples, list(draws)

@@ -7,7 +7,7 @@ from .published import identify
 from .semi_split import SemiSplit
 from .upstream_lists import read_upstream_list
 
-OWN = 'own'  # data of one's own, in place of a published data set
+OWN = 'own'  # data of one's own, in place of a published dataset
 
 
 def import_split(

@@ -21,7 +21,7 @@ class PublishedSplit:
     """A split that papers report results on.
 
     Args:
-        family: Data set and origin: ``voc-classic``, ``cityscapes-cps``.
+        family: Dataset and origin: ``voc-classic``, ``cityscapes-cps``.
         size: ``1_16``, or the number of labeled images.
         labeled: Number of labeled images.
         unlabeled: Number of unlabeled images.

@@ -1,4 +1,4 @@
-"""A split of a data set into labeled and unlabeled images."""
+"""A split of a dataset into labeled and unlabeled images."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from .split_lists import read_list, write_list
 
 @dataclass(frozen=True)
 class SemiSplit:
-    """Names of the labeled and the unlabeled images of a data set.
+    """Names of the labeled and the unlabeled images of a dataset.
 
     Args:
         family: Origin of the split; results of two families are not comparable.

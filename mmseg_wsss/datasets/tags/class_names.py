@@ -12,7 +12,7 @@ def class_names(spec: str) -> tuple[str, ...]:
     """Return the foreground class names of a command line argument.
 
     Args:
-        spec: Name of a registered data set (``PascalVOCDataset``, or its short form
+        spec: Name of a registered dataset (``PascalVOCDataset``, or its short form
             ``voc`` or ``coco_stuff``), a text file with one name per line, or names
             separated by commas. A leading class ``background`` is left out.
 

@@ -1,4 +1,4 @@
-"""Generated data set of the demo and the tests."""
+"""Generated dataset of the demo and the tests."""
 
 from .toy_voc_dataset import ToyVOCDataset
 

@@ -1,4 +1,4 @@
-"""Generate a toy data set in the layout of PASCAL VOC.
+"""Generate a toy dataset in the layout of PASCAL VOC.
 
 ``python -m mmseg_wsss.datasets.toy.toy_voc OUT_DIR`` writes::
 
@@ -40,7 +40,7 @@ def generate(
     seed: int = 0,
     workers: int = 0,
 ) -> Path:
-    """Write the data set, or complete one that was interrupted or lacks files.
+    """Write the dataset, or complete one that was interrupted or lacks files.
 
     A complete one with the same arguments is left unchanged.
 
@@ -57,7 +57,7 @@ def generate(
 
     Raises:
         ValueError: If an argument is out of range, or the folder contains other files
-            or a data set with other arguments.
+            or a dataset with other arguments.
     """
     limits = {
         'num_train': (num_train, 1),
@@ -124,7 +124,7 @@ def _is_complete(out_dir: Path, manifest: dict) -> bool:
 
 
 def _files(out_dir: Path, total: int) -> Iterator[Path]:
-    """Yield all files of the data set except toy_voc.json."""
+    """Yield all files of the dataset except toy_voc.json."""
     for split in ('train', 'val'):
         yield out_dir / 'ImageSets' / 'Segmentation' / f'{split}.txt'
         yield out_dir / f'tags_{split}.json'
@@ -161,7 +161,7 @@ def _write_split(
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description='Generate a toy data set in the layout of PASCAL VOC.'
+        description='Generate a toy dataset in the layout of PASCAL VOC.'
     )
     parser.add_argument('out_dir', help='folder to write')
     parser.add_argument('--num-train', type=int, default=400)

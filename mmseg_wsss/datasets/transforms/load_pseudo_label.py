@@ -72,7 +72,7 @@ class LoadPseudoLabel(BaseTransform):
         if found != size:
             raise ValueError(
                 f'{path}: expected the size {size} of the image, found {found}; '
-                'export the pseudo-labels of this data set again'
+                'export the pseudo-labels of this dataset again'
             )
         return results
 

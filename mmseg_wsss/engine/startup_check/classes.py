@@ -29,7 +29,7 @@ PARTS_OF_DATASETS = (
 
 
 def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Problem]:
-    """Compare the number of classes of every head with the data set's.
+    """Compare the number of classes of every head with the dataset's.
 
     Args:
         model: Unwrapped segmentor.
@@ -39,7 +39,7 @@ def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Pro
     if not classes:
         yield Problem(
             'the training data names no classes',
-            "set metainfo=dict(classes=('background', ...)) of its data set",
+            "set metainfo=dict(classes=('background', ...)) of its dataset",
         )
         return
     if len(classes) > IGNORE_INDEX:
@@ -113,10 +113,10 @@ def check_ignore_index(model: nn.Module, dataset: Any) -> Iterator[Problem]:
 
 
 def transforms_of(node: Any) -> Iterator[BaseTransform]:
-    """Yield the transforms of a data set, nested ones included.
+    """Yield the transforms of a dataset, nested ones included.
 
     Args:
-        node: Data set or wrapper of one, or a pipeline, transform or branches of it.
+        node: Dataset or wrapper of one, or a pipeline, transform or branches of it.
     """
     if isinstance(node, BaseTransform):
         yield node

@@ -21,11 +21,11 @@ ROTATED = ('color', 'grayscale')  # color types with the EXIF orientation applie
 
 
 def check_files(dataset: Any, name: str) -> Iterator[Problem]:
-    """Check the headers of some files of a data set, evenly spread over its list.
+    """Check the headers of some files of a dataset, evenly spread over its list.
 
     Args:
         dataset: Training or validation data.
-        name: Purpose of the data set, for messages: ``'training'``, ``'validation'``.
+        name: Purpose of the dataset, for messages: ``'training'``, ``'validation'``.
     """
     parts = [
         getattr(dataset, part, None) for part in ('labeled', 'tagged', 'unlabeled')

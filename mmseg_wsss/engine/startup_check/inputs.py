@@ -107,7 +107,7 @@ def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:
     if has_tags is None:
         if getattr(model, 'masks_only', False):
             yield Problem(
-                f'{type(model).__name__} has masks_only=True, and the data set '
+                f'{type(model).__name__} has masks_only=True, and the dataset '
                 f'{type(dataset).__name__} has no labeled part',
                 'train on SemiDataset, or set model.masks_only=False',
             )

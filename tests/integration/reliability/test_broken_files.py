@@ -17,7 +17,7 @@ from mmseg_wsss.engine.checkpoints import safe_checkpoints
 
 @pytest.fixture
 def data(tiny_voc, tmp_path) -> Path:
-    """A copy of the data set that a test may break."""
+    """A copy of the dataset that a test may break."""
     return shutil.copytree(tiny_voc, tmp_path / 'data')
 
 

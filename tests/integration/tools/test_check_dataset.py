@@ -1,4 +1,4 @@
-"""The check of data sets, run as its users run it."""
+"""The check of datasets, run as its users run it."""
 
 import numpy as np
 import pytest

@@ -252,4 +252,4 @@ def test_tools_export_and_score(
         with pytest.raises(SystemExit):
             words = [*args[:2], '--dataset', name]
             run_tool(monkeypatch, 'misc/eval_pseudo_labels.py', *words)
-        assert 'expected a registered data set' in capsys.readouterr().err
+        assert 'expected a registered dataset' in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Exporting from data sets of which some images have masks."""
+"""Exporting from datasets of which some images have masks."""
 
 import json
 import runpy

@@ -1,4 +1,4 @@
-"""voc-mini and CamVid, made from copies of the public data sets."""
+"""voc-mini and CamVid, made from copies of the public datasets."""
 
 import numpy as np
 import pytest

@@ -72,7 +72,7 @@ SMALL = {  # schedules of seconds, of templates
 
 
 def shorten(folder: Path, *names: str) -> None:
-    """Shorten templates, and data sets, of a copy of the configs."""
+    """Shorten templates, and datasets, of a copy of the configs."""
     for name in names:
         path = folder / f'configs/{name}.py'
         text = path.read_text()

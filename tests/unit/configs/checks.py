@@ -104,7 +104,7 @@ def network(cfg: Config) -> dict:
 
 
 def training_sets(cfg: Config) -> list[Config]:
-    """Return the data sets that are trained on, without wrappers."""
+    """Return the datasets that are trained on, without wrappers."""
     dataset = cfg.train_dataloader.dataset
     if dataset.type == 'SemiDataset':
         return [dataset.labeled, dataset.unlabeled]

@@ -22,7 +22,7 @@ PIPELINES = sorted(ROOT.glob('configs/pipelines/*.py'))
 
 
 class Images(list):
-    """Three images of each of two sources, in place of a data set."""
+    """Three images of each of two sources, in place of a dataset."""
 
     cumulative_sizes = (3, 6)
 

@@ -1,4 +1,4 @@
-"""The data sets of configs/_base_/datasets/*_semi*.py: views, labels, batches."""
+"""The datasets of configs/_base_/datasets/*_semi*.py: views, labels, batches."""
 
 import re
 import textwrap

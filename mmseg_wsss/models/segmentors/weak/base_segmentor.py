@@ -41,7 +41,7 @@ class WeakSegmentor(EncoderDecoder):
     Args:
         backbone: Config of any mmseg or mmpretrain backbone.
         decode_head: Config of any mmseg decode head, with K + 1 classes (background
-            first), or K for a data set without a background class. A list of two is a
+            first), or K for a dataset without a background class. A list of two is a
             head and a cascade head that refines it, such as ``PointHead``.
         cam_head: Config of the classifier, e.g. ``CAMHead``, with K classes.
         loss_cls: Config of the classification loss, called with (logits, tags).

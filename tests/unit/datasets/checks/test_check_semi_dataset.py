@@ -1,4 +1,4 @@
-"""The data check of data sets with unlabeled images."""
+"""The data check of datasets with unlabeled images."""
 
 from pathlib import Path
 

@@ -134,7 +134,7 @@ class TestMultiSourceSampler:
         assert [(d, d.number) for d in first] == [(d, d.number) for d in second]
 
     def test_draws_of_other_sources_are_refused(self):
-        with pytest.raises(ValueError, match=r'with 1 sources .* data set has 2; res'):
+        with pytest.raises(ValueError, match=r'with 1 sources .* dataset has 2; res'):
             MultiSourceSampler(Sources(3, 5), 2, seed=0).resume([8], 4)
 
     def test_skip_takes_constant_time(self):

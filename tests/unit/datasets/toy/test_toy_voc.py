@@ -1,4 +1,4 @@
-"""The generated data set: reproducible bytes, correct masks, heads and bodies."""
+"""The generated dataset: reproducible bytes, correct masks, heads and bodies."""
 
 import json
 from pathlib import Path

@@ -162,7 +162,7 @@ def absent_classes(
     """Return the classes (N, C) bool that are absent from images by their tags.
 
     No class is absent from an image without ``gt_tags``, or from an image without any
-    tag in a data set without background. Classes of the mask, if there is one, are
+    tag in a dataset without background. Classes of the mask, if there is one, are
     present whatever the tags.
 
     Args:
