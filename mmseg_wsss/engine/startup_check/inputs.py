@@ -253,8 +253,8 @@ def crop_sizes(dataset: Any) -> dict[str, tuple[int, int]]:
     """Return the last crop size (H, W) of each pipeline of the training data.
 
     Returns:
-        Sizes by part: ``labeled``, ``tagged``, ``unlabeled``, or ``dataset`` for a data
-        set without parts. Pipelines without a crop are left out.
+        Sizes by part: ``labeled``, ``tagged``, ``unlabeled``, or ``dataset`` without
+        parts. Pipelines without a crop are left out.
     """
     names = ('labeled', 'tagged', 'unlabeled')
     parts = {name: getattr(dataset, name, None) for name in names}
