@@ -5,14 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 import torch
 import yaml
-from helpers.methods import METHODS, WARMUP, Method
+from helpers.methods import METHODS, NUM_TAGS, WARMUP, Method
 from helpers.tiny import batch_of, tiny_batch
 from mmengine.config import Config
+from mmengine.structures import LabelData
 from test_docs import EXAMPLE, ROOT, file_block
 from test_docs_tables import build
 
@@ -102,29 +104,60 @@ def test_the_config_and_the_metafile_of_the_example(bandcam, tmp_path):
     assert (tmp_path / entry['Config']).is_file()
 
 
-def test_the_example_of_a_semi_supervised_method_trains(monkeypatch):
+@pytest.fixture
+def thresholded(monkeypatch) -> Iterator[ModuleType]:
+    """The module of the semi-supervised method, registered while a test runs."""
     page, name = 'docs/adding_a_method.md', 'thresholded'
     module = ModuleType(name)
     monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setitem(
-        METHODS,
-        'Thresholded',
-        dataclasses.replace(
-            METHODS['MeanTeacherSegmentor'], model={'type': 'Thresholded'}
-        ),
+    method = dataclasses.replace(
+        METHODS['MeanTeacherSegmentor'], model={'type': 'Thresholded'}
     )
+    monkeypatch.setitem(METHODS, 'Thresholded', method)
     try:
         exec(compile(file_block(page, f'{name}.py'), page, 'exec'), module.__dict__)
-        model = build('Thresholded', semi_train_cfg={'pseudo_thr': 0.1})
-        model.progress = 0.5
-        losses = model.loss(*batch_of('Thresholded'))
-        assert 0 < losses['ratio_confident'] <= 1
-        total, _ = model.parse_losses(losses)
-        total.backward()
-        for parameter_name, parameter in model.named_parameters():
-            trained = parameter_name.startswith('student.')
-            assert (parameter.grad is not None) == trained, parameter_name
-        with pytest.raises(ValueError, match='at most 1'):
-            build('Thresholded', semi_train_cfg={'pseudo_thr': 95})
+        yield module
     finally:
         MODELS.module_dict.pop('Thresholded', None)
+
+
+def test_the_example_of_a_semi_supervised_method_trains(thresholded):
+    model = build('Thresholded', semi_train_cfg={'pseudo_thr': 0.1})
+    model.progress = 0.5
+    losses = model.loss(*batch_of('Thresholded'))
+    assert 0 < losses['ratio_confident'] <= 1
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    for parameter_name, parameter in model.named_parameters():
+        trained = parameter_name.startswith('student.')
+        assert (parameter.grad is not None) == trained, parameter_name
+    with pytest.raises(ValueError, match='at most 1'):
+        build('Thresholded', semi_train_cfg={'pseudo_thr': 95})
+
+
+def test_the_example_of_a_semi_supervised_method_uses_tags(thresholded, monkeypatch):
+    settings = {'tag_filter': {}, 'class_aware_ce': True, 'cam_fusion': {}}
+    model = build(
+        'Thresholded',
+        cam_head={'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS},
+        semi_train_cfg={'pseudo_thr': 0.1, **settings},
+    )
+    model.progress = 0.5
+    inputs, samples = batch_of('Thresholded')
+    tags = torch.eye(NUM_TAGS)[2]
+    for sample in samples['unsup_weak']:
+        sample.gt_tags = LabelData(label=tags)
+    seen = []
+    loss = thresholded.valid_cross_entropy
+    monkeypatch.setattr(
+        thresholded,
+        'valid_cross_entropy',
+        lambda *pair: seen.append(pair) or loss(*pair),
+    )
+    losses = model.loss(inputs, samples)
+    ((logits, pseudo),) = seen
+    assert set(pseudo.unique().tolist()) <= {0, 3, 255}
+    assert (logits.amax((0, 2, 3)) > -1e3).nonzero().flatten().tolist() == [0, 3]
+    assert losses['unsup_weak.loss_cls'] > 0
+    model.parse_losses(losses)[0].backward()
+    assert model.cam_head.classifier.weight.grad.abs().sum() > 0

@@ -21,7 +21,7 @@ def confident_cross_entropy(
     The mean is over all valid pixels of the batch and of all ranks, not only over the
     confident ones, so the loss grows with the ratio of confident pixels. Source: Yang
     et al., "Revisiting Weak-to-Strong Consistency in Semi-Supervised Semantic
-    Segmentation" (UniMatch), eq. (3), https://arxiv.org/abs/2208.09910.
+    Segmentation" (UniMatch), https://arxiv.org/abs/2208.09910.
 
     Args:
         logits: Logits (N, C, H, W); computed in float32.

@@ -43,7 +43,8 @@ class SemiBaseSegmentor(BaseSegmentor):
             another checkpoint for the second student and its teacher.
         cam_head: Config of a ``CAMHead`` on the features of the first student, trained
             on all image tags, for prediction filtering and the fusion with CAMs; none
-            by default.
+            by default. Its losses ``loss_cls`` have the weight 1 whatever
+            ``sup_weight``.
         train_cfg, pretrained: None; mmseg's ``init_model`` sets them.
         decode_head: Type of the decode head, for mmseg's ``get_flops.py``.
 

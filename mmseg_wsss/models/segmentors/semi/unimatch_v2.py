@@ -105,7 +105,7 @@ class UniMatchV2(SemiBaseSegmentor):
 def complementary_dropout(
     feats: Sequence[Tensor], drop_prob: float
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Drop complementary channels of two views.
+    """Drop complementary channels of two views, drawn for each level.
 
     Args:
         feats: Feature maps (2 N, D, h, w) of each level, the first view first.
