@@ -19,7 +19,7 @@ from mmseg_wsss.utils.files import StrPath, inside
 from .predict import find_images
 
 RECORD_FORMAT = 2  # of the files in records/; images of another one are imported again
-NUM_CHECKED = 100  # masks that are looked at for values beside 0 and 255
+NUM_CHECKED = 100  # masks after which label maps without the value 255 are accepted
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,11 @@ def find_samples(
 
 
 def _refuse_binary_masks(paths: Sequence[Path]) -> None:
-    """Refuse label maps of which the first have 0 and 255 only; 255 is ignored."""
+    """Refuse label maps with 0 and 255 only; 255 is ignored."""
     values: set[int] = set()
-    for path in paths[:NUM_CHECKED]:
+    for number, path in enumerate(paths):
+        if number == NUM_CHECKED and 255 not in values:
+            return
         values |= set(np.unique(read_label_map(path)).tolist())
         if values - {0, 255}:
             return
