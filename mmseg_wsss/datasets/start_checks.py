@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import signature
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,8 @@ from .inner_dataset import views_of
 from .label_maps import read_label_map
 from .sample_key import seeded
 
-NUM_FIRST, NUM_MORE = 8, 100  # masks that are searched for values besides 0 and 255
+NUM_FIRST, NUM_MORE = 8, 100  # masks after which usual datasets are accepted
+BINARY = {0, IGNORE_INDEX}
 
 
 def check_list(cfg: Mapping[str, Any]) -> None:
@@ -209,8 +209,7 @@ def check_labels(sample: Any, path: str, dataset: Any, img: Any = None) -> None:
 def refuse_binary_masks(dataset: Any) -> None:
     """Refuse a dataset with masks of 0 and 255 only, as 255 is ignored.
 
-    At most 100 mask files are searched for another value, and then as many samples of
-    the pipeline, which may map 255 to a class.
+    See :func:`binary_mask`.
 
     Args:
         dataset: A ``DeterministicDataset``.
@@ -218,29 +217,42 @@ def refuse_binary_masks(dataset: Any) -> None:
     Raises:
         ValueError: If no other value is found.
     """
-    for count in (NUM_FIRST, NUM_MORE):
-        if not _is_binary(islice(_mask_values(dataset), count)):
-            return
+    path = binary_mask(dataset)
+    if path is not None:
+        raise ValueError(
+            f'{path} and the other masks contain the values 0 and 255 only, and 255 is '
+            'ignored: every pixel would be trained as class 0. Store class 1 as 1, '
+            'e.g. np.where(mask == 255, 1, mask)'
+        )
+
+
+def binary_mask(dataset: Any) -> str | None:
+    """Return the path of a mask with the value 255 if all have 0 and 255 only.
+
+    Usually the first mask files show another value. Otherwise all are read, as a class
+    may be rare, and then samples of the pipeline, which may map 255 to a class.
+
+    Args:
+        dataset: Dataset with the paths of its masks.
+    """
+    values: set[int] = set()
+    ignored: dict[int, str] = {}  # paths of masks with the value 255
+    for number, (index, path, found) in enumerate(_mask_values(dataset), 1):
+        values |= found
+        if IGNORE_INDEX in found:
+            ignored[index] = path
+        if values - BINARY or (number in (NUM_FIRST, NUM_MORE) and values != BINARY):
+            return None
+    if values != BINARY:
+        return None
+    values = set()
+    few = _spread(len(ignored), NUM_MORE)
     with seeded(0):
-        samples = (_sample_values(dataset, i) for i in _spread(len(dataset), NUM_MORE))
-        if not _is_binary(samples):
-            return
-    path = dataset.dataset.get_data_info(0)['seg_map_path']
-    raise ValueError(
-        f'{path} and the other masks contain the values 0 and 255 only, and 255 is '
-        'ignored: every pixel would be trained as class 0. Store class 1 as 1, e.g. '
-        'np.where(mask == 255, 1, mask)'
-    )
-
-
-def _is_binary(values: Iterator[set[int]]) -> bool:
-    """Return whether 0 and 255 occur and nothing else; stop at the first other."""
-    found: set[int] = set()
-    for some in values:
-        found |= some
-        if found - {0, IGNORE_INDEX}:
-            return False
-    return {0, IGNORE_INDEX} <= found
+        for index in (list(ignored)[position] for position in few):
+            values |= _sample_values(dataset, index)
+            if values - BINARY:
+                return None
+    return next(iter(ignored.values())) if values == BINARY else None
 
 
 def _spread(size: int, count: int) -> list[int]:
@@ -248,15 +260,21 @@ def _spread(size: int, count: int) -> list[int]:
     return np.unique(np.linspace(0, size - 1, min(size, count)).astype(int)).tolist()
 
 
-def _mask_values(dataset: Any) -> Iterator[set[int]]:
-    for index in _spread(len(dataset), NUM_MORE):
-        path = dataset.dataset.get_data_info(index).get('seg_map_path')
+def _mask_values(dataset: Any) -> Iterator[tuple[int, str, set[int]]]:
+    """Yield index, path and values of each mask, first some spread over the list."""
+    size = len(dataset)
+    seen: set[str] = set()
+    for index in dict.fromkeys([*_spread(size, NUM_MORE), *range(size)]):
+        path = dataset.get_data_info(index).get('seg_map_path') or ''
+        if path in seen:  # repeated
+            continue
+        seen.add(path)
         try:
             # mmseg reads 8 bits: 65535 becomes 255.
             values = np.unique(read_label_map(path)) if path else [1]
-            yield {min(int(value), IGNORE_INDEX) for value in values}
+            yield index, path, {min(int(value), IGNORE_INDEX) for value in values}
         except ValueError:  # reported where the mask is loaded
-            yield {1}
+            yield index, path, {1}
 
 
 def _sample_values(dataset: Any, index: int) -> set[int]:
@@ -265,4 +283,5 @@ def _sample_values(dataset: Any, index: int) -> set[int]:
         views = views_of(dataset[index])
     except Exception:  # raised again, with its message, when the training loads it
         return {1}
-    return {v for view in views for v in view.gt_sem_seg.data.unique().tolist()}
+    masks = [view.gt_sem_seg for view in views if 'gt_sem_seg' in view]
+    return {value for mask in masks for value in mask.data.unique().tolist()}

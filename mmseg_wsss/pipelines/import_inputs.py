@@ -19,7 +19,7 @@ from mmseg_wsss.utils.files import StrPath, inside
 from .predict import find_images
 
 RECORD_FORMAT = 3  # of records/; images with another one are imported again
-NUM_CHECKED = 100  # masks to check for values other than 0 and 255
+NUM_CHECKED = 100  # masks after which label maps without the value 255 are accepted
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,11 @@ def find_samples(
 
 
 def _refuse_binary_masks(paths: Sequence[Path]) -> None:
-    """Reject label maps if the first ones contain only 0 and 255, which is ignored."""
+    """Reject label maps that contain only 0 and 255, which is ignored."""
     values: set[int] = set()
-    for path in paths[:NUM_CHECKED]:
+    for number, path in enumerate(paths):
+        if number == NUM_CHECKED and 255 not in values:
+            return
         values |= set(np.unique(read_label_map(path)).tolist())
         if values - {0, 255}:
             return

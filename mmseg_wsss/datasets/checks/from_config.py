@@ -133,7 +133,7 @@ def _collect(
     split.cut_to_8_bits = any(
         step.get('type') == 'LoadImageFromFile'
         and step.get('color_type') != 'unchanged'
-        for step in (weak or cfg).get('pipeline', ())
+        for step in {**cfg, **weak}.get('pipeline') or ()
     )
     if weak:
         from_masks = dict(weak['tags']).get('source') == 'masks'

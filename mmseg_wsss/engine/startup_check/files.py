@@ -9,6 +9,7 @@ from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmseg_wsss.datasets.checks.check_files import image_size
 from mmseg_wsss.datasets.image_headers import read_header
 from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, LabelRule
+from mmseg_wsss.datasets.start_checks import binary_mask
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 
 from .classes import transforms_of
@@ -86,11 +87,13 @@ def check_labels(dataset: Any) -> Iterator[Problem]:
             return
         values.update(labels.tolist())
     if num_classes > 1 and values == {0, IGNORE_INDEX}:
-        yield Problem(
-            f'masks of the validation contain the values 0 and {IGNORE_INDEX} only, '
-            f'such as {path}; {IGNORE_INDEX} is ignored',
-            'store the second class as 1',
-        )
+        binary = binary_mask(dataset)
+        if binary is not None:
+            yield Problem(
+                f'masks of the validation contain the values 0 and {IGNORE_INDEX} '
+                f'only, such as {binary}; {IGNORE_INDEX} is ignored',
+                'store the second class as 1',
+            )
 
 
 def cuts_to_8_bits(step: Any) -> bool:

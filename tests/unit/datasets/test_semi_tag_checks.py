@@ -3,9 +3,11 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from helpers.methods import NUM_TAGS
 from helpers.tiny import tiny_network
+from PIL import Image
 from tagged_parts import (
     CLASSES,
     PIPELINES,
@@ -118,6 +120,18 @@ def test_tags_of_labeled_images_in_a_folder_of_their_own(folder):
     prefix = {'img_path': 'own', 'seg_map_path': 'mask'}
     labeled = part(folder, 'labeled') | {'data_prefix': prefix}
     assert check(folder, labeled=labeled) == []
+
+
+def test_16_bits_of_images_with_tags(folder):
+    deep = np.full((4, 6), 1000, np.uint16)
+    for name in (0, 2, 5):  # labeled, tagged, unlabeled
+        Image.fromarray(deep).save(folder / f'img/{name}.png')
+    assert check(folder) == []  # LoadImageStrict reports them itself
+    settings = config(folder)
+    for name in PIPELINES:
+        settings[name]['pipeline'] = [{'type': 'LoadImageFromFile'}]
+    found = check(folder, **{name: settings[name] for name in PIPELINES})
+    assert [text.split(':')[0] for text in found] == ['depth of the image'] * 3
 
 
 def test_names_that_parts_of_an_export_share(folder):

@@ -104,6 +104,12 @@ class TestBinaryMasks:
         write(tmp_path, [*binary(20), np.eye(6)])
         assert len(semi(tmp_path)) == 42
 
+    def test_a_rare_class_beside_ignored_borders(self, tmp_path):
+        """One of 400 masks has it; the first ones that are read do not."""
+        masks = binary(400)
+        masks[1] = np.eye(6)
+        assert len(semi(write(tmp_path, masks))) == 800
+
     def test_masks_of_an_evaluation_are_refused(self, tmp_path):
         write(tmp_path, binary(3))
         pipeline = [*LABELED[:2], {'type': 'PackWeakInputs'}]

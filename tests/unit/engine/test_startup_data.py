@@ -217,6 +217,16 @@ def test_an_error_of_a_transform_is_not_blamed_on_the_mask(folder):
     assert 'mask' not in problem.change
 
 
+def test_a_rare_class_of_a_validation(folder):
+    for i in range(40):
+        labels = [0, 1] if i == 1 else [0, 255]
+        mask = np.resize(np.array(labels, np.uint8), (6, 8))
+        Image.fromarray(mask).save(folder / f'ann/{i}.png')
+        Image.new('RGB', (8, 6)).save(folder / f'img/{i}.png')
+    dataset = DATASETS.build(config(folder, [LOAD, MASK, PACK]))
+    assert not list(check_labels(dataset))
+
+
 def test_labels_that_the_pipeline_maps(folder):
     for i in range(3):
         mask = np.resize(np.array([0, 1, 2], np.uint8), (6, 8))

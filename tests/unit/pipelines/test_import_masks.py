@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmseg_wsss.datasets import ImageTags
 from mmseg_wsss.datasets.label_maps import read_label_map
+from mmseg_wsss.pipelines import import_inputs
 from mmseg_wsss.pipelines import import_masks as module
 from mmseg_wsss.pipelines.import_inputs import ImportSettings
 from mmseg_wsss.pipelines.import_masks import import_masks
@@ -357,6 +358,13 @@ def test_binary_label_maps_are_refused(data):
     with pytest.raises(ValueError, match=r'labels/a\.png and the other .* class-free'):
         run(data)
     assert not (data / 'out').exists()
+
+
+def test_label_maps_of_a_rare_class(data, monkeypatch):
+    monkeypatch.setattr(import_inputs, 'NUM_CHECKED', 1)
+    save_png(data / 'labels/a.png', [[0, 0, 255, 255]] * 2)
+    run(data)
+    assert written(data)['sub/c'] == LABELS['sub/c']
 
 
 def test_without_background_label_0_is_the_first_class(data):
