@@ -44,8 +44,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--bg-thr',
         type=float,
-        help='label the soft map with this background threshold, in place of the '
-        'labels of the method',
+        help='label the soft map with this background threshold in [0, 1], in place of '
+        'the labels of the method',
     )
     parser.add_argument(
         '--soft', action='store_true', help='write soft maps too (.npz)'

@@ -55,7 +55,12 @@ def main() -> None:
         overwrite=args.overwrite,
     )
     if is_main_process():
-        print(f'{count} images: masks, overlays and a contact sheet in {args.out}')
+        found = (
+            'masks, overlays and a contact sheet'
+            if args.sheet
+            else 'masks and overlays'
+        )
+        print(f'{count} images: {found} in {args.out}')
     leave_processes()
 
 

@@ -21,7 +21,13 @@ from mmseg_wsss.engine.launch import (
     check_inputs,
     load_config,
 )
-from mmseg_wsss.pipelines.setting import SCALES, apply_setting, drop_gt, record
+from mmseg_wsss.pipelines.setting import (
+    SCALES,
+    apply_setting,
+    drop_gt,
+    metrics_of,
+    record,
+)
 from mmseg_wsss.utils.launch import ToolParser, leave_processes, one_line_errors
 
 
@@ -81,11 +87,10 @@ def enable_visualization(cfg: Config, args: argparse.Namespace) -> None:
 
 def write_predictions_to(cfg: Config, folder: str) -> None:
     """Make the IoU metrics of a config write the predictions to a folder."""
-    metrics = cfg.test_evaluator
-    metrics = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+    metrics = metrics_of(cfg)
     if not metrics:  # a config without masks for testing
         cfg.test_evaluator = [dict(type='IoUMetric', format_only=True)]
-        metrics = cfg.test_evaluator
+        metrics = metrics_of(cfg)
     writers = [metric for metric in metrics if metric.type == 'IoUMetric']
     if not writers:
         raise ValueError(

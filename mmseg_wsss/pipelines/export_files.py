@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, open_whole, write_label_map
 from mmseg_wsss.utils.files import StrPath, atomic_write, inside
+from mmseg_wsss.utils.settings import check_value
 
 MANIFEST = 'manifest.json'
 INPUTS = 'inputs.json'
@@ -32,6 +33,9 @@ class ExportFormat:
             exceeds the threshold. Otherwise it is background, or 255 if there is no
             background class.
         background: Whether class 0 is the background.
+
+    Raises:
+        ValueError: If ``bg_thr`` is outside [0, 1], the range of soft maps.
     """
 
     source: str
@@ -39,6 +43,9 @@ class ExportFormat:
     soft: bool = False
     bg_thr: float | None = None
     background: bool = True
+
+    def __post_init__(self) -> None:
+        check_value('bg_thr', self.bg_thr, at_least=0, at_most=1)
 
     def label(self, label: Tensor, prob: Tensor) -> Tensor:
         """Compute the label to write from a label (H, W) and a soft map (C, H, W)."""
@@ -59,7 +66,8 @@ def prepare_folder(
         out_dir: Folder of the exported files.
         manifest: Everything that determines the files, as JSON values.
         names: Names of the images.
-        overwrite: Whether to remove the files that another export has of these images.
+        overwrite: Whether to remove the files of another export: of these images, and
+            of those in ``inputs.json``.
 
     Raises:
         FileExistsError: If the folder has files of another export and ``overwrite`` is
@@ -88,6 +96,10 @@ def prepare_folder(
             f'{out_dir} holds {len(existing)} files of another export '
             f'({_difference(manifest, found)}); choose another folder or set overwrite'
         )
+    if found:  # its images may be others
+        inputs = folder / INPUTS
+        old = json.loads(inputs.read_text()) if inputs.is_file() else {}
+        files |= {inputs, *(file for name in old for file in _files(out_dir, name))}
     for file in files:
         file.unlink(missing_ok=True)
     with atomic_write(path, 'w') as stream:

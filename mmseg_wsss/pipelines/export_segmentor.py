@@ -128,7 +128,7 @@ def plain_config(cfg: Config, model: Mapping[str, Any]) -> Config:
             part['loss_decode'] = _plain_loss(part['loss_decode'])
     plain: dict[str, Any] = {key: source[key] for key in KEPT if key in source}
     for key in ('val_evaluator', 'test_evaluator'):
-        if key in source:
+        if source.get(key) is not None:  # None turns validation or testing off
             plain[key] = _plain_metrics(source[key])
     plain |= {'model': model, 'load_from': None, 'resume': False}
     loader = source.get('test_dataloader')
@@ -138,8 +138,11 @@ def plain_config(cfg: Config, model: Mapping[str, Any]) -> Config:
         plain['test_pipeline'] = steps
         dataset = _plain_dataset(dataset, steps, source.get('default_scope'))
         loader = {**loader, 'dataset': dataset}
-        plain |= {'test_dataloader': loader, 'val_dataloader': loader}
-        plain['val_cfg'] = {'type': 'ValLoop'}
+        plain['test_dataloader'] = loader
+        metrics = plain.get('val_evaluator', plain.get('test_evaluator'))
+        if metrics is not None:
+            plain |= {'val_dataloader': loader, 'val_evaluator': metrics}
+            plain['val_cfg'] = {'type': 'ValLoop'}
     plain |= _imports(source.get('custom_imports') or {}, plain)
     return Config(deepcopy(plain))
 

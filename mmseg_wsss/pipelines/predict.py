@@ -27,6 +27,7 @@ from mmseg_wsss.utils import sha256_of
 from mmseg_wsss.utils.configs import model_config
 from mmseg_wsss.utils.files import StrPath, atomic_write, inside
 from mmseg_wsss.utils.progress import ProgressBar
+from mmseg_wsss.utils.settings import check_value
 from mmseg_wsss.visualization.panels import draw_labels, legend_of, panel
 
 from .export_files import (
@@ -77,9 +78,10 @@ def predict_folder(
         FileExistsError: If ``out`` has predictions of another model, or of other images
             with the same names, and ``overwrite`` is off.
         BlockingIOError: If another process writes to ``out``.
-        ValueError: If two images have the same name, a file is not a readable image, or
-            the checkpoint does not fit.
+        ValueError: If two images have the same name, a file is not a readable image,
+            the checkpoint does not fit, or ``sheet_size`` is negative.
     """
+    check_value('sheet_size (--sheet)', sheet_size, at_least=0)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     paths = find_images(images, out)
     names, masks = list(paths), Path(out, 'masks')
@@ -206,8 +208,8 @@ def _meta_of_data(cfg: Config) -> dict[str, Any]:
     if not loader:
         raise ValueError('the checkpoint and the config name no classes')
     dataset = loader['dataset']
-    while 'dataset' in dataset:
-        dataset = dataset['dataset']
+    while 'dataset' in dataset or 'datasets' in dataset:  # wrappers, ConcatDataset
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     kind = DATASETS.get(dataset['type'])
     return dict(kind._load_metainfo(dataset.get('metainfo')) or kind.METAINFO)
 

@@ -48,7 +48,7 @@ def predict_images(
     dataset = DATASETS.build(copy.deepcopy(cfg.test_dataloader.dataset))
     paths = image_paths(dataset)
     names = list(paths.values())
-    wanted = set(only or names)
+    wanted = set(names if only is None else only)
     todo = [i for i in unfinished(out_dir, names, False) if names[i] in wanted]
     if not todo:
         return

@@ -140,7 +140,7 @@ def drop_gt(cfg: Config) -> None:
         cfg.tta_pipeline = _without_gt(cfg.tta_pipeline)
     cfg.test_evaluator = [
         {**metric, 'format_only': True}
-        for metric in _metrics(cfg)
+        for metric in metrics_of(cfg)
         if metric['type'] == 'IoUMetric'
     ]
 
@@ -222,12 +222,13 @@ def _scaled(resize: dict, scale: float) -> dict:
     return resize
 
 
-def _metrics(cfg: Config) -> Sequence[dict]:
-    metrics = cfg.test_evaluator
-    return metrics if isinstance(metrics, list | tuple) else [metrics]
+def metrics_of(cfg: Config) -> list[dict]:
+    """Return the metrics of ``test_evaluator``, which may be missing or None."""
+    metrics = cfg.get('test_evaluator') or []
+    return list(metrics) if isinstance(metrics, list | tuple) else [metrics]
 
 
 def _set_prefix(cfg: Config, setting: str) -> None:
-    for metric in _metrics(cfg):
+    for metric in metrics_of(cfg):
         prefix = metric.get('prefix')
         metric['prefix'] = f'{prefix}/{setting}' if prefix else setting

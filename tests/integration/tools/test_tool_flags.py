@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from tool_files import save_png, status, words
 
 CLASSES = ('--classes', 'cat,dog')
@@ -146,3 +147,10 @@ def test_seed_of_wrong_tags(tool, tmp_path, monkeypatch):
         tool('misc/wrong_tags').main()
         found.append(out.read_text())
     assert found[0] == found[1] != found[2]
+
+
+def test_predictions_of_a_config_without_tests(tool):
+    cfg = Config({'test_evaluator': None})
+    tool('test').write_predictions_to(cfg, 'out')
+    writer = {'format_only': True, 'output_dir': 'out', 'keep_results': True}
+    assert cfg.test_evaluator == [{'type': 'IoUMetric', **writer}]

@@ -9,6 +9,7 @@ from mmseg_wsss.pipelines.setting import (
     apply_setting,
     drop_gt,
     make_tta_pipeline,
+    metrics_of,
     record,
 )
 from mmseg_wsss.registry import TRANSFORMS
@@ -204,6 +205,15 @@ class TestDropTruth:
         assert cfg.test_dataloader.dataset.dataset.pipeline == [LOAD, PACK]
         assert cfg.tta_pipeline[1].transforms == [[LOAD], [PACK]]
         assert cfg.test_evaluator == [dict(type='IoUMetric', format_only=True)]
+
+    @pytest.mark.parametrize('missing', [None, []])
+    def test_no_metric_is_none(self, missing):
+        """MMEngine's way to turn validation and tests off."""
+        cfg = make_config()
+        cfg.test_evaluator = missing
+        apply_setting(cfg, crf=True)
+        drop_gt(cfg)
+        assert cfg.test_evaluator == metrics_of(cfg) == []
 
     @pytest.mark.parametrize('way', [{'tta': True}, {'ms_flip': True, 'crf': True}])
     def test_before_any_setting(self, way):
