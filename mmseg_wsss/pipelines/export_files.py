@@ -45,7 +45,8 @@ class ExportFormat:
     background: bool = True
 
     def __post_init__(self) -> None:
-        check_value('bg_thr', self.bg_thr, at_least=0, at_most=1)
+        if self.bg_thr is not None:
+            check_value('bg_thr', self.bg_thr, at_least=0, at_most=1)
 
     def label(self, label: Tensor, prob: Tensor) -> Tensor:
         """Compute the label to write from a label (H, W) and a soft map (C, H, W)."""
