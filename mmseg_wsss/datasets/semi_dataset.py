@@ -2,7 +2,7 @@ import filecmp
 import logging
 import os
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -73,21 +73,15 @@ class SemiDataset(Dataset):
         labeled_tags: dict | None = None,
     ) -> None:
         given = {'labeled': labeled, 'tagged': tagged, 'unlabeled': unlabeled}
-        configs: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-        _check_sources(configs, tags)
-        if split is not None:
-            configs = {n: with_split_list(n, c, split) for n, c in configs.items()}
-        if tags is not None and labeled_tags is None:
-            labeled_tags = {'source': 'masks', 'allow_empty': True}
-        sources = dict.fromkeys(configs, tags) | {'labeled': labeled_tags}
-        if 'tagged' in configs:
-            sources['unlabeled'] = None
-        self.labeled = _build_part(configs.pop('labeled'), sources['labeled'])
+        _check_sources(given, tags)
+        sources = {'split': split, 'tags': tags, 'labeled_tags': labeled_tags}
+        parts = parts_of_semi(given | sources)
+        self.labeled = _build_part(*parts.pop('labeled'))
         classes = self.labeled.metainfo['classes']
         self.parts = {'labeled': self.labeled}
-        for name, config in configs.items():
+        for name, (config, source) in parts.items():
             partial = name == 'unlabeled'
-            self.parts[name] = _build_part(config, sources[name], classes, partial)
+            self.parts[name] = _build_part(config, source, classes, partial)
         self.tagged = self.parts.get('tagged')
         self.unlabeled = self.parts.get('unlabeled')
         for part in (self.tagged, self.unlabeled):
@@ -161,13 +155,38 @@ def _require_tags(part: TaggedDataset, index: int, views: list[Any]) -> None:
         )
 
 
-def _check_sources(configs: dict[str, Any], tags: dict | None) -> None:
+def parts_of_semi(given: Mapping[str, Any]) -> dict[str, tuple[Any, dict | None]]:
+    """Return the parts of a :class:`SemiDataset` in the order of the samples.
+
+    Args:
+        given: Arguments of the dataset; missing ones are None.
+
+    Returns:
+        By the name of the part: its dataset or config, with the list of the split, and
+        the source of its tags, None without tags.
+
+    Raises:
+        ValueError: See :func:`with_split_list`.
+    """
+    names = ('labeled', 'tagged', 'unlabeled')
+    parts = {name: given[name] for name in names if given.get(name) is not None}
+    if (split := given.get('split')) is not None:
+        parts = {n: with_split_list(n, part, split) for n, part in parts.items()}
+    tags, labeled_tags = given.get('tags'), given.get('labeled_tags')
+    if tags is not None and labeled_tags is None:
+        labeled_tags = {'source': 'masks', 'allow_empty': True}
+    sources = {'labeled': labeled_tags, 'tagged': tags}
+    sources['unlabeled'] = None if 'tagged' in parts else tags
+    return {name: (part, sources[name]) for name, part in parts.items()}
+
+
+def _check_sources(parts: Mapping[str, Any], tags: dict | None) -> None:
     """Check which parts there are, and where the tags come from."""
-    if len(configs) == 1:
+    if parts['tagged'] is None and parts['unlabeled'] is None:
         raise ValueError(
             'SemiDataset needs unlabeled or tagged images: set one of them'
         )
-    if 'tagged' in configs and tags is None:
+    if parts['tagged'] is not None and tags is None:
         raise ValueError(
             'SemiDataset: tagged images need tags=dict(path=...), found tags=None'
         )

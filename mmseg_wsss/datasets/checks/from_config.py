@@ -13,7 +13,7 @@ from mmseg_wsss.registry import DATASETS
 from ..folders import walk_files
 from ..image_name import IMAGE_SUFFIXES, foreground_classes, image_name
 from ..label_maps import LabelRule
-from ..semi_dataset import with_split_list
+from ..semi_dataset import parts_of_semi
 from ..splits.published import PUBLISHED, digest
 from ..splits.split_lists import read_list
 from ..start_checks import check_list
@@ -170,28 +170,15 @@ def _unused_images(name: str, dataset: Any) -> Iterator[Finding]:
 
 def _parts_of_semi(cfg: dict) -> Iterator[tuple[str, dict, dict]]:
     """Yield name and config of each part of a ``SemiDataset``, and of its tags."""
-    parts = [part for part in ('labeled', 'tagged', 'unlabeled') if cfg.get(part)]
-    for part in parts:
-        dataset, tags = cfg[part], cfg.get('tags')
-        if cfg.get('split') is not None:
-            dataset = with_split_list(part, dataset, cfg['split'])
-        if part == 'labeled':
-            tags = cfg.get('labeled_tags')
-        else:
-            dataset = _without_masks(dataset)
-        if not tags or (part == 'unlabeled' and 'tagged' in parts):
-            yield part, dataset, {}
-            continue
-        yield (
-            part,
-            dataset,
-            {
-                'tags': tags,
-                'metainfo': _metainfo(cfg['labeled']),
-                'partial': part == 'unlabeled',
-                'test_mode': part == 'labeled',  # the masks are required
-            },
-        )
+    for part, (dataset, tags) in parts_of_semi(cfg).items():
+        weak = {
+            'tags': tags,
+            'metainfo': _metainfo(cfg['labeled']),
+            'partial': part == 'unlabeled',
+            'test_mode': part == 'labeled',  # the masks are required
+        }
+        dataset = dataset if part == 'labeled' else _without_masks(dataset)
+        yield part, dataset, {} if tags is None else weak
 
 
 def _metainfo(cfg: dict) -> dict | None:
