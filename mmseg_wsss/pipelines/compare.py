@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from mmseg_wsss.utils.cpus import available_cpus
 from mmseg_wsss.utils.settings import check_value
 
 from .compare_report import write_report
@@ -50,7 +51,7 @@ class Running:
 
 def default_jobs() -> int:
     """Return the number of GPUs, or of the available CPU cores without a GPU."""
-    return torch.cuda.device_count() or len(os.sched_getaffinity(0))
+    return torch.cuda.device_count() or available_cpus()
 
 
 def compare(

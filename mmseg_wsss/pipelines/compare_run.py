@@ -3,14 +3,11 @@
 ``python -m mmseg_wsss.pipelines.compare_run FILE NAME SEED ROOT``
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from mmseg_wsss.engine.checkpoints import read_checkpoint
 from mmseg_wsss.engine.launch import TRAINING_ERRORS
 from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.launch import one_line_errors
+from mmseg_wsss.utils.locks import file_lock
 
 from .compare_report import images_by_test, runs_of
 from .comparison import (
@@ -35,6 +33,7 @@ from .measure import RECORD, drop_record, measure
 from .run_inputs import file_digests
 
 RESULT = 'run.json'
+LOCK = '.lock'
 
 
 def wanted_of(run: Run) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
     The name of a run's folder contains a digest of its config, so that runs of
     different configs are not confused. If ``root`` already has a run, the scores of
     both are kept, and those in ``root`` take precedence; if the networks differ, only
-    those in ``root`` are kept.
+    those in ``root`` are kept. A run in training is left out, with a line.
 
     Args:
         path: JSON file of a comparison.
@@ -110,17 +109,26 @@ def restore(path: str | os.PathLike, root: str | os.PathLike) -> set[Path]:
             f'{path}: expected a JSON file that compare.py has written: {error!r}'
         ) from error
     for folder, saved in zip(folders, results):
-        known = _stored(folder)
-        if known is not None:
-            if saved.get('network') not in (None, known.get('network')):
-                continue
-            parts = ('scores', 'areas', 'images')
-            merged = {part: saved[part] | known[part] for part in parts}
-            wanted = _both(saved['wanted'], known['wanted'])
-            saved = known | merged | {'wanted': wanted}
-        folder.mkdir(parents=True, exist_ok=True)
-        _store(saved, folder)
+        busy = f'{folder} is in use: its saved scores are left out, repeat this later'
+        try:
+            with file_lock(folder / LOCK, busy):
+                _merge(saved, folder)
+        except BlockingIOError as error:  # a training, which stores its own at its end
+            print(error, file=sys.stderr)
     return set(folders)
+
+
+def _merge(saved: dict[str, Any], folder: Path) -> None:
+    """Add the scores of a saved run to those of the same network in its folder."""
+    known = _stored(folder)
+    if known is not None:
+        if saved.get('network') not in (None, known.get('network')):
+            return
+        parts = ('scores', 'areas', 'images')
+        merged = {part: saved[part] | known[part] for part in parts}
+        wanted = _both(saved['wanted'], known['wanted'])
+        saved = known | merged | {'wanted': wanted}
+    _store(saved, folder)
 
 
 def _store(result: dict[str, Any], folder: Path) -> None:
@@ -157,7 +165,7 @@ def do_run(comparison: Comparison, run: Run, seed: int, root: str) -> dict[str, 
         scores, and areas of each image, see :func:`.measure`.
     """
     cfg = comparison.config(run, seed, root)
-    with _locked(Path(cfg.work_dir)):
+    with file_lock(Path(cfg.work_dir, LOCK)):
         stored, wanted = _stored(cfg.work_dir), wanted_of(run)
         if stored is not None:  # keep what other comparisons asked for
             wanted = _both(stored['wanted'], wanted)
@@ -257,15 +265,6 @@ def _areas(result: dict[str, Any]) -> dict[str, list[str]]:
         for name, lines in part.items()
         if lines
     }
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock a folder for one process at a time; the others wait."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / '.lock', 'w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @one_line_errors(*TRAINING_ERRORS)

@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from mmseg_wsss.evaluation.tables import summary_table
 from mmseg_wsss.utils import atomic_write, sha256_of
+from mmseg_wsss.utils.locks import file_lock
 
 IMAGE_LOADERS = ('LoadImageStrict', 'LoadImage')
 GT_LOADERS = ('LoadAnnotationsStrict', 'LoadAnnotations')
@@ -163,6 +164,15 @@ def record(
         Table with one line per setting of the checkpoint.
     """
     path = Path(path)
+    with file_lock(path.with_name(f'.{path.name}.lock')):  # several tests may end
+        rows = _add_row(path, checkpoint, setting, metrics)
+    return summary_table(rows)
+
+
+def _add_row(
+    path: Path, checkpoint: str, setting: str, metrics: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Add the metrics of a setting to the file; return the rows of the checkpoint."""
     results = json.loads(path.read_text('utf-8')) if path.exists() else {}
     weights = Path(checkpoint)
     # None for a checkpoint that is downloaded.
@@ -177,7 +187,7 @@ def record(
     }
     with atomic_write(path, 'w') as file:
         json.dump(results, file, indent=2)
-    return summary_table(rows)
+    return rows
 
 
 def pipeline_owners(dataset: dict) -> Iterator[dict]:

@@ -1,7 +1,5 @@
 """Run the stages of a pipeline; finished ones are recognized by their inputs."""
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -11,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,12 +18,12 @@ from rich.console import Console
 
 from mmseg_wsss.utils import atomic_write, sha256_of
 from mmseg_wsss.utils.configs import walk, walk_dicts
+from mmseg_wsss.utils.locks import file_lock
 from mmseg_wsss.utils.progress import progress_of_log
 
 from .given_masks import mask_files
 
 RECORD = 'stage.json'
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -202,29 +200,12 @@ def only_one(work_dir: Path) -> Iterator[IO]:
         BlockingIOError: If the folder is locked, for example by a command of a killed
             pipeline.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / '.lock').open('a') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                f'{work_dir} is in use by another pipeline, export or import, or by a '
-                'command that a killed pipeline has started; wait for it or terminate '
-                'it'
-            ) from error
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            print(
-                f'{work_dir} is not locked, since its file system has no locks '
-                f'({error.strerror}): run no second command there at the same time',
-                file=sys.stderr,
-            )
-        try:
-            yield lock
-        finally:  # forked workers may still have the file open
-            with suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_UN)
+    busy = (
+        f'{work_dir} is in use by another pipeline, export or import, or by a command '
+        'that a killed pipeline has started; wait for it or terminate it'
+    )
+    with file_lock(work_dir / '.lock', busy) as lock:
+        yield lock
 
 
 def call(command: Sequence[str], log: Path, lock: IO) -> None:

@@ -1,4 +1,5 @@
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mmseg_wsss.pipelines.setting import (
     record,
 )
 from mmseg_wsss.registry import TRANSFORMS
+from mmseg_wsss.utils.locks import file_lock
 
 LOAD = dict(type='LoadImageFromFile')
 TRUTH = dict(type='LoadAnnotations')
@@ -222,3 +224,19 @@ class TestDropTruth:
         drop_gt(cfg)
         apply_setting(cfg, **way)
         assert 'LoadAnnotations' not in cfg.pretty_text
+
+
+def test_tests_that_end_together_keep_each_others_metrics(tmp_path):
+    """The second one waits for the first, and reads what it has written."""
+    path, threads = tmp_path / 'test_settings.json', []
+    with file_lock(tmp_path / '.test_settings.json.lock'):
+        for name in 'ab':
+            args = path, 'x.pth', name, {'mIoU': 1.0}
+            threads.append(threading.Thread(target=record, args=args))
+            threads[-1].start()
+        threads[0].join(0.2)
+        assert not path.exists()
+    for thread in threads:
+        thread.join(10)
+    (entry,) = json.loads(path.read_text()).values()
+    assert set(entry['settings']) == {'a', 'b'}
