@@ -1,5 +1,6 @@
 """Load checkpoints with torch's restricted unpickler."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -152,16 +153,17 @@ def _restricted(name: str) -> Iterator[None]:
             yield
     except torch.cuda.OutOfMemoryError:
         raise
-    except OSError as error:
-        error.filename = error.filename or name
-        raise
     except UnpicklingError as error:
         raise ValueError(
             f'{name}: not a checkpoint, a damaged one, or one that could run code when '
             f'it is loaded ({_first_line(error)}); if you trust its author, set '
             'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1'
         ) from error
-    except (RuntimeError, EOFError) as error:
+    except (RuntimeError, EOFError, OSError) as error:
+        # In a truncated file, torch seeks to a negative position: EINVAL.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            error.filename = error.filename or name
+            raise
         raise ValueError(
             f'{name}: cannot be loaded as a checkpoint ({_first_line(error)}); if the '
             'file is damaged, copy or download it again'

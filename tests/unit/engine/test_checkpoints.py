@@ -94,6 +94,16 @@ def test_errors_unrelated_to_safety_do_not_advise_against_it(
     assert 'CUDA' in message or message.startswith(f'{tmp_path}/a.pth: ')
 
 
+@pytest.mark.parametrize('size', [0, 100, -50])
+def test_a_truncated_file_is_damaged_not_unsafe(tmp_path, size):
+    path = tmp_path / 'a.pth'
+    torch.save({'state_dict': {'a': torch.ones(1000)}}, path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r'a\.pth: .*damaged') as caught:
+        read_checkpoint(path)
+    assert 'run code' not in str(caught.value)
+
+
 def test_mmengine_loads_as_before_outside_of_the_context(tmp_path, monkeypatch):
     # The original MMEngine cannot load this without the variable.
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
