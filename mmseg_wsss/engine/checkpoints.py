@@ -1,5 +1,6 @@
 """Load checkpoints with torch's restricted unpickler."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 from mmengine.utils import digit_version
 
@@ -51,7 +53,11 @@ SAFE_GLOBALS = [
 
 @contextmanager
 def safe_checkpoints() -> Iterator[None]:
-    """Make MMEngine load local checkpoints with :func:`load_from_local_safely`.
+    """Make MMEngine load checkpoints with torch's restricted unpickler.
+
+    This holds for local files, see :func:`load_from_local_safely`, and for downloads
+    (``https://``, ``torchvision://``, ``openmmlab://``), but not for those of a storage
+    service (``s3://``, ``pavi://``), which MMEngine loads itself.
 
     The tools and pipelines of this package run inside this context manager, which also
     works as a decorator. It suppresses MMEngine's log line about the loader, and
@@ -67,11 +73,15 @@ def safe_checkpoints() -> Iterator[None]:
     # MMEngine has no public access to its table of loaders.
     schemes = CheckpointLoader._schemes.copy()
     method, load = vars(CheckpointLoader)['load_checkpoint'], _load_silently()
+    load_url = mmengine_checkpoint.load_url
     CheckpointLoader.register_scheme('', load_from_local_safely, force=True)
     CheckpointLoader.load_checkpoint = staticmethod(load)
+    if _is_restricted():
+        mmengine_checkpoint.load_url = _load_url_safely  # all downloads go through it
     try:
         yield
     finally:
+        mmengine_checkpoint.load_url = load_url
         CheckpointLoader._schemes = schemes
         CheckpointLoader.load_checkpoint = method
 
@@ -109,23 +119,54 @@ def load_from_local_safely(filename: str, map_location: Any = None) -> Any:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file cannot be read as a checkpoint, or refers to classes or
-            functions that could run code; the message gives the file and the remedy.
+        OSError: If the file cannot be read.
+        ValueError: If the file cannot be loaded, or refers to classes or functions that
+            could run code; the message gives the file and the remedy.
     """
     path = os.path.expanduser(filename)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path} can not be found.')
-    trusted = os.environ.get('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '').lower() in YES
-    if trusted or digit_version(torch.__version__) < digit_version(FIRST_TORCH):
+    if not _is_restricted():
         return load_from_local(filename, map_location)
+    with _restricted(path):
+        return torch.load(path, map_location=map_location, weights_only=True)
+
+
+def _load_url_safely(url: str, **kwargs: Any) -> Any:
+    """Download a checkpoint, unless torch's cache has it, and load it restricted."""
+    with _restricted(url):
+        return torch.hub.load_state_dict_from_url(url, weights_only=True, **kwargs)
+
+
+def _is_restricted() -> bool:
+    trusted = os.environ.get('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '').lower() in YES
+    return not trusted and digit_version(torch.__version__) >= digit_version(
+        FIRST_TORCH
+    )
+
+
+@contextmanager
+def _restricted(name: str) -> Iterator[None]:
+    """Allow what MMEngine saves, and name the checkpoint in errors."""
     try:
         with torch.serialization.safe_globals(SAFE_GLOBALS):
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            yield
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except UnpicklingError as error:
         raise ValueError(
-            f'{path}: not a checkpoint, a damaged one, or one that could run code when '
+            f'{name}: not a checkpoint, a damaged one, or one that could run code when '
             f'it is loaded ({_first_line(error)}); if you trust its author, set '
             'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1'
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        # In a truncated file, torch seeks to a negative position: EINVAL.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            error.filename = error.filename or name
+            raise
+        raise ValueError(
+            f'{name}: cannot be loaded as a checkpoint ({_first_line(error)}); if the '
+            'file is damaged, copy or download it again'
         ) from error
 
 

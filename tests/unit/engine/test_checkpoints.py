@@ -1,17 +1,22 @@
 """The restricted loader of checkpoints: what it allows, and where it is active."""
 
 import argparse
+import errno
 import pickle
+import re
 import zipfile
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmseg_wsss.engine.checkpoints import read_checkpoint, safe_checkpoints
+from mmseg_wsss.utils.launch import error_message
 
 
 @pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
@@ -45,6 +50,58 @@ def test_other_functions_of_numpy_are_refused(tmp_path):
     with safe_checkpoints(), pytest.raises(ValueError, match=r'a\.pth'):
         CheckpointLoader.load_checkpoint(str(path))
     assert not (tmp_path / 'written.npy').exists()
+
+
+@pytest.mark.parametrize('url', ['https://a.org/a.pth', 'torchvision://a'])
+def test_downloads_are_restricted(tmp_path, monkeypatch, url):
+    """As read from the cache of torch.hub."""
+    models = {'a': 'https://a.org/a.pth'}
+    monkeypatch.setattr(mmengine_checkpoint, 'get_torchvision_models', lambda: models)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    path = tmp_path / 'hub/checkpoints/a.pth'
+    path.parent.mkdir(parents=True)
+    torch.save({'loss': HistoryBuffer([1.0], [1])}, path)
+    load = mmengine_checkpoint.load_url
+    with safe_checkpoints():
+        loaded = CheckpointLoader.load_checkpoint(url, 'cpu')
+        assert loaded['loss'].data[0].tolist() == [1]
+        torch.save({'meta': argparse.Namespace(lr=1.0)}, path)
+        with pytest.raises(ValueError, match=r'https://a\.org/a\.pth: .*run code'):
+            CheckpointLoader.load_checkpoint(url, 'cpu')
+    assert mmengine_checkpoint.load_url is load
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    with safe_checkpoints():
+        assert CheckpointLoader.load_checkpoint(url, 'cpu')['meta'].lr == 1
+
+
+@pytest.mark.parametrize(
+    ('error', 'expected'),
+    [
+        (OSError(errno.EIO, 'Input/output error'), OSError),
+        (RuntimeError("can't allocate memory: you tried"), ValueError),
+        (torch.cuda.OutOfMemoryError('CUDA out of memory'), RuntimeError),
+    ],
+)
+def test_errors_unrelated_to_safety_do_not_advise_against_it(
+    tmp_path, monkeypatch, error, expected
+):
+    (tmp_path / 'a.pth').touch()
+    monkeypatch.setattr(torch, 'load', mock.Mock(side_effect=error))
+    with pytest.raises(expected, match=re.escape(str(error))) as caught:
+        read_checkpoint(tmp_path / 'a.pth')
+    message = error_message(caught.value)
+    assert 'TORCH_FORCE' not in message
+    assert 'CUDA' in message or message.startswith(f'{tmp_path}/a.pth: ')
+
+
+@pytest.mark.parametrize('size', [0, 100, -50])
+def test_a_truncated_file_is_damaged_not_unsafe(tmp_path, size):
+    path = tmp_path / 'a.pth'
+    torch.save({'state_dict': {'a': torch.ones(1000)}}, path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r'a\.pth: .*damaged') as caught:
+        read_checkpoint(path)
+    assert 'run code' not in str(caught.value)
 
 
 def test_mmengine_loads_as_before_outside_of_the_context(tmp_path, monkeypatch):
