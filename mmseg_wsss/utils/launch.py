@@ -85,7 +85,7 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
     """Exit with one line and status 2 in place of a traceback for known errors.
 
     Also works as a decorator. Known errors are ``OSError``, ``ImportError``,
-    ``ValueError``, a ``KeyError`` with a sentence as its message, a ``TypeError`` about
+    ``ValueError``, a ``KeyError`` that is raised with a sentence, a ``TypeError`` about
     the arguments of a class, a ``SyntaxError`` in a config, and any ``TypeError``,
     ``RuntimeError`` or ``FloatingPointError`` from a ``raise`` statement of this
     package. All other errors are defects and keep their traceback, as every error does
@@ -109,8 +109,8 @@ def one_line_errors(*others: type[Exception]) -> Iterator[None]:
 
 
 def _is_known(error: Exception) -> bool:
-    if isinstance(error, KeyError):
-        return ' ' in error_message(error)
+    if isinstance(error, KeyError):  # not a missing key with a space, as of a dict
+        return ' ' in error_message(error) and _raise_of(error) is not None
     if isinstance(error, SyntaxError):
         return bool(_config_of(error))
     if isinstance(error, OWN_ERRORS) and not isinstance(error, NotImplementedError):
@@ -119,14 +119,20 @@ def _is_known(error: Exception) -> bool:
 
 
 def _is_own(error: Exception) -> bool:
-    """Return whether a ``raise`` statement of this package raised an error.
+    """Return whether a ``raise`` statement of this package raised an error."""
+    path = _raise_of(error)
+    return path is not None and path.resolve().is_relative_to(PACKAGE)
+
+
+def _raise_of(error: Exception) -> Path | None:
+    """Return the file with the ``raise`` statement of an error; None without one.
 
     The message of an error in a data loader's worker contains its traceback.
     """
     frames = traceback.extract_tb(error.__traceback__)
     lines = [(frame.filename, frame.line or '') for frame in frames]
     path, line = [*lines, *IN_WORKER.findall(str(error))][-1]
-    return Path(path).resolve().is_relative_to(PACKAGE) and line.startswith('raise ')
+    return Path(path) if line.startswith('raise ') else None
 
 
 def _config_of(error: SyntaxError) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,24 @@ def test_help_prints_nothing_else():
     assert done.stdout.startswith('usage: predict.py')
     for noise in ('OneDL', 'Warning', 'Could not import', 'paramwise_options'):
         assert noise not in done.stdout
+
+
+def test_a_warning_of_the_package_is_shown(tmp_path, monkeypatch, capsys):
+    """Not those of other packages."""
+    (tmp_path / 'mmseg_wsss.py').write_text(
+        "import warnings\nwarnings.warn('other')\n"
+        "warnings.warn('mmseg_wsss was not tested with torch 9')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'mmseg_wsss', raising=False)
+    show = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter('default')
+        warnings.showwarning = show
+        load_module(TOOLS / 'start.py')
+        assert warnings.showwarning is show
+    expected = 'warning: mmseg_wsss was not tested with torch 9\n'
+    assert capsys.readouterr() == ('', expected)
 
 
 def test_handlers_are_back_after_the_import():

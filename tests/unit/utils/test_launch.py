@@ -107,6 +107,14 @@ def non_finite_loss() -> None:
     NonFiniteLossHook().after_train_iter(SimpleNamespace(iter=3), 3, None, NAN)
 
 
+def wrong_key_in_a_worker() -> None:
+    next(iter(DataLoader([0], num_workers=1, collate_fn=wrong_key)))
+
+
+def wrong_key(_: object) -> None:
+    read_settings(Settings, {'thresh': 1}, 'test_cfg')
+
+
 def wrong_setting_in_a_worker() -> None:
     next(iter(DataLoader([0], num_workers=1, collate_fn=wrong_setting)))
 
@@ -124,6 +132,7 @@ class Settings:
     [
         (wrong_setting, "error: test_cfg.thr must be a number, got '1'"),
         (wrong_setting_in_a_worker, "error: test_cfg.thr must be a number, got '1'"),
+        (wrong_key_in_a_worker, 'error: "test_cfg has no key'),
         (non_finite_loss, 'error: iteration 3: not finite: loss = nan; images'),
     ],
 )
@@ -145,6 +154,11 @@ def test_debug_keeps_the_traceback(monkeypatch) -> None:
 def test_defects_keep_their_traceback(error) -> None:
     with pytest.raises(type(error)), one_line_errors():
         raise error
+
+
+def test_a_missing_key_with_a_space_is_no_sentence() -> None:
+    with pytest.raises(KeyError, match='MKD, tags'), one_line_errors():
+        {}['MKD, tags']
 
 
 def test_a_defect_of_the_package_keeps_its_traceback() -> None:
