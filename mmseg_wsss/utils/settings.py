@@ -90,7 +90,8 @@ def read_settings(
     for key, value in (given or {}).items():
         where = f'{path}.{key}'
         values[key] = _convert(hints[key], value, where, getattr(base, key))
-        _check_rules(rules[key], values[key], where)
+        if values[key] is not None:
+            _check_rules(rules[key], values[key], where)
     try:
         return replace(base, **values)
     except ValueError as error:
@@ -102,11 +103,12 @@ def check_value(name: str, value: Any, **rules: Any) -> None:
 
     Args:
         name: Name of the value, for the message.
-        value: The value; a sequence is checked item by item, None is not checked.
+        value: The value; a sequence is checked item by item.
         **rules: Rules as in :func:`setting`.
 
     Raises:
-        TypeError: If a rule is unknown, or the value is not a sequence as required.
+        TypeError: If a rule is unknown, or the value is not a number or a sequence as
+            required.
         ValueError: If the value breaks a rule; the message gives its name.
 
     Examples:
@@ -125,8 +127,6 @@ def _check_names(rules: Mapping[str, Any]) -> None:
 
 
 def _check_rules(rules: Mapping[str, Any], value: Any, where: str) -> None:
-    if value is None:
-        return
     sequence = isinstance(value, list | tuple)
     if not sequence and not rules.keys().isdisjoint(SEQUENCE_RULES):
         raise TypeError(f'{where} must be a sequence, got {value!r}')
@@ -135,7 +135,13 @@ def _check_rules(rules: Mapping[str, Any], value: Any, where: str) -> None:
         for i, item in enumerate(value):
             _check_rules(of_items, item, f'{where}[{i}]')
     for name, (wording, holds) in (SEQUENCE_RULES if sequence else ITEM_RULES).items():
-        if name in rules and not holds(value, rules[name]):
+        if name not in rules:
+            continue
+        try:
+            valid = holds(value, rules[name])
+        except TypeError:  # a comparison of a string or None with a number
+            raise TypeError(f'{where} must be a number, got {value!r}') from None
+        if not valid:
             limit = rules[name]
             shown = ', '.join(map(repr, limit)) if name == 'choices' else limit
             raise ValueError(f'{where} must {wording.format(shown)}, got {value!r}')

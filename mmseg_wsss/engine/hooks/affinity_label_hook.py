@@ -18,7 +18,8 @@ class AffinityLabelHook(PhaseHook):
 
     Raises:
         ValueError: If ``begin`` is negative.
-        TypeError: Before training, if the segmentor has no phase ``use_affinity``.
+        TypeError: If ``begin`` is no number; before training, if the segmentor
+            has no phase ``use_affinity``.
     """
 
     phase = 'use_affinity'

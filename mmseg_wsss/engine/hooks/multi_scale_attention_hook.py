@@ -23,7 +23,8 @@ class MultiScaleAttentionHook(PhaseHook):
 
     Raises:
         ValueError: If ``begin`` is negative.
-        TypeError: Before training, if the segmentor has no phase ``use_mam``.
+        TypeError: If ``begin`` is no number; before training, if the segmentor
+            has no phase ``use_mam``.
     """
 
     phase = 'use_mam'

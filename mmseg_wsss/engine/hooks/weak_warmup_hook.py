@@ -17,7 +17,8 @@ class WeakWarmupHook(PhaseHook):
 
     Raises:
         ValueError: If ``iters`` is negative.
-        TypeError: Before training, if the segmentor has no phase ``warmup``.
+        TypeError: If ``iters`` is no number; before training, if the segmentor
+            has no phase ``warmup``.
     """
 
     phase = 'warmup'

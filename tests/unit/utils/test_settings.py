@@ -125,7 +125,11 @@ def test_an_unknown_rule():
 
 def test_one_value():
     check_value('decay', (0.0, 1.0), at_least=0, at_most=1)
-    check_value('decay', None, at_least=0)
+    for value in (None, '500'):
+        with pytest.raises(TypeError, match=f'begin must be a number, got {value!r}'):
+            check_value('begin', value, at_least=0)
+    with pytest.raises(ValueError, match="mode must be one of 'a', got None"):
+        check_value('mode', None, choices=('a',))
     with pytest.raises(ValueError, match=r'decay\[1\] must be at most 1, got 1.5'):
         check_value('decay', [0.5, 1.5], at_most=1)
     with pytest.raises(ValueError, match='decay must be at least 0, got nan'):
