@@ -4,6 +4,7 @@ import re
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,13 +71,16 @@ class ProgressBar:
             )
             self._bar.add_task(self.title, total=self.total, completed=self.done)
             self._bar.start()
+            # Without __exit__, as after an error in a hook's training, the bar would
+            # go on and the cursor stay hidden.
+            self._stop = weakref.finalize(self, self._bar.stop)
         self._show(at_once=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._show(at_once=True)
         if self._bar is not None:
-            self._bar.stop()
+            self._stop()
 
     def advance(self, note: str = '') -> None:
         """Count one more part, with a note such as the loss."""

@@ -6,8 +6,9 @@ from mmcv import imfrombytes
 from mmengine.dist import is_main_process
 from mmengine.fileio import get
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
+from mmseg_wsss.models.utils import unwrap
 from mmseg_wsss.registry import HOOKS
 from mmseg_wsss.visualization.panels import label_row, legend_of, panel
 
@@ -35,7 +36,9 @@ class PseudoLabelVisualizationHook(Hook):
         backend_args: Arguments of the file backend that reads the images, as in mmseg.
 
     Raises:
-        ValueError: If ``interval`` or ``num_images`` is below 1.
+        ValueError: If ``interval`` or ``num_images`` is below 1; before training or
+            validation, if ``test_cfg.pseudo_sources`` of a weakly supervised segmentor
+            lacks one of ``sources``.
     """
 
     priority = 'NORMAL'
@@ -63,19 +66,54 @@ class PseudoLabelVisualizationHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Record that validations belong to an iteration from now on."""
         self._training = True
+        self._check_sources(runner)
 
     def after_train(self, runner: Runner) -> None:
         """Record that later validations belong to no iteration."""
         self._training = False
 
+    def before_val(self, runner: Runner) -> None:
+        """Check the sources."""
+        self._check_sources(runner)
+
     def before_val_epoch(self, runner: Runner) -> None:
         """Choose the batches of the panel, if this validation has one."""
         self._rows, self._labels, self._batches = [], [], set()
+        if self._training:
+            self._count_validations(runner.train_loop)
         if is_main_process() and self._validations % self.interval == 0:
             count = len(runner.val_dataloader)
             chosen = np.linspace(0, count - 1, min(self.num_images, count))
             self._batches = set(chosen.round().astype(int).tolist())
         self._validations += 1
+
+    def _count_validations(self, loop: Any) -> None:
+        """Derive the number of earlier validations, so that resuming changes no panel.
+
+        A custom loop may validate at other times, and resuming it starts from 0.
+        """
+        if isinstance(loop, IterBasedTrainLoop):
+            earlier = loop.iter - 1
+        elif isinstance(loop, EpochBasedTrainLoop):
+            earlier = loop.epoch - 1
+        else:
+            return
+        before_begin = max(loop.val_begin - 1, 0) // loop.val_interval
+        self._validations = max(earlier // loop.val_interval - before_begin, 0)
+
+    def _check_sources(self, runner: Runner) -> None:
+        model = unwrap(runner.model)
+        if not hasattr(model, 'pseudo_sources'):
+            return  # unknown
+        attached = model.test_settings.pseudo_sources
+        missing = [name for name in self.sources or () if name not in attached]
+        if missing:
+            raise ValueError(
+                f'sources of PseudoLabelVisualizationHook: {missing} not in '
+                f'model.test_cfg.pseudo_sources={list(attached)}; add them there, or '
+                f'correct them: {type(model).__name__} has '
+                f'{sorted(model.pseudo_sources())}'
+            )
 
     def after_val_iter(
         self,

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,6 +118,28 @@ def test_panels_of_a_training_reach_the_local_files(
     assert list(shown[0]['legend']) == ['background', 'cat']
     drawn = np.array(Image.open(files[0]))
     assert drawn.shape[1] == 6 * (200 + 6) + 6
+
+
+def test_a_resumed_training_draws_the_panels_of_an_uninterrupted_one(
+    tmp_path: Path, loader: dict, shown: list[dict]
+) -> None:
+    runner = make_runner(tmp_path, loader, interval=2, num_images=2)
+    runner.train_loop._iter = 1
+    runner.train()
+    files = [file.name for file in (tmp_path / 'work').rglob('vis_image/*.png')]
+    assert files == ['pseudo_labels_3.png']
+
+
+@pytest.mark.parametrize('moment', ['before_train', 'before_val'])
+def test_a_misspelled_source_is_refused(moment: str) -> None:
+    model = torch.nn.Identity()
+    model.pseudo_sources = lambda: {'cam': None, 'teacher_a': None}
+    model.test_settings = SimpleNamespace(pseudo_sources=('teacher_a',))
+    runner = SimpleNamespace(model=model)
+    getattr(PseudoLabelVisualizationHook(sources=['teacher_a']), moment)(runner)
+    hook = PseudoLabelVisualizationHook(sources=['techer_a', 'teacher_a'])
+    with pytest.raises(ValueError, match=r"\['techer_a'\] not in .*has \['cam', 'tea"):
+        getattr(hook, moment)(runner)
 
 
 def test_validation_alone_without_gt_and_with_chosen_sources(

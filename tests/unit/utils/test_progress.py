@@ -1,3 +1,4 @@
+import gc
 import io
 import time
 
@@ -44,6 +45,18 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert 'reading' in stream.getvalue()
     assert '2/2' in stream.getvalue()
     assert '\x1b[' in stream.getvalue()
+
+
+def test_a_bar_without_an_end_shows_the_cursor_again(monkeypatch):
+    """As after an error between the calls of ProgressBarHook."""
+    monkeypatch.setenv('TERM', 'xterm')
+    stream = Terminal()
+    bar = ProgressBar('training', 2, stream=stream).__enter__()
+    bar.advance()
+    assert '\x1b[?25h' not in stream.getvalue()
+    del bar
+    gc.collect()
+    assert '\x1b[?25h' in stream.getvalue()
 
 
 def test_nothing_is_written_when_disabled():
