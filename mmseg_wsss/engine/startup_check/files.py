@@ -70,8 +70,11 @@ def check_labels(dataset: Any) -> Iterator[Problem]:
         try:
             loaded = dataset[index]
         except Exception as error:  # a user's transform may raise anything
-            text = str(error) or type(error).__name__
-            yield Problem(f'{path} (validation) cannot be loaded: {text}', REMEDY)
+            text = ': '.join(filter(None, (type(error).__name__, str(error))))
+            yield Problem(
+                f'the sample of {path} (validation) cannot be loaded: {text}',
+                'correct the file, the transform or the package that this error names',
+            )
             return
         sample: Any = loaded.get('data_samples') if isinstance(loaded, dict) else None
         if sample is None or 'gt_sem_seg' not in sample:

@@ -1,5 +1,7 @@
 """Start-up check: depth and sizes of files, classes of training and validation."""
 
+from unittest import mock
+
 import cv2
 import numpy as np
 import pytest
@@ -193,7 +195,7 @@ def test_more_classes_than_labels(count, problems):
         ([0, 1, 255], None),
         ([0, 2], 'labels [2] outside [0, 1]'),
         ([0, 255], 'the values 0 and 255 only'),
-        (None, 'cannot be loaded: '),
+        (None, 'cannot be loaded: FileNotFoundError: '),
     ],
 )
 def test_labels_of_a_validation(folder, labels, message):
@@ -206,6 +208,14 @@ def test_labels_of_a_validation(folder, labels, message):
     problems = [str(problem) for problem in check_labels(dataset)]
     assert len(problems) == (message is not None)
     assert message is None or message in problems[0]
+
+
+def test_an_error_of_a_transform_is_not_blamed_on_the_mask(folder):
+    dataset = DATASETS.build(config(folder, [LOAD, MASK, PACK]))
+    dataset.pipeline = mock.Mock(side_effect=ModuleNotFoundError('no module turbo'))
+    (problem,) = check_labels(dataset)
+    assert 'cannot be loaded: ModuleNotFoundError: no module turbo' in problem.found
+    assert 'mask' not in problem.change
 
 
 def test_labels_that_the_pipeline_maps(folder):
