@@ -33,7 +33,8 @@ def processor() -> str:
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages on which a result depends.
 
-    ``commit`` is the last one that changed this package, if the package is in a clone.
+    ``commit`` is the last one that changed this package, if the package is in a clone,
+    with ``-dirty`` appended if its tracked files have other changes.
     """
     found = {'python': platform.python_version()}
     for name in PACKAGES:
@@ -46,8 +47,15 @@ def versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
+    commit = _git('log', '-1', '--format=%H', '--', '.')
+    changed = commit and _git('status', '--porcelain', '--untracked-files=no', '.')
+    return f'{commit}-dirty' if changed else commit
+
+
+def _git(*words: str) -> str | None:
+    """Return the output of git in the folder of this package; None without any."""
     folder = Path(__file__).resolve().parents[1]
-    command = ['git', 'log', '-1', '--format=%H', '--', '.']
+    command = ['git', '--no-optional-locks', *words]
     try:
         found = subprocess.run(  # noqa: S603
             command, cwd=folder, capture_output=True, text=True, check=False

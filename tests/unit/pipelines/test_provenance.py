@@ -1,6 +1,7 @@
 """Processor, versions and commit of a result."""
 
 import platform
+import subprocess
 
 import pytest
 
@@ -29,7 +30,25 @@ def test_a_package_outside_of_a_clone_has_no_commit(tmp_path, monkeypatch, found
     assert 'commit' not in provenance.versions()
 
 
-def test_the_commit_is_the_last_one_of_the_package(monkeypatch):
-    done = provenance.subprocess.CompletedProcess([], 0, stdout='ab12\n')
-    monkeypatch.setattr(provenance.subprocess, 'run', lambda *args, **options: done)
-    assert provenance.versions()['commit'] == 'ab12'
+def test_the_commit_is_the_last_one_of_the_package(tmp_path, monkeypatch):
+    """Changes that are not committed are marked."""
+    package = tmp_path / 'mmseg_wsss'
+    (package / 'pipelines').mkdir(parents=True)
+    monkeypatch.setattr(provenance, '__file__', str(package / 'pipelines/a.py'))
+
+    def git(*words):
+        user = ['-c', 'user.name=a', '-c', 'user.email=a']
+        command = ['git', '-C', tmp_path, *user, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True)
+
+    git('init')
+    for path in (package / 'a.py', tmp_path / 'other.py'):
+        path.touch()
+        git('add', '.')
+        git('commit', '-m', 'a')
+    commit = git('rev-parse', 'HEAD~').stdout.strip()
+    (tmp_path / 'other.py').write_text('1')
+    (package / 'untracked.py').touch()
+    assert provenance.versions()['commit'] == commit
+    (package / 'a.py').write_text('1')
+    assert provenance.versions()['commit'] == f'{commit}-dirty'
