@@ -75,7 +75,8 @@ def unpack(archive: StrPath, folder: StrPath) -> None:
     part = folder.with_name(f'.{folder.name}.{secrets.token_hex(4)}.part')
     part.mkdir(parents=True)
     try:
-        if zipfile.is_zipfile(archive):
+        # A tar file that ends with a zip file counts as one for is_zipfile, too.
+        if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):
             _unpack_zip(archive, part)
         else:
             _unpack_tar(archive, part)

@@ -52,6 +52,15 @@ def test_unpacked_beside_the_archive_and_only_once(tmp_path, name):
     assert sorted(os.listdir(tmp_path)) == ['data', name]
 
 
+def test_a_tar_file_that_ends_with_a_zip_file(tmp_path):
+    inner = make_zip(tmp_path / 'inner.zip', ('x.txt', b'1')).read_bytes()
+    make_tar(tmp_path / 'a.tar', ('b.txt', b'2'), ('inner.zip', inner), mode='w')
+    content = (tmp_path / 'a.tar').read_bytes().rstrip(b'\0')
+    (tmp_path / 'a.tar').write_bytes(content + bytes(1024))
+    assert zipfile.is_zipfile(tmp_path / 'a.tar')
+    assert files_below(unpacked(tmp_path / 'a.tar')) == ['b.txt', 'inner.zip']
+
+
 def test_a_folder_is_taken_as_it_is(tmp_path):
     assert unpacked(tmp_path) == tmp_path
     with pytest.raises(FileNotFoundError, match='nowhere'):
