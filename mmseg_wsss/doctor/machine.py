@@ -92,7 +92,8 @@ def nvidia_driver() -> str:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return ''
-    return done.stdout.splitlines()[0].strip() if done.returncode == 0 else ''
+    text = done.stdout if done.returncode == 0 else ''
+    return text.strip().partition('\n')[0].strip()
 
 
 def check_triton() -> Finding:

@@ -46,5 +46,5 @@ def main(argv: list[str] | None = None) -> int:
         if status == PROBLEM:
             problems += 1
             print(f'{"":<9}-> {remedy}', flush=True)
-    print(f'{problems} problems' if problems else 'no problems')
+    print(f'{problems or "no"} problem{"" if problems == 1 else "s"}')
     return int(problems > 0)

@@ -189,6 +189,13 @@ class TestTorch:
         found = self.check(monkeypatch, driver='570.10')
         assert 'no CUDA, although' in texts(found, 'problem')
 
+    @pytest.mark.parametrize('out', ['570.10\n570.10\n', '\n', ''])
+    def test_output_of_nvidia_smi(self, monkeypatch, out):
+        monkeypatch.setattr(machine.shutil, 'which', lambda name: name)
+        done = subprocess.CompletedProcess([], 0, stdout=out)
+        monkeypatch.setattr(machine.subprocess, 'run', lambda *_, **__: done)
+        assert machine.nvidia_driver() == ('570.10' if '5' in out else '')
+
     def test_driver_too_old(self, monkeypatch):
         found = self.check(monkeypatch, driver='470.10', cuda='13.0')
         assert 'finds no GPU' in texts(found, 'problem')
@@ -302,6 +309,7 @@ def test_exit_status(monkeypatch, capsys, status, code):
     out = capsys.readouterr().out
     assert 'a text' in out
     assert ('-> a remedy' in out) == (code == 1)
+    assert out.endswith('\n1 problem\n' if code else '\nno problems\n')
 
 
 def test_a_check_that_fails_does_not_end_the_others(monkeypatch, tmp_path):
