@@ -49,8 +49,16 @@ def shortened(cfg: Config, divisor: int) -> Config:
 
     These are ``train_cfg.max_iters`` and ``val_interval``, the learning rate schedule,
     the checkpoint interval, and the iterations in the hooks of the method.
+
+    Raises:
+        ValueError: If no iteration is left.
     """
     cfg = deepcopy(cfg)
+    if divisor > cfg.train_cfg.max_iters:
+        raise ValueError(
+            f'--shorten {divisor} leaves none of the {cfg.train_cfg.max_iters} '
+            f'iterations of {cfg.filename}; give a smaller number'
+        )
     cfg.train_cfg.max_iters //= divisor
     cfg.train_cfg.val_interval = max(cfg.train_cfg.val_interval // divisor, 1)
     parts = [cfg.param_scheduler, cfg.custom_hooks, cfg.default_hooks.checkpoint]

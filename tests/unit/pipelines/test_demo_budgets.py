@@ -10,6 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_wsss.pipelines.comparison import set_steps
+from mmseg_wsss.pipelines.demo import shortened
 
 TOOLS = Path(__file__).resolve().parents[3] / 'tools'
 # Compared with each other: the same start, as many steps, batches of one size.
@@ -53,6 +54,11 @@ def trainings(request, monkeypatch, tmp_path):
     with warnings.catch_warnings():
         demo.main()
     return seen, COMPARED[request.param]
+
+
+def test_no_training_is_shortened_to_nothing():
+    with pytest.raises(ValueError, match='--shorten 9 leaves none of the 8'):
+        shortened(Config({'train_cfg': {'max_iters': 8}}), 9)
 
 
 @pytest.mark.parametrize('trainings', COMPARED, indirect=True)
