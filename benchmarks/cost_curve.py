@@ -23,6 +23,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mmseg_wsss.pipelines.measure import machine
+from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.visualization.comparison_plot import save_svg
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,8 +207,11 @@ def main() -> None:
     measured = {cell: row for cell in cells if (row := scores(cell))}
     if measured:
         machines = sorted({*machines, machine()})
+    if not saved | measured:
+        raise SystemExit('no cell is finished, nothing was written')
     result = summarize(saved | measured, machines)
-    RESULT.write_text(json.dumps(result, indent=1) + '\n')
+    with atomic_write(RESULT, 'w') as file:
+        file.write(json.dumps(result, indent=1) + '\n')
     plot(result)
     for masks, row in result['mIoU'].items():
         for kind, found in row.items():

@@ -31,6 +31,8 @@ import torch
 from mmengine.registry import init_default_scope
 from timing import add_device, machine
 
+from mmseg_wsss.utils import atomic_write
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / 'tests'))
 
@@ -104,6 +106,11 @@ def check_section(name: str, args: argparse.Namespace, limit: float) -> dict:
     }
 
 
+def write(report: dict, path: Path) -> None:
+    with atomic_write(path, 'w') as file:
+        file.write(json.dumps(report, indent=1) + '\n')
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_device(parser)
@@ -127,9 +134,7 @@ def main() -> None:
         shares = [SECTIONS[other].SHARE for other in args.only[number:]]
         limit = max(end - time.time(), 1) * shares[0] / sum(shares)
         result = report['sections'][name] = check_section(name, args, limit)
-        part = args.out.with_suffix('.tmp')
-        part.write_text(json.dumps(report, indent=1) + '\n')
-        os.replace(part, args.out)
+        write(report, args.out)
         late = '' if result['complete'] else ', out of time'
         print(
             f'{name}: {result["seconds"]} s{late}, {result["passed"]} passed, '
@@ -138,7 +143,7 @@ def main() -> None:
         )
     # The sections are over: this process may use the GPU, to read its name.
     report['machine'] = machine(args)
-    args.out.write_text(json.dumps(report, indent=1) + '\n')
+    write(report, args.out)
     raise SystemExit(any(part['failed'] for part in report['sections'].values()))
 
 

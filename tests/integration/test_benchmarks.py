@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config, DictAction
 
 from mmseg_wsss.pipelines.wsss_stages import stage_config
@@ -60,6 +61,27 @@ def test_every_cell_of_the_cost_curve_is_what_it_says(monkeypatch):
         listed = options['train_dataloader.dataset.ann_file']
         assert listed.endswith(f'{split}/labeled.txt')
         assert options['randomness.seed'] == 2
+
+
+def test_a_cost_curve_without_any_cell_writes_nothing(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import cost_curve
+
+    for name in ('RESULT', 'PLOT', 'WORK'):
+        monkeypatch.setattr(cost_curve, name, tmp_path / name)
+    monkeypatch.setattr(sys, 'argv', ['cost_curve.py', '--jobs', '0'])
+    with pytest.raises(SystemExit, match='no cell is finished'):
+        cost_curve.main()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_a_kernel_leaves_no_device_behind(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import emulated_cuda
+
+    with pytest.raises(KeyError), emulated_cuda._device_of(None):
+        raise KeyError
+    assert emulated_cuda._guards == []
 
 
 def test_saved_cells_of_the_cost_curve_count_as_finished(monkeypatch, tmp_path):

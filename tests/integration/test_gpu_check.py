@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -75,6 +76,18 @@ def test_a_section_fails_alone(rows, limit, failed, complete, tmp_path, monkeypa
     if rows is rows_and_error:
         assert 'broken section' in report['rows'][-1]['error']
     assert not list(tmp_path.iterdir())
+
+
+def test_no_report_is_half_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_check, 'SECTIONS', {})
+    out = tmp_path / 'report.json'
+    out.write_text('old')
+    command = ['gpu_check.py', '--device', 'cpu', '--tiny', '--out', str(out)]
+    monkeypatch.setattr(sys, 'argv', command)
+    monkeypatch.setattr(os, 'replace', Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        gpu_check.main()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
 
 
 def test_the_page_has_the_figures_of_the_report():

@@ -11,6 +11,7 @@ from mmengine.config import DictAction
 
 from mmseg_wsss.engine.launch import TRAINING_ERRORS
 from mmseg_wsss.pipelines.measure import measure
+from mmseg_wsss.utils import atomic_write
 from mmseg_wsss.utils.launch import ToolParser, one_line_errors
 
 SETTINGS = {
@@ -58,7 +59,8 @@ def main() -> None:
     text = json.dumps(result, indent=1)
     print(text)
     if args.out:
-        Path(args.out).write_text(text + '\n')
+        with atomic_write(args.out, 'w') as file:
+            file.write(text + '\n')
 
 
 if __name__ == '__main__':
