@@ -245,8 +245,10 @@ _guards: list[Tensor] = []
 @contextmanager
 def _device_of(tensor: Tensor) -> Iterator[None]:
     _guards.append(tensor)
-    yield
-    _guards.pop()
+    try:
+        yield
+    finally:
+        _guards.pop()
 
 
 def _launcher(kernel: Any, grid: tuple) -> Callable[..., None]:

@@ -158,7 +158,8 @@ def main() -> None:
             table.add_row(case, run, *texts, f'{row["largest_difference"]:.1e}')
     Console().print(table)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    report = {'machine': machine(), 'results': results}
+    device = f'{args.threads} threads, {args.device}'
+    report = {'machine': f'{machine()}, {device}', 'results': results}
     args.out.write_text(json.dumps(report, indent=2) + '\n')
 
 
