@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
+from mmseg_wsss.pipelines.provenance import processor
+
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--device``."""
@@ -95,14 +97,9 @@ def peak_mib(call: Callable[[], object], device: str = 'cpu') -> float:
 
 def machine(args: argparse.Namespace) -> dict:
     """Describe the machine, with the number of threads and the device of ``args``."""
-    cpu = platform.processor() or platform.machine()
-    info = Path('/proc/cpuinfo')
-    if info.is_file():
-        names = [s for s in info.read_text().splitlines() if s.startswith('model name')]
-        cpu = names[0].split(':')[1].strip() if names else cpu
     cuda = getattr(args, 'device', 'cpu') == 'cuda'
     return {
-        'cpu': cpu,
+        'cpu': processor(),
         'threads': args.threads,
         'gpu': torch.cuda.get_device_name() if cuda else None,
         'torch': torch.__version__,

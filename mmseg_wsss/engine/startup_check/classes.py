@@ -14,7 +14,7 @@ from mmseg_wsss.datasets import foreground_classes
 from mmseg_wsss.models.decode_heads import CAMHead
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 
-from .problem import Problem
+from .problem import Problem, few
 
 # Attributes of heads, losses and transforms that hold the label of ignored pixels.
 IGNORE_KEYS = ('ignore_index', 'seg_pad_val')
@@ -59,8 +59,8 @@ def check_classes(model: nn.Module, metainfo: Mapping[str, Any]) -> Iterator[Pro
                 wrong[module.num_classes, number].append(name)
     for (found, number), names in wrong.items():
         yield Problem(
-            f'{_listed(names)} has num_classes={found}, the training data has '
-            f'{len(classes)} classes ({_listed(list(classes))})',
+            f'{few(names)} has num_classes={found}, the training data has '
+            f'{len(classes)} classes ({few(classes)})',
             f'set num_classes={number}',
         )
 
@@ -82,8 +82,8 @@ def check_validation_classes(
         or (found != wanted and sorted(found) == sorted(wanted))
     ):
         yield Problem(
-            f'the validation data has the classes {_listed(found) or "none"} '
-            f'({len(found)}), the training data {_listed(wanted)} ({len(wanted)})',
+            f'the validation data has the classes {few(found) or "none"} '
+            f'({len(found)}), the training data {few(wanted)} ({len(wanted)})',
             'give both the same metainfo.classes',
         )
 
@@ -106,7 +106,7 @@ def check_ignore_index(model: nn.Module, dataset: Any) -> Iterator[Problem]:
                 wrong[key, value].append(name)
     for (key, value), names in wrong.items():
         yield Problem(
-            f'{_listed(sorted(set(names)))} has {key}={value}, but {IGNORE_INDEX} is '
+            f'{few(sorted(set(names)))} has {key}={value}, but {IGNORE_INDEX} is '
             'the label of ignored pixels in this package',
             f'set {key}={IGNORE_INDEX}, and map label {value} of the masks to it',
         )
@@ -131,8 +131,3 @@ def transforms_of(node: Any) -> Iterator[BaseTransform]:
     for part in parts:
         if isinstance(part, Dataset | list | tuple | Mapping | BaseTransform | Compose):
             yield from transforms_of(part)
-
-
-def _listed(names: list[str], most: int = 4) -> str:
-    rest = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + rest

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -16,6 +16,13 @@ class Problem:
 
     def __str__(self) -> str:
         return f'{self.found}; {self.change}'
+
+
+def few(names: Iterable[str], most: int = 4) -> str:
+    """Join the first names for a message, and count the others."""
+    every = list(names)
+    rest = f' and {len(every) - most} more' if len(every) > most else ''
+    return ', '.join(every[:most]) + rest
 
 
 class StartupError(ValueError):

@@ -5,9 +5,7 @@ from copy import deepcopy
 
 from torch import Tensor, nn
 
-from .problem import Problem
-
-MOST = 4  # names of tensors in a message
+from .problem import Problem, few
 
 
 def check_checkpoint(
@@ -28,7 +26,7 @@ def check_checkpoint(
     no_weights = [key for key, value in state.items() if not hasattr(value, 'shape')]
     if no_weights:
         yield Problem(
-            f'the checkpoint has no state_dict, but {_listed(set(state))}',
+            f'the checkpoint has no state_dict, but {few(sorted(state))}',
             "save its weights as dict(state_dict=...), e.g. checkpoint['model']",
         )
         return
@@ -65,7 +63,7 @@ def check_checkpoint(
         bad = bool(missing or unexpected or wrong)
     if bad:
         parts = [
-            f'{len(keys)} {what} ({_listed(keys)})'
+            f'{len(keys)} {what} ({few(sorted(keys))})'
             for what, keys in (
                 ('tensors missing', missing - wrong),
                 ('tensors of no use', unexpected),
@@ -79,8 +77,3 @@ def check_checkpoint(
             'name the checkpoint of this network, or allow it by '
             "dict(type='StartupCheckHook', partial_weights=True) in custom_hooks",
         )
-
-
-def _listed(keys: set[str]) -> str:
-    names = sorted(keys)
-    return ', '.join(names[:MOST]) + (', ...' if len(names) > MOST else '')
