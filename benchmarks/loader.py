@@ -145,7 +145,9 @@ def operations(cfg: Config, data: str, folder: Path) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--only', default='', help='part of their paths; needs --out to be saved'
+        '--only',
+        default='',
+        help='only configs with this text in their path; saved only with --out',
     )
     parser.add_argument('--images', type=int, default=16)
     parser.add_argument('--repeats', type=int, default=3)

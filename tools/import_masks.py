@@ -55,7 +55,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--uncovered',
         choices=['keep', 'ignore'],
-        help='pixels without a label of the masks keep the pseudo-mask or become 255; '
+        help='whether pixels that no mask labels keep the pseudo-mask or become 255; '
         'default: keep with --pseudo, else ignore',
     )
     parser.add_argument(
@@ -69,18 +69,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--min-pixels',
         type=int,
         default=ImportSettings.min_pixels,
-        help='pixels from which on a mask shows a class; default: %(default)s',
+        help='number of pixels that a class needs to count as present; '
+        'default: %(default)s',
     )
     parser.add_argument('--list', help='import only the images of this split list')
     parser.add_argument(
         '--mask-suffix',
-        help='what follows the name of the image, such as _manual.png; default: '
+        help='suffix after the image name, such as _manual.png; default: '
         '.png, _mask.png, _labelIds.png, ...',
     )
     parser.add_argument(
         '--zero-is-mask',
         action='store_true',
-        help='the region of number 0 is a mask too, as in felzenszwalb of scikit-image',
+        help="treat region 0 as a mask too, as numbered by scikit-image's felzenszwalb",
     )
     parser.add_argument(
         '--no-background', action='store_true', help='label 0 is the first class'
@@ -94,7 +95,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--allow-empty', action='store_true', help='images may have no tag'
     )
-    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument(
         '--overwrite', action='store_true', help='replace masks of other settings'
     )

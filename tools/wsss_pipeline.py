@@ -26,7 +26,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--work-dir', help='folder of the stages; default: work_dirs/NAME_OF_CONFIG'
     )
-    parser.add_argument('--gpus', type=int, default=1, help='processes per stage')
+    parser.add_argument(
+        '--gpus', type=int, default=1, help='number of GPUs (processes) per stage'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -36,13 +36,13 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         action=DictAction,
         help='override settings of the config: KEY=VALUE, a list as KEY="[a,b]" or '
-        'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without blanks',
+        'KEY=a,b, nested as KEY="[(a,b),(c,d)]", without spaces',
     )
     parser.add_argument(
         '--launcher',
         choices=LAUNCHERS,
         default='none',
-        help='launcher of the processes',
+        help='how processes are launched; none: a single process',
     )
     # Older launchers pass the rank as an argument, torchrun as LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--log-level',
         choices=LOG_LEVELS,
-        help='default: log_level of the config; DEBUG adds the settings of the '
-        'optimizer for each parameter',
+        help='default: log_level of the config; DEBUG also logs the optimizer settings '
+        'of each parameter',
     )
 
 

@@ -61,7 +61,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar=('WIDTH', 'HEIGHT'),
         help='size of the images; default: 320 240',
     )
-    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
     return parser.parse_args(argv)
 
 

@@ -48,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('coco', type=Path, help='folder with annotations/')
     parser.add_argument('--parts', nargs='+', default=PARTS, help='train2017, val2017')
-    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument(
         '--overwrite', action='store_true', help='write existing masks again'
     )

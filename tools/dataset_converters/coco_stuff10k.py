@@ -46,12 +46,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('source', help='folder or archive of COCO-Stuff 10K')
     parser.add_argument('-o', '--out', type=Path, help='default: the source folder')
-    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument(
         '--overwrite', action='store_true', help='write existing masks again'
     )
     parser.add_argument(
-        '--any-size', action='store_true', help='accept other numbers than 9000 + 1000'
+        '--any-size',
+        action='store_true',
+        help='accept other numbers of images than 9000 and 1000',
     )
     return parser.parse_args(argv)
 

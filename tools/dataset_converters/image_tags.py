@@ -57,9 +57,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--reduce-zero-label', action='store_true', help='label 0 means "unlabeled"'
     )
-    parser.add_argument('--mask-suffix', default='.png', help='end of names of masks')
     parser.add_argument(
-        '--min-pixels', type=int, default=1, help='minimum of a class in a mask'
+        '--mask-suffix', default='.png', help='suffix of the mask files'
+    )
+    parser.add_argument(
+        '--min-pixels',
+        type=int,
+        default=1,
+        help='number of pixels that a class needs for its tag',
     )
     parser.add_argument(
         '--skip-difficult', action='store_true', help='ignore difficult objects of VOC'
@@ -76,7 +81,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--allow-empty', action='store_true', help='images may have no tag'
     )
-    parser.add_argument('--workers', type=int, default=2, help='processes for masks')
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
     args = parser.parse_args(argv)
     if not (args.classes or args.coco):
         parser.error('--classes is required, except with --coco')

@@ -51,7 +51,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     draw.add_argument(
         '--sizes', nargs='+', required=True, help='1/16, or a number of images'
     )
-    draw.add_argument('--seed', type=int, default=0)
+    draw.add_argument(
+        '--seed', type=int, default=0, help='seed of the draws; default: 0'
+    )
     draw.add_argument(
         '--folds', type=int, default=0, help='number of draws of each size'
     )
@@ -68,14 +70,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         required=True,
         help='list of labeled images, or a folder of such lists',
     )
-    load.add_argument('--dataset', choices=(*UPSTREAM, OWN), required=True)
+    load.add_argument(
+        '--dataset',
+        choices=(*UPSTREAM, OWN),
+        required=True,
+        help='data set of the lists; own: any other',
+    )
     load.add_argument(
         '--img-folder',
         help='with --dataset own: folder that is removed from names, the img_path of '
         'the config; by default from the masks in the lines',
     )
     load.add_argument(
-        '--all', help='list of all images, if there is none of the unlabeled ones'
+        '--all', help='list of all images, if there is no list of unlabeled ones'
     )
     load.add_argument('--family', help='family of a split that is not published')
     load.add_argument('--size', help='size of a split that is not published, e.g. 1_16')

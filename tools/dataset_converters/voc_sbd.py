@@ -46,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument('--sbd', help='folder or archive of SBD')
     source.add_argument('--ready', help='folder or archive of SegmentationClassAug')
     parser.add_argument('--out', default='SegmentationClassAug', help='folder of masks')
-    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument(
         '--overwrite', action='store_true', help='write existing masks again'
     )

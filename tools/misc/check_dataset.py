@@ -44,15 +44,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', nargs='?', help='config to check')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='override settings of the config: KEY=VALUE',
+    )
     parser.add_argument('--images', help='instead of a config: folder of images')
     parser.add_argument('--masks', help='folder of label maps')
     parser.add_argument('--tags', help='tag file in JSON, CSV or text format')
     parser.add_argument(
         '--classes', help='foreground classes: a data set, a file, or a,b,c'
     )
-    parser.add_argument('--no-background', action='store_true')
-    parser.add_argument('--reduce-zero-label', action='store_true')
+    parser.add_argument(
+        '--no-background', action='store_true', help='label 0 of the masks is a class'
+    )
+    parser.add_argument(
+        '--reduce-zero-label', action='store_true', help='label 0 means "unlabeled"'
+    )
     parser.add_argument(
         '--allow-empty', action='store_true', help='images may lack tags'
     )
@@ -66,10 +76,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--img-suffix', help='by default all image files: .jpg, .PNG, ...'
     )
-    parser.add_argument('--mask-suffix', default='.png')
-    parser.add_argument('--workers', type=int, default=2, help='processes that read')
     parser.add_argument(
-        '--max-rows', type=int, default=50, help='printed of each kind; 0 prints all'
+        '--mask-suffix', default='.png', help='suffix of the mask files'
+    )
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
+    parser.add_argument(
+        '--max-rows',
+        type=int,
+        default=50,
+        help='maximum number of rows per kind; 0 prints all',
     )
     args = parser.parse_args(argv)
     if (args.config is None) == (args.images is None):

@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--pred-suffix', default='.png', help='default: .png')
     parser.add_argument('--gt-suffix', default='.png', help='default: .png')
-    parser.add_argument('--workers', type=int, default=2, help='processes that read')
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument('--json', help='write the scores to this file')
     return parser.parse_args()
 

@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('tags', help='tag file')
     parser.add_argument('out', help='file to write: .json, .csv or .txt')
     parser.add_argument(
-        '--classes', required=True, help='as of dataset_converters/image_tags.py'
+        '--classes', required=True, help='as in dataset_converters/image_tags.py'
     )
     parser.add_argument(
         '--ratio', type=float, required=True, help='ratio of replaced tags, in [0, 1]'

@@ -38,7 +38,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'dst', help='checkpoint to write, with the prefixes backbone. and cam_head.'
     )
     parser.add_argument(
-        '--prefix', help="what precedes the backbone's keys, where several are stored"
+        '--prefix',
+        help="prefix of the backbone's keys in a file with several networks",
     )
     return parser.parse_args(argv)
 

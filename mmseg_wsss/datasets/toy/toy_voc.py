@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument('--num-val', type=int, default=100)
     parser.add_argument('--size', type=int, default=128, help='side in pixels')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=0, help='processes')
+    parser.add_argument('--workers', type=int, default=0, help='number of processes')
     args = parser.parse_args()
     try:
         out_dir = generate(**vars(args))
