@@ -146,10 +146,9 @@ def _labels_of(sample: Sample, settings: ImportSettings) -> tuple[Tensor, Record
     assert sample.mask is not None
     assert sample.tags is not None
     try:
-        width, height = image_size(sample.image)
+        size = image_size(sample.image)
     except IMAGE_ERRORS as error:
         raise ValueError(f'{sample.image}: unreadable image: {error}') from error
-    size = height, width
     tags = torch.from_numpy(sample.tags)
     background = settings.background
     pseudo = None if sample.pseudo is None else _read(sample.pseudo, size, settings)
