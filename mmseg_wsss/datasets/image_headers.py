@@ -8,6 +8,7 @@ from mmseg_wsss.utils.files import StrPath
 
 from .label_maps import IMAGE_ERRORS
 
+ROTATED = ('color', 'grayscale')  # color types with which mmcv applies EXIF data
 EXIF_ORIENTATION = 0x0112
 EXIF_ROTATED = (5, 6, 7, 8)  # by 90 or 270 degrees
 HEADER_OF_PNG = 26  # bytes up to the color type
@@ -41,7 +42,7 @@ def read_header(
 
     Args:
         path: The file; pixels are not decoded.
-        rotate: Whether to apply the EXIF orientation of a JPEG file, as mmcv does.
+        rotate: Whether to apply the EXIF orientation of a JPEG file.
 
     Returns:
         (height, width) and bits per channel; None if the file is missing or not an
@@ -49,16 +50,23 @@ def read_header(
     """
     try:
         with open(path, 'rb') as file, Image.open(file) as image:
-            width, height = image.size
             # Pillow decodes files of other formats to find the orientation.
-            rotated = rotate and image.format == 'JPEG' and is_rotated(image)
+            size = loaded_size(image, rotate and image.format == 'JPEG')
             file.seek(0)
             bits = _bits(image, file.read(HEADER_OF_PNG))
     except IMAGE_ERRORS:
         return None
-    return ((width, height) if rotated else (height, width)), bits
+    return size, bits
 
 
-def is_rotated(image: Image.Image) -> bool:
-    """Return whether the EXIF data rotate an image by 90 or 270 degrees."""
-    return image.getexif().get(EXIF_ORIENTATION) in EXIF_ROTATED
+def loaded_size(image: Image.Image, rotate: bool = True) -> tuple[int, int]:
+    """Return (height, width) of an image as mmcv loads it.
+
+    Args:
+        image: An open image.
+        rotate: Whether its loader applies the EXIF orientation: whether its color type
+            is one of ``ROTATED``.
+    """
+    width, height = image.size
+    rotated = rotate and image.getexif().get(EXIF_ORIENTATION) in EXIF_ROTATED
+    return (width, height) if rotated else (height, width)

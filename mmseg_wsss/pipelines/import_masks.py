@@ -150,10 +150,9 @@ def _labels_of(sample: Sample, settings: ImportSettings) -> tuple[Tensor, Record
     """Return the mask (H, W) of an image and its record."""
     assert sample.mask is not None
     try:
-        width, height = image_size(sample.image)
+        size = image_size(sample.image)
     except IMAGE_ERRORS as error:
         raise ValueError(f'{sample.image}: unreadable image: {error}') from error
-    size = height, width
     background, vector = settings.background, sample.tags
     pseudo = None if sample.pseudo is None else _read(sample.pseudo, size, settings)
     record: Record = {}

@@ -10,7 +10,7 @@ from PIL import ImageFile
 from mmseg_wsss.utils.files import inside
 from mmseg_wsss.utils.labels import IGNORE_INDEX
 
-from ..image_headers import is_rotated, read_header
+from ..image_headers import loaded_size, read_header
 from ..image_name import tag_key
 from ..label_maps import IMAGE_ERRORS, open_whole, read_label_map
 from .split import Finding, Split, SplitImage, StrPath
@@ -34,7 +34,7 @@ def check_files(
         return None, None, findings
     digest, size = None, None
     try:
-        size = image_size(image.path)
+        size = image_size(image.path, split.rotate)
         digest = hashlib.sha256(Path(image.path).read_bytes()).hexdigest()
     except FileNotFoundError:
         message = f'listed in {split.name}{_other_form(image.path)}'
@@ -71,7 +71,7 @@ def _other_form(path: str) -> str:
 def _check_mask(
     path: str, size: tuple[int, int] | None, split: Split
 ) -> tuple[frozenset[int] | None, list[Finding]]:
-    """Check a mask; ``size`` is (width, height) of the image, None if unreadable."""
+    """Check a mask; ``size`` is (height, width) of the image, None if unreadable."""
     if not os.path.isfile(path):
         missing = Finding('missing mask', path, f'of an image in {split.name}')
         return None, [] if split.masks_optional else [missing]
@@ -82,9 +82,9 @@ def _check_mask(
         return None, [Finding('unreadable mask', path, message)]
     findings = []
     height, width = labels.shape
-    if size is not None and (width, height) != size:
-        message = f'mask {width}x{height}, image {size[0]}x{size[1]}'
-        if (height, width) == size:
+    if size is not None and (height, width) != size:
+        message = f'mask {width}x{height}, image {size[1]}x{size[0]}'
+        if (width, height) == size:
             message += ' (rotated: check the EXIF orientation of the image)'
         findings.append(Finding('size of the mask', path, message))
     values = np.unique(labels)
@@ -115,8 +115,12 @@ def _black_label(path: str, values: np.ndarray) -> int:
     return next((k for k in black if k != IGNORE_INDEX), 0)
 
 
-def image_size(path: StrPath) -> tuple[int, int]:
-    """Decode an image and return its width and height, oriented as mmcv loads it.
+def image_size(path: StrPath, rotate: bool = True) -> tuple[int, int]:
+    """Decode an image and return its (height, width) as mmcv loads it.
+
+    Args:
+        path: The file, of any format.
+        rotate: Whether its loader applies the EXIF orientation.
 
     Raises:
         OSError, SyntaxError, ValueError, DecompressionBombError: If the file is missing
@@ -129,9 +133,7 @@ def image_size(path: StrPath) -> tuple[int, int]:
         )
     with open_whole(path) as image:
         image.load()
-        width, height = image.size
-        rotated = is_rotated(image)
-    return (height, width) if rotated else (width, height)
+        return loaded_size(image, rotate)
 
 
 def _is_inside(path: str, folder: StrPath | None, findings: list[Finding]) -> bool:

@@ -11,6 +11,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg_wsss.registry import DATASETS
 
 from ..folders import walk_files
+from ..image_headers import ROTATED
 from ..image_name import IMAGE_SUFFIXES, foreground_classes, image_name
 from ..label_maps import LabelRule
 from ..semi_dataset import parts_of_semi
@@ -130,11 +131,13 @@ def _collect(
             return
     findings += _unused_images(name, dataset)
     split = _split_of(name, dataset)
+    steps = {**cfg, **weak}.get('pipeline') or ()
     split.cut_to_8_bits = any(
         step.get('type') == 'LoadImageFromFile'
         and step.get('color_type') != 'unchanged'
-        for step in {**cfg, **weak}.get('pipeline') or ()
+        for step in steps
     )
+    split.rotate = all(step.get('color_type', 'color') in ROTATED for step in steps)
     if weak:
         from_masks = dict(weak['tags']).get('source') == 'masks'
         split.masks_optional = not (from_masks or weak.get('test_mode', False))

@@ -48,6 +48,7 @@ class Split:
         img_suffix: Suffix of the image files, for messages.
         masks_optional: Whether masks may be missing, as in weakly labeled sets.
         cut_to_8_bits: Whether images are loaded with 8 bits, whatever their depth.
+        rotate: Whether images are loaded with their EXIF orientation.
         partial_tags: Whether images may lack an entry among the tags.
     """
 
@@ -61,6 +62,7 @@ class Split:
     img_suffix: str = '.jpg'
     masks_optional: bool = False
     cut_to_8_bits: bool = False
+    rotate: bool = True
     partial_tags: bool = False
 
 

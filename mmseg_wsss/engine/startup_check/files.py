@@ -7,7 +7,7 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 
 from mmseg_wsss.datasets.checks.check_files import image_size
-from mmseg_wsss.datasets.image_headers import read_header
+from mmseg_wsss.datasets.image_headers import ROTATED, read_header
 from mmseg_wsss.datasets.label_maps import IMAGE_ERRORS, LabelRule
 from mmseg_wsss.datasets.start_checks import binary_mask
 from mmseg_wsss.utils.labels import IGNORE_INDEX
@@ -18,7 +18,6 @@ from .problem import Problem
 REMEDY = 'correct the mask; tools/misc/check_dataset.py lists all'
 NUM_SAMPLES = 8  # validation samples to load completely
 NUM_FILES = 32  # files to check of each part; the loaders check all of them
-ROTATED = ('color', 'grayscale')  # color types with the EXIF orientation applied
 
 
 def check_files(dataset: Any, name: str) -> Iterator[Problem]:
@@ -47,7 +46,7 @@ def check_files(dataset: Any, name: str) -> Iterator[Problem]:
 def _upright_size(path: str) -> tuple[int, ...]:
     """Return (height, width) of an image of any format, as OpenCV rotates it."""
     try:
-        return image_size(path)[::-1]
+        return image_size(path)
     except IMAGE_ERRORS:  # the loader reports them
         return ()
 

@@ -115,6 +115,22 @@ def test_mask_of_a_rotated_photograph(folder):
     assert 'is a mask of (6, 8), its image' in found(semi(folder, flat))[0]
 
 
+@pytest.mark.parametrize('suffix', ['png', 'webp', 'jpg'])
+@pytest.mark.parametrize('load', [LOAD, DEEP])
+def test_a_turned_image_in_the_data_check(folder, suffix, load):
+    """``color_type='unchanged'`` does not apply the orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (6, 8)).save(folder / f'img/1.{suffix}', exif=exif)
+    (folder / f'img/1.{suffix}').rename(folder / 'img/1.png')
+    cfg = {'val_dataloader': {'dataset': config(folder, [load, MASK, PACK])}}
+    splits, _ = splits_from_config(Config(cfg))
+    kinds = [item.kind for item in check_splits(splits).findings]
+    img = DATASETS.build(config(folder, [load, PACK]))[1]['inputs']
+    assert kinds == ['size of the mask'] * (img.shape[1:] != (6, 8))
+    assert (load is DEEP) == bool(kinds)
+
+
 def test_broken_and_missing_files_are_left_to_their_loader(folder):
     (folder / 'img/1.png').write_bytes(b'x')
     (folder / 'ann/2.png').unlink()

@@ -120,7 +120,7 @@ def test_exif_orientation_counts_as_mmcv_applies_it(root):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(path).copy().save(path, exif=exif)
-    assert image_size(path) == (12, 20)
+    assert image_size(path) == (20, 12)
     finding = one(root)
     assert finding.kind == 'size of the mask'
     assert 'EXIF' in finding.message
