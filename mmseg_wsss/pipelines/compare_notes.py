@@ -66,7 +66,8 @@ def notes_on_versions(runs: Runs) -> list[str]:
     values: dict[str, dict[str, None]] = {}
     for run in runs:
         for package, version in (run.get('versions') or {}).items():
-            values.setdefault(package, {})[version[:12]] = None
+            commit, dirty, _ = version.partition('-dirty')
+            values.setdefault(package, {})[commit[:12] + dirty] = None
     texts = [
         f'{package} {" and ".join(sorted(found))}'
         for package, found in values.items()

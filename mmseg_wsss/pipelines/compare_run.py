@@ -273,8 +273,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # keeps what was measured
     file, name, seed, root = sys.argv[1:5]
     comparison = read_comparison(file)
-    run = {**comparison.runs, **comparison.starts}[name]
-    do_run(comparison, run, int(seed), root)
+    runs = {**comparison.runs, **comparison.starts}
+    if name not in runs:
+        raise ValueError(f'{file} no longer has the run {name!r}; compare again')
+    do_run(comparison, runs[name], int(seed), root)
 
 
 if __name__ == '__main__':

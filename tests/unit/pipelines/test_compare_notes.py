@@ -44,7 +44,7 @@ def test_versions_that_differ_are_named():
     old, new = ({'torch': f'2.{i}', 'python': '3.11'} for i in (1, 2))
     earlier = {'versions': None}
     assert notes_on_versions([{'versions': old}, earlier, {}]) == []
-    new['commit'], old['commit'] = 'b' * 40, 'a' * 40
+    new['commit'], old['commit'] = f'{"b" * 40}-dirty', 'a' * 40
     (note,) = notes_on_versions([{'versions': new}, {'versions': old}])
-    commits = f'commit {"a" * 12} and {"b" * 12}'
+    commits = f'commit {"a" * 12} and {"b" * 12}-dirty'
     assert note == f'Versions differ: torch 2.1 and 2.2; {commits}.'
