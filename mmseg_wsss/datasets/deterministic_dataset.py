@@ -29,7 +29,8 @@ class DeterministicDataset(Dataset):
 
     Samples are read through the methods of the dataset: an overridden ``__getitem__``,
     ``prepare_data`` or ``get_data_info`` takes effect. It is called for each view of a
-    multi-branch sample, and gets a label map of 255 if masks are hidden.
+    multi-branch sample, and gets a label map of 255 if masks are hidden. The input of
+    the pipeline contains ``image_name``, as in tag files and exports.
 
     Args:
         dataset: An mmseg dataset or its config, also inside MMEngine's
@@ -103,7 +104,8 @@ class DeterministicDataset(Dataset):
         self, info: dict, idx: int, key: tuple[int, ...] | None = None
     ) -> dict:
         """Return the input of the pipeline; without a key, what users may see of it."""
-        info = {**info, 'sample_idx': idx}
+        name = self._name_of(info['img_path'])
+        info = {**info, 'sample_idx': idx, 'image_name': name}
         if self.hide_masks:
             info.pop('seg_map_path', None)
         return info if key is None else {**info, 'sample_key': key}

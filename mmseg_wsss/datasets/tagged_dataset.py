@@ -17,7 +17,7 @@ from .tags.from_samples import tags_from_samples
 class TaggedDataset(DeterministicDataset):
     """Wrapper that adds image tags to the samples of an mmseg dataset.
 
-    The input of the pipeline contains ``gt_tags`` (K,) uint8 and ``image_name``.
+    The input of the pipeline contains ``gt_tags`` (K,) uint8.
 
     Args:
         dataset: An mmseg dataset or its config, also inside MMEngine's
@@ -163,9 +163,8 @@ class TaggedDataset(DeterministicDataset):
     def _complete(
         self, info: dict, idx: int, key: tuple[int, ...] | None = None
     ) -> dict:
-        """Add name and tags of an image."""
+        """Add the tags of an image."""
         info = super()._complete(info, idx, key)
-        info['image_name'] = self._name_of(info['img_path'])
         if info['image_name'] in self.tags:
             info['gt_tags'] = self.tags.vector(info['image_name'])
         return info

@@ -17,11 +17,12 @@ class LoadPseudoLabel(BaseTransform):
     """Load an exported pseudo-label or soft map.
 
     Reads the files of ``tools/export_pseudo_labels.py`` and of the pipeline
-    (``tools/wsss_pipeline.py``). They have the name of the image in ``WeakDataset``:
-    its path below the image folder without suffix; with other datasets, the stem of
-    its path. A pseudo-label (``NAME.png``) becomes ``pseudo_label``, to which geometric
-    transforms apply; it does not count as a mask, so ``WeakDataset`` accepts it in
-    training. A soft map (``NAME.npz``) becomes ``cam_seed``.
+    (``tools/wsss_pipeline.py``). They have the name of the image in ``WeakDataset`` and
+    ``SemiDataset``: its path below the image folder without suffix; with other
+    datasets, the stem of its path. A pseudo-label (``NAME.png``) becomes
+    ``pseudo_label``, to which geometric transforms apply; it does not count as a mask,
+    so ``WeakDataset`` accepts it in training. A soft map (``NAME.npz``) becomes
+    ``cam_seed``.
 
     Args:
         folder: Folder of the files.
@@ -55,6 +56,12 @@ class LoadPseudoLabel(BaseTransform):
         name = results.get('image_name') or Path(results['img_path']).stem
         path = Path(self.folder, f'{name}.npz' if self.soft else f'{name}.png')
         size = tuple(results['ori_shape'])
+        if not path.is_file():
+            raise ValueError(
+                f'{path} does not exist: expected the file of {results["img_path"]} in '
+                'the folder of an export (tools/export_pseudo_labels.py); correct '
+                'folder, or export this image, too'
+            )
         if self.soft:
             try:
                 results['cam_seed'] = read_soft_map(path, self.num_classes)

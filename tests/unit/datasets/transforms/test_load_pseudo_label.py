@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from mmseg_wsss.datasets import DeterministicDataset, ImageFolder
 from mmseg_wsss.datasets.transforms import LoadPseudoLabel, PackWeakInputs
 from mmseg_wsss.pipelines.export_files import ExportFormat, write_pseudo_label
 
@@ -44,6 +46,18 @@ def test_files_of_sub_folders_are_found_by_the_name_of_the_data_set(folder):
     assert loaded['pseudo_label'][0].tolist() == [0, 1, 2, 255, 0]
 
 
+def test_files_of_sub_folders_in_a_dataset_without_tags(folder):
+    for part in ('s', 'img/s'):
+        (folder / part).mkdir(parents=True)
+    (folder / 'a.png').rename(folder / 's/a.png')
+    Image.new('RGB', (5, 4)).save(folder / 'img/s/a.jpg')
+    load = {'type': 'LoadPseudoLabel', 'folder': str(folder), 'num_classes': 3}
+    pipeline = [{'type': 'LoadImageStrict'}, load, {'type': 'PackWeakInputs'}]
+    images = ImageFolder(str(folder / 'img'), pipeline=pipeline)
+    dataset = DeterministicDataset(images, hide_masks=True)
+    assert dataset[0]['data_samples'].pseudo_label.shape == (4, 5)
+
+
 def test_soft_map_becomes_cam_seed(folder):
     loaded = LoadPseudoLabel(str(folder), 3, soft=True)(results())
     seed = PackWeakInputs()(loaded)['data_samples'].cam_seed.data
@@ -62,5 +76,6 @@ def test_wrong_files_are_named(folder, soft):
     with pytest.raises(ValueError, match=file.name):
         load(results())
     file.unlink()
-    with pytest.raises(ValueError, match=file.name):
+    message = rf'{file.name} does not exist: expected the file of images/a\.jpg'
+    with pytest.raises(ValueError, match=message):
         load(results())
