@@ -18,7 +18,7 @@ from .inner_dataset import (
     views_of,
 )
 from .sample_key import SampleKey, seeded
-from .start_checks import check_labels, check_list, check_paths
+from .start_checks import check_ignored, check_labels, check_list, check_paths
 
 MAX_REFETCH = 100  # images tried after one that the pipeline rejects
 
@@ -45,7 +45,8 @@ class DeterministicDataset(Dataset):
         FileNotFoundError: If the split list does not exist.
         TypeError: If the dataset is in another wrapper.
         ValueError: If there is no image, a file lies outside the data root, a line of a
-            split list is not a name, or masks are hidden and the pipeline loads them.
+            split list is not a name, masks are hidden and the pipeline loads them, or
+            concatenated datasets with masks ignore different values.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class DeterministicDataset(Dataset):
         self.attempts = 1 + MAX_REFETCH * refetch
         if hide_masks:
             self._refuse_mask_loaders()
+        else:
+            check_ignored(self.parts)
         self._metainfo = dict(self.dataset.metainfo)
         self.img_paths = [check_paths(part) for part in self.parts]
         folders = [part.data_prefix.get('img_path') for part in self.parts]

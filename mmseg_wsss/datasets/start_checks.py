@@ -164,6 +164,24 @@ def _check_name(path: str, dataset: Any) -> None:
     )
 
 
+def check_ignored(parts: Iterable[Any]) -> None:
+    """Check that concatenated datasets ignore the same value in their masks.
+
+    Args:
+        parts: The datasets, without wrappers.
+
+    Raises:
+        ValueError: If their ``ignore_index`` differs.
+    """
+    values = sorted({part.ignore_index for part in parts})
+    if len(values) > 1:
+        raise ValueError(
+            f'concatenated datasets have ignore_index={values[0]} and {values[1]}: '
+            'labels are checked and read with one value; store ignored pixels as '
+            f'{IGNORE_INDEX} in all masks, and set ignore_index={IGNORE_INDEX}'
+        )
+
+
 def check_labels(sample: Any, path: str, dataset: Any, img: Any = None) -> None:
     """Check that the mask of a data sample contains classes of the dataset only.
 

@@ -10,6 +10,7 @@ from .deterministic_dataset import DeterministicDataset
 from .image_name import IMAGE_SUFFIXES, foreground_classes, tag_key
 from .inner_dataset import inner_datasets, with_masks
 from .label_maps import LabelRule
+from .start_checks import check_ignored
 from .tags import ImageTags, TagError, tags_from_masks
 from .tags.from_samples import tags_from_samples
 
@@ -128,6 +129,7 @@ class TaggedDataset(DeterministicDataset):
                 raise error if self.partial else error.with_missing(names) from None
         if source != 'masks':
             raise ValueError(f"tags.source must be 'file' or 'masks', got {source!r}")
+        check_ignored(self.parts)
         background = len(classes) < len(self.metainfo['classes'])
         if self.inner.owner or any(part.label_map is not None for part in self.parts):
             # The files contain other labels than the samples of the dataset.

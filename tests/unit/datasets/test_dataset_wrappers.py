@@ -71,6 +71,23 @@ def test_other_wrappers_are_refused_by_name(folder):
         SemiDataset(config(folder, Remapping, LABELED), weak)
 
 
+def test_concatenated_datasets_ignore_one_value(folder):
+    def concat(pipeline: list) -> dict:
+        parts = [
+            config(folder, Remapping, pipeline, ignore_index=value)
+            for value in (255, 254)
+        ]
+        return {'type': 'ConcatDataset', 'datasets': parts}
+
+    plain = config(folder, Remapping, LABELED)
+    message = 'have ignore_index=254 and 255: .* set ignore_index=255'
+    with pytest.raises(ValueError, match=message):
+        SemiDataset(concat(LABELED), config(folder, Remapping, UNLABELED))
+    with pytest.raises(ValueError, match=message):
+        WeakDataset(concat([]), WEAK, {'source': 'masks'})
+    assert len(SemiDataset(plain, concat(UNLABELED))) == 12  # no masks are read
+
+
 class OwnConcat(ConcatDataset):
     def __getitem__(self, idx):
         sample = super().__getitem__(idx)
