@@ -17,7 +17,8 @@ def mixed_network(name: str, **settings: Any) -> nn.Module:
     chosen: dict[str, Any] = {'tag_filter': {'margin': 2.0}, 'class_aware_ce': True}
     if name != 'SupervisedSegmentor':  # without labels for unlabeled images
         chosen['cam_fusion'] = {'weight': 1.0}
-    chosen = METHODS[name].model['semi_train_cfg'] | chosen
+    own = settings.pop('semi_train_cfg', {})
+    chosen = METHODS[name].model['semi_train_cfg'] | chosen | own
     filtered = {'prediction_filter': {'thr': 0.05}}
     return tiny_network(
         name,
@@ -44,5 +45,11 @@ def mixed_batch(name: str, **options: Any) -> tuple[Any, Any]:
     return inputs, samples
 
 
+# Methods with settings that change their step on labels of both kinds.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    'CAMSeg, masks only': ('CAMSeg', {'masks_only': True}),
+    'CPS without CutMix': ('CPS', {'semi_train_cfg': {'cutmix': None}}),
+    'MKD on unlabeled images': ('MKD', {'semi_train_cfg': {'semi_on_labeled': False}}),
+}
 # Network and batch, of the labels of a method alone and of both kinds.
 LABELS = {'own': (tiny_network, batch_of), 'mixed': (mixed_network, mixed_batch)}

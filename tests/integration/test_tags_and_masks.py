@@ -57,6 +57,26 @@ def test_masks_of_the_labeled_part_reach_the_losses(name, tiny_voc, tmp_path):
     assert counts == [False, *[not METHODS[name].classifier] * 3]
 
 
+def test_masks_only(tiny_voc, tmp_path):
+    """The first stage of a pipeline with some masks."""
+
+    def config(part: str, **settings: Any):
+        cfg = with_masks(tiny_config('CAMSeg', tiny_voc, tmp_path / part, **settings))
+        cfg.model.masks_only = True
+        return cfg
+
+    watch = Watch()
+    whole = train(config('whole'), watch)
+    assert [len(labels) for labels in watch.labels] == [0, 1, 1, 1]
+    for (labeled, _), (label,) in zip(watch.samples[1:], watch.labels[1:]):
+        assert label[0].equal(labeled.gt_sem_seg.data[0])
+        assert label[1].eq(255).all()
+    train(config('part'), until=2)
+    resumed = train(config('part', resume=True))
+    assert list(resumed.losses) == [2, 3]
+    assert not resumed.difference(whole)
+
+
 @pytest.mark.parametrize('name', WEAK)
 def test_a_resumed_training_equals_an_uninterrupted_one(name, tiny_voc, tmp_path):
     def config(part: str, num_workers: int = 0, **settings: Any):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.methods import METHODS, WEAK
-from helpers.mixed import LABELS
+from helpers.mixed import LABELS, VARIANTS, mixed_batch, mixed_network
 from helpers.tiny import CROP, batch_of, set_phase, tiny_batch, tiny_network
 from mmengine.structures import PixelData
 
@@ -63,6 +63,16 @@ def check_step(method: str, model: torch.nn.Module, phase: dict, batch: Any) -> 
 def test_every_step_is_finite_and_reaches_every_parameter(method, kind, labels):
     network, batch_of = LABELS[labels]
     model, batch = network(method), batch_of(method, **BATCHES[kind])
+    for phase in METHODS[method].phases:
+        check_step(method, model, phase, batch)
+
+
+@pytest.mark.parametrize('kind', BATCHES)
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_every_step_of_a_variant(variant, kind):
+    method, settings = VARIANTS[variant]
+    model = mixed_network(method, **settings)
+    batch = mixed_batch(method, **BATCHES[kind])
     for phase in METHODS[method].phases:
         check_step(method, model, phase, batch)
 

@@ -17,11 +17,11 @@ TAGS = ((0, 3), (1,))
 STATISTICS = ('isda', 'memory')
 
 
-def build(method: str) -> torch.nn.Module:
+def build(method: str, **settings: Any) -> torch.nn.Module:
     """The same network in every process: no dropout, fixed batch statistics."""
     init_default_scope('mmseg')
     backbone = BACKBONE | {'norm_eval': True}
-    model = tiny_network(method, drop=False, backbone=backbone).double()
+    model = tiny_network(method, drop=False, backbone=backbone, **settings).double()
     if hasattr(model, 'random_points'):  # drawn on each rank: give all the same
         points = torch.rand(1, 30, 2, generator=torch.Generator().manual_seed(0))
         model.random_points = lambda valid: points.expand(len(valid), -1, -1)
@@ -54,13 +54,13 @@ def statistics(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def step(
-    method: str, rank: int | None = None, masks: bool = False
+    method: str, rank: int | None = None, masks: bool = False, **settings: Any
 ) -> dict[str, dict[str, torch.Tensor]]:
     """Losses and gradients of every case and phase, of one image or of both.
 
     With ``masks`` the first image has a mask of a class that its tags lack.
     """
-    model = build(method)
+    model = build(method, **settings)
     wrapped = model
     if rank is not None:
         wrapped = MMDistributedDataParallel(
@@ -91,17 +91,22 @@ def step(
     return results
 
 
-def step_of_rank(rank: int, method: str, masks: bool) -> dict:
-    return step(method, rank, masks)
+def step_of_rank(rank: int, method: str, masks: bool, settings: dict) -> dict:
+    return step(method, rank, masks, **settings)
 
 
 @pytest.mark.parametrize(
-    ('method', 'masks'),
-    [*((name, False) for name in METHODS), *((name, True) for name in WEAK)],
+    ('method', 'masks', 'settings'),
+    [
+        *((name, False, {}) for name in METHODS),
+        *((name, True, {}) for name in WEAK),
+        ('CAMSeg', True, {'masks_only': True}),
+    ],
 )
-def test_two_processes_equal_one(method, masks):
-    expected = step(method, masks=masks)
-    first, second = run_processes(step_of_rank, 2, (method, masks), timeout=300)
+def test_two_processes_equal_one(method, masks, settings):
+    expected = step(method, masks=masks, **settings)
+    args = (method, masks, settings)
+    first, second = run_processes(step_of_rank, 2, args, timeout=300)
     assert expected.keys() == first.keys()
     for case, values in expected.items():
         assert any(value.abs().sum() > 0 for value in values.values()), case

@@ -20,13 +20,23 @@ SETTINGS = {
     'separate': {'tag_filter': {}, 'class_aware_ce': True},
     'together': {'tag_filter': {'margin': 2.0}, 'concat_forward': True},
     'fused': {'tag_filter': {}, 'cam_fusion': {}},
+    'three parts': {'tag_filter': {}, 'class_aware_ce': True},
+    'tags of labeled images': {'tag_filter': {}, 'class_aware_ce': True},
+    'no CutMix': {'tag_filter': {}, 'class_aware_ce': True, 'cutmix': None},
+    'unlabeled images': {'tag_filter': {}, 'semi_on_labeled': False},
 }
 CASES = [
     (method, name)
     for method in SEMI
-    for name in SETTINGS
+    for name in ('separate', 'together', 'fused')
     # It has no unlabeled images.
     if method != 'SupervisedSegmentor' or name == 'separate'
+]
+OTHER_CASES = [
+    ('FixMatch', 'three parts'),
+    ('MeanTeacherSegmentor', 'tags of labeled images'),
+    ('CPS', 'no CutMix'),
+    ('MKD', 'unlabeled images'),
 ]
 HALF, END = 2, 4
 
@@ -37,7 +47,7 @@ def config(
     """A tiny training in which two of four unlabeled images have tags.
 
     One of them is a class that no labeled image has. Those without tags are in the same
-    part of the data or, ``'together'``, in a third one.
+    part of the data or, in two of the kinds, in a third one.
     """
     cfg = tiny_config(method, root, work_dir, END, **settings)
     names = {'4': ['pink'], '5': [TAG_NAMES[k] for k in TAGS[5]]}
@@ -46,7 +56,13 @@ def config(
     path.write_text(json.dumps(names))
     data = cfg.train_dataloader.dataset
     data.tags = {'path': str(path)}
-    if kind == 'together':
+    if kind == 'tags of labeled images':  # one of them is not in its mask
+        rows = {str(i): [TAG_NAMES[k] for k in TAGS[i]] for i in range(4)}
+        rows['2'].append('cyan')
+        labeled = work_dir / 'labeled_tags.json'
+        labeled.write_text(json.dumps(rows))
+        data.labeled_tags = {'path': str(labeled)}
+    if kind in ('together', 'three parts'):
         data.tagged = data.unlabeled | {'indices': [4, 5]}
         data.unlabeled.indices = [6, 7]
         cfg.train_dataloader.sampler.source_ratio = [2, 1, 1]
@@ -55,7 +71,7 @@ def config(
     return cfg
 
 
-@pytest.mark.parametrize(('method', 'kind'), CASES)
+@pytest.mark.parametrize(('method', 'kind'), [*CASES, *OTHER_CASES])
 def test_a_resumed_run_equals_an_uninterrupted_one(method, kind, tiny_voc, tmp_path):
     whole = train(config(method, kind, tiny_voc, tmp_path / 'whole'))
     assert any(logs['unsup_weak.loss_cls'] > 0 for logs in whole.losses.values())
@@ -107,7 +123,8 @@ def step_of_rank(rank: int, method: str, kind: str) -> dict[str, torch.Tensor]:
     return step(method, kind, rank)
 
 
-@pytest.mark.parametrize(('method', 'kind'), CASES)
+# Here no method uses CutMix, and three parts are one.
+@pytest.mark.parametrize(('method', 'kind'), [*CASES, OTHER_CASES[-1]])
 def test_two_processes_equal_one_with_tags_on_one_rank(method, kind):
     """One labeled and one unlabeled image on each rank."""
     expected = step(method, kind)
