@@ -3,6 +3,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from .constants import made_once
 from .precision import at_least_float32
 
 
@@ -20,5 +21,10 @@ def zero_loss(tensors: Iterable[Tensor]) -> Tensor:
     tensors = list(tensors)
     found = [at_least_float32(t).sum() for t in tensors if t.requires_grad]
     if not found:
-        return torch.zeros((), device=tensors[0].device)
+        return _zero(tensors[0].device)
     return sum(found[1:], found[0]) * 0.0
+
+
+@made_once
+def _zero(device: torch.device) -> Tensor:
+    return torch.zeros((), device=device)
