@@ -48,30 +48,31 @@ def test_given_masks_are_the_labels_of_their_images(tmp_path: Path):
     assert (made == 1).any()
 
 
+def seeds_of_one_image(folder):
+    """Write an image with a CAM of 0.2; return the config and the folder of seeds."""
+    seeds, cfg = folder / 'seeds', export_config(folder)
+    for path in (folder / 'img', seeds):
+        path.mkdir()
+    Image.new('RGB', (4, 4)).save(folder / 'img/a.png')
+    prob = np.stack([np.full((4, 4), 0.8), np.full((4, 4), 0.2)]).astype(np.float16)
+    np.savez(seeds / 'a.npz', prob=prob, channels=np.array([0, 1]))
+    return cfg, seeds
+
+
 @pytest.mark.parametrize(('alphas', 'label'), [((1, 10), 255), ((8, 10), 1)])
 def test_exponents_of_the_background_score(tmp_path, alphas, label):
     """A CAM of 0.2: background scores of 0.8, 0.8 ** 8 = 0.17 and 0.8 ** 10 = 0.11.
 
     Where the strong background wins and the weak one does not, there is no label.
     """
-    seeds, cfg = tmp_path / 'seeds', export_config(tmp_path)
-    for folder in (tmp_path / 'img', seeds):
-        folder.mkdir()
-    Image.new('RGB', (4, 4)).save(tmp_path / 'img/a.png')
-    prob = np.stack([np.full((4, 4), 0.8), np.full((4, 4), 0.2)]).astype(np.float16)
-    np.savez(seeds / 'a.npz', prob=prob, channels=np.array([0, 1]))
+    cfg, seeds = seeds_of_one_image(tmp_path)
     out = tmp_path / 'labels'
     write_affinity_labels(cfg, seeds, out, alphas, crf={'num_iters': 0})
     assert (np.array(Image.open(out / 'a.png')) == label).all()
 
 
 def test_labels_of_other_settings_or_seeds_do_not_stay(tmp_path):
-    seeds, cfg = tmp_path / 'seeds', export_config(tmp_path)
-    for folder in (tmp_path / 'img', seeds):
-        folder.mkdir()
-    Image.new('RGB', (4, 4)).save(tmp_path / 'img/a.png')
-    prob = np.stack([np.full((4, 4), 0.8), np.full((4, 4), 0.2)]).astype(np.float16)
-    np.savez(seeds / 'a.npz', prob=prob, channels=np.array([0, 1]))
+    cfg, seeds = seeds_of_one_image(tmp_path)
     out, crf = tmp_path / 'labels', {'num_iters': 0}
 
     def write(alphas, **options):
@@ -82,7 +83,8 @@ def test_labels_of_other_settings_or_seeds_do_not_stay(tmp_path):
     with pytest.raises(FileExistsError, match=r'alphas: expected \[8, 10\], found'):
         write((8, 10))
     assert write((8, 10), overwrite=True) == [1]
-    np.savez(seeds / 'a.npz', prob=prob[::-1], channels=np.array([0, 2]))
+    prob = np.load(seeds / 'a.npz')['prob'][::-1]
+    np.savez(seeds / 'a.npz', prob=prob, channels=np.array([0, 2]))
     with pytest.raises(FileExistsError, match='other seeds of 1 names, the first is a'):
         write((8, 10))
     assert write((8, 10), overwrite=True) == [2]

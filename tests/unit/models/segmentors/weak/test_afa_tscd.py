@@ -1,4 +1,4 @@
-"""AFA and TSCD: the step against the specification, and every option."""
+"""AFA and TSCD: the step against its equations, and every option."""
 
 from types import SimpleNamespace
 

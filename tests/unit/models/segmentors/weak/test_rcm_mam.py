@@ -1,4 +1,4 @@
-"""RCM + MAM: the step against the specification, and every option."""
+"""RCM + MAM: the step against its equations, and every option."""
 
 import math
 from types import SimpleNamespace
