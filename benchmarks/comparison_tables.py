@@ -31,8 +31,8 @@ SUMMARY = 'does-it-help'
 MIN_SEEDS = 3  # for a verdict
 SEMI = ('MeanTeacher', 'CPS', 'FixMatch', 'UniMatch', 'UniMatch V2', 'MKD')
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
-ALONE, MASKS = 'on the classifier alone', 'masks alone'
-_TAGS, _BOTH = (VOC, 'tags_voc-mini'), (VOC, 'masks_voc-mini')
+ALONE, MASKS, BOTH = 'on the classifier alone', 'masks alone', 'tags and masks'
+TAGGED = {'MeanTeacher': 'mean-teacher', 'UniMatch': 'unimatch', 'MKD': 'mkd'}
 # Idea, images, comparison, run with the idea, run without it.
 IDEAS = (
     ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM', 'never'),
@@ -65,11 +65,14 @@ IDEAS = (
         for images, comparison in ((TOY, 'toy_semi'), (CAMVID, 'camvid_semi'))
         for method in SEMI
     ),
-    ('tags beside masks: MeanTeacher', *_TAGS, 'MeanTeacher, tags', 'MeanTeacher'),
-    ('tags beside masks: UniMatch', *_TAGS, 'UniMatch, tags', 'UniMatch'),
-    ('tags beside masks: MKD', *_TAGS, 'MKD, tags', 'MKD'),
-    ('masks beside tags: ASDT', *_BOTH, 'ASDT, tags and masks', 'ASDT, tags'),
-    ('masks beside tags: AFA', *_BOTH, 'AFA, tags and masks', 'AFA, tags'),
+    *(
+        (f'tags beside masks: {x}', VOC, f'tags_{name}_voc-mini', f'{x}, tags', x)
+        for x, name in TAGGED.items()
+    ),
+    *(
+        (f'masks beside tags: {x}', VOC, 'masks_voc-mini', f'{x}, {BOTH}', f'{x}, tags')
+        for x in ('ASDT', 'AFA')
+    ),
 )
 
 

@@ -187,12 +187,17 @@ def plot(result: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    counts = (0, *SPLITS)
+    help = 'numbers of masks, by default all'
+    parser.add_argument(
+        '--masks', type=int, nargs='+', default=counts, choices=counts, help=help
+    )
     parser.add_argument('--jobs', type=int, default=2, help='processes side by side')
     args = parser.parse_args()
     cells = [
         (masks, tags, seed)
         for seed in args.seeds
-        for masks in (0, *SPLITS)
+        for masks in args.masks
         for tags in (False, True)
         if masks or tags
     ]

@@ -22,18 +22,12 @@ _filtered = {
         cfg_options={'model.semi_test_cfg.prediction_filter.thr': 0.05}
     ),
 }
+# What follows the name of a method, and its settings.
 _options = {
     '': dict(cfg_options=_one_batch),
     ', tags': dict(cfg_options=_tags, tests=_filtered),
     ', tags and class-aware CE': dict(cfg_options=_class_aware, tests=_filtered),
 }
-_methods = {
-    'MeanTeacher': 'mean_teacher/mean-teacher',
-    'UniMatch': 'unimatch/unimatch',
-    'MKD': 'mkd/mkd',
-}
-_run = '{}_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py'
-_masks = dict(config=_run.format('supervised/supervised'), start='masks')
 
 baseline = 'masks alone'
 seeds = (0, 1, 2)
@@ -51,23 +45,8 @@ starts = dict(
 tests = {'single scale': {}}
 allow_different = ('data',)
 runs = {
-    'masks alone': _masks,
-    'masks alone, classifier of the tags': dict(
-        cfg_options=_cam_head, tests=_filtered, **_masks
-    ),
-    **{
-        method + name: dict(config=_run.format(config), start='masks', **options)
-        for method, config in _methods.items()
-        for name, options in _options.items()
-    },
-    'MeanTeacher, tags and CAM': dict(
-        config=_run.format(_methods['MeanTeacher']),
+    'masks alone': dict(
+        config='supervised/supervised_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
         start='masks',
-        cfg_options={
-            **_tags,
-            'model.semi_train_cfg.cam_fusion.weight': 1.0,
-            'model.semi_train_cfg.cam_fusion.bg_alpha': 2.0,
-        },
-        tests=_filtered,
-    ),
+    )
 }

@@ -1,0 +1,11 @@
+# What tags add to UniMatch.
+_base_ = '_base_/tags_voc-mini.py'
+_run = dict(
+    config='unimatch/unimatch_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
+    start='masks',
+)
+
+runs = {
+    f'UniMatch{name}': dict(**options, **_run)
+    for name, options in _base_['_options'].items()
+}
