@@ -15,7 +15,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmseg_wsss.utils.configs import config_path
+from mmseg_wsss.utils.configs import config_path, require
 
 Options = Mapping[str, Any]
 PARTS = ('data', 'budget', 'start')
@@ -67,6 +67,7 @@ class Run:
                     f'{self.name}: {self.config} has no {key}; leave it out of without'
                 ) from None
         cfg.merge_from_dict(dict(self.cfg_options))
+        require(cfg, 'train_dataloader.dataset', 'train_cfg.max_iters')
         for kind, options in self.hooks.items():
             of_kind = [hook for hook in cfg.custom_hooks if hook.type == kind]
             if len(of_kind) != 1:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmseg_wsss.models.segmentors.semi.parts.tag_classifier import tag_probabilities
 from mmseg_wsss.registry import DATASETS
+from mmseg_wsss.utils.configs import require
 from mmseg_wsss.utils.progress import track
 
 from .predict import inference_pipeline, load_model
@@ -103,8 +104,10 @@ def tag_scores(
         Probabilities (N, K) in [0, 1] and tags (N, K) in {0, 1}.
 
     Raises:
-        ValueError: If the model has no classifier or no image has tags.
+        ValueError: If the model has no classifier, no image has tags, or the config
+            has no training images.
     """
+    require(cfg, 'train_dataloader.dataset')
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     if not getattr(dataset, 'has_tags', False):

@@ -27,7 +27,7 @@ from .provenance import processor, versions
 from .setting import apply_setting
 
 Setting = Mapping[str, Any]
-RECORD = 'measure.json'
+RECORD, TESTS = 'measure.json', 'tests'  # in the work folder
 
 
 @safe_checkpoints()
@@ -258,6 +258,7 @@ def _test_setting(cfg: Config, checkpoint: Path, setting: Setting, hook: Hook) -
 
 def _test(cfg: Config, checkpoint: Path, hook: Hook) -> dict:
     cfg.load_from = str(checkpoint)
+    cfg.work_dir = str(Path(cfg.work_dir) / TESTS)  # keeps the config of the training
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = None
     cfg.param_scheduler = None
     runner = _runner(cfg)

@@ -10,7 +10,7 @@ from typing import IO
 
 from mmengine.config import Config
 
-from mmseg_wsss.utils.configs import walk_dicts
+from mmseg_wsss.utils.configs import require, walk_dicts
 
 from .affinity_files import write_affinity_labels
 from .predict_images import predict_images
@@ -136,11 +136,13 @@ def stage_config(cfg: Config, part: str) -> Config:
 
     Raises:
         KeyError: If the part has no ``config``.
+        ValueError: If that config has no training.
     """
     if 'config' not in cfg[part]:
         raise KeyError(f"{part} needs the key 'config', got {sorted(cfg[part])}")
     stage = Config.fromfile(cfg[part].config)
     stage.merge_from_dict(dict(cfg[part].get('cfg_options', {})))
+    require(stage, 'train_dataloader.dataset', 'train_cfg')
     if 'seed' in cfg:
         stage.merge_from_dict({'randomness.seed': cfg.seed})
     return stage

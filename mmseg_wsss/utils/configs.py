@@ -25,7 +25,7 @@ def config_path(name: str = '') -> str:
         FileNotFoundError: If there is no such config; the message names the folder.
     """
     folders = (PACKAGE / '.mim' / 'configs', PACKAGE.parent / 'configs')
-    folder = next((path for path in folders if path.is_dir()), folders[-1])
+    folder = next((path for path in folders if path.is_dir()), folders[-1]).resolve()
     path = folder / name
     if not path.exists():
         raise FileNotFoundError(f'no config {name!r} in {folder}')
@@ -42,6 +42,24 @@ def model_config(cfg: Any) -> Any:
     if cfg.get('data_preprocessor') is not None:
         model.setdefault('data_preprocessor', cfg.data_preprocessor)
     return model
+
+
+def require(cfg: Any, *keys: str) -> None:
+    """Check that a config has settings that are neither missing nor None.
+
+    Args:
+        cfg: MMEngine ``Config``.
+        keys: Names of the settings, parts joined by dots.
+
+    Raises:
+        ValueError: If one is missing; the message names the file and the setting.
+    """
+    for key in keys:
+        node = cfg
+        for part in key.split('.'):
+            node = node.get(part)
+            if node is None:
+                raise ValueError(f'{cfg.filename}: expected {key}, found none')
 
 
 def walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:

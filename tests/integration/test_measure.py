@@ -37,6 +37,15 @@ def test_what_is_finished_is_not_done_again(config, tmp_path):
     assert measure(config, folder, ['cam']) == first
 
 
+def test_the_folder_keeps_the_config_of_the_training(config, tmp_path):
+    folder = tmp_path / 'run'
+    measure(config, folder, ['cam'])
+    kept = Config.fromfile(folder / config.name)
+    given = Config.fromfile(config)
+    assert kept.train_dataloader == given.train_dataloader
+    assert kept.test_dataloader == given.test_dataloader
+
+
 def test_another_config_begins_anew(config, tmp_path):
     folder = tmp_path / 'run'
     first = measure(config, folder)

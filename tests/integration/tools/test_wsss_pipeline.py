@@ -214,6 +214,14 @@ def test_a_training_on_other_gpus(pipeline, tmp_path, name, same):
             1,
             'a stage needs train_cfg.max_iters, found',
         ),
+        *(
+            (
+                {part: {'cfg_options': {'train_dataloader': None}}},
+                1,
+                '.py: expected train_dataloader.dataset, found none',
+            )
+            for part in ('seeds', 'affinity', 'network')
+        ),
     ],
 )
 def test_what_no_stage_can_be_built_of(pipeline, tmp_path, options, gpus, message):

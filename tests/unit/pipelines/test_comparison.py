@@ -259,6 +259,19 @@ def test_a_removed_key_must_be_there(read, key):
         run.load()
 
 
+@pytest.mark.parametrize(
+    ('options', 'key'),
+    [
+        ({'train_dataloader': None}, 'train_dataloader.dataset'),
+        ({'train_cfg.max_iters': None}, 'train_cfg.max_iters'),
+    ],
+)
+def test_a_config_without_training_is_refused(read, options, key):
+    run = read(two(f"config='RRM.py', cfg_options={options}")).runs['second']
+    with pytest.raises(ValueError, match=rf'RRM\.py: expected {key}, found none'):
+        run.load()
+
+
 def test_options_hooks_and_steps(read):
     comparison = read(
         two(

@@ -81,6 +81,9 @@ def test_scores_of_the_tagged_training_images(trained, tmp_path):
     del cfg.train_dataloader.dataset.tags
     with pytest.raises(ValueError, match='found no tags'):
         tag_scores(cfg, path)
+    cfg.train_dataloader = None
+    with pytest.raises(ValueError, match='expected train_dataloader'):
+        tag_scores(cfg, path)
 
 
 def test_the_tool_prints_a_setting(trained, tmp_path, monkeypatch, capsys):
