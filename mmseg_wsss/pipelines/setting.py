@@ -45,8 +45,8 @@ def apply_setting(
 
     Returns:
         Name of the setting, such as ``'multi-scale + flip + CRF'``. It includes scales
-        that differ from ``SCALES`` and, in parentheses, ``semi_test_cfg.predict_on`` of
-        the config, if any.
+        that differ from ``SCALES`` and, in parentheses, what ``semi_test_cfg`` of the
+        config sets: ``predict_on`` and the threshold of ``prediction_filter``.
 
     Raises:
         ValueError: If both ``tta`` and ``ms_flip`` are set, or a scale is not positive.
@@ -63,8 +63,11 @@ def apply_setting(
         others = '' if tuple(scales) == SCALES else ''.join(f' {s:g}' for s in scales)
         views = f'multi-scale{others} + flip'
     name = f'{views} + CRF' if crf else views
-    networks = (cfg.model.get('semi_test_cfg') or {}).get('predict_on')
-    full_name = f'{name} ({networks})' if networks else name
+    semi = cfg.model.get('semi_test_cfg') or {}
+    about = [semi['predict_on']] if semi.get('predict_on') else []
+    if semi.get('prediction_filter'):
+        about.append(f'filter {semi["prediction_filter"]["thr"]:g}')
+    full_name = f'{name} ({", ".join(about)})' if about else name
     if not (tta or ms_flip or crf):
         return full_name
     for dataset in pipeline_owners(cfg.test_dataloader.dataset):

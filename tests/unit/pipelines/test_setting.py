@@ -57,6 +57,13 @@ class TestApplySetting:
         assert apply_setting(cfg, crf=crf) == f'{plain} (teacher1)'
         assert cfg.test_evaluator.get('prefix') == ('single-scale+crf' if crf else None)
 
+    def test_the_prediction_filter_is_a_part_of_the_name(self):
+        cfg = make_config()
+        cfg.model.semi_test_cfg = dict(prediction_filter=dict(thr=0.05))
+        assert apply_setting(cfg) == 'single scale (filter 0.05)'
+        cfg.model.semi_test_cfg.predict_on = 'student1'
+        assert apply_setting(cfg) == 'single scale (student1, filter 0.05)'
+
     def test_crf_alone_shows_one_view(self):
         cfg = make_config()
         assert apply_setting(cfg, crf=True) == 'single scale + CRF'

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ....utils import at_least_float32, log_probability
+from .tag_constraint import ABSENT
 
 
 def networks_of(
@@ -53,17 +54,18 @@ def predict(
         ``seg_logits`` is the logarithm of the mean probabilities: its softmax, which
         test-time augmentation computes, gives the mean.
     """
-    if len(networks) == 1 and absent is None:
+    if absent is None and len(networks) == 1:
         return networks[0].predict(inputs, data_samples)
     if data_samples is None:
         metas = [{'ori_shape': inputs.shape[2:], 'img_shape': inputs.shape[2:]}]
         metas *= len(inputs)
     else:
         metas = [sample.metainfo for sample in data_samples]
-    probs = [
-        at_least_float32(net.inference(inputs, metas)).softmax(1) for net in networks
-    ]
-    mean = torch.stack(probs).mean(0)
+    logits = [at_least_float32(net.inference(inputs, metas)) for net in networks]
+    if absent is not None and len(networks) == 1:
+        logits[0] = logits[0].masked_fill(absent[..., None, None], ABSENT)
+        return networks[0].postprocess_result(logits[0], data_samples)
+    mean = torch.stack([x.softmax(1) for x in logits]).mean(0)
     if absent is not None:
         mean = mean.masked_fill(absent[..., None, None], 0.0)
     results = networks[0].postprocess_result(mean, data_samples)

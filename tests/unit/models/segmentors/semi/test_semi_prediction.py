@@ -1,6 +1,7 @@
 """Networks that predict, test-time augmentation, and prediction filtering."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ from helpers.tiny import tiny_batch, tiny_network
 from mmseg_wsss.evaluation.wsss_tta_model import WSSSTTAModel
 
 CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
+WHOLE = {'mode': 'whole'}
+SLIDE = {'mode': 'slide', 'crop_size': (17, 17), 'stride': (9, 9)}
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def model():
     model = tiny_network('MKD').eval()
     with torch.no_grad():
@@ -78,16 +81,19 @@ def test_unknown_networks_are_named(model):
 
 
 class TestPredictionFilter:
-    def predict(self, prob: list[float], thr: float, **options):
+    def predict(self, prob: list[float], thr: float, size=None, mode=WHOLE, **options):
         """Predictions of a network, the classifier of which is replaced."""
         model = tiny_network(
             'MKD',
             cam_head=CLASSIFIER,
+            test_cfg=mode,
             semi_test_cfg={'prediction_filter': {'thr': thr}, **options},
         ).eval()
         logits = torch.logit(torch.tensor(prob)).expand(2, -1)
         model.cam_head.forward = lambda feats: logits
         inputs, samples = tiny_batch()
+        for sample in samples:
+            sample.set_metainfo({'ori_shape': size or sample.ori_shape})
         with torch.no_grad():
             return model.predict(inputs, samples), model, inputs, samples
 
@@ -106,12 +112,59 @@ class TestPredictionFilter:
             assert not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
 
     def test_threshold_zero_removes_nothing(self):
-        found, model, inputs, samples = self.predict([0.1] * 6, 0.0)
+        found, model, inputs, samples = self.predict([0.1] * 6, 0.0, (50, 70))
         model.prediction_filter = None
         with torch.no_grad():
             plain = model.predict(inputs, deepcopy(samples))
         for a, b in zip(found, plain):
             assert torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+
+    def test_the_classifier_of_the_first_student_sees_each_image(self):
+        model = tiny_network(
+            'MKD',
+            cam_head=CLASSIFIER,
+            semi_test_cfg={'prediction_filter': {'thr': 0.5}, 'predict_on': 'teacher2'},
+        ).eval()
+        inputs, _ = tiny_batch()
+        with torch.no_grad():
+            prob = model.cam_head(model.student1.extract_feat(inputs)).sigmoid()
+            first, second = prob[:, (prob[0] - prob[1]).abs().argmax()].tolist()
+            thr = (first + second) / 2  # one class remains in one of the images only
+            model.prediction_filter = replace(model.prediction_filter, thr=thr)
+            found = model.predict(inputs)
+        absent = torch.cat([torch.zeros(2, 1), prob < thr], 1).bool()
+        assert absent[0].ne(absent[1]).any()
+        for row, sample in zip(absent, found):
+            assert (sample.seg_logits.data[row] < -1e3).all()
+            assert (sample.seg_logits.data[~row] > -1e3).all()
+
+    @pytest.mark.parametrize('mode', [WHOLE, SLIDE], ids=['whole', 'slide'])
+    @pytest.mark.parametrize('predict_on', ['student1', 'ensemble'])
+    def test_resized_and_sliding_predictions_are_filtered(self, mode, predict_on):
+        prob = [0.9, 0.05, 0.05, 0.05, 0.05, 0.4]
+        found, model, inputs, samples = self.predict(
+            prob, 0.1, (50, 70), mode, predict_on=predict_on
+        )
+        model.prediction_filter = None
+        with torch.no_grad():
+            plain = model.predict(inputs, deepcopy(samples))
+        allowed = [0, 1, 6]
+        for a, b in zip(found, plain):
+            assert a.pred_sem_seg.data.shape == (1, 50, 70)
+            assert set(a.pred_sem_seg.data.unique().tolist()) <= {*allowed}
+            assert not torch.equal(a.pred_sem_seg.data, b.pred_sem_seg.data)
+            if predict_on == 'student1':
+                label = b.seg_logits.data[allowed].argmax(0)
+                assert torch.equal(a.pred_sem_seg.data[0], torch.tensor(allowed)[label])
+
+    def test_views_of_test_time_augmentation_are_filtered(self):
+        _, model, inputs, samples = self.predict([0.9, *[0.05] * 5], 0.1)
+        with torch.no_grad():
+            views = [model.predict(x, deepcopy(samples)) for x in (inputs, inputs * 2)]
+            merged = WSSSTTAModel(module=model).merge_preds(list(zip(*views)))
+        for sample in merged:
+            assert set(sample.pred_sem_seg.data.unique().tolist()) <= {0, 1}
+            assert (sample.seg_logits.data[2:] == 0).all()
 
     def test_background_remains(self):
         found, *_ = self.predict([0.1] * 6, 0.5)
