@@ -33,6 +33,7 @@ SEMI = ('MeanTeacher', 'CPS', 'FixMatch', 'UniMatch', 'UniMatch V2', 'MKD')
 TOY, CAMVID, VOC = 'toy images', 'CamVid, 23 masks', 'voc-mini'
 ALONE, MASKS, BOTH = 'on the classifier alone', 'masks alone', 'tags and masks'
 TAGGED = {'MeanTeacher': 'mean-teacher', 'UniMatch': 'unimatch', 'MKD': 'mkd'}
+CLASSIFIER = ('tags_mean-teacher_voc-mini', 'masks alone, classifier of the tags')
 # Idea, images, comparison, run with the idea, run without it.
 IDEAS = (
     ('ASDT: two teachers in turn (PWM)', TOY, 'toy_asdt', 'PWM', 'never'),
@@ -65,6 +66,11 @@ IDEAS = (
         for images, comparison in ((TOY, 'toy_semi'), (CAMVID, 'camvid_semi'))
         for method in SEMI
     ),
+    *(
+        (f'unlabeled images: {x}', VOC, f'tags_{name}_voc-mini', x, MASKS)
+        for x, name in TAGGED.items()
+    ),
+    ('tags beside masks: a classifier', VOC, *CLASSIFIER, MASKS),
     *(
         (f'tags beside masks: {x}', VOC, f'tags_{name}_voc-mini', f'{x}, tags', x)
         for x, name in TAGGED.items()
