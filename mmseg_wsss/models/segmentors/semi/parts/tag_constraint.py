@@ -85,7 +85,7 @@ class TagConstraint:
         Used for pseudo-labels.
         """
         if self.evidence is not None:
-            logits = self.evidence.fuse(logits)
+            logits = self.evidence.fuse(logits, self.absent)
         return logits if self.tag_filter is None else self._lower(logits)
 
     def for_loss(self, logits: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -6,6 +6,7 @@ from copy import deepcopy
 import pytest
 import torch
 from helpers.methods import NUM_TAGS, SEMI
+from helpers.mixed import sure
 from helpers.tiny import batch_of, tiny_network
 from mmengine.structures import LabelData
 
@@ -23,13 +24,6 @@ def training(name, cam_fusion=None, **settings):
         settings['pseudo_thr'] = 0.0
     model = tiny_network(name, drop=False, cam_head=CLASSIFIER, semi_train_cfg=settings)
     model.progress = 0.5
-    return model
-
-
-def sure(model, scale=40.0):
-    """Let the classifier be sure, of some classes at least."""
-    weight = model.cam_head.classifier.weight
-    weight.data = weight.data.abs() * scale
     return model
 
 
@@ -142,6 +136,24 @@ def test_temperature_raises_confidences_and_keeps_labels():
     assert torch.equal(label, same)
     assert (sharper >= conf).all()
     assert (sharper > conf + 0.01).any()
+
+
+@pytest.mark.parametrize('margin', [0.1, 1.0, 3.0])
+@pytest.mark.parametrize(('weight', 'bg_alpha'), [(1.0, 1.0), (2.0, 4.0), (5.0, 0.5)])
+def test_an_indifferent_network_has_no_untagged_label(margin, weight, bg_alpha):
+    """One image has two tags, one has one; at the size of the CAM and at another."""
+    inputs, samples = batch_of('FixMatch')
+    samples = tag(samples, [[2, 4], [2]])['unsup_weak']
+    cfg = {'weight': weight, 'bg_alpha': bg_alpha}
+    model = sure(training('FixMatch', cfg, tag_filter={'margin': margin}))
+    tags = TagConstraint.of(model, samples, inputs['unsup_weak'])
+    for size in (tags.evidence.score.shape[2:], (33, 33)):
+        logits = tags.filter(torch.zeros(2, NUM_TAGS + 1, *size))
+        label = logits.argmax(1)
+        assert set(label[0].unique().tolist()) <= {0, 3, 5}
+        assert set(label[1].unique().tolist()) == {0, 3}
+        gap = logits[1, [0, 3]].amax(0) - logits[1, 1]
+        torch.testing.assert_close(gap, torch.full(size, margin), rtol=0, atol=1e-5)
 
 
 def test_mixed_pixels_have_the_evidence_of_their_own_image():
