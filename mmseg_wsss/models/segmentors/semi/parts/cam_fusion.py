@@ -22,9 +22,10 @@ class CAMFusionSettings:
     and ``r_c = max(2 p_c - 1, 0)`` is the confidence of the classifier, by the
     probability ``p_c`` of the class. The score of the background is ``(1 - max_c s_c
     r_c / r) ** bg_alpha`` with the largest ``r_c`` as its weight ``r``: a class with a
-    probability of at most 0.5 has no effect. It follows the calibrated fusion of
-    PseudoSeg (Zou et al., https://arxiv.org/abs/2010.09713), which adds probabilities
-    instead.
+    probability of at most 0.5 has no effect. With a margin of the tag filter, ``z_c``
+    of an absent class is the logit less the margin, and its score at a pixel is the
+    highest of the other classes. It follows the calibrated fusion of PseudoSeg (Zou et
+    al., https://arxiv.org/abs/2010.09713), which adds probabilities instead.
 
     Args:
         weight: Power of the scores.
@@ -51,9 +52,18 @@ class CAMEvidence(NamedTuple):
     score: Tensor
     sharpness: Tensor
 
-    def fuse(self, logits: Tensor) -> Tensor:
-        """Apply the change to logits (N, C, H, W)."""
+    def fuse(self, logits: Tensor, absent: Tensor | None = None) -> Tensor:
+        """Apply the change to logits.
+
+        Args:
+            logits: Logits (N, C, H, W).
+            absent: Absent classes (N, C, H, W) or (N, C, 1, 1) bool, which get the
+                highest score of the other classes: their own is 0, the best possible.
+        """
         score, sharpness = self._at(logits.shape[2:])
+        if absent is not None:
+            highest = score.masked_fill(absent, -torch.inf).amax(1, keepdim=True)
+            score = torch.where(absent, highest, score)
         return (logits + score) * sharpness
 
     def mixed(self, mask: Tensor, size: Sequence[int]) -> 'CAMEvidence':

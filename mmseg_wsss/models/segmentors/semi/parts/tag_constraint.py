@@ -80,13 +80,17 @@ class TagConstraint:
         return cls(absent, cfg.tag_filter, cfg.class_aware_ce, evidence)
 
     def filter(self, logits: Tensor) -> Tensor:
-        """Fuse logits (N, C, H, W) with the CAM, and lower those of absent classes.
+        """Lower the logits (N, C, H, W) of absent classes, and fuse all with the CAM.
 
         Used for pseudo-labels.
         """
-        if self.evidence is not None:
-            logits = self.evidence.fuse(logits)
-        return logits if self.tag_filter is None else self._lower(logits)
+        if self.tag_filter is None:
+            return logits
+        logits = self._lower(logits)  # before the temperature, which divides all
+        if self.evidence is None:
+            return logits
+        logits = self.evidence.fuse(logits, self.absent)
+        return self._lower(logits) if self.tag_filter.margin is None else logits
 
     def for_loss(self, logits: Tensor, mask: Tensor | None = None) -> Tensor:
         """Lower the logits of absent classes in a loss.

@@ -150,6 +150,23 @@ def test_pseudo_labels_have_tagged_classes(name, monkeypatch):
     assert not set(labels.unique().tolist()) <= {0, 3, 255}
 
 
+@pytest.mark.parametrize(('thr', 'kept'), [(0.1, True), (0.4, True), (0.6, False)])
+def test_confidences_of_mkd_are_among_the_tagged_classes(thr, kept):
+    """Of indifferent networks: 1 / 7 among all classes, 1 / 2 among two."""
+    inputs, samples = batch_of('MKD')
+    settings = {'pseudo_thr_teacher': thr, 'pseudo_thr_student': thr, 'isda': None}
+    model = training('MKD', HARD | settings | {'semi_on_labeled': False})
+    for net in model.networks.values():
+        net.decode_head.conv_seg.weight.data.zero_()
+        net.decode_head.conv_seg.bias.data.zero_()
+    losses = model.loss(inputs, tagged(inputs, samples, [[2], [1]]))
+    assert losses['ratio_confident'] == kept
+    for key in ('loss_st', 'loss_ss'):  # labels of teachers, and of students
+        assert (losses[key] > 0) == kept
+    untagged = model.loss(inputs, samples)
+    assert (untagged['loss_st'] > 0) == (thr < 1 / 7)
+
+
 @pytest.mark.parametrize('name', [name for name in UNLABELED_METHODS if name != 'MKD'])
 def test_a_filter_alone_mixes_no_tags(name, monkeypatch):
     """MKD filters mixed logits; in all other methods only losses are of mixed views."""

@@ -5,12 +5,14 @@ from copy import deepcopy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers.methods import NUM_TAGS, SEMI
+from helpers.mixed import sure
 from helpers.tiny import batch_of, tiny_network
 from mmengine.structures import LabelData
 
 from mmseg_wsss.models.segmentors.semi.parts.cam_fusion import CAMEvidence, cam_evidence
-from mmseg_wsss.models.segmentors.semi.parts.tag_constraint import TagConstraint
+from mmseg_wsss.models.segmentors.semi.parts.tag_constraint import ABSENT, TagConstraint
 
 CLASSIFIER = {'type': 'CAMHead', 'in_channels': 16, 'num_classes': NUM_TAGS}
 UNLABELED_METHODS = [name for name in SEMI if name != 'SupervisedSegmentor']
@@ -23,13 +25,6 @@ def training(name, cam_fusion=None, **settings):
         settings['pseudo_thr'] = 0.0
     model = tiny_network(name, drop=False, cam_head=CLASSIFIER, semi_train_cfg=settings)
     model.progress = 0.5
-    return model
-
-
-def sure(model, scale=40.0):
-    """Let the classifier be sure, of some classes at least."""
-    weight = model.cam_head.classifier.weight
-    weight.data = weight.data.abs() * scale
     return model
 
 
@@ -142,6 +137,77 @@ def test_temperature_raises_confidences_and_keeps_labels():
     assert torch.equal(label, same)
     assert (sharper >= conf).all()
     assert (sharper > conf + 0.01).any()
+
+
+@pytest.mark.parametrize('margin', [0.1, 1.0, 3.0])
+@pytest.mark.parametrize(('weight', 'bg_alpha'), [(1.0, 1.0), (2.0, 4.0), (5.0, 0.5)])
+def test_an_indifferent_network_has_no_untagged_label(margin, weight, bg_alpha):
+    """One image has two tags, one has one; at the size of the CAM and at another."""
+    inputs, samples = batch_of('FixMatch')
+    samples = tag(samples, [[2, 4], [2]])['unsup_weak']
+    cfg = {'weight': weight, 'bg_alpha': bg_alpha}
+    model = sure(training('FixMatch', cfg, tag_filter={'margin': margin}))
+    tags = TagConstraint.of(model, samples, inputs['unsup_weak'])
+    for size in (tags.evidence.score.shape[2:], (33, 33)):
+        logits = tags.filter(torch.zeros(2, NUM_TAGS + 1, *size))
+        label = logits.argmax(1)
+        assert set(label[0].unique().tolist()) <= {0, 3, 5}
+        assert set(label[1].unique().tolist()) == {0, 3}
+        gap = logits[1, [0, 3]].amax(0) - logits[1, 1]
+        torch.testing.assert_close(gap, torch.full(size, margin), rtol=0, atol=1e-5)
+
+
+def test_labels_under_a_margin_do_not_depend_on_the_temperature():
+    inputs, samples = batch_of('FixMatch')
+    samples = tag(samples, [[2, 4], [1]])['unsup_weak']
+    logits = 2 * torch.randn(2, NUM_TAGS + 1, 33, 33)
+    labels = []
+    for temperature in (1.0, 0.5, 0.1):
+        cfg = {'temperature': temperature}
+        model = sure(training('FixMatch', cfg, tag_filter={'margin': 2.0}))
+        tags = TagConstraint.of(model, samples, inputs['unsup_weak'])
+        labels.append(tags.filter(logits).argmax(1))
+    assert set(labels[0].unique().tolist()) == set(range(NUM_TAGS + 1))
+    assert torch.equal(labels[0], labels[1])
+    assert torch.equal(labels[0], labels[2])
+
+
+def test_a_hard_filter_does_not_depend_on_the_temperature():
+    inputs, samples = batch_of('FixMatch')
+    samples = tag(samples, [[2, 4], None])['unsup_weak']
+    model = sure(training('FixMatch', {'temperature': 1e4}))
+    tags = TagConstraint.of(model, samples, inputs['unsup_weak'])
+    found = tags.filter(torch.randn(2, NUM_TAGS + 1, 9, 9))
+    assert (found[0, [1, 2, 4, 6]] == ABSENT).all()
+    assert (found[1] > ABSENT / 2).all()
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_margin_and_temperature_pixel_by_pixel(dtype):
+    """Against the formula, given the evidence; the last image has no tags."""
+    inputs, samples = batch_of('FixMatch', num=3)
+    samples = tag(samples, [[2, 4], [1], None])['unsup_weak']
+    cfg = {'weight': 2.0, 'bg_alpha': 3.0, 'temperature': 0.25}
+    model = sure(training('FixMatch', cfg, tag_filter={'margin': 1.5}))
+    tags = TagConstraint.of(model, samples, inputs['unsup_weak'])
+    size = (11, 12)
+    logits = torch.randn(3, NUM_TAGS + 1, *size).to(dtype)
+    score = F.interpolate(tags.evidence.score, size, mode='bilinear')
+    found = tags.filter(logits)
+    assert found.dtype == torch.float32
+    assert torch.equal(found[2], logits[2].float())
+    for i, present in enumerate([{0, 3, 5}, {0, 2}]):
+        assert score[i].any()
+        for row in range(size[0]):
+            for col in range(size[1]):
+                at = (slice(None), row, col)
+                z, s = logits[i][at].tolist(), score[i][at].tolist()
+                best = max(s[c] for c in present)
+                expected = [
+                    (z[c] + s[c] if c in present else z[c] - 1.5 + best) / 0.25
+                    for c in range(NUM_TAGS + 1)
+                ]
+                torch.testing.assert_close(found[i][at], torch.tensor(expected))
 
 
 def test_mixed_pixels_have_the_evidence_of_their_own_image():
