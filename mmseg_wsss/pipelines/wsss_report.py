@@ -90,7 +90,10 @@ def _differences(data: Mapping[str, tuple[str, Any]]) -> list[str]:
             f'seeds, export_dataloader: {error}; remove it from one of the folders or '
             'lists if it is one image, else rename it'
         ]
-    wrong += _other_labeled_images(data, set(labeled_names(seeds)))
+    given = set(labeled_names(seeds))
+    wrong += _other_labeled_images(data, given)
+    if 'network, train_dataloader' in data:
+        wrong += _lost_masks(data['network, train_dataloader'][1], given)
     for title, (_, dataset) in data.items():
         found = list(dataset.metainfo['classes'])
         if found != classes:
@@ -111,7 +114,7 @@ def _other_labeled_images(
 ) -> list[str]:
     """Compare the images trained with masks with those that the report leaves out.
 
-    The network's labeled images are left out: its masks are those of the pipeline.
+    All masks of the network are those of the pipeline, see :func:`_lost_masks`.
     """
     wrong = []
     for title, (part, dataset) in data.items():
@@ -127,6 +130,23 @@ def _other_labeled_images(
                 'give all loaders the same split or lists'
             )
     return wrong
+
+
+def _lost_masks(network: Any, given: set[str]) -> list[str]:
+    """Check that the network is trained on the masks of the labeled images.
+
+    The export of the pseudo-masks writes these masks, so that any dataset may read
+    them; of a ``SemiDataset`` only the labeled part does.
+    """
+    lost = sorted(given - (set(labeled_names(network)) or image_names(network)))
+    if not lost:
+        return []
+    return [
+        f'network, train_dataloader: expected all {len(given)} labeled images of the '
+        f'export_dataloader of the seeds, {len(lost)} are missing, such as {lost[0]}; '
+        'add them as configs/templates/deeplabv3plus_tags-and-masks.py does, or remove '
+        'them from the labeled part of the seeds'
+    ]
 
 
 def _wrong_model(

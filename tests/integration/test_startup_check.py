@@ -255,6 +255,13 @@ def test_a_weak_method_with_masks_of_some_images(config):
     Runner.from_cfg(with_masks(config('ASDT'))).train()
 
 
+def test_masks_that_would_become_labels(config):
+    cfg = config('CAMSeg')
+    cfg.train_dataloader.dataset.test_mode = True
+    cfg.train_dataloader.dataset.pipeline.insert(1, {'type': 'LoadAnnotationsStrict'})
+    assert 'has a WeakDataset with test_mode=True' in message(cfg)
+
+
 def test_masks_only_without_a_labeled_part(config):
     cfg = config('CAMSeg')
     cfg.model.masks_only = True

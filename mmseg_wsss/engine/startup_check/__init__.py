@@ -13,6 +13,7 @@ from .classes import check_classes, check_ignore_index, check_validation_classes
 from .files import check_files, check_labels
 from .inputs import (
     check_branches,
+    check_hidden_masks,
     check_normalization,
     check_padding,
     check_pooling,
@@ -104,6 +105,7 @@ def find_problems(runner: Any) -> Iterator[Problem]:
     yield from check_branches(model, dataset)
     yield from check_pooling(model, loop.dataloader.sampler)
     yield from check_tags(model, dataset)
+    yield from check_hidden_masks(dataset)
     yield from check_normalization(model, dataset)
     yield from check_preprocessor(runner.cfg)
     yield from check_files(dataset, 'training')

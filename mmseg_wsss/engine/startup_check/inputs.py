@@ -9,11 +9,12 @@ from torch import nn
 
 from mmseg_wsss.datasets.tagged_dataset import TaggedDataset
 from mmseg_wsss.datasets.transforms import SemiMultiBranch
+from mmseg_wsss.datasets.weak_dataset import WeakDataset
 from mmseg_wsss.models.segmentors.semi import SemiBaseSegmentor
 from mmseg_wsss.models.segmentors.weak import WeakClassifier, WeakSegmentor
 from mmseg_wsss.models.utils import has_pooled_batch_norm
 
-from .classes import transforms_of
+from .classes import PARTS_OF_DATASETS, transforms_of
 from .problem import Problem
 
 
@@ -94,6 +95,33 @@ def check_normalization(model: nn.Module, dataset: Any) -> Iterator[Problem]:
             'std: images are normalized twice',
             'remove Normalize from the pipelines',
         )
+
+
+def check_hidden_masks(dataset: Any) -> Iterator[Problem]:
+    """Find images with tags whose masks would become labels.
+
+    Args:
+        dataset: Training data.
+    """
+    if any(part.test_mode for part in _weak_datasets(dataset)):
+        yield Problem(
+            'train_dataloader has a WeakDataset with test_mode=True, which keeps the '
+            'masks for an evaluation; in training they would become labels',
+            'remove test_mode=True from it, or train on SemiDataset if some images '
+            'are to have masks',
+        )
+
+
+def _weak_datasets(node: Any) -> Iterator[WeakDataset]:
+    """Yield the ``WeakDataset`` inside a dataset, or inside wrappers of any kind."""
+    if isinstance(node, WeakDataset):
+        yield node
+    elif isinstance(node, list | tuple):
+        for part in node:
+            yield from _weak_datasets(part)
+    elif hasattr(node, '__getitem__'):  # some wrappers have no base class
+        for name in PARTS_OF_DATASETS:
+            yield from _weak_datasets(getattr(node, name, None))
 
 
 def check_tags(model: nn.Module, dataset: Any) -> Iterator[Problem]:

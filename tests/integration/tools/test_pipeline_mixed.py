@@ -63,6 +63,14 @@ def own(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def edit_network(own: Path, old: str, new: str) -> None:
+    """Replace a text of the config of the network."""
+    path = own / 'configs/templates/deeplabv3plus_tags-and-masks.py'
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
 def labels(path: Path) -> np.ndarray:
     return np.array(Image.open(path))
 
@@ -207,3 +215,46 @@ class TestRefusedBeforeTheFirstStage:
         assert part in text
         path.write_text(text.replace(part, 'tagged=dict(data_root=data_root, '))
         assert 'network, predictions: expected the classes' in self.message(cfg)
+
+    @pytest.mark.parametrize('labeled', ['', 'dict(labeled, indices=2), '])
+    def test_a_network_without_the_labeled_images(self, cfg, own, labeled):
+        """The report would count masks that no network was trained on."""
+        edit_network(own, 'datasets=[labeled, tagged]', f'datasets=[{labeled}tagged]')
+        found = self.message(cfg)
+        text = (
+            'network, train_dataloader: expected all 3 labeled images of the '
+            'export_dataloader of the seeds, '
+        )
+        assert text in found
+        lost = '1 are missing, such as 6' if labeled else '3 are missing, such as 4'
+        assert lost in found
+        assert found.count('\n  ') == 1
+
+    def test_masks_that_a_network_hides(self, cfg, own):
+        """Of a SemiDataset only the labeled part is trained with masks."""
+        old = "type='ConcatDataset',\n        datasets=[labeled, tagged],"
+        old += "\n        ignore_keys=['palette'],"
+        plain = 'pipeline=[train_pipeline[0], train_pipeline[-1]]'
+        new = f"type='SemiDataset', labeled=labeled, unlabeled=dict(tagged, {plain})"
+        edit_network(own, old, new)
+        check_pipeline(cfg)
+        other = f"type='SemiDataset', labeled=tagged, unlabeled=dict(labeled, {plain})"
+        edit_network(own, new, other)
+        assert '3 are missing, such as 4' in self.message(cfg)
+
+
+def test_networks_that_are_trained_with_all_masks(own):
+    """Masks count by the names of images, repeated ones and a single folder too."""
+    cfg = Config.fromfile(own / PIPELINE)
+    listed = 'datasets=[labeled, tagged]'
+    repeated = "dict(type='RepeatDataset', dataset=labeled, times=2)"
+    edit_network(own, listed, f'datasets=[{repeated}, tagged]')
+    check_pipeline(cfg)
+    # The export has labels of rejected images; the network may leave them out.
+    edit_network(own, 'tagged]', 'dict(tagged, indices=2)]')
+    check_pipeline(cfg)
+    shutil.copytree(own / 'labeled/images', own / 'every')
+    shutil.copytree(own / 'images', own / 'every', dirs_exist_ok=True)
+    edit_network(own, f'[{repeated}, dict(tagged, indices=2)]', '[tagged]')
+    edit_network(own, 'data_root=_base_.data_root', "data_root='every'")
+    check_pipeline(cfg)

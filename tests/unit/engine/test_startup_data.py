@@ -8,7 +8,12 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmseg_wsss.datasets import ImageTags, SemiDataset, WeakDataset
+from mmseg_wsss.datasets import (
+    DeterministicDataset,
+    ImageTags,
+    SemiDataset,
+    WeakDataset,
+)
 from mmseg_wsss.datasets.checks.check_splits import check_splits
 from mmseg_wsss.datasets.checks.from_config import splits_from_config
 from mmseg_wsss.datasets.image_headers import read_header
@@ -17,6 +22,7 @@ from mmseg_wsss.engine.startup_check.classes import (
     check_validation_classes,
 )
 from mmseg_wsss.engine.startup_check.files import check_files, check_labels
+from mmseg_wsss.engine.startup_check.inputs import check_hidden_masks
 from mmseg_wsss.models.decode_heads import CAMHead
 from mmseg_wsss.registry import DATASETS
 
@@ -263,3 +269,59 @@ def test_a_turned_image_of_any_format(folder, suffix):
     (folder / f'img/1.{suffix}').rename(folder / 'img/1.png')
     dataset = DATASETS.build(config(folder, [LOAD, MASK, PACK]))
     assert not found(dataset)
+
+
+class TestMasksOfAnEvaluation:
+    """In training they would become labels."""
+
+    @pytest.fixture
+    def weak(self, folder):
+        """Make the config of a WeakDataset of the images in ``folder``."""
+        tags = ImageTags({str(i): [0] for i in range(3)}, ('defect',))
+
+        def make(test_mode):
+            return {
+                'type': 'WeakDataset',
+                'dataset': config(folder, []),
+                'pipeline': [LOAD, PACK],
+                'tags': tags,
+                'test_mode': test_mode,
+            }
+
+        return make
+
+    def problems(self, dataset):
+        return [str(problem) for problem in check_hidden_masks(dataset)]
+
+    @pytest.mark.parametrize('count', [0, 1, 2])
+    def test_in_wrappers(self, weak, count):
+        parts = [weak(index < count) for index in range(2)]
+        joint = {'type': 'ConcatDataset', 'datasets': parts}
+        repeated = {'type': 'RepeatDataset', 'dataset': joint, 'times': 2}
+        mixed = {'type': 'MultiImageMixDataset', 'dataset': repeated, 'pipeline': []}
+        for dataset in (joint, repeated, mixed, parts[0]):
+            found = self.problems(DATASETS.build(dataset))
+            assert len(found) == min(count, 1)
+            assert all('remove test_mode=True from it' in text for text in found)
+
+    def test_other_datasets_hide_the_masks_of_images_with_tags(self, weak, folder):
+        with pytest.raises(TypeError, match='cannot wrap WeakDataset'):
+            DeterministicDataset(weak(True))
+        weak_pack = {'type': 'PackWeakInputs'}
+        labeled = config(folder, [LOAD, MASK, weak_pack])
+        (folder / 'tags.csv').write_text('0,defect\n1,defect\n2,defect\n')
+        for part in ('tagged', 'unlabeled'):
+            others = {
+                part: config(folder, [LOAD, weak_pack], test_mode=True),
+                'tags': {'path': str(folder / 'tags.csv')},
+            }
+            data = SemiDataset(labeled, **others)
+            assert self.problems(data) == []
+            assert 'seg_map_path' not in data.get_data_info(3)
+            assert 'gt_sem_seg' not in data[3]['data_samples']
+            with pytest.raises(TypeError, match='cannot wrap WeakDataset'):
+                SemiDataset(labeled, **others | {part: weak(True)})
+        inner = config(folder, [], test_mode=True)
+        data = WeakDataset(inner, [LOAD, PACK], weak(False)['tags'])
+        assert self.problems(data) == []
+        assert 'gt_sem_seg' not in data[0]['data_samples']
