@@ -8,7 +8,6 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
-from torch.utils.data import Dataset
 
 from mmseg_wsss.datasets import foreground_classes
 from mmseg_wsss.models.decode_heads import CAMHead
@@ -129,5 +128,7 @@ def transforms_of(node: Any) -> Iterator[BaseTransform]:
     else:
         parts = [getattr(node, name, None) for name in PARTS_OF_DATASETS]
     for part in parts:
-        if isinstance(part, Dataset | list | tuple | Mapping | BaseTransform | Compose):
+        # Some wrappers of datasets, such as RepeatDataset, have no base class.
+        indexed = hasattr(part, '__getitem__') and not isinstance(part, str)
+        if indexed or isinstance(part, BaseTransform | Compose):
             yield from transforms_of(part)

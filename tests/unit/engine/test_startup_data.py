@@ -20,6 +20,7 @@ from mmseg_wsss.datasets.image_headers import read_header
 from mmseg_wsss.engine.startup_check.classes import (
     check_classes,
     check_validation_classes,
+    transforms_of,
 )
 from mmseg_wsss.engine.startup_check.files import check_files, check_labels
 from mmseg_wsss.engine.startup_check.inputs import check_hidden_masks
@@ -269,6 +270,23 @@ def test_a_turned_image_of_any_format(folder, suffix):
     (folder / f'img/1.{suffix}').rename(folder / 'img/1.png')
     dataset = DATASETS.build(config(folder, [LOAD, MASK, PACK]))
     assert not found(dataset)
+
+
+def test_transforms_in_wrappers(folder):
+    inner = config(folder, [LOAD, MASK, PACK])
+    repeated = {'type': 'RepeatDataset', 'dataset': inner, 'times': 2}
+    joint = {'type': 'ConcatDataset', 'datasets': [repeated, inner]}
+    flip = {'type': 'RandomFlip', 'prob': 0.5}
+    mixed = {'type': 'MultiImageMixDataset', 'dataset': joint, 'pipeline': [flip]}
+    three = [step['type'] for step in inner['pipeline']]
+    for dataset, steps in (
+        (inner, three),
+        (repeated, three),
+        (joint, three * 2),
+        (mixed, ['RandomFlip', *three * 2]),
+    ):
+        found = transforms_of(DATASETS.build(dataset))
+        assert [type(step).__name__ for step in found] == steps
 
 
 class TestMasksOfAnEvaluation:
