@@ -1,6 +1,6 @@
 # What tags add to MeanTeacher, and to the masks alone through a prediction filter.
 _base_ = '_base_/tags_voc-mini.py'
-_masks = _base_['runs']['masks alone']
+_masks = _base_['_masks_alone']
 _run = dict(
     config='mean_teacher/mean-teacher_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
     start='masks',
@@ -11,6 +11,7 @@ _cam_fusion = {
 }
 
 runs = {
+    'masks alone': _masks,
     'masks alone, classifier of the tags': dict(
         cfg_options=_base_['_cam_head'], tests=_base_['_filtered'], **_masks
     ),

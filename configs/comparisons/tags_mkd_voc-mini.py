@@ -5,6 +5,9 @@ _run = dict(
 )
 
 runs = {
-    f'MKD{name}': dict(**options, **_run)
-    for name, options in _base_['_options'].items()
+    'masks alone': _base_['_masks_alone'],
+    **{
+        f'MKD{name}': dict(**options, **_run)
+        for name, options in _base_['_options'].items()
+    },
 }

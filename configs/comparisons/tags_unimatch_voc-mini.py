@@ -6,6 +6,9 @@ _run = dict(
 )
 
 runs = {
-    f'UniMatch{name}': dict(**options, **_run)
-    for name, options in _base_['_options'].items()
+    'masks alone': _base_['_masks_alone'],
+    **{
+        f'UniMatch{name}': dict(**options, **_run)
+        for name, options in _base_['_options'].items()
+    },
 }

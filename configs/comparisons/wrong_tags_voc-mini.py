@@ -27,7 +27,6 @@ _files = {
 
 baseline = 'no tags'
 runs = {
-    '_delete_': True,
     'no tags': dict(cfg_options=_base_['_one_batch'], **_run),
     **{
         f'{name}, {kind}': dict(

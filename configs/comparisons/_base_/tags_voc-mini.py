@@ -22,6 +22,10 @@ _filtered = {
         cfg_options={'model.semi_test_cfg.prediction_filter.thr': 0.05}
     ),
 }
+_masks_alone = dict(
+    config='supervised/supervised_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
+    start='masks',
+)
 # What follows the name of a method, and its settings.
 _options = {
     '': dict(cfg_options=_one_batch),
@@ -44,9 +48,3 @@ starts = dict(
 )
 tests = {'single scale': {}}
 allow_different = ('data',)
-runs = {
-    'masks alone': dict(
-        config='supervised/supervised_mobilenet-v2_1xb4+4-900_semi-1-4-voc-mini-225.py',
-        start='masks',
-    )
-}
