@@ -14,6 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmseg_wsss.evaluation.tables import summary_table
+from mmseg_wsss.models.segmentors.semi.parts.settings import PredictionFilterSettings
 from mmseg_wsss.utils import atomic_write, sha256_of
 from mmseg_wsss.utils.locks import file_lock
 
@@ -65,8 +66,9 @@ def apply_setting(
     name = f'{views} + CRF' if crf else views
     semi = cfg.model.get('semi_test_cfg') or {}
     about = [semi['predict_on']] if semi.get('predict_on') else []
-    if semi.get('prediction_filter'):
-        about.append(f'filter {semi["prediction_filter"]["thr"]:g}')
+    if semi.get('prediction_filter') is not None:  # dict() has the default threshold
+        thr = PredictionFilterSettings(**semi['prediction_filter']).thr
+        about.append(f'filter {thr:g}')
     full_name = f'{name} ({", ".join(about)})' if about else name
     if not (tta or ms_flip or crf):
         return full_name

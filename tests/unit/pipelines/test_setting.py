@@ -61,6 +61,8 @@ class TestApplySetting:
         cfg = make_config()
         cfg.model.semi_test_cfg = dict(prediction_filter=dict(thr=0.05))
         assert apply_setting(cfg) == 'single scale (filter 0.05)'
+        cfg.model.semi_test_cfg = dict(prediction_filter=dict())
+        assert apply_setting(cfg) == 'single scale (filter 0.05)'
         cfg.model.semi_test_cfg.predict_on = 'student1'
         assert apply_setting(cfg) == 'single scale (student1, filter 0.05)'
 

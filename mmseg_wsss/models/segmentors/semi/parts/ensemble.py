@@ -54,7 +54,7 @@ def predict(
         ``seg_logits`` is the logarithm of the mean probabilities: its softmax, which
         test-time augmentation computes, gives the mean.
     """
-    if absent is None and len(networks) == 1:
+    if len(networks) == 1 and absent is None:
         return networks[0].predict(inputs, data_samples)
     if data_samples is None:
         metas = [{'ori_shape': inputs.shape[2:], 'img_shape': inputs.shape[2:]}]
@@ -62,7 +62,7 @@ def predict(
     else:
         metas = [sample.metainfo for sample in data_samples]
     logits = [at_least_float32(net.inference(inputs, metas)) for net in networks]
-    if absent is not None and len(networks) == 1:
+    if len(networks) == 1 and absent is not None:
         logits[0] = logits[0].masked_fill(absent[..., None, None], ABSENT)
         return networks[0].postprocess_result(logits[0], data_samples)
     mean = torch.stack([x.softmax(1) for x in logits]).mean(0)
