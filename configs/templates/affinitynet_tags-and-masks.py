@@ -28,7 +28,7 @@ model = dict(
     affinity_head=dict(
         in_channels=(320, 96, 32), channels=(64, 64, 32), in_index=(2, 1, 0)
     ),
-    test_cfg=_base_.model.test_cfg,
+    test_cfg=dict(mode='whole', cam=_base_.model.test_cfg.cam),
 )
 param_scheduler = [
     dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=max_iters, by_epoch=False)
