@@ -1,6 +1,6 @@
 # AffinityNet of configs/pipelines/mixed_voc-mini.py, also trained on 51 masks. Its
 # seeds are probabilities of a network that favors the background, hence the power
-# (compared on the 154 images without given masks: docs/results.md).
+# (compared on the 154 images without given masks: docs/results_appendix.md).
 _base_ = [
     '../_base_/models/affinity_mobilenet-v2.py',
     '../_base_/datasets/voc_mini_affinity_tags-and-masks.py',

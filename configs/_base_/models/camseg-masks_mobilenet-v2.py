@@ -7,6 +7,6 @@ model = dict(
     decode_head=_base_.head,
     loss_seg=dict(type='ValidCrossEntropyLoss'),
     # Trained on few masks, the head favors the background: strong CAMs outweigh it
-    # (compared on voc-mini: docs/results.md).
+    # (compared on voc-mini: docs/results_appendix.md).
     test_cfg=dict(fused_cam=dict(weight=2.0, bg_alpha=4.0)),
 )
